@@ -1,0 +1,1 @@
+"""Stemwright's services: processes that talk over Kafka and share nothing but `services.kit`."""

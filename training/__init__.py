@@ -1,0 +1,1 @@
+"""Training of the separation network (needs the `train` extra)."""
