@@ -1,0 +1,39 @@
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class JobMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    JOB_MODE_UNSPECIFIED: _ClassVar[JobMode]
+    JOB_MODE_FULL: _ClassVar[JobMode]
+    JOB_MODE_PREVIEW: _ClassVar[JobMode]
+JOB_MODE_UNSPECIFIED: JobMode
+JOB_MODE_FULL: JobMode
+JOB_MODE_PREVIEW: JobMode
+
+class ReservationRequested(_message.Message):
+    __slots__ = ("job_id", "account_id", "price_credits", "mode")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    PRICE_CREDITS_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    account_id: str
+    price_credits: int
+    mode: JobMode
+    def __init__(self, job_id: _Optional[str] = ..., account_id: _Optional[str] = ..., price_credits: _Optional[int] = ..., mode: _Optional[_Union[JobMode, str]] = ...) -> None: ...
+
+class UploadStatusRequested(_message.Message):
+    __slots__ = ("upload_id",)
+    UPLOAD_ID_FIELD_NUMBER: _ClassVar[int]
+    upload_id: str
+    def __init__(self, upload_id: _Optional[str] = ...) -> None: ...
+
+class BalanceRequested(_message.Message):
+    __slots__ = ("account_id",)
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    account_id: str
+    def __init__(self, account_id: _Optional[str] = ...) -> None: ...
