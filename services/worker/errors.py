@@ -1,0 +1,76 @@
+"""Why an attempt did not succeed.
+
+    AttemptError
+    ├── AttemptFailed        code, retryable: the message SeparationFailed
+    └── AttemptAborted       reason: the message SeparationAborted
+
+Nobody calls the worker over HTTP, so these carry no status. Codes that are the song's own fault come from the engine.
+"""
+
+from typing import ClassVar
+
+from services.worker.attempts import AbortReason
+
+
+class AttemptError(Exception):
+    """An attempt came to an end without a result."""
+
+
+class AttemptAborted(AttemptError):
+    """The attempt was told to stop."""
+
+    def __init__(self, reason: AbortReason) -> None:
+        self.reason = reason
+        super().__init__(reason.value)
+
+
+class AttemptFailed(AttemptError):
+    """The attempt cannot be brought to its end. `message` is a sentence for the person who waits for the song."""
+
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, message: str) -> None:
+        self.message = message
+        super().__init__(message)
+
+
+class WorkerBusy(AttemptFailed):
+    code = "worker_busy"
+
+
+class ModelUnavailable(AttemptFailed):
+    """This worker does not serve the model of that digest; another may."""
+
+    code = "model_unavailable"
+
+
+class StorageFailed(AttemptFailed):
+    code = "storage_unavailable"
+
+
+class NoSpace(AttemptFailed):
+    code = "no_space"
+
+
+class SourceMissing(AttemptFailed):
+    code = "source_missing"
+    retryable = False
+
+
+class SourceChanged(AttemptFailed):
+    """The object is not the one that was checked: another size or hash than assigned, each time it was read."""
+
+    code = "source_changed"
+    retryable = False
+
+
+class InvalidAssignment(AttemptFailed):
+    code = "invalid_assignment"
+    retryable = False
+
+
+class StemsDoNotNull(AttemptFailed):
+    """The stems do not sum to this job's input (design invariant 8); they are not published."""
+
+    code = "stems_do_not_null"

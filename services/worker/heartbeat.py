@@ -1,0 +1,147 @@
+"""What the worker says: heartbeats, progress and ends of attempts, all from one thread that may wait for the broker.
+
+The slots never wait for Kafka. Where the broker is away, work goes on, the ends of attempts are kept and sent when it
+is back, and a result is in object storage anyway, where the next attempt finds its manifest.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.kit.events.codec import OutgoingEvent, Record, encode
+from services.kit.events.topics import FINISHED, PROGRESS, WORKERS
+from services.kit.protos import separation_pb2, workers_pb2
+from services.kit.telemetry import use_traceparent
+from services.worker.service import Ended, Moved, News, WorkerService
+
+_log = logging.getLogger(__name__)
+
+SEND_TIMEOUT_SECONDS = 5.0
+RETRY_SECONDS = 0.5
+"""Pause after the broker did not take something that must not be lost."""
+
+FAREWELL_SECONDS = 5.0
+"""How long a worker that is at rest tries to say its last words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What does not change while the process lives."""
+
+    worker_id: str
+    assignments_partition: int
+    slots: int
+    models: Sequence[separation_pb2.Model]
+    device: str
+    speed: float
+    host: str
+
+
+class Sender(Protocol):
+    """Puts records into the event log within `timeout` seconds; for each record None, or why it is not there."""
+
+    def __call__(self, records: list[Record], timeout: float) -> Sequence[BaseException | None]: ...
+
+
+def heartbeat(identity: Identity, sequence: int, news: News) -> workers_pb2.WorkerHeartbeat:
+    """The message of one heartbeat."""
+    return workers_pb2.WorkerHeartbeat(
+        worker_id=identity.worker_id,
+        sequence=sequence,
+        slots=identity.slots,
+        assignments_partition=identity.assignments_partition,
+        running=news.running,
+        finished=news.finished,
+        models=identity.models,
+        device=identity.device,
+        speed=identity.speed,
+        stopping=news.stopping,
+        host=identity.host,
+    )
+
+
+class Announcer:
+    """A background task: tells the orchestrator and whoever watches what `service` has to tell.
+
+    Starts with the first heartbeat once `ready` answers who this worker is: before that nobody gives it work.
+    It ends when the service is at rest and the last word is sent, not when `stop` is set.
+    """
+
+    name = "announcer"
+
+    def __init__(
+        self,
+        service: WorkerService,
+        send: Sender,
+        ready: Callable[[threading.Event], Identity | None],
+        *,
+        heartbeat_seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._service = service
+        self._send = send
+        self._ready = ready
+        self._heartbeat_seconds = heartbeat_seconds
+        self._monotonic = monotonic
+        self._sequence = 0
+        self.last_heartbeat_at: float | None = None
+        """When the broker last took a heartbeat, in monotonic seconds."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Blocks until the service is at rest and everything is told, or the broker does not listen any more."""
+        identity = self._ready(stop)
+        if identity is None:
+            return
+        heartbeat_at = self._monotonic()
+        farewell_until: float | None = None
+        while True:
+            news = self._service.wait_for_news(heartbeat_at)
+            if news.heartbeat:
+                heartbeat_at = self._monotonic() + self._heartbeat_seconds
+            if not self._tell(identity, news):
+                # What is left comes with the next heartbeat, which is made sooner.
+                heartbeat_at = min(heartbeat_at, self._monotonic() + RETRY_SECONDS)
+            if self._service.said_all:
+                return
+            if self._service.at_rest:
+                farewell_until = farewell_until or self._monotonic() + FAREWELL_SECONDS
+                if self._monotonic() > farewell_until:
+                    _log.warning("the event log did not take this worker's last words")
+                    return
+
+    def _tell(self, identity: Identity, news: News) -> bool:
+        """Sends the news. False where the broker lacks a heartbeat or the end of an attempt."""
+        records = [_ended(entry) for entry in news.ended]
+        if news.heartbeat:
+            self._sequence += 1
+            records.append(
+                encode(OutgoingEvent(WORKERS, identity.worker_id, heartbeat(identity, self._sequence, news)))
+            )
+        certain = len(records)
+        records.extend(_moved(entry) for entry in news.moved)
+        if not records:
+            return True
+        problems = list(self._send(records, SEND_TIMEOUT_SECONDS))
+        there = [problem is None for problem in problems]
+        heartbeat_there = news.heartbeat and there[certain - 1]
+        if heartbeat_there:
+            self.last_heartbeat_at = self._monotonic()
+        ended = [entry for entry, known in zip(news.ended, there, strict=False) if known]
+        self._service.told(news, heartbeat=heartbeat_there, ended=ended)
+        if not all(there[:certain]):
+            problem = next(problem for problem in problems if problem is not None)
+            _log.warning("the event log did not take %d of %d records: %s", there.count(False), len(there), problem)
+        return all(there[:certain])
+
+
+def _ended(entry: Ended) -> Record:
+    with use_traceparent(entry.traceparent):
+        return encode(OutgoingEvent(FINISHED, entry.message.job_id, entry.message, account_id=entry.account_id or None))
+
+
+def _moved(entry: Moved) -> Record:
+    with use_traceparent(entry.traceparent):
+        return encode(OutgoingEvent(PROGRESS, entry.message.job_id, entry.message))

@@ -1,0 +1,43 @@
+"""The worker's settings."""
+
+import tempfile
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+
+from services.kit.settings import KitSettings, service_config
+
+
+class Settings(KitSettings):
+    """Read from `STEMWRIGHT_WORKER_<FIELD>`, but for the repository, which every command shares."""
+
+    model_config = service_config("worker")
+
+    slots: int = Field(1, ge=1, le=64)
+    """Songs separated at the same time. On a CPU one slot with all threads ends each song soonest."""
+
+    threads_per_slot: int = Field(0, ge=0, le=256)
+    """Processor threads of one slot's network; 0 shares the processors of this process among the slots."""
+
+    heartbeat_seconds: float = Field(15.0, gt=0, le=60)
+    """Well below a third of the orchestrator's lease."""
+
+    progress_seconds: float = Field(0.25, gt=0)
+    """Progress of a running attempt is told no more often than this."""
+
+    grace_seconds: float = Field(20.0, ge=0)
+    """What running attempts get to end by themselves when the process is told to stop."""
+
+    temp_dir: Path = Path(tempfile.gettempdir()) / "stemwright-worker"
+    """Where sources and stems lie while an attempt runs; emptied after each, and of dead processes at start."""
+
+    model: str = "spleeter-2stems"
+
+    model_repository: Path | None = Field(None, validation_alias=AliasChoices("STEMWRIGHT_MODEL_REPOSITORY"))
+    """Folder of models in Triton's layout; `models/repository` of the checkout where absent."""
+
+    storage_attempts: int = Field(5, ge=1)
+    """How often a call to the object store is tried in place before the attempt is given up."""
+
+    storage_backoff_seconds: float = Field(0.25, gt=0)
+    """Upper bound of the first pause between two tries; doubles with each, up to 4 s."""
