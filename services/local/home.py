@@ -1,0 +1,125 @@
+"""The folder that holds everything one platform on this machine owns.
+
+```
+<home>/data/       a database file per service
+       objects/    the object store's buckets
+       logs/       one log per part
+       secrets/    made once, readable by their owner only
+       run/        lock, state.json (ports, process ids), ports.json (ports of the last run, taken again when free)
+```
+"""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from services.local.errors import HomeInUse
+
+
+@dataclass(frozen=True, slots=True)
+class StoreKeys:
+    """The key pair that the local object store accepts."""
+
+    access_key_id: str
+    secret_access_key: str
+
+
+class Home:
+    """Paths and secrets below one folder, made on first use."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.data = self.root / "data"
+        self.objects = self.root / "objects"
+        self.logs = self.root / "logs"
+        self.secrets = self.root / "secrets"
+        self.run = self.root / "run"
+
+    def make(self) -> None:
+        for folder in (self.root, self.data, self.objects, self.logs, self.run):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.secrets.mkdir(mode=0o700, exist_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold this home for one supervisor. The kernel lets go of the lock however that process ends.
+
+        Raises:
+            HomeInUse: another supervisor holds it.
+        """
+        with (self.run / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise HomeInUse(self.root, lock.read().strip()) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+    def store_keys(self) -> StoreKeys:
+        """The object store's keys, made the first time."""
+        path = self.secrets / "object-store.json"
+        if not path.exists():
+            keys = {"access_key_id": secrets.token_hex(10), "secret_access_key": secrets.token_urlsafe(30)}
+            write_private(path, json.dumps(keys).encode())
+        return StoreKeys(**json.loads(path.read_text()))
+
+    def signing_key(self) -> Path:
+        """File with the Ed25519 key (PKCS #8, PEM) that signs access tokens, made the first time."""
+        path = self.secrets / "accounts-signing-key.pem"
+        if not path.exists():
+            from cryptography.hazmat.primitives import serialization
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+            key = Ed25519PrivateKey.generate().private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+            write_private(path, key)
+        return path
+
+    def remembered_ports(self) -> dict[str, int]:
+        """Ports of the last run by part. A link that a client kept, or a bookmark, then still leads somewhere."""
+        try:
+            ports: dict[str, int] = json.loads((self.run / "ports.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return ports
+
+    def remember_ports(self, ports: Mapping[str, int]) -> None:
+        write_whole(self.run / "ports.json", json.dumps(dict(ports), indent=2).encode())
+
+    def write_state(self, state: Mapping[str, Any]) -> None:
+        write_whole(self.run / "state.json", json.dumps(state, indent=2).encode())
+
+    def read_state(self) -> dict[str, Any] | None:
+        """What the running supervisor last wrote; `None` when none runs or it was killed before it wrote."""
+        try:
+            state: dict[str, Any] = json.loads((self.run / "state.json").read_text())
+        except (OSError, ValueError):
+            return None
+        return state
+
+    def forget_state(self) -> None:
+        (self.run / "state.json").unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Replace `path` in one step: a reader sees the old content or the new one, never a part of it."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    draft.replace(path)
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Like `write_whole`, for the owner's eyes only."""
+    write_whole(path, data, mode=0o600)

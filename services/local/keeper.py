@@ -1,0 +1,280 @@
+"""Keeps one part running, in a thread of its own.
+
+```
+            needs met            probe agrees
+  WAITING ----------> STARTING --------------> READY (an errand: exit 0 -> DONE)
+                        ^   |  exit, hang        |  exit, hang
+                        |   v                    v
+                      RESTARTING <---------------+          any --stop--> STOPPING --> STOPPED
+                        | start_attempts lost before the first READY, or exit 78
+                        v
+                      FAILED
+```
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from services.local.logs import PartLog
+from services.local.part import Part, State, Status, Timing
+from services.local.probes import NotThere
+
+LAUNCH = str(Path(__file__).with_name("launch.py"))
+EX_CONFIG = 78
+"""Exit status of a service whose settings are wrong: starting it again would change nothing."""
+
+
+class Keeper:
+    """One part, its process if it has one, and the thread that watches it.
+
+    The kernel ends a process whose parent *thread* ends (see `launch`), so the thread that starts the processes is the
+    one that outlives them: this keeper's own.
+    """
+
+    def __init__(self, part: Part, log: PartLog, timing: Timing, on_change: Callable[[], None]) -> None:
+        self.part = part
+        self.log = log
+        self.settled = threading.Event()
+        """Set once the part is ready, done or failed for the first time, or stopped."""
+        self._timing = timing
+        self._on_change = on_change
+        self._needs: tuple[Keeper, ...] = ()
+        self._thread = threading.Thread(target=self._run, name=f"keeper {part.name}", daemon=True)
+        self._stop_asked = threading.Event()
+        self._wake_reader, self._wake_writer = os.pipe()
+        self._lock = threading.Lock()
+        self._state = State.WAITING
+        self._detail = ""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log_copy: threading.Thread | None = None
+        self._starts = 0
+        self._seconds_to_ready: float | None = None
+
+    def start(self, needs: tuple["Keeper", ...] = ()) -> None:
+        self._needs = needs
+        self._thread.start()
+
+    def ask_to_stop(self) -> None:
+        """Returns at once; `join` waits for the process to be gone."""
+        self._stop_asked.set()
+        os.write(self._wake_writer, b"x")
+
+    def join(self) -> None:
+        """Block until the process is gone, then close everything, the part's listening socket too."""
+        if self._thread.ident is not None:
+            self._thread.join()
+        os.close(self._wake_reader)
+        os.close(self._wake_writer)
+        self.log.close()
+        if self.part.listener is not None:
+            self.part.listener.close()
+
+    def kill_now(self) -> None:
+        """SIGKILL the process without any grace; the keeper then acts as for any other crash, or finishes stopping."""
+        with self._lock:
+            if self._process is not None and self._process.returncode is None:
+                _signal_group(self._process.pid, signal.SIGKILL)
+
+    def status(self) -> Status:
+        with self._lock:
+            process = self._process
+            return Status(
+                name=self.part.name,
+                state=self._state,
+                address=self.part.address,
+                pid=process.pid if process is not None and process.returncode is None else None,
+                restarts=max(0, self._starts - 1),
+                detail=self._detail,
+                seconds_to_ready=self._seconds_to_ready,
+                elsewhere=self.part.command is None,
+            )
+
+    def _run(self) -> None:
+        try:
+            if self._wait_for_needs():
+                if self.part.command is None:
+                    self._wait_for_one_elsewhere()
+                else:
+                    self._keep(self.part.command)
+        finally:
+            self._end_process()
+            if self._stop_asked.is_set():
+                self._change(State.STOPPED)
+            self.settled.set()
+
+    def _wait_for_needs(self) -> bool:
+        """False when this part shall not start: it was stopped, or what it needs failed."""
+        for needed in self._needs:
+            while not needed.settled.is_set():
+                if self._wait(0.05):
+                    return False
+            if needed.status().state not in (State.READY, State.DONE):
+                self._change(State.FAILED, f"needs {needed.part.name}")
+                return False
+        return not self._stop_asked.is_set()
+
+    def _wait_for_one_elsewhere(self) -> None:
+        self._change(State.STARTING)
+        until = time.monotonic() + self._timing.start_limit_seconds
+        while not self._is_ready():
+            if time.monotonic() > until:
+                self._change(State.FAILED)
+                return
+            if self._wait(self._timing.ready_interval_seconds):
+                return
+        self._became_ready(started=time.monotonic())
+        self._stop_asked.wait()
+
+    def _keep(self, command: tuple[str, ...]) -> None:
+        losses = 0
+        while not self._stop_asked.is_set():
+            started = time.monotonic()
+            process = self._spawn(command)
+            reason = self._watch(process, started)
+            self._end_process()
+            if self._stop_asked.is_set() or self._state == State.DONE:
+                return
+            was_ready_once = self._seconds_to_ready is not None
+            losses = 1 if time.monotonic() - started > self._timing.steady_after_seconds else losses + 1
+            hopeless = self.part.ready is None or process.returncode == EX_CONFIG
+            if not was_ready_once and (hopeless or losses >= self._timing.start_attempts):
+                self._change(State.FAILED, reason)
+                return
+            self._change(State.RESTARTING, reason)
+            self._wait(self._timing.restart_delay(losses))
+
+    def _spawn(self, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, **self.part.environment}
+        passed: tuple[int, ...] = ()
+        if self.part.listener is not None:
+            passed = (self.part.listener.fileno(),)
+            environment["LISTEN_FD"] = str(passed[0])
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", LAUNCH, str(os.getpid()), *command],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=passed,
+            process_group=0,
+        )
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        self._log_copy = self.log.follow(os.dup(process.stdout.fileno()))
+        process.stdout.close()
+        with self._lock:
+            self._process = process
+            self._starts += 1
+        self._change(State.STARTING)
+        return process
+
+    def _watch(self, process: subprocess.Popen[bytes], started: float) -> str:
+        """Block while the process is fine and nobody wants to stop; say why it no longer is."""
+        failures = 0
+        while True:
+            if self._state == State.STARTING and self._is_ready():
+                self._became_ready(started)
+            starting = self._state == State.STARTING
+            pause = self._timing.ready_interval_seconds if starting else self._timing.alive_interval_seconds
+            if self._wait(None if self.part.ready is None else pause, process):
+                return self._why_it_ended(process)
+            if starting and time.monotonic() - started < self._timing.start_limit_seconds:
+                continue
+            failures = 0 if self._is_alive() else failures + 1
+            if failures >= self._timing.alive_failures:
+                return f"did not answer {failures} times"
+
+    def _why_it_ended(self, process: subprocess.Popen[bytes]) -> str:
+        if self._stop_asked.is_set():
+            return ""
+        self._end_process()
+        if self.part.ready is None and process.returncode == 0:
+            self._change(State.DONE)
+            self.settled.set()
+            return ""
+        if process.returncode < 0:
+            return f"ended by {signal.Signals(-process.returncode).name}"
+        return f"exited with {process.returncode}"
+
+    def _is_ready(self) -> bool:
+        if self.part.ready is None:
+            return False
+        try:
+            self.part.ready(self._timing.ready_probe_seconds)
+        except NotThere as answer:
+            self._detail = str(answer)
+            return False
+        return True
+
+    def _is_alive(self) -> bool:
+        if self.part.alive is None:
+            return True
+        try:
+            self.part.alive(self._timing.alive_probe_seconds)
+        except NotThere:
+            return False
+        return True
+
+    def _became_ready(self, started: float) -> None:
+        if self._seconds_to_ready is None:
+            self._seconds_to_ready = time.monotonic() - started
+        self._change(State.READY)
+        self.settled.set()
+
+    def _wait(self, seconds: float | None, process: subprocess.Popen[bytes] | None = None) -> bool:
+        """Sleep; True as soon as a stop is asked for or the process ends."""
+        watched = [self._wake_reader]
+        ending = _descriptor_of(process.pid) if process is not None else None
+        if ending is not None:
+            watched.append(ending)
+        try:
+            return bool(select.select(watched, [], [], seconds)[0])
+        finally:
+            if ending is not None:
+                os.close(ending)
+
+    def _end_process(self) -> None:
+        """SIGTERM and a grace for the process, SIGKILL for whatever is left of its group, then reap it."""
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        if self._stop_asked.is_set():
+            self._change(State.STOPPING)
+            os.kill(process.pid, signal.SIGTERM)
+            _wait_for_end(process.pid, self._timing.stop_grace_seconds)
+        # Before it is reaped, so that the number of the group cannot have been given to anybody else.
+        _signal_group(process.pid, signal.SIGKILL)
+        process.wait()
+        if self._log_copy is not None:
+            self._log_copy.join(timeout=1)
+
+    def _change(self, state: State, detail: str = "") -> None:
+        with self._lock:
+            self._state = state
+            self._detail = detail
+        self._on_change()
+
+
+def _descriptor_of(pid: int) -> int:
+    """A descriptor that becomes readable when the process ends, before it is reaped."""
+    return os.pidfd_open(pid)
+
+
+def _wait_for_end(pid: int, seconds: float) -> None:
+    ending = _descriptor_of(pid)
+    try:
+        select.select([ending], [], [], seconds)
+    finally:
+        os.close(ending)
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(pid, number)

@@ -1,0 +1,58 @@
+"""Ports and listening sockets on the loopback interface."""
+
+import errno
+import random
+import socket
+
+from services.local.errors import PortTaken
+
+# Below the range from which Linux takes the ports of outgoing connections (32768 and up by default). A client that
+# keeps trying a dead broker on a port inside that range can be given the very port it dials, connect to itself, and
+# keep the broker from ever coming back.
+FREE_PORTS = range(20_000, 32_000)
+BACKLOG = 1024
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind and listen on `host:port`.
+
+    Raises:
+        PortTaken: something listens there already.
+    """
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(host, port) from error
+        raise
+    return listener
+
+
+def listen_on_a_free_port(host: str, preferred: int | None = None) -> socket.socket:
+    """Listen on `preferred` when it is free, else on any free port of `FREE_PORTS`.
+
+    Raises:
+        OSError: no port is free.
+    """
+    candidates = random.sample(FREE_PORTS, 100)
+    for port in candidates if preferred is None else [preferred, *candidates]:
+        try:
+            return listen(host, port)
+        except PortTaken:
+            continue
+    raise OSError(errno.EADDRINUSE, f"no free port on {host}")
+
+
+def free_port(host: str, preferred: int | None = None) -> int:
+    """A port that was free a moment ago, for a program that binds its own."""
+    with listen_on_a_free_port(host, preferred) as listener:
+        return port_of(listener)
+
+
+def port_of(listener: socket.socket) -> int:
+    port: int = listener.getsockname()[1]
+    return port

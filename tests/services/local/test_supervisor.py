@@ -1,0 +1,263 @@
+"""The supervisor against small real processes: it starts, watches, restarts and stops them, and leaves none behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.request import urlopen
+
+import psutil
+import pytest
+
+from services.local.errors import StartFailed
+from services.local.part import Part, State, Timing
+from services.local.probes import HttpProbe
+from services.local.sockets import listen_on_a_free_port, port_of
+from services.local.supervisor import Supervisor
+
+STAND_IN = str(Path(__file__).with_name("standin.py"))
+IMPATIENT = Timing(
+    ready_interval_seconds=0.02,
+    alive_interval_seconds=0.1,
+    alive_probe_seconds=0.2,
+    alive_failures=2,
+    stop_grace_seconds=0.5,
+    start_limit_seconds=5,
+    first_restart_seconds=0.05,
+    longest_restart_seconds=0.2,
+)
+
+
+def stand_in(name: str, *arguments: str, needs: tuple[str, ...] = (), stop_stage: int = 0) -> Part:
+    listener = listen_on_a_free_port("127.0.0.1")
+    url = f"http://127.0.0.1:{port_of(listener)}"
+    return Part(
+        name=name,
+        command=(sys.executable, STAND_IN, *arguments),
+        listener=listener,
+        address=url,
+        ready=HttpProbe(f"{url}/readyz"),
+        alive=HttpProbe(f"{url}/healthz"),
+        needs=needs,
+        stop_stage=stop_stage,
+    )
+
+
+def errand(name: str, code: str) -> Part:
+    return Part(name=name, command=(sys.executable, "-c", textwrap.dedent(code)))
+
+
+def get(part: Part, path: str, timeout: float = 5) -> str:
+    with urlopen(part.address + path, timeout=timeout) as answer:
+        body: bytes = answer.read()
+    return body.decode()
+
+
+def eventually(holds: Callable[[], bool], seconds: float = 10) -> None:
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it never came to hold"
+        time.sleep(0.01)
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+class Running:
+    def __init__(self, logs: Path) -> None:
+        self.logs = logs
+        self._running: list[Supervisor] = []
+
+    def __call__(self, *parts: Part, timing: Timing = IMPATIENT) -> Supervisor:
+        supervisor = Supervisor(parts, self.logs, timing)
+        self._running.append(supervisor)
+        supervisor.start()
+        return supervisor
+
+    def finish(self) -> None:
+        for supervisor in self._running:
+            pids = [status.pid for status in supervisor.statuses() if status.pid is not None]
+            supervisor.stop()
+            assert all(gone(pid) for pid in pids)
+            assert {status.state for status in supervisor.statuses()} <= {State.STOPPED, State.DONE, State.FAILED}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Running]:
+    running = Running(tmp_path)
+    yield running
+    running.finish()
+
+
+def test_parts_become_ready_and_say_where_they_are(run: Running) -> None:
+    one, two = stand_in("one"), stand_in("two")
+    supervisor = run(one, two)
+    assert supervisor.wait_until_ready()
+    for status, part in zip(supervisor.statuses(), (one, two), strict=True):
+        assert (status.state, status.restarts, status.address) == (State.READY, 0, part.address)
+        assert get(part, "/pid") == str(status.pid)
+    eventually(lambda: f"standing in as {supervisor.pid('one')}" in (run.logs / "one.log").read_text())
+
+
+def test_a_part_waits_for_the_errands_it_needs(run: Running, tmp_path: Path) -> None:
+    migration = errand("migrate", f"import time; time.sleep(0.3); open({str(tmp_path / 'made')!r}, 'w').close()")
+    eager = errand("eager", f"import os; assert os.path.exists({str(tmp_path / 'made')!r})")
+    supervisor = run(Part("eager", eager.command, needs=("migrate",)), migration)
+    assert supervisor.wait_until_ready()
+    assert {status.state for status in supervisor.statuses()} == {State.DONE}
+
+
+def test_a_crash_is_followed_by_a_new_process_within_three_tenths_of_a_second(run: Running) -> None:
+    part = stand_in("one")
+    supervisor = run(part, timing=Timing())
+    supervisor.wait_until_ready()
+    first = supervisor.pid("one")
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    killed = time.monotonic()
+    eventually(lambda: supervisor.pid("one") not in (first, None))
+    assert time.monotonic() - killed < 0.3
+    eventually(lambda: supervisor.statuses()[0].state == State.READY)
+    assert supervisor.statuses()[0].restarts == 1
+
+
+def test_a_request_made_while_a_part_restarts_is_answered_by_the_next_process(run: Running) -> None:
+    part = stand_in("one")
+    supervisor = run(part)
+    supervisor.wait_until_ready()
+    first = supervisor.pid("one")
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: gone(first))
+    assert get(part, "/pid") not in (str(first), "")
+
+
+@pytest.mark.parametrize("how", ["hangs", "is stopped"])
+def test_a_process_that_hangs_is_replaced(run: Running, how: str) -> None:
+    part = stand_in("one")
+    supervisor = run(part)
+    supervisor.wait_until_ready()
+    first = supervisor.pid("one")
+    assert first is not None
+    if how == "hangs":
+        with pytest.raises(TimeoutError):
+            get(part, "/hang", timeout=0.1)
+    else:
+        os.kill(first, signal.SIGSTOP)
+    eventually(lambda: supervisor.pid("one") not in (first, None))
+    eventually(lambda: supervisor.statuses()[0].state == State.READY)
+    assert gone(first)
+
+
+def test_what_a_crashed_part_had_started_goes_with_it(run: Running) -> None:
+    part = stand_in("one")
+    supervisor = run(part)
+    supervisor.wait_until_ready()
+    child = int(get(part, "/child"))
+    with pytest.raises(OSError, match=r"closed connection|reset"):
+        get(part, "/crash")
+    eventually(lambda: gone(child))
+
+
+def test_a_part_that_ignores_sigterm_is_killed_after_its_grace(run: Running) -> None:
+    supervisor = run(stand_in("one", "stubborn"))
+    supervisor.wait_until_ready()  # the fixture stops it and looks for what is left
+
+
+def test_parts_stop_stage_by_stage(tmp_path: Path) -> None:
+    order: list[str] = []
+    parts = [stand_in("store", stop_stage=2), stand_in("gateway"), stand_in("orchestrator", stop_stage=1)]
+    supervisor = Supervisor(parts, tmp_path, IMPATIENT)
+    supervisor.start()
+    supervisor.wait_until_ready()
+    supervisor._on_change = lambda: order.extend(
+        status.name for status in supervisor.statuses() if status.state == State.STOPPED and status.name not in order
+    )
+    supervisor.stop()
+    assert order == ["gateway", "orchestrator", "store"]
+
+
+def test_an_errand_that_fails_fails_the_start_and_shows_its_last_words(run: Running) -> None:
+    supervisor = run(errand("migrate", "raise SystemExit('no such table')"), stand_in("one"))
+    with pytest.raises(StartFailed, match=r"migrate did not start: exited with 1\n +no such table\n +log: "):
+        supervisor.wait_until_ready()
+
+
+def test_a_part_with_wrong_settings_is_not_tried_again(run: Running) -> None:
+    listener = listen_on_a_free_port("127.0.0.1")
+    never = HttpProbe(f"http://127.0.0.1:{port_of(listener)}/readyz")
+    wrong = Part("wrong", (sys.executable, "-c", "raise SystemExit(78)"), listener=listener, ready=never, alive=never)
+    supervisor = run(wrong, stand_in("one"))
+    with pytest.raises(StartFailed, match="wrong did not start: exited with 78"):
+        supervisor.wait_until_ready()
+    assert supervisor.statuses()[0].restarts == 0
+
+
+def test_a_part_that_keeps_crashing_fails_the_start(run: Running) -> None:
+    listener = listen_on_a_free_port("127.0.0.1")
+    never = HttpProbe(f"http://127.0.0.1:{port_of(listener)}/readyz")
+    sad = Part("sad", (sys.executable, "-c", "raise SystemExit(1)"), listener=listener, ready=never, alive=never)
+    quick = Timing(ready_probe_seconds=0.02, ready_interval_seconds=0.02, first_restart_seconds=0.01)
+    supervisor = run(sad, timing=quick)
+    with pytest.raises(StartFailed, match="sad did not start: exited with 1"):
+        supervisor.wait_until_ready()
+    assert supervisor.statuses()[0].restarts == quick.start_attempts - 1
+
+
+def test_a_part_elsewhere_is_waited_for_and_not_started(run: Running) -> None:
+    real = stand_in("real")
+    run(real).wait_until_ready()
+    supervisor = run(Part("theirs", address=real.address, ready=real.ready))
+    assert supervisor.wait_until_ready()
+    assert (supervisor.statuses()[0].pid, supervisor.statuses()[0].elsewhere) == (None, True)
+
+
+def test_a_part_elsewhere_that_is_not_there_fails_the_start(run: Running) -> None:
+    listener = listen_on_a_free_port("127.0.0.1")
+    port = port_of(listener)
+    listener.close()
+    supervisor = run(
+        Part("theirs", ready=HttpProbe(f"http://127.0.0.1:{port}/")), timing=Timing(start_limit_seconds=0.2)
+    )
+    with pytest.raises(StartFailed, match="theirs did not start"):
+        supervisor.wait_until_ready()
+
+
+def test_a_supervisor_that_is_killed_takes_every_process_with_it(tmp_path: Path) -> None:
+    program = """
+        import json, signal, sys
+        from pathlib import Path
+        from tests.services.local.test_supervisor import IMPATIENT, stand_in
+        from services.local.supervisor import Supervisor
+        supervisor = Supervisor([stand_in("one"), stand_in("two", "stubborn")], Path(sys.argv[1]), IMPATIENT)
+        supervisor.start()
+        supervisor.wait_until_ready()
+        print(json.dumps([status.pid for status in supervisor.statuses()]), flush=True)
+        signal.pause()
+    """
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        cwd=Path(__file__).parents[3],
+    )
+    assert supervisor.stdout is not None
+    pids = json.loads(supervisor.stdout.readline())
+    assert not any(gone(pid) for pid in pids)
+    supervisor.kill()
+    supervisor.wait()
+    supervisor.stdout.close()
+    eventually(lambda: all(gone(pid) for pid in pids))
+
+
+def test_delays_between_restarts_grow_to_a_limit() -> None:
+    timing = Timing()
+    assert [timing.restart_delay(losses) for losses in range(1, 6)] == [0.1, 0.5, 2.5, 10, 10]
