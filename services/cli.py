@@ -1,0 +1,72 @@
+"""The `stemwright` command. Each subcommand lives where its work is done and is imported only when it is called."""
+
+import sys
+from importlib import import_module
+from typing import ClassVar
+
+import click
+
+SERVICES = ("gateway", "upload", "accounts", "orchestrator", "worker")
+
+
+class LazyGroup(click.Group):
+    """Imports a subcommand when it is asked for, so that `stemwright --help` starts at once."""
+
+    places: ClassVar[dict[str, tuple[str, str]]] = {
+        "separate": ("separation.cli:separate", "Separate songs on this machine, without any service."),
+        "models": ("separation.cli:models", "Import, list and verify models."),
+        "up": ("services.local.cli:up", "Start every part of the platform on this machine."),
+        "demo": ("services.local.cli:demo", "Separate a song through the whole platform and show the result."),
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self.places])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.places:
+            return super().get_command(ctx, cmd_name)
+        module, _, name = self.places[cmd_name][0].partition(":")
+        command = getattr(import_module(module), name)
+        assert isinstance(command, click.Command)  # noqa: S101 - the table above is ours
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = []
+        for name in self.list_commands(ctx):
+            own = self.commands.get(name)
+            rows.append((name, own.get_short_help_str(100) if own else self.places[name][1]))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="stemwright")
+def main() -> None:
+    """Stemwright: a song in, its vocals and the song without them out."""
+
+
+@main.command()
+@click.argument("service", type=click.Choice(SERVICES))
+def run(service: str) -> None:
+    """Run one service in the foreground; settings come from the environment."""
+    import_module(f"services.{service}.main").main()
+
+
+@main.command()
+@click.argument("service", required=False)
+def migrate(service: str | None) -> None:
+    """Bring the databases of all services, or of one, to the newest schema (DATABASE_URL)."""
+    from services.kit.migrations import SERVICES_WITH_DATABASE
+    from services.kit.migrations import migrate as migrate_database
+    from services.kit.settings import KitSettings, load
+
+    if service is not None and service not in SERVICES_WITH_DATABASE:
+        raise click.BadParameter(f"choose one of {', '.join(SERVICES_WITH_DATABASE)}")
+    settings = load(KitSettings)
+    for name in [service] if service else SERVICES_WITH_DATABASE:
+        migrate_database(settings.database_url, name)
+        click.echo(f"{name}: schema is up to date")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

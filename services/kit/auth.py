@@ -1,0 +1,179 @@
+"""Who is asking: access tokens are checked here, locally, with the public keys that accounts publishes.
+
+Tokens are JWTs signed with Ed25519 (`alg` EdDSA, `typ` at+jwt as in RFC 9068). Algorithm, issuer, audience and the
+place of the keys are fixed by settings; nothing in a token's header can change them.
+"""
+
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import jwt
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+
+from services.kit.errors import Forbidden, Unauthorized, Unavailable
+from services.kit.settings import KitSettings
+
+SCOPES = ("uploads", "jobs", "billing:read", "webhooks", "events", "account")
+"""All scopes; a person who signed in has every one, an API key those it was made with."""
+
+LEEWAY_SECONDS = 30
+FETCH_INTERVAL_SECONDS = 30
+MAX_TOKEN_CHARACTERS = 4096
+MAX_KEY_SET_BYTES = 64 * 1024
+CLOCK_CLAIMS = ("exp", "iat", "nbf")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The account that a request acts for, and what it may do."""
+
+    account_id: str
+    roles: frozenset[str]
+    scopes: frozenset[str]
+    token_id: str
+
+
+class KeySetUnavailable(Unavailable):
+    code = "keys_unavailable"
+    title = "Sign-in cannot be checked at the moment"
+
+
+class InvalidToken(Unauthorized):
+    code = "invalid_token"
+    title = "The access token is not valid"
+
+
+class KeySet:
+    """Public signing keys by key id, fetched when an unknown id turns up, at most every 30 seconds.
+
+    Keys that are known keep working while accounts is away. Safe to share between threads.
+    """
+
+    def __init__(self, url: str, *, fetch: Callable[[str], bytes] | None = None) -> None:
+        self._url = url
+        self._fetch = fetch or _fetch
+        self._keys: dict[str, Any] = {}
+        self._next_fetch = 0.0
+        self._lock = threading.Lock()
+
+    def key(self, key_id: str) -> Any:
+        """The public key; raises InvalidToken for an unknown id, KeySetUnavailable before any key could be fetched."""
+        known = self._keys.get(key_id)
+        if known is not None:
+            return known
+        with self._lock:
+            if key_id not in self._keys and time.monotonic() >= self._next_fetch:
+                self._refresh()
+        if not self._keys:
+            raise KeySetUnavailable
+        try:
+            return self._keys[key_id]
+        except KeyError:
+            raise InvalidToken("the token was signed with an unknown key") from None
+
+    def _refresh(self) -> None:
+        try:
+            document = json.loads(self._fetch(self._url))
+            keys = {key.key_id: key.key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id}
+        except (OSError, ValueError, jwt.PyJWTError):
+            # Nothing is known yet: the next request may try again soon, so that start-up order does not matter.
+            self._next_fetch = time.monotonic() + (FETCH_INTERVAL_SECONDS if self._keys else 0.5)
+            return
+        self._keys = keys
+        self._next_fetch = time.monotonic() + FETCH_INTERVAL_SECONDS
+
+
+def _fetch(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - the URL is an operator's setting
+        data: bytes = answer.read(MAX_KEY_SET_BYTES)
+        return data
+
+
+class TokenVerifier:
+    """Turns an access token into a Principal."""
+
+    def __init__(self, keys: KeySet, *, issuer: str, audience: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+
+    @classmethod
+    def from_settings(cls, settings: KitSettings) -> "TokenVerifier":
+        """The verifier of a service."""
+        return cls(KeySet(settings.jwks_url), issuer=settings.token_issuer, audience=settings.token_audience)
+
+    def verify(self, token: str) -> Principal:
+        """Raises InvalidToken, or KeySetUnavailable when no key can be had."""
+        if len(token) > MAX_TOKEN_CHARACTERS:
+            raise InvalidToken
+        try:
+            header = jwt.get_unverified_header(token)
+            key_id = header.get("kid")
+            if header.get("typ") != "at+jwt" or header.get("alg") != "EdDSA" or not isinstance(key_id, str):
+                raise InvalidToken
+            claims = jwt.decode(
+                token,
+                self._keys.key(key_id),
+                algorithms=["EdDSA"],
+                issuer=self._issuer,
+                audience=self._audience,
+                leeway=LEEWAY_SECONDS,
+                options={"require": ["exp", "iat", "nbf", "sub", "jti", "iss", "aud"]},
+            )
+        except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise InvalidToken from error
+        if any(isinstance(claims[name], bool) or not isinstance(claims[name], int) for name in CLOCK_CLAIMS):
+            raise InvalidToken
+        return Principal(
+            account_id=str(claims["sub"]),
+            roles=frozenset(str(role) for role in claims.get("roles", ())),
+            scopes=frozenset(str(claims.get("scope", "")).split()),
+            token_id=str(claims["jti"]),
+        )
+
+
+_bearer = HTTPBearer(auto_error=False, description="An access token or an API key.")
+
+
+def current_principal(
+    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+) -> Principal:
+    """FastAPI dependency: the caller; the app's `state.verifier` checks the token."""
+    if credentials is None:
+        raise Unauthorized("send `Authorization: Bearer <access token or API key>`")
+    verifier: TokenVerifier = request.app.state.verifier
+    return verifier.verify(credentials.credentials)
+
+
+CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
+
+
+def require_scope(scope: str) -> Callable[[Principal], Principal]:
+    """FastAPI dependency: the caller, if their credentials carry this scope; else 403."""
+    if scope not in SCOPES:
+        raise ValueError(f"unknown scope {scope!r}")
+
+    def dependency(principal: CurrentPrincipal) -> Principal:
+        if scope not in principal.scopes:
+            raise Forbidden(f"this key lacks the scope {scope!r}")
+        return principal
+
+    return dependency
+
+
+def require_role(*roles: str) -> Callable[[Principal], Principal]:
+    """FastAPI dependency: the caller, if they have one of these roles; else 403."""
+
+    def dependency(principal: CurrentPrincipal) -> Principal:
+        if principal.roles.isdisjoint(roles):
+            raise Forbidden
+        return principal
+
+    return dependency

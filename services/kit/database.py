@@ -1,0 +1,208 @@
+"""A service's own database: SQLite on one machine, PostgreSQL in production.
+
+One request or event is one transaction, committed at the edge (`Database.write`). Reading and writing sessions are
+different types, so that a function which writes says so in its signature.
+
+SQLite runs in WAL mode and opens writing transactions with `BEGIN IMMEDIATE`: a deferred transaction that turns into
+a writer fails with "database is locked" under load, and no busy timeout helps it. Writers of one process queue at a
+pool of one connection instead of spinning on the file lock.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, Dialect, Engine, MetaData, create_engine, event, func, make_url, select, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.types import TypeDecorator
+
+BUSY_TIMEOUT_SECONDS = 15
+READ_CONNECTIONS = 8
+POSTGRES_CONNECTIONS = 12
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+Clock = Callable[[], datetime]
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC; a naive one is refused. SQLite stores it as sortable text."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime has no place in the database")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+JsonDocument = JSON().with_variant(JSONB(), "postgresql")
+"""Column type of a JSON document."""
+
+
+class ServiceBase(DeclarativeBase):
+    """Base of the bases: each service's `models.py` derives `class Base(ServiceBase)` with metadata of its own."""
+
+    __abstract__ = True
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JsonDocument, list[Any]: JsonDocument}  # noqa: RUF012
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if ServiceBase in cls.__bases__:
+            cls.metadata = MetaData(naming_convention=NAMING)
+        super().__init_subclass__(**kwargs)
+
+
+class ReadSession(Session):
+    """A session that only reads; a change in it is a programming error."""
+
+    database: "Database"
+
+    def now(self) -> datetime:
+        """The database's clock, the only one that leases and deadlines are measured by."""
+        return self.database.now(self)
+
+    def flush(self, objects: Any = None) -> None:  # noqa: ARG002 - SQLAlchemy's signature
+        if self.new or self.dirty or self.deleted:
+            raise RuntimeError("a reading session was used to write")
+
+
+class WriteSession(ReadSession):
+    """A session inside the one writing transaction of a request or an event."""
+
+    def flush(self, objects: Any = None) -> None:
+        Session.flush(self, objects)
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Runs `action` once the transaction is committed; never if it rolls back."""
+        self.info.setdefault("after_commit", []).append(action)
+
+
+def service_url(url: str, service: str) -> str:
+    """The URL of one service's database: `{service}` filled in, the PostgreSQL driver chosen."""
+    url = url.replace("{service}", service)
+    for prefix in ("postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    return url
+
+
+class Database:
+    """Engine and sessions of one service. Safe to share between threads.
+
+    `clock` replaces the database's own clock in tests.
+    """
+
+    def __init__(self, url: str, service: str, *, clock: Clock | None = None) -> None:
+        self.service = service
+        self.url = service_url(url, service)
+        self._clock = clock
+        self.outbox_ready = threading.Event()
+        """Set after a commit that left something in the outbox."""
+        parsed = make_url(self.url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self.file = Path(parsed.database) if self.is_sqlite and parsed.database else None
+        if self.is_sqlite:
+            self._reader, self._writer = self._sqlite_engines()
+        else:
+            self._reader = self._writer = create_engine(
+                self.url,
+                pool_size=POSTGRES_CONNECTIONS,
+                max_overflow=0,
+                pool_timeout=BUSY_TIMEOUT_SECONDS,
+                pool_pre_ping=True,
+                connect_args={"options": f"-c search_path={service}", "connect_timeout": 5},
+            )
+
+    def _sqlite_engines(self) -> tuple[Engine, Engine]:
+        if self.file is None:
+            raise ValueError("SQLite needs a file: an in-memory database is another one for each connection")
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+
+        def engine(begin: str, connections: int) -> Engine:
+            made = create_engine(
+                self.url,
+                pool_size=connections,
+                max_overflow=0,
+                pool_timeout=BUSY_TIMEOUT_SECONDS,
+                connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+            )
+
+            @event.listens_for(made, "connect")
+            def prepare(connection: Any, _record: Any) -> None:
+                # The driver must not open transactions by itself: `begin` below does, in the right mode.
+                connection.isolation_level = None
+                connection.execute("PRAGMA journal_mode = WAL")
+                # An accepted job or a charge must survive a power cut, hence not NORMAL.
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute("PRAGMA cache_size = -4096")
+                connection.execute(f"PRAGMA query_only = {'OFF' if begin == 'BEGIN IMMEDIATE' else 'ON'}")
+
+            @event.listens_for(made, "begin")
+            def open_transaction(connection: Any) -> None:
+                connection.exec_driver_sql(begin)
+
+            return made
+
+        return engine("BEGIN", READ_CONNECTIONS), engine("BEGIN IMMEDIATE", 1)
+
+    @property
+    def write_engine(self) -> Engine:
+        """For migrations and locks; requests use `read` and `write`."""
+        return self._writer
+
+    @contextmanager
+    def read(self) -> Iterator[ReadSession]:
+        """A consistent view of the database; nothing can be written through it."""
+        with ReadSession(self._reader, autoflush=False, expire_on_commit=False) as session:
+            session.database = self
+            yield session
+            session.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[WriteSession]:
+        """One transaction: committed when the block ends, rolled back when it raises."""
+        with WriteSession(self._writer, expire_on_commit=False) as session:
+            session.database = self
+            yield session
+            session.commit()
+        for action in session.info.get("after_commit", ()):
+            action()
+
+    def now(self, session: Session) -> datetime:
+        """Aware UTC time by the database's clock. SQLite has no server: its clock is this machine's."""
+        if self._clock is not None:
+            return self._clock()
+        if self.is_sqlite:
+            return datetime.now(UTC)
+        moment: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+        return moment.astimezone(UTC)
+
+    def ping(self) -> None:
+        """Raises if the database does not answer."""
+        with self._reader.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
+    def close(self) -> None:
+        """Closes every connection; the object is of no use afterwards."""
+        self._reader.dispose()
+        self._writer.dispose()

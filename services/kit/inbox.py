@@ -1,0 +1,28 @@
+"""Each event takes effect once: its id is noted in the transaction of its effect."""
+
+from typing import Any
+
+from sqlalchemy import CursorResult, Insert
+from sqlalchemy.dialects import postgresql, sqlite
+
+from services.kit.database import WriteSession
+from services.kit.tables import INBOX
+
+
+def insert_unless_present(session: WriteSession, table: Any, values: dict[str, Any]) -> bool:
+    """Inserts a row and returns True, or returns False where its primary key is taken already."""
+    insert: Insert
+    if session.database.is_sqlite:
+        insert = sqlite.insert(table).values(**values).on_conflict_do_nothing()
+    else:
+        insert = postgresql.insert(table).values(**values).on_conflict_do_nothing()
+    result = session.execute(insert)
+    assert isinstance(result, CursorResult)  # noqa: S101 - narrows the type; an INSERT has no other result
+    return result.rowcount == 1
+
+
+def first_time(session: WriteSession, consumer: str, event_id: str) -> bool:
+    """True the first time this consumer meets the event; False when its effect is in the database already."""
+    return insert_unless_present(
+        session, INBOX, {"consumer": consumer, "event_id": event_id, "received_at": session.now()}
+    )

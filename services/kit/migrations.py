@@ -1,0 +1,76 @@
+"""Schema migrations: one Alembic history per service, run by `stemwright migrate` and by tests.
+
+A service's `migrations/env.py` calls `run_env(Base.metadata)`; its first revision calls `create_kit_tables()`.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from alembic import command, context, op
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import MetaData, text
+
+from services.kit.database import Database
+from services.kit.tables import KIT_METADATA
+
+SERVICES_WITH_DATABASE = ("accounts", "upload", "orchestrator")
+
+
+def alembic_config(service: str) -> Config:
+    """Alembic's configuration for the history of one service."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(str(files(f"services.{service}"))) / "migrations"))
+    return config
+
+
+def migrate(url: str, service: str, revision: str = "head") -> None:
+    """Brings the database of a service to `revision`. Blocks; safe to run twice and by two processes at once."""
+    database = Database(url, service)
+    try:
+        with database.write_engine.begin() as connection:
+            if not database.is_sqlite:
+                # Replicas that start together must not migrate together.
+                connection.execute(
+                    text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"migrate:{service}"}
+                )
+                connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{service}"'))
+            config = alembic_config(service)
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+    finally:
+        database.close()
+
+
+def run_env(metadata: MetaData) -> None:
+    """The body of every `migrations/env.py`: runs the revisions on the connection that `migrate` opened."""
+    context.configure(
+        connection=context.config.attributes["connection"],
+        target_metadata=[metadata, KIT_METADATA],
+        transaction_per_migration=False,
+        render_as_batch=True,
+    )
+    # `migrate` owns the transaction, so that a migration that fails leaves nothing behind.
+    context.run_migrations()
+
+
+def create_kit_tables() -> None:
+    """First version of the kit's tables, for a service's first revision."""
+    for table in KIT_METADATA.sorted_tables:
+        table.create(op.get_bind())
+
+
+def drop_kit_tables() -> None:
+    """Undoes `create_kit_tables`."""
+    for table in reversed(KIT_METADATA.sorted_tables):
+        table.drop(op.get_bind())
+
+
+def drift(database: Database, metadata: MetaData) -> list[Any]:
+    """Differences between the models and the migrated schema; empty when they agree."""
+    with database.write_engine.connect() as connection:
+        migration_context = MigrationContext.configure(connection, opts={"compare_type": True})
+        whole: Any = [metadata, KIT_METADATA]
+        return list(compare_metadata(migration_context, whole))

@@ -1,0 +1,53 @@
+"""Shapes that every service's requests and answers share."""
+
+import base64
+import binascii
+from typing import Annotated, Generic, TypeVar
+
+from fastapi import Query
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from services.kit.errors import Invalid
+
+T = TypeVar("T")
+
+Limit = Annotated[int, Query(ge=1, le=100)]
+Cursor = Annotated[str | None, Query(max_length=200)]
+
+
+def _printable(text: str) -> str:
+    if any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029" for c in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_printable)]
+"""One line of text without control characters (PostgreSQL refuses NUL; logs and headers must not be forged)."""
+
+
+class RequestBody(BaseModel):
+    """Base of request bodies: an unknown field is a mistake that the client should hear of."""
+
+    model_config = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a list; `next_cursor` is null on the last."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
+def encode_cursor(position: str) -> str:
+    """An opaque cursor for the id after which the next page begins."""
+    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str | None) -> str | None:
+    """The position a cursor stands for; raises Invalid for one that we did not make."""
+    if cursor is None:
+        return None
+    try:
+        return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
+        raise Invalid("the cursor is not one of ours") from error

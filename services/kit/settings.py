@@ -1,0 +1,97 @@
+"""Typed settings, read from the environment.
+
+The parts that operators know carry their usual names (`DATABASE_URL`, `KAFKA_BOOTSTRAP_SERVERS`, `S3_ENDPOINT_URL`);
+everything of ours starts with `STEMWRIGHT_`. `deploy/settings.env` lists every setting with its default.
+"""
+
+import sys
+from typing import Literal, TypeVar
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+EX_CONFIG = 78
+"""Exit status for a configuration error (sysexits.h)."""
+
+DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - the value that production refuses
+
+
+def service_config(service: str) -> SettingsConfigDict:
+    """Configuration under which a service's own fields are read from `STEMWRIGHT_<SERVICE>_<FIELD>`."""
+    return SettingsConfigDict(env_prefix=f"STEMWRIGHT_{service.upper()}_", extra="ignore", frozen=True)
+
+
+def _named(name: str) -> AliasChoices:
+    return AliasChoices(name)
+
+
+class KitSettings(BaseSettings):
+    """What every service needs to know. A service's `Settings` subclasses this."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    environment: Literal["development", "production"] = Field(
+        "development", validation_alias=_named("STEMWRIGHT_ENVIRONMENT")
+    )
+    log_format: Literal["json", "console"] = Field("json", validation_alias=_named("STEMWRIGHT_LOG_FORMAT"))
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", validation_alias=_named("STEMWRIGHT_LOG_LEVEL")
+    )
+
+    host: str = Field("127.0.0.1", validation_alias=_named("STEMWRIGHT_HOST"))
+    port: int = Field(0, ge=0, le=65535, validation_alias=_named("STEMWRIGHT_PORT"))
+    listen_fd: int | None = Field(None, validation_alias=_named("LISTEN_FD"))
+    """An inherited listening socket; wins over host and port."""
+    shutdown_grace_seconds: int = Field(20, ge=1, validation_alias=_named("STEMWRIGHT_SHUTDOWN_GRACE_SECONDS"))
+
+    database_url: str = Field(
+        "sqlite:///.stemwright/data/{service}.db",
+        validation_alias=_named("DATABASE_URL"),
+    )
+    """`{service}` stands for the service's name. On PostgreSQL each service lives in a schema of its name."""
+
+    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS"))
+
+    s3_endpoint_url: str | None = Field(None, validation_alias=_named("S3_ENDPOINT_URL"))
+    s3_public_endpoint_url: str | None = Field(None, validation_alias=_named("S3_PUBLIC_ENDPOINT_URL"))
+    """What presigned URLs name, where clients reach the store under another address than services do."""
+    s3_region: str = Field("us-east-1", validation_alias=_named("S3_REGION"))
+    s3_bucket: str = Field("stemwright", min_length=3, validation_alias=_named("S3_BUCKET"))
+    s3_access_key_id: str = Field("stemwright", validation_alias=_named("S3_ACCESS_KEY_ID"))
+    s3_secret_access_key: SecretStr = Field(
+        SecretStr(DEVELOPMENT_SECRET), validation_alias=_named("S3_SECRET_ACCESS_KEY")
+    )
+
+    jwks_url: str = Field("http://127.0.0.1:8081/.well-known/jwks.json", validation_alias=_named("STEMWRIGHT_JWKS_URL"))
+    token_issuer: str = Field("stemwright", validation_alias=_named("STEMWRIGHT_TOKEN_ISSUER"))
+    token_audience: str = Field("stemwright-api", validation_alias=_named("STEMWRIGHT_TOKEN_AUDIENCE"))
+
+    @model_validator(mode="after")
+    def _no_development_secret_in_production(self) -> "KitSettings":
+        if self.environment == "production" and self.s3_secret_access_key.get_secret_value() == DEVELOPMENT_SECRET:
+            raise ValueError("S3_SECRET_ACCESS_KEY still has its development value")
+        return self
+
+
+SettingsT = TypeVar("SettingsT", bound=KitSettings)
+
+
+def load(settings_class: type[SettingsT]) -> SettingsT:
+    """Settings from the environment; a mistake ends the process with one line per mistake and exit status 78."""
+    try:
+        return settings_class()
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False):
+            name = ".".join(str(part) for part in problem["loc"]) or settings_class.__module__
+            print(f"stemwright: setting {name}: {problem['msg']}", file=sys.stderr)  # noqa: T201 - no logging yet
+        raise SystemExit(EX_CONFIG) from None
+
+
+def environment_names(settings_class: type[KitSettings]) -> dict[str, str]:
+    """Environment variable of each field, by field name."""
+    prefix = settings_class.model_config.get("env_prefix", "")
+    names = {}
+    for field, info in settings_class.model_fields.items():
+        alias = info.validation_alias
+        names[field] = str(alias.choices[0]) if isinstance(alias, AliasChoices) else (prefix + field).upper()
+    return names

@@ -1,0 +1,48 @@
+"""The tables that the kit keeps in every service's database: outbox, inbox, idempotency keys."""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, text
+
+from services.kit.database import NAMING, JsonDocument, UtcDateTime
+
+KIT_METADATA = MetaData(naming_convention=NAMING)
+
+OUTBOX = Table(
+    "outbox",
+    KIT_METADATA,
+    # SQLite gives out row numbers by itself only for a column of exactly this type.
+    Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True),
+    Column("topic", String(120), nullable=False),
+    Column("partition", Integer, nullable=True),
+    Column("key", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("headers", JsonDocument, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("published_at", UtcDateTime, nullable=True),
+)
+Index(
+    "ix_outbox_unpublished",
+    OUTBOX.c.id,
+    sqlite_where=text("published_at IS NULL"),
+    postgresql_where=text("published_at IS NULL"),
+)
+
+INBOX = Table(
+    "inbox",
+    KIT_METADATA,
+    Column("consumer", String(80), primary_key=True),
+    Column("event_id", String(80), primary_key=True),
+    Column("received_at", UtcDateTime, nullable=False, index=True),
+)
+
+IDEMPOTENCY = Table(
+    "idempotency",
+    KIT_METADATA,
+    Column("account_id", String(40), primary_key=True),
+    Column("key", String(200), primary_key=True),
+    Column("operation", String(80), nullable=False),
+    Column("request_hash", String(64), nullable=False),
+    Column("resource_id", String(80), nullable=False),
+    Column("status", Integer, nullable=True),
+    Column("body", JsonDocument, nullable=True),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+)
