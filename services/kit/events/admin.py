@@ -1,0 +1,88 @@
+"""Topics, created explicitly with their partition counts."""
+
+import logging
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
+from kafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError
+
+from services.kit.events.connection import BrokerUnavailable, client_options
+from services.kit.events.topics import DEAD_LETTER_RETENTION, TOPICS, Topic, dead_letters
+
+log = logging.getLogger(__name__)
+
+_BROKER_DEFAULT = -1
+
+
+def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS, *, timeout_seconds: float = 10.0) -> None:
+    """Creates what is missing of `topics` and their dead-letter topics, and corrects too small partition counts.
+
+    More partitions than listed are an operator's choice and stay. A broker that cannot add partitions (the local one,
+    which keeps everything in memory anyway) gets the topic deleted and created again. Safe to call from every process
+    at once. Raises BrokerUnavailable.
+    """
+    wanted = [new for topic in topics for new in (_new_topic(topic), _new_dead_letters(topic))]
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            admin = KafkaAdminClient(**client_options(bootstrap, "admin"))
+            try:
+                _ensure(admin, wanted)
+            finally:
+                admin.close()
+        except (KafkaError, OSError) as error:
+            if time.monotonic() >= deadline:
+                raise BrokerUnavailable(f"topics could not be ensured: {error}") from error
+            log.info("topics are not ensured yet: %s", error)
+        else:
+            return
+
+
+def _new_topic(topic: Topic) -> NewTopic:
+    retention = str(int(topic.retention.total_seconds() * 1000))
+    return NewTopic(topic.name, topic.partitions, _BROKER_DEFAULT, topic_configs={"retention.ms": retention})
+
+
+def _new_dead_letters(topic: Topic) -> NewTopic:
+    retention = str(int(DEAD_LETTER_RETENTION.total_seconds() * 1000))
+    return NewTopic(dead_letters(topic), topic.partitions, _BROKER_DEFAULT, topic_configs={"retention.ms": retention})
+
+
+def _ensure(admin: Any, wanted: list[NewTopic]) -> None:
+    present = _partition_counts(admin, wanted)
+    for new in wanted:
+        count = present.get(new.name)
+        if count is not None and count < new.num_partitions:
+            log.warning("topic %s has %d partitions instead of %d", new.name, count, new.num_partitions)
+            if not _add_partitions(admin, new):
+                admin.delete_topics([new.name])
+                count = None
+        if count is None:
+            _create(admin, new)
+
+
+def _partition_counts(admin: Any, wanted: list[NewTopic]) -> dict[str, int]:
+    """Partitions of each topic that exists. Asked of all topics at once: to name one may create it."""
+    return {
+        described["name"]: len(described["partitions"])
+        for described in admin.describe_topics()
+        if described["error_code"] == 0 and described["name"] in {new.name for new in wanted}
+    }
+
+
+def _add_partitions(admin: Any, new: NewTopic) -> bool:
+    try:
+        admin.create_partitions({new.name: NewPartitions(new.num_partitions)})
+    except IncompatibleBrokerVersion:
+        return False
+    return True
+
+
+def _create(admin: Any, new: NewTopic) -> None:
+    try:
+        admin.create_topics([new])
+    except TopicAlreadyExistsError:
+        return
+    log.info("created topic %s with %d partitions", new.name, new.num_partitions)

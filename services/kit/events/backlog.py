@@ -1,0 +1,173 @@
+"""Records between the thread that polls and the thread that handles. Knows no Kafka.
+
+Per partition, records are handled in order of arrival, except that a record which asked to be retried waits aside, and
+with it the later records of its key; other keys go on. What may be committed is the offset below which everything is
+done. A partition that was taken away and given back is a new `Claim`: what belongs to the old one counts no more.
+"""
+
+import heapq
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+
+from services.kit.events.codec import RawRecord
+
+Partition = tuple[str, int]
+
+FULL_RECORDS = 500
+FULL_BYTES = 4 * 1024 * 1024
+
+
+@dataclass(eq=False)
+class Claim:
+    """A partition for as long as this consumer reads it. Offsets ascend; those that are done wait for lower ones."""
+
+    partition: Partition
+    open: bool = True
+    waiting: dict[int, int] = field(default_factory=dict)
+    """Size in bytes by offset, of records that are not done, in order of arrival."""
+    next_offset: int | None = None
+    """One after the highest offset that arrived."""
+    committed: int | None = None
+    paused: bool = False
+
+    @property
+    def position(self) -> int | None:
+        """What may be committed: everything below it is done."""
+        return next(iter(self.waiting), self.next_offset)
+
+    def is_full(self) -> bool:
+        """Whether no more should be fetched. Says so until half of it is done, so as not to stop and start in turns."""
+        share = 2 if self.paused else 1
+        return len(self.waiting) >= FULL_RECORDS // share or sum(self.waiting.values()) >= FULL_BYTES // share
+
+
+@dataclass(eq=False)
+class Work:
+    """A record that waits for its handler, or is with it."""
+
+    record: RawRecord
+    claim: Claim
+    retried: int = 0
+
+    @property
+    def lane(self) -> tuple[Claim, bytes]:
+        """What keeps its order: the records of one key in one claim."""
+        return (self.claim, self.record.key or b"")
+
+
+class Backlog:
+    """The records that were fetched and are not done. One thread polls and fills, one takes and handles."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._claims: dict[Partition, Claim] = {}
+        self._ready: deque[Work] = deque()
+        self._aside: list[tuple[float, int, Work]] = []
+        self._blocked: dict[tuple[Claim, bytes], deque[Work]] = {}
+        self._numbers = count()
+
+    def assign(self, partitions: Iterable[Partition]) -> None:
+        """Begins a claim on each partition; an open one goes on."""
+        with self._changed:
+            for partition in partitions:
+                self._claims.setdefault(partition, Claim(partition))
+
+    def revoke(self, partitions: Iterable[Partition] | None = None) -> None:
+        """Ends claims (all of them by default) and forgets their records. One that is with its handler ends as it may."""
+        with self._changed:
+            for partition in list(self._claims) if partitions is None else list(partitions):
+                claim = self._claims.pop(partition, None)
+                if claim is not None:
+                    claim.open = False
+            self._ready = deque(work for work in self._ready if work.claim.open)
+            self._aside = [entry for entry in self._aside if entry[2].claim.open]
+            heapq.heapify(self._aside)
+            self._blocked = {lane: works for lane, works in self._blocked.items() if lane[0].open}
+
+    def put(self, partition: Partition, records: Iterable[RawRecord]) -> None:
+        """Adds fetched records of a partition, in order."""
+        with self._changed:
+            claim = self._claims.setdefault(partition, Claim(partition))
+            for record in records:
+                claim.waiting[record.offset] = len(record.value or b"")
+                claim.next_offset = record.offset + 1
+                self._ready.append(Work(record, claim))
+            self._changed.notify()
+
+    def take(self, timeout_seconds: float) -> Work | None:
+        """The next record that may be handled, or None after the timeout."""
+        deadline = self._clock() + timeout_seconds
+        with self._changed:
+            while True:
+                now = self._clock()
+                while self._aside and self._aside[0][0] <= now:
+                    self._ready.appendleft(heapq.heappop(self._aside)[2])
+                while self._ready:
+                    work = self._ready.popleft()
+                    if work.retried == 0 and work.lane in self._blocked:
+                        self._blocked[work.lane].append(work)
+                    else:
+                        return work
+                if now >= deadline:
+                    return None
+                due = min(deadline, self._aside[0][0]) if self._aside else deadline
+                self._changed.wait(max(0.0, due - now))
+
+    def done(self, work: Work) -> None:
+        """The record was handled, or was put among the dead letters."""
+        with self._changed:
+            work.claim.waiting.pop(work.record.offset, None)
+            if work.retried and work.claim.open:
+                self._ready.extendleft(reversed(self._blocked.pop(work.lane, deque())))
+
+    def retry(self, work: Work, delay_seconds: float) -> None:
+        """The record comes again after the delay; later records of its key wait for it."""
+        with self._changed:
+            if not work.claim.open:
+                return
+            work.retried += 1
+            self._blocked.setdefault(work.lane, deque())
+            heapq.heappush(self._aside, (self._clock() + delay_seconds, next(self._numbers), work))
+
+    def committable(self) -> dict[Partition, int]:
+        """Positions that moved since they were last committed."""
+        with self._changed:
+            return {
+                partition: claim.position
+                for partition, claim in self._claims.items()
+                if claim.position is not None and claim.position != claim.committed
+            }
+
+    def committed(self, positions: Mapping[Partition, int]) -> None:
+        """Notes what the brokers know."""
+        with self._changed:
+            for partition, position in positions.items():
+                if partition in self._claims:
+                    self._claims[partition].committed = position
+
+    def pauses(self) -> tuple[list[Partition], list[Partition]]:
+        """Partitions that became full, and partitions that have room again, since the last call."""
+        stop, go = [], []
+        with self._changed:
+            for partition, claim in self._claims.items():
+                full = claim.is_full()
+                if full != claim.paused:
+                    claim.paused = full
+                    (stop if full else go).append(partition)
+        return stop, go
+
+    @property
+    def paused(self) -> bool:
+        """Whether any partition waits for room."""
+        with self._changed:
+            return any(claim.paused for claim in self._claims.values())
+
+    def __len__(self) -> int:
+        """Records that are not done."""
+        with self._changed:
+            return sum(len(claim.waiting) for claim in self._claims.values())

@@ -1,0 +1,167 @@
+"""Records into Kafka: in order per key, each with its outcome, within a bounded time."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from services.kit.events.admin import ensure_topics
+from services.kit.events.codec import OutgoingEvent, Record, encode
+from services.kit.events.connection import BrokerUnavailable, client_options
+
+log = logging.getLogger(__name__)
+
+POSTED_AT_MOST = 256
+
+
+class EventProducer:
+    """Writes records of one service. For use by any number of threads; connects when it is first used.
+
+    A producer that failed once is closed and made anew, whatever the failure was: after the broker lost its state an
+    idempotent producer is unknown to it for ever.
+    """
+
+    def __init__(self, bootstrap: str, source: str, *, timeout_seconds: float = 5.0) -> None:
+        self._bootstrap = bootstrap
+        self._source = source
+        self._timeout_seconds = timeout_seconds
+        self._lock = threading.Lock()
+        self._client: Any | None = None
+        self._posted: deque[Record] = deque(maxlen=POSTED_AT_MOST)
+        self._posting = threading.Condition()
+        self._poster: threading.Thread | None = None
+        self._closed = False
+
+    def send(self, event: OutgoingEvent, *, timeout_seconds: float | None = None) -> None:
+        """Writes one event and waits until the brokers have it. After BrokerUnavailable it may be there or not."""
+        failure = self.send_records([encode(event, source=self._source)], timeout_seconds)[0]
+        if failure is not None:
+            raise BrokerUnavailable(f"the event was not taken: {failure}") from failure
+
+    def post(self, event: OutgoingEvent) -> None:
+        """Writes one event when there is time: returns at once, and the oldest posts are lost while the broker is away.
+
+        For news that the next news replaces, such as progress.
+        """
+        record = encode(event, source=self._source)
+        with self._posting:
+            if self._poster is None:
+                self._poster = threading.Thread(target=self._post, name="event-poster", daemon=True)
+                self._poster.start()
+            self._posted.append(record)
+            self._posting.notify()
+
+    def send_records(self, records: Sequence[Record], timeout_seconds: float | None = None) -> list[Exception | None]:
+        """Writes records and returns, for each, None once the brokers have it or what went wrong.
+
+        Records of one key are written one after the other, and none after one that failed: sent again in the same
+        order, they cannot overtake each other. Takes little more than `timeout_seconds` at most.
+        """
+        timeout = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        deadline = time.monotonic() + timeout
+        outcomes: list[Exception | None] = [BrokerUnavailable("not tried: an earlier record failed")] * len(records)
+        waiting: dict[tuple[str, bytes], deque[int]] = {}
+        for index, record in enumerate(records):
+            waiting.setdefault((record.topic, record.key), deque()).append(index)
+        while waiting and (client := self._connect(outcomes, waiting)) is not None:
+            heads = {key: indices.popleft() for key, indices in waiting.items()}
+            futures = {index: self._start(client, records[index]) for index in heads.values()}
+            for key, index in heads.items():
+                outcomes[index] = _outcome(futures[index], deadline)
+                if outcomes[index] is not None or not waiting[key]:
+                    waiting.pop(key)
+            if any(outcomes[index] is not None for index in heads.values()):
+                self._discard(client)
+                break
+        return outcomes
+
+    def close(self) -> None:
+        """Ends the connection. What was posted and not sent is lost. The producer must not be used again."""
+        self._closed = True
+        with self._posting:
+            self._posting.notify()
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            _close(client, timeout_seconds=1.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _connect(self, outcomes: list[Exception | None], waiting: dict[tuple[str, bytes], deque[int]]) -> Any | None:
+        try:
+            with self._lock:
+                if self._client is None:
+                    ensure_topics(self._bootstrap, timeout_seconds=0)
+                    self._client = KafkaProducer(
+                        **client_options(self._bootstrap, self._source),
+                        acks="all",
+                        enable_idempotence=True,
+                        linger_ms=0,
+                        max_block_ms=2000,
+                        delivery_timeout_ms=int(self._timeout_seconds * 1000),
+                        metrics_enabled=False,
+                    )
+                return self._client
+        except (KafkaError, OSError, BrokerUnavailable) as error:
+            for indices in waiting.values():
+                for index in indices:
+                    outcomes[index] = error
+            return None
+
+    def _start(self, client: Any, record: Record) -> Any:
+        try:
+            return client.send(
+                record.topic,
+                value=record.value,
+                key=record.key,
+                headers=record.headers,
+                partition=record.partition,
+            )
+        except (KafkaError, AssertionError, ValueError) as error:
+            return error
+
+    def _discard(self, client: Any) -> None:
+        with self._lock:
+            if self._client is client:
+                self._client = None
+        _close(client, timeout_seconds=0)
+
+    def _post(self) -> None:
+        while not self._closed:
+            with self._posting:
+                while not self._posted and not self._closed:
+                    self._posting.wait()
+                records = [self._posted.popleft() for _ in range(len(self._posted))]
+            failures = self.send_records(records)
+            lost = sum(failure is not None for failure in failures)
+            if lost:
+                log.info("%d events that were only posted are lost", lost)
+
+
+def _outcome(future: Any, deadline: float) -> Exception | None:
+    if isinstance(future, Exception):
+        return future
+    try:
+        future.get(timeout=max(0.0, deadline - time.monotonic()))
+    except (KafkaError, OSError) as error:
+        return error
+    return None
+
+
+def _close(client: Any, timeout_seconds: float) -> None:
+    try:
+        client.close(timeout=timeout_seconds)
+    except KafkaError as error:
+        log.debug("a producer was closed with records in it: %s", error)
