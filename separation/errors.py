@@ -1,0 +1,166 @@
+"""Every error of the engine, each with a stable code and a sentence for a person.
+
+::
+
+    SeparationError                 separation_failed
+    ├── AudioError                  audio_invalid               the song is at fault: a retry cannot help
+    │   ├── EmptyFile               audio_empty
+    │   ├── UnsupportedFormat       audio_unsupported_format
+    │   ├── NoAudioStream           audio_no_audio_stream
+    │   ├── UndecodableAudio        audio_undecodable
+    │   ├── NoSamples               audio_no_samples
+    │   ├── AudioTooLong            audio_too_long
+    │   ├── UnsupportedRate         audio_unsupported_rate
+    │   ├── UnsupportedChannels     audio_unsupported_channels
+    │   └── AudioChangesFormat      audio_changes_format
+    ├── RequestError                request_invalid             the wish is at fault
+    │   ├── UnknownStem             stem_unknown
+    │   ├── WindowOutsideAudio      window_outside_audio
+    │   └── OutputFormatUnsuitable  output_format_unsuitable
+    ├── ModelError                  model_invalid
+    │   ├── ModelNotFound           model_not_found
+    │   ├── ModelDigestMismatch     model_digest_mismatch
+    │   ├── ModelSourceUnavailable  model_source_unavailable
+    │   └── ModelAnswerInvalid      model_answer_invalid
+    ├── OutputWriteFailed           output_write_failed         full disk, no permission
+    └── Cancelled                   cancelled                   ``should_cancel`` said so
+
+``code`` never changes once published: clients and partners switch on it.
+"""
+
+from typing import ClassVar
+
+
+class SeparationError(Exception):
+    """Root of the tree; ``str(error)`` is one sentence that a person understands."""
+
+    code: ClassVar[str] = "separation_failed"
+
+
+class AudioError(SeparationError):
+    """The input file cannot be separated; the same file will fail again."""
+
+    code = "audio_invalid"
+
+
+class EmptyFile(AudioError):
+    """The file has no bytes."""
+
+    code = "audio_empty"
+
+
+class UnsupportedFormat(AudioError):
+    """The first bytes name no container on the allow-list."""
+
+    code = "audio_unsupported_format"
+
+
+class NoAudioStream(AudioError):
+    """The container holds no audio stream, only video, pictures or subtitles."""
+
+    code = "audio_no_audio_stream"
+
+
+class UndecodableAudio(AudioError):
+    """The container or the codec's data is damaged, cut off before any sound, or encrypted."""
+
+    code = "audio_undecodable"
+
+
+class NoSamples(AudioError):
+    """The file decodes without complaint to nothing."""
+
+    code = "audio_no_samples"
+
+
+class AudioTooLong(AudioError):
+    """More decoded audio than the limit allows, whatever the header says."""
+
+    code = "audio_too_long"
+
+
+class UnsupportedRate(AudioError):
+    """The sample rate is outside the supported range."""
+
+    code = "audio_unsupported_rate"
+
+
+class UnsupportedChannels(AudioError):
+    """No channels, or more than are supported."""
+
+    code = "audio_unsupported_channels"
+
+
+class AudioChangesFormat(AudioError):
+    """Rate or channel count changes in the middle of the stream."""
+
+    code = "audio_changes_format"
+
+
+class RequestError(SeparationError):
+    """What was asked for cannot be made from this input."""
+
+    code = "request_invalid"
+
+
+class UnknownStem(RequestError):
+    """A stem name that the engine does not make."""
+
+    code = "stem_unknown"
+
+
+class WindowOutsideAudio(RequestError):
+    """The preview window is empty or begins after the end of the song."""
+
+    code = "window_outside_audio"
+
+
+class OutputFormatUnsuitable(RequestError):
+    """The output format cannot hold the input's rate or channel count, or is not known."""
+
+    code = "output_format_unsuitable"
+
+
+class ModelError(SeparationError):
+    """The model's files are damaged or do not fit the engine."""
+
+    code = "model_invalid"
+
+
+class ModelNotFound(ModelError):
+    """No model of that name in the repository."""
+
+    code = "model_not_found"
+
+
+class ModelDigestMismatch(ModelError):
+    """The model file is not the one its manifest describes."""
+
+    code = "model_digest_mismatch"
+
+
+class ModelSourceUnavailable(ModelError):
+    """The weights could not be fetched: offline, or not the pinned file."""
+
+    code = "model_source_unavailable"
+
+
+class ModelAnswerInvalid(ModelError):
+    """The network answered with a wrong shape or with numbers that are not finite."""
+
+    code = "model_answer_invalid"
+
+
+class OutputWriteFailed(SeparationError):
+    """The results could not be written."""
+
+    code = "output_write_failed"
+
+
+class Cancelled(SeparationError):
+    """The caller asked to stop; nothing was left behind."""
+
+    code = "cancelled"
+
+    def __init__(self) -> None:
+        super().__init__("The separation was cancelled.")

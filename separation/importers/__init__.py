@@ -1,0 +1,1 @@
+"""Makes models for the repository out of weights that others publish."""

