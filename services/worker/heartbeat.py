@@ -19,6 +19,7 @@ from services.worker.service import Ended, Moved, News, WorkerService
 
 _log = logging.getLogger(__name__)
 
+SOURCE = "worker"
 SEND_TIMEOUT_SECONDS = 5.0
 RETRY_SECONDS = 0.5
 """Pause after the broker did not take something that must not be lost."""
@@ -40,10 +41,13 @@ class Identity:
     host: str
 
 
-class Sender(Protocol):
-    """Puts records into the event log within `timeout` seconds; for each record None, or why it is not there."""
+class Producer(Protocol):
+    """What the announcer needs of `EventProducer`."""
 
-    def __call__(self, records: list[Record], timeout: float) -> Sequence[BaseException | None]: ...
+    def send_records(
+        self, records: Sequence[Record], timeout_seconds: float | None = None
+    ) -> Sequence[Exception | None]:
+        """Puts records into the event log; for each None, or why it is not there."""
 
 
 def heartbeat(identity: Identity, sequence: int, news: News) -> workers_pb2.WorkerHeartbeat:
@@ -75,14 +79,14 @@ class Announcer:
     def __init__(
         self,
         service: WorkerService,
-        send: Sender,
+        producer: Producer,
         ready: Callable[[threading.Event], Identity | None],
         *,
         heartbeat_seconds: float,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._service = service
-        self._send = send
+        self._producer = producer
         self._ready = ready
         self._heartbeat_seconds = heartbeat_seconds
         self._monotonic = monotonic
@@ -117,14 +121,13 @@ class Announcer:
         records = [_ended(entry) for entry in news.ended]
         if news.heartbeat:
             self._sequence += 1
-            records.append(
-                encode(OutgoingEvent(WORKERS, identity.worker_id, heartbeat(identity, self._sequence, news)))
-            )
+            message = heartbeat(identity, self._sequence, news)
+            records.append(encode(OutgoingEvent(WORKERS, identity.worker_id, message), source=SOURCE))
         certain = len(records)
         records.extend(_moved(entry) for entry in news.moved)
         if not records:
             return True
-        problems = list(self._send(records, SEND_TIMEOUT_SECONDS))
+        problems = self._producer.send_records(records, SEND_TIMEOUT_SECONDS)
         there = [problem is None for problem in problems]
         heartbeat_there = news.heartbeat and there[certain - 1]
         if heartbeat_there:
@@ -139,9 +142,10 @@ class Announcer:
 
 def _ended(entry: Ended) -> Record:
     with use_traceparent(entry.traceparent):
-        return encode(OutgoingEvent(FINISHED, entry.message.job_id, entry.message, account_id=entry.account_id or None))
+        event = OutgoingEvent(FINISHED, entry.message.job_id, entry.message, account_id=entry.account_id or None)
+        return encode(event, source=SOURCE)
 
 
 def _moved(entry: Moved) -> Record:
     with use_traceparent(entry.traceparent):
-        return encode(OutgoingEvent(PROGRESS, entry.message.job_id, entry.message))
+        return encode(OutgoingEvent(PROGRESS, entry.message.job_id, entry.message), source=SOURCE)

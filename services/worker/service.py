@@ -115,6 +115,7 @@ class WorkerService:
         key = AttemptKey(cancellation.job_id, cancellation.attempt)
         with self._changed:
             if self._table.cancel(key):
+                self._changed.notify_all()
                 return
             if self._table.knows(key):
                 self._table.ask_again(key)
@@ -129,10 +130,11 @@ class WorkerService:
         """Waits for work. None: this thread is no longer needed."""
         return self._work.get()
 
-    def check(self, attempt: Attempt) -> None:
-        """Raises AttemptAborted where the attempt was told to stop."""
-        if attempt.abort is not None:
-            raise AttemptAborted(attempt.abort)
+    def pause(self, attempt: Attempt, seconds: float) -> None:
+        """Waits; a word to stop ends the wait and is raised as AttemptAborted."""
+        with self._changed:
+            self._changed.wait_for(lambda: attempt.abort is not None, seconds)
+        check(attempt)
 
     def progress(self, attempt: Attempt, stage: Stage, fraction: float) -> None:
         """Notes where an attempt stands; told to others a few times a second at most."""
@@ -166,6 +168,7 @@ class WorkerService:
         """Tells every running attempt to stop at its next chunk."""
         with self._changed:
             self._table.abort_all(reason)
+            self._changed.notify_all()
 
     def rest(self) -> None:
         """Lets the slot threads and, once the last word is sent, the announcer end."""
@@ -251,6 +254,12 @@ class WorkerService:
             account_id=attempt.account_id,
         )
         return Moved(message, attempt.traceparent)
+
+
+def check(attempt: Attempt) -> None:
+    """Raises AttemptAborted where the attempt was told to stop."""
+    if attempt.abort is not None:
+        raise AttemptAborted(attempt.abort)
 
 
 def failed(error: AttemptFailed) -> separation_pb2.SeparationFinished:

@@ -16,8 +16,8 @@ class Settings(KitSettings):
     slots: int = Field(1, ge=1, le=64)
     """Songs separated at the same time. On a CPU one slot with all threads ends each song soonest."""
 
-    threads_per_slot: int = Field(0, ge=0, le=256)
-    """Processor threads of one slot's network; 0 shares the processors of this process among the slots."""
+    threads: int = Field(0, ge=0, le=256)
+    """Processor threads of the network, which the slots share; 0: as many as this process has processors."""
 
     heartbeat_seconds: float = Field(15.0, gt=0, le=60)
     """Well below a third of the orchestrator's lease."""

@@ -8,7 +8,7 @@ from services.kit.protos import separation_pb2
 from services.kit.telemetry import span
 from services.worker.attempts import AbortReason, Attempt
 from services.worker.errors import AttemptAborted, AttemptFailed
-from services.worker.service import WorkerService, aborted, failed
+from services.worker.service import WorkerService, aborted, check, failed
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ LAST_CHUNK_SECONDS = 15.0
 class SlotPool:
     """A background task: runs attempts in `service.slots` threads until it is told to stop.
 
-    `separate` does one attempt and returns its success, or raises; it calls `service.check` between chunks.
+    `separate` does one attempt and returns its success, or raises; it calls `check` between chunks.
     `grace_seconds` is what running attempts get to end by themselves once the process was told to stop.
     """
 
@@ -37,7 +37,7 @@ class SlotPool:
         self._grace_seconds = grace_seconds
 
     def run(self, stop: threading.Event) -> None:
-        """Blocks until `stop` is set and the slots are at rest."""
+        """Blocks until `stop` is set. Whoever sets it calls `drain` before."""
         threads = [
             threading.Thread(target=self._slot, name=f"slot-{number}", daemon=True)
             for number in range(self._service.slots)
@@ -45,6 +45,12 @@ class SlotPool:
         for thread in threads:
             thread.start()
         stop.wait()
+
+    def drain(self) -> None:
+        """Takes nothing new, waits for what runs, and after the grace gives it up. Blocks until the slots are at rest.
+
+        Heartbeats go on and cancellations come in meanwhile.
+        """
         self._service.drain()
         if not self._service.wait_idle(self._grace_seconds):
             _log.warning("running attempts are given up for the shutdown")
@@ -60,7 +66,7 @@ class SlotPool:
     def _outcome(self, attempt: Attempt) -> separation_pb2.SeparationFinished:
         names = {"job_id": attempt.key.job_id, "attempt": attempt.key.attempt}
         try:
-            self._service.check(attempt)
+            check(attempt)
             succeeded = self._separate(attempt)
         except AttemptAborted as error:
             _log.info("attempt aborted: %s", error.reason.value, extra=names)

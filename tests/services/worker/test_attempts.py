@@ -1,0 +1,187 @@
+from datetime import timedelta
+
+import pytest
+
+from services.kit.protos import separation_pb2
+from services.worker.attempts import (
+    FINISHED_BYTES,
+    FINISHED_KEPT,
+    FINISHED_KEPT_SECONDS,
+    JOBS_REMEMBERED,
+    AbortReason,
+    Attempt,
+    AttemptKey,
+    AttemptTable,
+    Verdict,
+)
+from tests.services.worker.assignments import NOON, assigned, succeeded
+
+ME = "wrk_me"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def table(clock: Clock) -> AttemptTable:
+    return AttemptTable(ME, 1, clock)
+
+
+def take(table: AttemptTable, job_id: str, attempt: int = 1) -> Attempt:
+    assignment = assigned(ME, job_id=job_id, attempt=attempt)
+    assert table.judge(assignment, NOON) is Verdict.TAKE
+    entry = Attempt(assignment, "usr_a", None)
+    table.take(entry)
+    return entry
+
+
+def finish(table: AttemptTable, job_id: str, attempt: int = 1, manifest: bytes = b"{}") -> None:
+    message = separation_pb2.SeparationFinished(worker_id=ME, job_id=job_id, attempt=attempt)
+    message.MergeFrom(succeeded(manifest))
+    table.finish(message)
+
+
+def judge(table: AttemptTable, job_id: str, attempt: int = 1) -> Verdict:
+    return table.judge(assigned(ME, job_id=job_id, attempt=attempt), NOON)
+
+
+def names(table: AttemptTable) -> list[str]:
+    return [message.job_id for message in table.finished()]
+
+
+def test_an_assignment_for_another_worker_is_not_work(table: AttemptTable) -> None:
+    assert table.judge(assigned("wrk_other"), NOON) is Verdict.FOREIGN
+
+
+def test_an_assignment_at_its_deadline_is_void(table: AttemptTable) -> None:
+    assert table.judge(assigned(ME, deadline=NOON), NOON) is Verdict.EXPIRED
+    assert table.judge(assigned(ME, deadline=NOON + timedelta(microseconds=1)), NOON) is Verdict.TAKE
+
+
+def test_the_same_attempt_is_taken_once(table: AttemptTable) -> None:
+    take(table, "job_a")
+    assert judge(table, "job_a") is Verdict.RUNNING
+    finish(table, "job_a")
+    assert judge(table, "job_a") is Verdict.FINISHED
+
+
+def test_a_void_deadline_does_not_hide_that_an_attempt_runs(table: AttemptTable) -> None:
+    take(table, "job_a")
+    assert table.judge(assigned(ME, job_id="job_a", deadline=NOON), NOON) is Verdict.RUNNING
+
+
+def test_there_is_no_more_work_than_slots(table: AttemptTable) -> None:
+    take(table, "job_a")
+    assert judge(table, "job_b") is Verdict.BUSY
+    finish(table, "job_a")
+    assert judge(table, "job_b") is Verdict.TAKE
+
+
+def test_a_higher_attempt_makes_the_running_one_stale_and_takes_its_slot(table: AttemptTable) -> None:
+    first = take(table, "job_a", 1)
+    take(table, "job_a", 2)
+    assert first.abort is AbortReason.STALE
+    assert [(entry.job_id, entry.attempt) for entry in table.running()] == [("job_a", 2)]
+    assert table.busy_slots == 1
+    assert not table.idle
+    assert judge(table, "job_a", 1) is Verdict.RUNNING
+    finish(table, "job_a", 1)
+    assert judge(table, "job_a", 1) is Verdict.STALE
+    assert judge(table, "job_a", 2) is Verdict.RUNNING
+
+
+def test_a_lower_attempt_is_never_work(table: AttemptTable) -> None:
+    take(table, "job_a", 3)
+    finish(table, "job_a", 3)
+    assert judge(table, "job_a", 2) is Verdict.STALE
+
+
+def test_a_stopping_worker_takes_nothing_new(table: AttemptTable) -> None:
+    take(table, "job_a")
+    table.drain()
+    assert judge(table, "job_b") is Verdict.STOPPING
+    assert judge(table, "job_a") is Verdict.RUNNING
+
+
+def test_the_first_reason_to_stop_stays(table: AttemptTable) -> None:
+    attempt = take(table, "job_a")
+    assert table.cancel(AttemptKey("job_a", 1))
+    table.abort_all(AbortReason.SHUTDOWN)
+    assert attempt.abort is AbortReason.CANCELED
+
+
+def test_cancelling_what_does_not_run_says_so(table: AttemptTable) -> None:
+    take(table, "job_a", 2)
+    assert not table.cancel(AttemptKey("job_a", 1))
+    assert not table.cancel(AttemptKey("job_b", 1))
+    assert table.knows(AttemptKey("job_a", 1))
+    assert not table.knows(AttemptKey("job_a", 3))
+
+
+def test_what_ended_is_told_again_after_growing_pauses(table: AttemptTable, clock: Clock) -> None:
+    take(table, "job_a")
+    finish(table, "job_a")
+    told_at = []
+    begun = clock.seconds
+    while clock.seconds < begun + FINISHED_KEPT_SECONDS:
+        if due := table.finished():
+            told_at.append(clock.seconds - begun)
+            table.told(due)
+        clock.seconds += 0.5
+    assert told_at == [0, 1, 3, 7, 15, 31, 63, 127, 255, 511]
+
+
+def test_what_the_broker_did_not_take_stays_due(table: AttemptTable, clock: Clock) -> None:
+    take(table, "job_a")
+    finish(table, "job_a")
+    assert names(table) == ["job_a"]
+    clock.seconds += 0.1
+    assert names(table) == ["job_a"]
+
+
+def test_what_ended_is_told_at_once_when_asked_again(table: AttemptTable) -> None:
+    take(table, "job_a")
+    finish(table, "job_a")
+    table.told(table.finished())
+    assert names(table) == []
+    table.ask_again(AttemptKey("job_a", 1))
+    assert names(table) == ["job_a"]
+
+
+def test_the_list_of_what_ended_is_bounded_in_number_and_time(table: AttemptTable, clock: Clock) -> None:
+    for number in range(FINISHED_KEPT + 3):
+        take(table, f"job_{number}")
+        finish(table, f"job_{number}")
+    assert names(table) == [f"job_{number}" for number in range(3, FINISHED_KEPT + 3)]
+    clock.seconds += FINISHED_KEPT_SECONDS + 1
+    assert names(table) == []
+
+
+def test_one_heartbeat_carries_a_bounded_number_of_bytes(table: AttemptTable) -> None:
+    seen = []
+    for number in range(4):
+        take(table, f"job_{number}")
+        finish(table, f"job_{number}", manifest=b" " * (FINISHED_BYTES // 2 - 200))
+    while due := table.finished():
+        assert sum(message.ByteSize() for message in due) <= FINISHED_BYTES
+        seen.append([message.job_id for message in due])
+        table.told(due)
+    assert seen == [["job_0", "job_1"], ["job_2", "job_3"]]
+
+
+def test_the_memory_of_jobs_is_bounded(table: AttemptTable) -> None:
+    for number in range(JOBS_REMEMBERED + 1):
+        take(table, f"job_{number}")
+        finish(table, f"job_{number}")
+    assert not table.knows(AttemptKey("job_0", 1))
+    assert table.knows(AttemptKey("job_1", 1))
