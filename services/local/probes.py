@@ -93,5 +93,7 @@ def _reason(body: bytes) -> str:
         document = json.loads(body)
     except ValueError:
         return ""
-    detail = document.get("detail") if isinstance(document, dict) else None
-    return f": {detail}" if detail else ""
+    problems = document.get("problems") if isinstance(document, dict) else None
+    if not isinstance(problems, dict):
+        return ""
+    return ": " + ", ".join(f"{name}: {problem}" for name, problem in problems.items())

@@ -3,6 +3,8 @@
 import errno
 import random
 import socket
+from collections.abc import Collection
+from contextlib import suppress
 
 from services.local.errors import PortTaken
 
@@ -32,24 +34,23 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def listen_on_a_free_port(host: str, preferred: int | None = None) -> socket.socket:
-    """Listen on `preferred` when it is free, else on any free port of `FREE_PORTS`.
+def listen_on_a_free_port(host: str, preferred: int | None = None, avoid: Collection[int] = ()) -> socket.socket:
+    """Listen on `preferred` when it is free, else on any free port of `FREE_PORTS`, and on none of `avoid`.
 
     Raises:
         OSError: no port is free.
     """
     candidates = random.sample(FREE_PORTS, 100)
     for port in candidates if preferred is None else [preferred, *candidates]:
-        try:
-            return listen(host, port)
-        except PortTaken:
-            continue
+        if port not in avoid:
+            with suppress(PortTaken):
+                return listen(host, port)
     raise OSError(errno.EADDRINUSE, f"no free port on {host}")
 
 
-def free_port(host: str, preferred: int | None = None) -> int:
+def free_port(host: str, preferred: int | None = None, avoid: Collection[int] = ()) -> int:
     """A port that was free a moment ago, for a program that binds its own."""
-    with listen_on_a_free_port(host, preferred) as listener:
+    with listen_on_a_free_port(host, preferred, avoid) as listener:
         return port_of(listener)
 
 

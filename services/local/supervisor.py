@@ -38,23 +38,27 @@ class Supervisor:
         for keeper in self._keepers.values():
             keeper.start(needs=tuple(self._keepers[name] for name in keeper.part.needs))
 
-    def wait_until_ready(self, stop: threading.Event | None = None) -> bool:
-        """Block until every part is ready or done; False when `stop` is set first.
+    def is_ready(self) -> bool:
+        """Whether every part is ready or done at this moment.
 
         Raises:
             StartFailed: a part did not come up.
         """
-        while True:
-            statuses = self.statuses()
-            failed = [status for status in statuses if status.state == State.FAILED]
-            if failed:
-                raise StartFailed(self._explain(failed))
-            if all(status.state in (State.READY, State.DONE) for status in statuses):
-                return True
-            if stop is not None and stop.is_set():
-                return False
-            with self._changed:
-                self._changed.wait(0.1)
+        statuses = self.statuses()
+        failed = [status for status in statuses if status.state == State.FAILED]
+        if failed:
+            raise StartFailed(self._explain(failed))
+        return all(status.state in (State.READY, State.DONE) for status in statuses)
+
+    def wait_until_ready(self) -> None:
+        """Block until every part is ready or done.
+
+        Raises:
+            StartFailed: a part did not come up.
+        """
+        with self._changed:
+            while not self.is_ready():
+                self._changed.wait(1)
 
     def statuses(self) -> list[Status]:
         return [keeper.status() for keeper in self._keepers.values()]

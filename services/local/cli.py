@@ -1,0 +1,98 @@
+"""The commands `stemwright up` and `stemwright demo`."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Self
+
+import click
+from pydantic import ValidationError
+from rich.console import Console
+
+from services.local.errors import LocalError
+from services.local.keeper import EX_CONFIG
+from services.local.platform import Platform
+from services.local.settings import LocalSettings
+from services.local.status import View, view_for
+
+MEMORY_REFRESH_SECONDS = 5.0
+
+
+@click.command()
+@click.option("--workers", type=click.IntRange(0, 64), help="Workers to start.  [default: 1, or STEMWRIGHT_WORKERS]")
+def up(workers: int | None) -> None:
+    """Start every part of the platform on this machine and watch over it until Ctrl-C.
+
+    Everything it keeps is in STEMWRIGHT_HOME (default: .stemwright here). The gateway listens on
+    STEMWRIGHT_GATEWAY_PORT (default: 8080, or a free port). KAFKA_BOOTSTRAP_SERVERS, S3_ENDPOINT_URL and DATABASE_URL
+    put an event log, an object store or a database that run elsewhere in the place of our own.
+    """
+    settings = local_settings() if workers is None else local_settings().model_copy(update={"workers": workers})
+    changed = threading.Event()
+    view = view_for(Console())
+    try:
+        with StopSignals(changed.set) as signals, Platform(settings, on_change=changed.set) as platform:
+            signals.when_impatient = platform.supervisor.kill_now
+            for note in platform.notes:
+                view.say(f"Note: {note}.")
+            _watch(platform, view, changed, signals.stop)
+            view.say("Stopping ...")
+        view.refresh(platform)
+    except LocalError as error:
+        view.close()
+        click.echo(f"stemwright: {error}", err=True)
+        sys.exit(1)
+    view.close()
+
+
+def _watch(platform: Platform, view: View, changed: threading.Event, stop: threading.Event) -> None:
+    """Show what happens until `stop` is set.
+
+    Raises:
+        StartFailed: a part did not come up.
+    """
+    announced = False
+    while not stop.is_set():
+        changed.clear()
+        view.refresh(platform)
+        if not announced and platform.is_ready():
+            announced = True
+            view.ready(platform)
+        changed.wait(MEMORY_REFRESH_SECONDS)
+
+
+class StopSignals:
+    """While open, SIGINT, SIGTERM and SIGHUP ask for a stop; a second one does not wait for anything to end by itself."""
+
+    def __init__(self, on_stop: Callable[[], None] = lambda: None) -> None:
+        self.stop = threading.Event()
+        self.when_impatient: Callable[[], None] = lambda: None
+        self._on_stop = on_stop
+
+    def __enter__(self) -> Self:
+        self._before = {
+            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        }
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if self.stop.is_set():
+            self.when_impatient()
+        self.stop.set()
+        self._on_stop()
+
+
+def local_settings() -> LocalSettings:
+    """From the environment; a mistake ends the process with a line that says which."""
+    try:
+        return LocalSettings()
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False):
+            click.echo(f"stemwright: setting {problem['loc'][0]}: {problem['msg']}", err=True)
+        sys.exit(EX_CONFIG)

@@ -1,0 +1,38 @@
+"""Settings of a platform on one machine; what is given for a part replaces that part."""
+
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+DEFAULT_GATEWAY_PORT = 8080
+
+
+def _named(name: str) -> AliasChoices:
+    return AliasChoices(name)
+
+
+class LocalSettings(BaseSettings):
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+
+    home: Path = Field(Path(".stemwright"), validation_alias=_named("STEMWRIGHT_HOME"))
+    """Folder for everything this platform keeps; several platforms run side by side in a home each."""
+
+    gateway_host: str = Field("127.0.0.1", validation_alias=_named("STEMWRIGHT_GATEWAY_HOST"))
+    gateway_port: int | None = Field(None, ge=1, le=65535, validation_alias=_named("STEMWRIGHT_GATEWAY_PORT"))
+    """8080, or a free port where something else has that; a port that is asked for is taken or the start fails."""
+
+    workers: int = Field(1, ge=0, le=64, validation_alias=_named("STEMWRIGHT_WORKERS"))
+
+    model: str = Field("spleeter-2stems", validation_alias=_named("STEMWRIGHT_WORKER_MODEL"))
+
+    database_url: str | None = Field(None, validation_alias=_named("DATABASE_URL"))
+    """A database elsewhere instead of a SQLite file per service; `{service}` stands for the service's name."""
+
+    kafka_bootstrap_servers: str | None = Field(None, validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS"))
+    """An event log elsewhere instead of a broker of our own."""
+
+    s3_endpoint_url: str | None = Field(None, validation_alias=_named("S3_ENDPOINT_URL"))
+    """An object store elsewhere instead of one of our own; its keys and bucket are the other `S3_` settings."""
+
+    s3_bucket: str = Field("stemwright", min_length=3, validation_alias=_named("S3_BUCKET"))
