@@ -64,7 +64,7 @@ def _watch(platform: Platform, view: View, changed: threading.Event, stop: threa
 
 
 class StopSignals:
-    """While open, SIGINT, SIGTERM and SIGHUP ask for a stop; a second one does not wait for anything to end by itself."""
+    """While open, SIGINT, SIGTERM and SIGHUP ask for a stop; a second one waits for nothing to end by itself."""
 
     def __init__(self, on_stop: Callable[[], None] = lambda: None) -> None:
         self.stop = threading.Event()

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from separation.registry import ModelRepository
 from services.local.errors import LocalError
 from services.local.home import Home
 from services.local.part import Part, Status, Timing
@@ -24,7 +25,6 @@ from services.local.supervisor import Supervisor
 
 LOOPBACK = "127.0.0.1"
 STEMWRIGHT = (sys.executable, "-m", "services.cli")
-REPOSITORY = Path(__file__).parents[2] / "models" / "repository"
 
 BROKER, STORE = "broker", "object-store"
 MIGRATE, MODEL = "migrate", "model"
@@ -199,8 +199,7 @@ class Platform:
         return (wanted,) if wanted in errands else ()
 
     def _model_is_there(self) -> bool:
-        repository = Path(os.environ.get("STEMWRIGHT_MODEL_REPOSITORY", REPOSITORY))
-        return (repository / self.settings.model / "1" / "model.onnx").exists()
+        return ModelRepository().model_file(self.settings.model).exists()
 
     def _note_change(self) -> None:
         with self._state_lock:

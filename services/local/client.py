@@ -1,0 +1,201 @@
+"""A small client of the public REST contract: what the demo, the benchmark and the end-to-end tests need of it."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+FINAL = frozenset({"succeeded", "failed", "canceled", "rejected"})
+CHECKED = frozenset({"ready", "rejected"})
+
+Document = dict[str, Any]
+
+
+class ApiError(Exception):
+    """The platform answered with a problem document (RFC 9457)."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.status = response.status_code
+        self.headers = response.headers
+        try:
+            self.problem: Document = response.json()
+        except ValueError:
+            self.problem = {}
+        self.code = str(self.problem.get("code", ""))
+        detail = self.problem.get("detail") or response.text[:300]
+        super().__init__(f"{response.request.method} {response.request.url.path}: {self.status} {self.code}: {detail}")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """One server-sent event; `id` is what `Last-Event-ID` resumes from, where the event has one."""
+
+    type: str
+    data: Document
+    id: str | None
+
+
+class Client:
+    """One account's view of the platform. Not safe to share between threads that change `token`."""
+
+    def __init__(self, base_url: str, token: str | None = None, timeout_seconds: float = 60) -> None:
+        self.http = httpx.Client(base_url=base_url, timeout=timeout_seconds)
+        self.token = token
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.http.close()
+
+    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """One request with this account's token; `options` as `httpx.Client.request` takes them.
+
+        Raises:
+            ApiError: the answer's status is 400 or higher.
+            httpx.TransportError: there was no answer.
+        """
+        headers = {**self._authorization(), **options.pop("headers", {})}
+        response = self.http.request(method, path, headers=headers, **options)
+        if response.status_code >= 400:
+            raise ApiError(response)
+        return response
+
+    def call(self, method: str, path: str, **options: Any) -> Document:
+        """Like `send`, for routes that answer with a JSON document."""
+        document: Document = self.send(method, path, **options).json()
+        return document
+
+    def register(self, email: str, password: str) -> Document:
+        """Make an account and act as it from now on."""
+        user = self.call("POST", "/v1/auth/register", json={"email": email, "password": password})
+        self.sign_in(email, password)
+        return user
+
+    def sign_in(self, email: str, password: str) -> None:
+        form = {"grant_type": "password", "username": email, "password": password}
+        self.token = self.call("POST", "/v1/auth/token", data=form)["access_token"]
+
+    def upload(self, song: Path, filename: str | None = None) -> Document:
+        """Send a file in presigned parts and block until it was checked: the upload, `ready` or `rejected`."""
+        size = song.stat().st_size
+        wanted = {"filename": filename or song.name, "size_bytes": size, "sha256": sha256_of(song)}
+        upload = self.call("POST", "/v1/uploads", json=wanted)
+        parts = []
+        with song.open("rb") as file:
+            for part in upload["parts"]:
+                file.seek((part["number"] - 1) * upload["part_size_bytes"])
+                answer = self.http.put(part["url"], content=file.read(upload["part_size_bytes"]))
+                answer.raise_for_status()
+                parts.append({"number": part["number"], "etag": answer.headers["ETag"]})
+        upload = self.call("POST", f"/v1/uploads/{upload['id']}/complete", json={"parts": parts})
+        return self.wait_for_upload(upload["id"])
+
+    def wait_for_upload(self, upload_id: str, timeout_seconds: float = 60) -> Document:
+        until = time.monotonic() + timeout_seconds
+        while True:
+            upload = self.call("GET", f"/v1/uploads/{upload_id}")
+            if upload["status"] in CHECKED:
+                return upload
+            if time.monotonic() > until:
+                raise TimeoutError(f"upload {upload_id} is still {upload['status']}")
+            time.sleep(0.05)
+
+    def create_job(self, upload_id: str, *, key: str | None = None, **wanted: Any) -> Document:
+        """`wanted`: fields of the request besides the upload; both stems as FLAC of the whole song by default."""
+        body = {
+            "upload_id": upload_id,
+            "mode": "full",
+            "stems": ["vocals", "instrumental"],
+            "output": {"format": "flac"},
+            **wanted,
+        }
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return self.call("POST", "/v1/jobs", json=body, headers=headers)
+
+    def job(self, job_id: str) -> Document:
+        return self.call("GET", f"/v1/jobs/{job_id}")
+
+    def wait_for_job(self, job_id: str, timeout_seconds: float = 120) -> Document:
+        """Block until the job has ended, by asking for it again and again."""
+        until = time.monotonic() + timeout_seconds
+        while True:
+            job = self.job(job_id)
+            if job["status"] in FINAL:
+                return job
+            if time.monotonic() > until:
+                raise TimeoutError(f"job {job_id} is still {job['status']}: {job['progress']}")
+            time.sleep(0.1)
+
+    def events(self, job_id: str, last_event_id: str | None = None) -> Iterator[StreamEvent]:
+        """The job's events as they happen, until the stream ends (after the job's last one)."""
+        headers = {**self._authorization(), "Accept": "text/event-stream"}
+        if last_event_id is not None:
+            headers["Last-Event-ID"] = last_event_id
+        with self.http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as response:
+            if response.status_code >= 400:
+                response.read()
+                raise ApiError(response)
+            yield from parse_events(response.iter_lines())
+
+    def follow(self, job_id: str, timeout_seconds: float = 600) -> Iterator[StreamEvent]:
+        """Like `events`, but a stream that breaks is resumed, until the job has ended."""
+        until = time.monotonic() + timeout_seconds
+        last_event_id = None
+        while time.monotonic() < until:
+            try:
+                for event in self.events(job_id, last_event_id):
+                    last_event_id = event.id or last_event_id
+                    yield event
+                    if event.type == "status" and event.data["status"] in FINAL:
+                        return
+            except httpx.TransportError:
+                time.sleep(0.2)
+        raise TimeoutError(f"job {job_id} has not ended")
+
+    def download(self, path: str, target: Path) -> None:
+        """Save what `path` leads to. The token is not sent along to the object store."""
+        response = self.send("GET", path)
+        source = response.headers["Location"] if response.is_redirect else None
+        if source is None:
+            target.write_bytes(response.content)
+            return
+        with self.http.stream("GET", source) as stored, target.open("wb") as file:
+            stored.raise_for_status()
+            for block in stored.iter_bytes():
+                file.write(block)
+
+    def _authorization(self) -> dict[str, str]:
+        return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+
+def parse_events(lines: Iterable[str]) -> Iterator[StreamEvent]:
+    """Server-sent events (WHATWG HTML, section 9.2.6) whose data is JSON; comments are skipped."""
+    kind, data, identifier = "message", list[str](), None
+    for line in lines:
+        if not line:
+            if data:
+                yield StreamEvent(kind, json.loads("\n".join(data)), identifier)
+            kind, data, identifier = "message", [], None
+            continue
+        name, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if name == "event":
+            kind = value
+        elif name == "data":
+            data.append(value)
+        elif name == "id":
+            identifier = value
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,74 @@
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.local.errors import HomeInUse
+from services.local.home import Home, write_whole
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path / "home")
+    home.make()
+    return home
+
+
+def test_a_home_is_held_by_one_supervisor_at_a_time(home: Home) -> None:
+    hold = "import sys; from pathlib import Path; from services.local.home import Home; Home(Path(sys.argv[1])).{}"
+    with home.locked(), pytest.raises(HomeInUse, match="is in use by another"), Home(home.root).locked():
+        pass
+    with home.locked():
+        other = subprocess.run(
+            [sys.executable, "-c", hold.format("locked().__enter__()"), str(home.root)],
+            capture_output=True,
+            check=False,
+        )
+    assert b"HomeInUse" in other.stderr
+
+
+def test_a_home_is_free_again_after_its_holder_is_gone(home: Home) -> None:
+    for _ in range(2):
+        with home.locked():
+            pass
+
+
+def test_two_homes_are_held_side_by_side(home: Home, tmp_path: Path) -> None:
+    other = Home(tmp_path / "other")
+    other.make()
+    with home.locked(), other.locked():
+        pass
+
+
+def test_secrets_are_made_once_and_readable_by_their_owner_only(home: Home) -> None:
+    keys, signing_key = home.store_keys(), home.signing_key().read_bytes()
+    again = Home(home.root)
+    assert (again.store_keys(), again.signing_key().read_bytes()) == (keys, signing_key)
+    assert stat.S_IMODE(home.secrets.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in home.secrets.iterdir()} == {0o600}
+
+
+def test_two_homes_have_different_secrets(home: Home, tmp_path: Path) -> None:
+    other = Home(tmp_path / "other")
+    other.make()
+    assert other.store_keys() != home.store_keys()
+    assert other.signing_key().read_bytes() != home.signing_key().read_bytes()
+
+
+def test_state_and_ports_are_what_was_last_written(home: Home) -> None:
+    assert home.read_state() is None
+    assert home.remembered_ports() == {}
+    home.write_state({"gateway_url": "http://127.0.0.1:1"})
+    home.remember_ports({"broker": 20_001})
+    assert home.read_state() == {"gateway_url": "http://127.0.0.1:1"}
+    assert home.remembered_ports() == {"broker": 20_001}
+    home.forget_state()
+    assert home.read_state() is None
+
+
+def test_writing_leaves_nothing_but_the_file(tmp_path: Path) -> None:
+    write_whole(tmp_path / "file", b"one")
+    write_whole(tmp_path / "file", b"two")
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"two"]

@@ -1,0 +1,50 @@
+import os
+from pathlib import Path
+
+from services.local.logs import PartLog
+
+
+def test_a_log_never_outgrows_its_files(tmp_path: Path) -> None:
+    log = PartLog(tmp_path / "part.log", bytes_per_file=1000, files_kept=3)
+    for number in range(1000):
+        log.write(f"line {number}\n".encode())
+    log.close()
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["part.log", "part.log.1", "part.log.2"]
+    assert all(file.stat().st_size <= 1100 for file in files)
+
+
+def test_lines_stay_whole_and_in_order_over_a_change_of_files(tmp_path: Path) -> None:
+    log = PartLog(tmp_path / "part.log", bytes_per_file=40, files_kept=2)
+    for piece in (b"first line\nsecond ", b"line, which goes on ", b"and on\nthird line\n"):
+        log.write(piece)
+    log.close()
+    assert (tmp_path / "part.log.1").read_text() == "first line\nsecond line, which goes on and on\n"
+    assert (tmp_path / "part.log").read_text() == "third line\n"
+
+
+def test_a_log_is_continued_by_the_next_run(tmp_path: Path) -> None:
+    for text in (b"one\n", b"two\n"):
+        log = PartLog(tmp_path / "part.log")
+        log.write(text)
+        log.close()
+    assert (tmp_path / "part.log").read_text() == "one\ntwo\n"
+
+
+def test_the_last_lines_are_the_newest(tmp_path: Path) -> None:
+    log = PartLog(tmp_path / "part.log")
+    log.write(b"".join(f"line {number}\n".encode() for number in range(5000)))
+    assert log.last_lines(2) == ["line 4998", "line 4999"]
+    log.close()
+
+
+def test_everything_that_comes_out_of_a_pipe_is_written(tmp_path: Path) -> None:
+    log = PartLog(tmp_path / "part.log")
+    reader, writer = os.pipe()
+    copying = log.follow(reader)
+    os.write(writer, b"one\n")
+    os.write(writer, b"two, not ended")
+    os.close(writer)
+    copying.join(timeout=5)
+    log.close()
+    assert (tmp_path / "part.log").read_bytes() == b"one\ntwo, not ended"

@@ -1,0 +1,30 @@
+import pytest
+
+from services.local.errors import PortTaken
+from services.local.sockets import FREE_PORTS, free_port, listen, listen_on_a_free_port, port_of
+
+LOOPBACK = "127.0.0.1"
+
+
+def test_a_port_that_is_taken_is_said_so() -> None:
+    with (
+        listen_on_a_free_port(LOOPBACK) as holder,
+        pytest.raises(PortTaken, match=f"port {port_of(holder)} on 127.0.0.1 is in use"),
+    ):
+        listen(LOOPBACK, port_of(holder))
+
+
+def test_free_ports_are_none_that_outgoing_connections_are_given() -> None:
+    assert all(free_port(LOOPBACK) in FREE_PORTS for _ in range(20))
+
+
+def test_the_preferred_port_is_taken_when_it_is_free() -> None:
+    port = free_port(LOOPBACK)
+    with listen_on_a_free_port(LOOPBACK, port) as first, listen_on_a_free_port(LOOPBACK, port) as second:
+        assert port_of(first) == port
+        assert port_of(second) != port
+
+
+def test_a_port_to_avoid_is_avoided() -> None:
+    port = free_port(LOOPBACK)
+    assert free_port(LOOPBACK, preferred=port, avoid=[port]) != port
