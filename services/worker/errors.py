@@ -4,11 +4,10 @@
     ├── AttemptFailed        code, retryable: the message SeparationFailed
     └── AttemptAborted       reason: the message SeparationAborted
 
-Nobody calls the worker over HTTP, so these carry no status. Codes that are the song's own fault come from the engine.
+Nobody calls the worker over HTTP, so these carry no status.
 """
 
-from typing import ClassVar
-
+from separation.errors import AudioError, RequestError, SeparationError
 from services.worker.attempts import AbortReason
 
 
@@ -27,12 +26,22 @@ class AttemptAborted(AttemptError):
 class AttemptFailed(AttemptError):
     """The attempt cannot be brought to its end. `message` is a sentence for the person who waits for the song."""
 
-    code: ClassVar[str] = "internal"
-    retryable: ClassVar[bool] = True
+    code: str = "internal"
+    retryable: bool = True
 
     def __init__(self, message: str) -> None:
         self.message = message
         super().__init__(message)
+
+
+class EngineFailed(AttemptFailed):
+    """The engine could not separate this song; its error's code and sentence are handed on."""
+
+    def __init__(self, error: SeparationError) -> None:
+        super().__init__(str(error))
+        self.code = error.code
+        # What the song or the wish is at fault for fails alike on every worker.
+        self.retryable = not isinstance(error, AudioError | RequestError)
 
 
 class WorkerBusy(AttemptFailed):

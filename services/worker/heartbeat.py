@@ -91,25 +91,40 @@ class Announcer:
         self._heartbeat_seconds = heartbeat_seconds
         self._monotonic = monotonic
         self._sequence = 0
-        self.last_heartbeat_at: float | None = None
-        """When the broker last took a heartbeat, in monotonic seconds."""
+        self._known = threading.Event()
+        self._done = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
         """Blocks until the service is at rest and everything is told, or the broker does not listen any more."""
-        identity = self._ready(stop)
-        if identity is None:
-            return
+        try:
+            identity = self._ready(stop)
+            if identity is not None:
+                self._announce(identity)
+        finally:
+            self._done.set()
+
+    def wait_until_told(self) -> None:
+        """Blocks until `run` has ended. Call it once the service is at rest."""
+        self._done.wait(FAREWELL_SECONDS + 2 * SEND_TIMEOUT_SECONDS)
+
+    def check(self) -> None:
+        """Raises until the broker took a heartbeat: before that nobody knows of this worker."""
+        if not self._known.is_set():
+            raise RuntimeError("no heartbeat was taken yet")
+
+    def _announce(self, identity: Identity) -> None:
         heartbeat_at = self._monotonic()
         farewell_until: float | None = None
         while True:
             news = self._service.wait_for_news(heartbeat_at)
             if news.heartbeat:
                 heartbeat_at = self._monotonic() + self._heartbeat_seconds
-            if not self._tell(identity, news):
+            if self._tell(identity, news):
+                if self._service.said_all:
+                    return
+            else:
                 # What is left comes with the next heartbeat, which is made sooner.
                 heartbeat_at = min(heartbeat_at, self._monotonic() + RETRY_SECONDS)
-            if self._service.said_all:
-                return
             if self._service.at_rest:
                 farewell_until = farewell_until or self._monotonic() + FAREWELL_SECONDS
                 if self._monotonic() > farewell_until:
@@ -131,7 +146,7 @@ class Announcer:
         there = [problem is None for problem in problems]
         heartbeat_there = news.heartbeat and there[certain - 1]
         if heartbeat_there:
-            self.last_heartbeat_at = self._monotonic()
+            self._known.set()
         ended = [entry for entry, known in zip(news.ended, there, strict=False) if known]
         self._service.told(news, heartbeat=heartbeat_there, ended=ended)
         if not all(there[:certain]):

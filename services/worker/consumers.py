@@ -1,0 +1,48 @@
+"""What the worker listens to: its own partition of the assignments, from the end, in no consumer group.
+
+Nothing rests on where reading begins: an assignment names its worker and its deadline, and one that got lost is sent
+again because no heartbeat confirms it.
+"""
+
+from services.kit.events.codec import Event
+from services.kit.events.consumer import Consumer
+from services.kit.events.outcomes import InvalidMessage
+from services.kit.events.topics import ASSIGNMENTS, assignments_partition
+from services.kit.ids import is_id
+from services.kit.protos import separation_pb2
+from services.worker.attempts import MAX_ATTEMPT
+from services.worker.service import WorkerService
+
+
+def assignments_consumer(bootstrap: str, service: WorkerService) -> Consumer:
+    """The consumer of this worker's assignments and cancellations."""
+
+    def on_assigned(event: Event) -> None:
+        assignment: separation_pb2.SeparationAssigned = event.data
+        _check_names(assignment)
+        service.assign(assignment, account_id=event.account_id or "", traceparent=event.traceparent)
+
+    def on_canceled(event: Event) -> None:
+        cancellation: separation_pb2.SeparationCanceled = event.data
+        _check_names(cancellation)
+        service.cancel(cancellation, account_id=event.account_id or "")
+
+    return Consumer(
+        bootstrap,
+        name="worker-assignments",
+        group=None,
+        topics=[ASSIGNMENTS],
+        assignments={ASSIGNMENTS: [assignments_partition(service.worker_id)]},
+        handlers={
+            separation_pb2.SeparationAssigned: on_assigned,
+            separation_pb2.SeparationCanceled: on_canceled,
+        },
+    )
+
+
+def _check_names(message: separation_pb2.SeparationAssigned | separation_pb2.SeparationCanceled) -> None:
+    """Refuses what could not be answered: these names go into our own events."""
+    if not is_id("job", message.job_id):
+        raise InvalidMessage("job_id is not the id of a job")
+    if not 1 <= message.attempt <= MAX_ATTEMPT:
+        raise InvalidMessage("attempt is out of range")

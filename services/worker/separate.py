@@ -1,0 +1,250 @@
+"""One attempt, from its assignment to its manifest.
+
+    a finished lower attempt with the same parameters?  ──yes──> its manifest is the answer
+      │ no
+    download the source, checked ─> separate ─> put stems and waveforms ─> put manifest.json, the commit mark
+
+Everything before the manifest is invisible: whoever looks for results looks for manifests.
+"""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from services.kit.protos import separation_pb2
+from services.kit.storage import ObjectInfo, ObjectNotFound, ObjectStorage, StorageRefused
+from services.worker.attempts import Attempt, Stage
+from services.worker.engine import Separated, separate_song
+from services.worker.errors import AttemptError, SourceChanged, SourceMissing
+from services.worker.inference import Inference
+from services.worker.retries import Retries, full_disk
+from services.worker.scratch import Scratch
+from services.worker.service import WorkerService, check
+
+_log = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+MANIFEST_LIMIT_BYTES = 128 * 1024
+"""A manifest travels in events, several to a heartbeat."""
+
+DOWNLOAD_TRIES = 3
+"""A source whose hash is wrong this often is wrong in the store, not on the way."""
+
+# Shares of the stages in the progress of the whole attempt.
+SEPARATING_FROM = 0.05
+UPLOADING_FROM = 0.95
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Seconds per stage of one attempt."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.perf_counter() - begun, 4)
+
+
+class Separator:
+    """Does attempts, one per call and thread. Raises an AttemptError, or whatever was not foreseen."""
+
+    def __init__(
+        self,
+        *,
+        service: WorkerService,
+        storage: ObjectStorage,
+        inference: Inference,
+        scratch: Scratch,
+        storage_attempts: int,
+        storage_backoff_seconds: float,
+    ) -> None:
+        self._service = service
+        self._storage = storage
+        self._inference = inference
+        self._scratch = scratch
+        self._patiently = Retries(storage_attempts, storage_backoff_seconds, service.pause)
+
+    def __call__(self, attempt: Attempt) -> separation_pb2.SeparationSucceeded:
+        assignment = attempt.assignment
+        prefix = f"{assignment.output_prefix}/{assignment.attempt}"
+        finished = self._found_finished(attempt)
+        if finished is not None:
+            return finished
+        model = self._inference.model(assignment.model.name, assignment.model.digest)
+        watch = Stopwatch()
+        name = f"{assignment.job_id}-{assignment.attempt}"
+        committing = False
+        try:
+            with self._scratch.directory(name) as folder:
+                source, results = folder / "source", folder / "results"
+                results.mkdir()
+                with watch.stage("download"):
+                    self._download(attempt, source)
+                separated = separate_song(
+                    assignment,
+                    source,
+                    results,
+                    model,
+                    progress=partial(self._separating, attempt),
+                    should_cancel=lambda: attempt.abort is not None,
+                )
+                check(attempt)
+                with watch.stage("upload"):
+                    self._upload(attempt, separated, prefix)
+                check(attempt)
+                committing = True
+                return self._commit(attempt, separated, prefix, watch)
+        except (AttemptError, OSError) as error:
+            if not committing:
+                self._discard(prefix)
+            raise full_disk(error) if isinstance(error, OSError) else error from error
+
+    def _separating(self, attempt: Attempt, fraction: float) -> None:
+        self._service.progress(attempt, Stage.SEPARATING, between(SEPARATING_FROM, UPLOADING_FROM, fraction))
+
+    def _found_finished(self, attempt: Attempt) -> separation_pb2.SeparationSucceeded | None:
+        """The result of a lower attempt of this job that ended well without anybody learning of it."""
+        assignment = attempt.assignment
+        if assignment.attempt == 1:
+            return None
+        wanted = parameters(assignment)
+        root = f"{assignment.output_prefix}/"
+        found = {item.key: item for item in self._patiently(attempt, lambda: list(self._storage.list(root)))}
+        for lower in range(assignment.attempt - 1, 0, -1):
+            key = f"{root}{lower}/{MANIFEST}"
+            if key not in found:
+                continue
+            try:
+                data = self._patiently(attempt, partial(self._storage.read_bytes, key, MANIFEST_LIMIT_BYTES))
+                manifest = json.loads(data)
+                usable = manifest["parameters"] == wanted and whole(manifest, found)
+            except (ObjectNotFound, ValueError, KeyError, TypeError):
+                usable = False
+            if usable:
+                _log.info("attempt %d had finished; its result is used", lower, extra={"job_id": assignment.job_id})
+                return separation_pb2.SeparationSucceeded(manifest_key=key, manifest=data)
+        return None
+
+    def _download(self, attempt: Attempt, path: Path) -> None:
+        self._service.progress(attempt, Stage.DOWNLOADING, 0.0)
+        source = attempt.assignment.source
+        for _ in range(DOWNLOAD_TRIES):
+            try:
+                digest = self._patiently(attempt, partial(self._fetch, attempt, path))
+            except ObjectNotFound:
+                raise SourceMissing("The uploaded file is no longer there.") from None
+            if digest == source.sha256:
+                return
+            _log.warning("the source is not the one that was checked", extra={"key": source.object_key})
+        raise SourceChanged("The uploaded file is not the one that was checked.")
+
+    def _fetch(self, attempt: Attempt, path: Path) -> str:
+        """Writes the source to a file, no more of it than was assigned; the SHA-256 of what was written."""
+        source = attempt.assignment.source
+        digest = hashlib.sha256()
+        left = source.size_bytes
+        with path.open("wb") as file:
+            for chunk in self._storage.stream(source.object_key):
+                check(attempt)
+                left -= len(chunk)
+                if left < 0:
+                    break
+                digest.update(chunk)
+                file.write(chunk)
+        return digest.hexdigest()
+
+    def _upload(self, attempt: Attempt, separated: Separated, prefix: str) -> None:
+        """Puts stems and waveforms, all at once; each is seen in the store in its full size."""
+        self._service.progress(attempt, Stage.UPLOADING, UPLOADING_FROM)
+
+        def put(path: Path, content_type: str) -> None:
+            key = f"{prefix}/{path.name}"
+            name = None if path.suffix == ".json" else path.name
+            self._storage.put_file(key, path, content_type, name)
+            info = self._storage.head(key)
+            if info is None or info.size_bytes != path.stat().st_size:
+                raise StorageRefused("a stem did not arrive whole")
+
+        files = separated.files
+        with ThreadPoolExecutor(max_workers=len(files), thread_name_prefix="put") as pool:
+            puts = [pool.submit(self._patiently, attempt, partial(put, file.path, file.content_type)) for file in files]
+            for done, future in enumerate(puts, 1):
+                future.result()
+                fraction = between(UPLOADING_FROM, 1.0, done / (len(files) + 1))
+                self._service.progress(attempt, Stage.UPLOADING, fraction)
+
+    def _commit(
+        self, attempt: Attempt, separated: Separated, prefix: str, watch: Stopwatch
+    ) -> separation_pb2.SeparationSucceeded:
+        """Puts the manifest: from here on the attempt has a result."""
+        assignment = attempt.assignment
+        document = {
+            **separated.manifest,
+            "job_id": assignment.job_id,
+            "attempt": assignment.attempt,
+            "worker_id": self._service.worker_id,
+            "parameters": parameters(assignment),
+            "objects": {
+                file.name: {
+                    "key": f"{prefix}/{file.path.name}",
+                    "size_bytes": file.path.stat().st_size,
+                    "content_type": file.content_type,
+                }
+                for file in separated.files
+            },
+            "timings_seconds": {**watch.seconds, **separated.timings_seconds},
+        }
+        data = json.dumps(document, ensure_ascii=False, indent=1).encode()
+        if len(data) > MANIFEST_LIMIT_BYTES:
+            raise ValueError(f"a manifest of {len(data)} bytes is over the limit")
+        key = f"{prefix}/{MANIFEST}"
+        self._patiently(attempt, partial(self._storage.put_bytes, key, data, "application/json"))
+        return separation_pb2.SeparationSucceeded(manifest_key=key, manifest=data)
+
+    def _discard(self, prefix: str) -> None:
+        """Removes what was put so far. Never once a manifest was on its way: it may be there and in use."""
+        try:
+            removed = self._storage.delete_prefix(f"{prefix}/")
+        except Exception:  # noqa: BLE001 - what stays is invisible, and deleted with the job
+            _log.warning("what was put under %s stays until the job is deleted", prefix, exc_info=True)
+        else:
+            if removed:
+                _log.info("%d objects of an attempt without a result were removed", removed)
+
+
+def parameters(assignment: separation_pb2.SeparationAssigned) -> dict[str, Any]:
+    """All that decides what the result is; two attempts with the same parameters have the same result."""
+    window = assignment.window
+    return {
+        "source_sha256": assignment.source.sha256,
+        "window": [window.start_seconds, window.duration_seconds] if assignment.HasField("window") else None,
+        "stems": sorted(assignment.stems),
+        "output": [assignment.output.format, assignment.output.bit_depth, assignment.output.bitrate_kbps],
+        "model_digest": assignment.model.digest,
+    }
+
+
+def whole(manifest: Mapping[str, Any], found: Mapping[str, ObjectInfo]) -> bool:
+    """Whether every object that the manifest names is in the store in its full size."""
+    return all(
+        entry["key"] in found and found[entry["key"]].size_bytes == entry["size_bytes"]
+        for entry in manifest["objects"].values()
+    )
+
+
+def between(low: float, high: float, fraction: float) -> float:
+    """The point at `fraction` of the way from low to high."""
+    return low + (high - low) * min(1.0, max(0.0, fraction))
