@@ -1,0 +1,61 @@
+"""Mono, stereo and surround around a network that hears stereo.
+
+The network gets a stereo downmix (ITU-R BS.775-4, table 2: centre and surrounds at -3 dB, no LFE). Its masks go back to
+the channels: left channels take the left mask, right ones the right mask, central ones the mean of both, the LFE none.
+So every channel keeps its own content, and the stems of a 5.1 mix are 5.1 mixes: a voice in the centre stays in the centre.
+Mono is heard as two equal channels and takes the mean of the two masks.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MINUS_3_DB = float(np.sqrt(0.5))
+_DEFAULT_NAMES = {
+    1: ("FC",),
+    2: ("FL", "FR"),
+    3: ("FL", "FR", "FC"),
+    4: ("FL", "FR", "BL", "BR"),
+    5: ("FL", "FR", "FC", "BL", "BR"),
+    6: ("FL", "FR", "FC", "LFE", "BL", "BR"),
+    7: ("FL", "FR", "FC", "LFE", "BC", "SL", "SR"),
+    8: ("FL", "FR", "FC", "LFE", "BL", "BR", "SL", "SR"),
+}
+
+
+def _side(name: str) -> str:
+    if name.startswith("LFE"):
+        return "lfe"
+    if name.endswith("L") or name in ("FLC", "DL"):
+        return "left"
+    if name.endswith("R") or name in ("FRC", "DR"):
+        return "right"
+    return "centre"
+
+
+def channel_names(names: Sequence[str], channels: int) -> tuple[str, ...]:
+    """FFmpeg's names of the channels (``FL``, ``LFE`` ...); the usual order where the file does not tell."""
+    known = len(names) == channels and len(set(names)) == channels
+    if known and not any(name.startswith(("NONE", "UNK", "UNSD")) for name in names):
+        return tuple(names)
+    return _DEFAULT_NAMES.get(channels, ("FC",) * channels)
+
+
+def downmix_matrix(names: Sequence[str]) -> NDArray[np.float32]:
+    """``(2, channels)``: what the network hears is this matrix times the channels."""
+    if len(names) == 1:
+        return np.ones((2, 1), np.float32)
+    rows = {"left": (1.0, 0.0), "right": (0.0, 1.0), "centre": (_MINUS_3_DB, _MINUS_3_DB), "lfe": (0.0, 0.0)}
+    front = ("FL", "FR")
+    columns = [
+        [gain if name in front or _side(name) == "centre" else gain * _MINUS_3_DB for gain in rows[_side(name)]]
+        for name in names
+    ]
+    return np.array(columns, np.float32).T
+
+
+def mask_routing(names: Sequence[str]) -> NDArray[np.float32]:
+    """``(channels, 2)``: the share of the left and the right mask that each channel takes."""
+    rows = {"left": (1.0, 0.0), "right": (0.0, 1.0), "centre": (0.5, 0.5), "lfe": (0.0, 0.0)}
+    return np.array([rows[_side(name)] for name in names], np.float32)

@@ -1,0 +1,233 @@
+"""Decoding of untrusted files as a stream of float32 blocks, with limits on what really comes out.
+
+Nothing but the given file is ever read: the container is decided by its first bytes, its demuxer is forced, FFmpeg
+reads through a Python file object, and any wish of a demuxer to open something else is refused. Only one audio
+stream is decoded; cover art and video are ignored. Limits count decoded samples, because headers lie.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NoReturn
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from separation.channels import channel_names
+from separation.containers import identify
+from separation.errors import (
+    AudioChangesFormat,
+    AudioTooLong,
+    NoAudioStream,
+    NoSamples,
+    UndecodableAudio,
+    UnsupportedChannels,
+    UnsupportedRate,
+)
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+    from av.container import InputContainer
+
+Samples = NDArray[np.float32]
+
+_BLOCK_SECONDS = 1.5
+# Float files may hold anything. Values this far above full scale (+48 dB) are damage, not music, and larger ones would
+# overflow squares in float32.
+_LARGEST_SAMPLE = 256.0
+
+
+@dataclass(frozen=True)
+class AudioLimits:
+    """What the engine accepts. ``max_duration_seconds`` counts decoded samples; ``None`` means no limit."""
+
+    max_duration_seconds: float | None = None
+    min_sample_rate_hz: int = 8_000
+    max_sample_rate_hz: int = 192_000
+    max_channels: int = 8
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """A file's audio as decoded: ``samples`` per channel, not what a header claims.
+
+    ``complete`` is false when the file was damaged or ended early and only a part of it could be decoded.
+    """
+
+    duration_seconds: float
+    samples: int
+    sample_rate_hz: int
+    channels: int
+    codec: str
+    container: str
+    complete: bool = True
+
+
+# Containers whose headers state the exact length; the others only estimate it.
+_EXACT_LENGTH = ("wav", "flac", "aiff", "mp4")
+_SHORT_BY_SECONDS = 0.25  # encoders' padding may be counted in the header but is not decoded
+
+
+class AudioFile:
+    """An open file, decoded once from beginning to end. Made by ``open_audio``."""
+
+    def __init__(self, raw: BinaryIO, container: "InputContainer", container_name: str, limits: AudioLimits) -> None:
+        if not container.streams.audio:
+            raise NoAudioStream("The file holds no audio, only video, pictures or subtitles.")
+        self._raw, self._container, self._limits = raw, container, limits
+        self._size = max(1, os.fstat(raw.fileno()).st_size)
+        best = container.streams.best("audio")
+        self._stream = next(s for s in container.streams.audio if best is None or s.index == best.index)
+        self._stream.codec_context.thread_count = 1
+        self.container = container_name
+        self.codec = self._stream.codec_context.name
+        self.samples = 0
+        """Samples per channel decoded so far."""
+        self.repaired_samples = 0
+        """Values so far that were NaN, infinite or absurdly large and have been replaced."""
+        self._damaged = False
+        self._frames = self._decode()
+        first = next(self._frames, None)
+        if first is None:
+            if self._damaged:
+                raise UndecodableAudio("The audio in the file is damaged, cut off or encrypted: nothing can be decoded.")
+            raise NoSamples("The file holds no sound at all: it is zero samples long.")
+        self._first = first
+        self.sample_rate_hz = first.sample_rate
+        self.channels = len(first.layout.channels)
+        self._check_format()
+        self.layout = first.layout.name
+        self.channel_names = channel_names([channel.name for channel in first.layout.channels], self.channels)
+
+    def _check_format(self) -> None:
+        lowest, highest = self._limits.min_sample_rate_hz, self._limits.max_sample_rate_hz
+        if not lowest <= self.sample_rate_hz <= highest:
+            raise UnsupportedRate(
+                f"The sample rate is {self.sample_rate_hz} Hz; {lowest} to {highest} Hz can be separated."
+            )
+        if not 1 <= self.channels <= self._limits.max_channels:
+            raise UnsupportedChannels(
+                f"The audio has {self.channels} channels; 1 to {self._limits.max_channels} can be separated."
+            )
+
+    def _decode(self) -> "Iterator[AudioFrame]":
+        """Every frame that can be decoded. A damaged packet is skipped, as players do."""
+        try:
+            for packet in self._container.demux(self._stream):
+                try:
+                    yield from (frame for frame in packet.decode() if frame.samples)
+                except av.FFmpegError:
+                    self._damaged = True
+        except av.FFmpegError:
+            self._damaged = True
+
+    def blocks(self) -> Iterator[Samples]:
+        """Float32 arrays ``(samples, channels)`` at the file's rate, each about 1.5 s long but the last.
+
+        Integer formats are divided by their full scale, so that audio of up to 24 bits arrives exactly. Can be called
+        once. Raises ``AudioTooLong`` and ``AudioChangesFormat`` as soon as they show.
+        """
+        limit = self._limits.max_duration_seconds
+        most = None if limit is None else int(limit * self.sample_rate_hz)
+        pending: list[Samples] = []
+        length = 0
+        for frame in self._all_frames():
+            if frame.sample_rate != self.sample_rate_hz or len(frame.layout.channels) != self.channels:
+                raise AudioChangesFormat("The sample rate or the number of channels changes in the middle of the file.")
+            self.samples += frame.samples
+            if most is not None and self.samples > most:
+                raise AudioTooLong(f"The audio is longer than the limit of {limit:g} seconds.")
+            pending.append(self._repaired(_as_float32(frame, self.channels)))
+            length += frame.samples
+            if length >= _BLOCK_SECONDS * self.sample_rate_hz:
+                yield np.concatenate(pending)
+                pending, length = [], 0
+        if pending:
+            yield np.concatenate(pending)
+
+    def _all_frames(self) -> "Iterator[AudioFrame]":
+        yield self._first
+        yield from self._frames
+
+    def _repaired(self, samples: Samples) -> Samples:
+        # A NaN makes the comparison false, so one pass finds every kind of damage.
+        if np.abs(samples).max() <= _LARGEST_SAMPLE:
+            return samples
+        bad = ~(np.abs(samples) <= _LARGEST_SAMPLE)
+        self.repaired_samples += int(bad.sum())
+        return np.clip(np.nan_to_num(samples, nan=0.0), -_LARGEST_SAMPLE, _LARGEST_SAMPLE)
+
+    @property
+    def fraction_read(self) -> float:
+        """How much of the file's bytes has been read, 0 to 1: the one measure of progress that no header can falsify."""
+        return min(1.0, self._raw.tell() / self._size)
+
+    def info(self) -> AudioInfo:
+        """What has been decoded; to be asked after the last block."""
+        return AudioInfo(
+            duration_seconds=self.samples / self.sample_rate_hz,
+            samples=self.samples,
+            sample_rate_hz=self.sample_rate_hz,
+            channels=self.channels,
+            codec=self.codec,
+            container=self.container,
+            complete=not self._damaged and not self._ends_early(),
+        )
+
+    def _ends_early(self) -> bool:
+        duration, unit = self._stream.duration, self._stream.time_base
+        if self.container not in _EXACT_LENGTH or duration is None or unit is None:
+            return False
+        return self.samples / self.sample_rate_hz < float(duration * unit) - _SHORT_BY_SECONDS
+
+
+def _as_float32(frame: "AudioFrame", channels: int) -> Samples:
+    raw = frame.to_ndarray()
+    samples = raw.T if frame.format.is_planar else raw.reshape(-1, channels)
+    match frame.format.packed.name:
+        case "u8":
+            return (samples.astype(np.float32) - 128) / 128
+        case "s16":
+            return samples.astype(np.float32) / 2**15
+        case "s32":  # FFmpeg keeps 24-bit audio in the upper bits
+            return (samples / 2.0**31).astype(np.float32)
+        case "s64":
+            return (samples / 2.0**63).astype(np.float32)
+        case _:
+            with np.errstate(over="ignore"):  # a double may exceed float32; the infinity is repaired later
+                return samples.astype(np.float32)
+
+
+def _refuse(url: str, *_: object) -> NoReturn:
+    raise PermissionError(f"a container asked to open {url!r}")
+
+
+@contextmanager
+def open_audio(path: Path, limits: AudioLimits | None = None) -> Iterator[AudioFile]:
+    """Opens the song at ``path`` and decodes its first frame, so that rate and channels are known.
+
+    Raises a subclass of ``AudioError`` when it cannot be separated, ``OSError`` when the file cannot be read.
+    """
+    with path.open("rb") as raw:
+        kind = identify(raw)
+        try:
+            container = av.open(raw, format=kind.demuxer, io_open=_refuse, metadata_errors="replace")
+        except (av.FFmpegError, PermissionError, ValueError) as error:
+            raise UndecodableAudio(f"The {kind.name} file is damaged or cut off: it cannot be opened.") from error
+        with container:
+            yield AudioFile(raw, container, kind.name, limits or AudioLimits())
+
+
+def probe(path: Path, limits: AudioLimits | None = None) -> AudioInfo:
+    """Decodes the whole file, keeps nothing, and says what is in it. Errors as ``open_audio`` and ``blocks``.
+
+    Takes about a second for five minutes of music and a few megabytes. Upload runs it in a child process with limits of
+    its own, because a decoder that is fed hostile data may crash.
+    """
+    with open_audio(path, limits) as audio:
+        for _ in audio.blocks():
+            pass
+        return audio.info()

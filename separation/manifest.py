@@ -1,0 +1,103 @@
+"""The proof of a separation: what went in, which model made what, and how well it sums."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Record(BaseModel):
+    # Unknown fields are ignored on reading: an older reader understands a newer manifest.
+    model_config = ConfigDict(frozen=True)
+
+
+class ModelRecord(_Record):
+    """Which network, by name and by the SHA-256 of its file (``sha256:...``)."""
+
+    name: str
+    digest: str
+    licence: str
+
+
+class InputRecord(_Record):
+    """The song as decoded. ``samples`` are per channel and of the whole song as far as it was read."""
+
+    sha256: str
+    size_bytes: int
+    container: str
+    codec: str
+    sample_rate_hz: int
+    channels: int
+    samples: int
+    complete: bool
+    repaired_samples: int
+
+
+class WindowRecord(_Record):
+    """The part that was separated, in samples per channel at the input's rate; ``end`` is exclusive."""
+
+    start_sample: int
+    end_sample: int
+    whole_song: bool
+
+
+class StemRecord(_Record):
+    """One file. ``peak_dbfs`` and ``loudness_lufs`` are ``None`` for silence; ``silent`` means a peak below -60 dBFS.
+
+    ``limited_samples`` counts samples that would have exceeded full scale in an integer format (see ``split.py``).
+    """
+
+    name: str
+    file: str
+    format: Literal["flac", "wav", "mp3"]
+    bit_depth: int | None
+    bitrate_kbps: int | None
+    size_bytes: int
+    sha256: str
+    duration_seconds: float
+    samples: int
+    sample_rate_hz: int
+    channels: int
+    peak_dbfs: float | None
+    loudness_lufs: float | None
+    silent: bool
+    exceeds_full_scale: bool
+    limited_samples: int
+
+
+class QualityRecord(_Record):
+    """``null_residual_dbfs``: RMS of (sum of the stems - decoded mixture) against full scale; ``None`` is exactly zero.
+
+    Measured on the samples in the files for lossless formats, and before the lossy encoder for MP3.
+    """
+
+    null_residual_dbfs: float | None
+    null_measured: Literal["in_files", "before_encoding"]
+
+
+class FileRecord(_Record):
+    """A file beside the stems."""
+
+    file: str
+    size_bytes: int
+    sha256: str
+
+
+class Manifest(_Record):
+    """Everything about one separation. ``timings_seconds`` by stage; ``total`` is wall-clock from call to answer."""
+
+    schema_version: Literal[1] = 1
+    model: ModelRecord
+    input: InputRecord
+    window: WindowRecord
+    stems: tuple[StemRecord, ...]
+    waveforms: FileRecord
+    quality: QualityRecord
+    timings_seconds: dict[str, float]
+
+    def to_json(self) -> str:
+        return self.model_dump_json(indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Manifest":
+        """Raises ``pydantic.ValidationError`` for anything that is not a manifest of this version."""
+        return cls.model_validate_json(text)

@@ -1,0 +1,139 @@
+"""The grid of patches over a song's frames, and the assembly of their masks.
+
+The grid is fixed by the song's beginning and the settings alone. So a preview, which needs only some of the patches,
+sees the very patches that the whole song would see.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Magnitudes = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PatchGrid:
+    """Patch ``p`` covers the frames ``[first_frame + p*step, first_frame + p*step + frames)``."""
+
+    frames: int
+    context: int
+    first_frame: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= 4 * self.context <= self.frames:
+            raise ValueError("Cross-fades at the two edges of a patch must not meet.")
+
+    @property
+    def step(self) -> int:
+        return self.frames - 2 * self.context
+
+    def begin(self, patch: int) -> int:
+        """First frame of the patch; negative where the patch begins before the song."""
+        return self.first_frame + patch * self.step
+
+    def first_patch(self, frame: int) -> int:
+        """The first patch that covers ``frame``."""
+        return max(0, -(-(frame - self.first_frame - self.frames + 1) // self.step))
+
+    def last_patch(self, frame: int) -> int:
+        """The last patch needed for ``frame`` when it is the song's last: the one in whose core it lies."""
+        return max(0, (frame - self.first_frame - self.context) // self.step)
+
+    def fade(self) -> NDArray[np.float32]:
+        """Weight of each frame of a patch: ramps over the overlap, such that neighbours sum to 1."""
+        weights = np.ones(self.frames)
+        if self.context:
+            ramp = (np.arange(2 * self.context) + 0.5) / (2 * self.context)
+            weights[: len(ramp)] = ramp
+            weights[-len(ramp) :] = ramp[::-1]
+        return weights.astype(np.float32)
+
+
+def mirrored(frames: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Indices into a song of ``count`` frames, reflected at both ends as often as needed, ends not repeated."""
+    if count == 1:
+        return np.zeros_like(frames)
+    period = 2 * (count - 1)
+    folded = np.mod(frames, period)
+    return np.minimum(folded, period - folded)
+
+
+class FrameHistory:
+    """The latest magnitude frames by their number in the song; forgets the oldest."""
+
+    def __init__(self, first_frame: int, keep: int) -> None:
+        self.begin = first_frame
+        self._keep = keep
+        self._frames: Magnitudes | None = None
+
+    @property
+    def end(self) -> int:
+        """One past the newest frame."""
+        return self.begin + (0 if self._frames is None else len(self._frames))
+
+    def append(self, frames: Magnitudes) -> None:
+        """``frames``: ``(n, 2, bins)``."""
+        self._frames = frames if self._frames is None else np.concatenate([self._frames, frames])
+
+    def forget_before(self, frame: int) -> None:
+        """Frames more than ``keep`` before ``frame`` are not needed any more."""
+        surplus = frame - self._keep - self.begin
+        if self._frames is not None and surplus > 0:
+            self._frames = self._frames[surplus:].copy()
+            self.begin += surplus
+
+    def patch(self, begin: int, length: int, song_frames: int | None, *, mirror: bool) -> Magnitudes:
+        """Frames ``[begin, begin + length)`` as ``(2, length, bins)``.
+
+        Beyond the song's ends they are its reflection, or silence. ``song_frames`` is the song's length, or ``None``
+        while its end has not been seen and the patch does not reach it.
+        """
+        assert self._frames is not None
+        wanted = np.arange(begin, begin + length)
+        outside = wanted < 0
+        if song_frames is not None:
+            outside |= wanted >= song_frames
+        # Left of the song only the beginning is mirrored, so the unknown length does not matter there.
+        indices = mirrored(wanted, song_frames if song_frames is not None else self.end) if mirror else wanted
+        indices = np.where(outside & (not mirror), self.begin, indices) - self.begin
+        patch = self._frames[indices]
+        if not mirror:
+            patch[outside] = 0
+        return np.ascontiguousarray(patch.swapaxes(0, 1))
+
+
+class MaskAssembly:
+    """Cross-fades the masks of overlapping patches into masks per frame."""
+
+    def __init__(self, grid: PatchGrid, first_frame: int) -> None:
+        self._grid = grid
+        self._fade = grid.fade()
+        self.begin = first_frame
+        self._sum: NDArray[np.float32] | None = None
+        self._weight = np.zeros(0, np.float32)
+
+    def add(self, patch: int, masks: NDArray[np.float32]) -> None:
+        """``masks``: ``(2, frames, bins)`` of patch number ``patch``; patches come in order."""
+        begin = self._grid.begin(patch)
+        skip = max(0, self.begin - begin)
+        masks = masks.swapaxes(0, 1)[skip:] * self._fade[skip:, None, None]
+        start = begin + skip - self.begin
+        end = start + len(masks)
+        if self._sum is None:
+            self._sum = np.zeros((0, *masks.shape[1:]), np.float32)
+        grow = end - len(self._sum)
+        self._sum = np.concatenate([self._sum, np.zeros((grow, *masks.shape[1:]), np.float32)])
+        self._weight = np.concatenate([self._weight, np.zeros(grow, np.float32)])
+        self._sum[start:end] += masks
+        self._weight[start:end] += self._fade[skip:]
+
+    def take(self, end: int) -> NDArray[np.float32]:
+        """Masks ``(n, 2, bins)`` of the frames from ``begin`` up to ``end``, to which no later patch may add."""
+        count = max(0, end - self.begin)
+        assert self._sum is not None and count <= len(self._sum)
+        # The weights are 1 but for rounding, and less only where a patch has no neighbour: at the song's ends.
+        masks = self._sum[:count] / self._weight[:count, None, None]
+        self._sum, self._weight = self._sum[count:].copy(), self._weight[count:].copy()
+        self.begin += count
+        return masks

@@ -1,0 +1,104 @@
+"""Short-time Fourier transform of a stream, and back, without an error beyond rounding.
+
+Frame ``f`` covers the samples ``[f*hop - (size - hop), f*hop + hop)``: frame 0 is the first that touches the song, and a
+song of ``n`` samples has ``ceil(n / hop) + size/hop - 1`` frames. Both windows are periodic Hann; with ``hop = size/4`` the
+squares of the shifted windows sum to exactly 3/2 everywhere (D. Griffin, J. Lim, "Signal estimation from modified
+short-time Fourier transform", IEEE TASSP 32(2), 1984), so one division inverts the transform.
+
+Every number is the same however the stream is cut into blocks: each frame is transformed on its own, and each
+output sample is the sum of its four contributions in a fixed order.
+"""
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+Spectra = NDArray[np.complex64]
+
+
+def hann(size: int) -> NDArray[np.float64]:
+    """Periodic Hann window."""
+    return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+
+
+def frame_count(samples: int, size: int, hop: int) -> int:
+    """Number of frames that touch a song of ``samples`` samples; 0 for an empty one."""
+    return -(-samples // hop) + size // hop - 1 if samples else 0
+
+
+def overlap_weight(size: int, hop: int) -> float:
+    """The constant to which the squared, shifted windows sum; ``ValueError`` when they do not sum to a constant."""
+    sums = (hann(size) ** 2).reshape(-1, hop).sum(axis=0)
+    if not np.allclose(sums, sums[0], rtol=1e-12):
+        raise ValueError(f"Hann windows of {size} samples do not overlap-add evenly at a hop of {hop}.")
+    return float(sums[0])
+
+
+class StreamingStft:
+    """Feed samples, take frames.
+
+    ``first_frame`` is the first frame wanted; the first sample fed must be sample
+    ``max(0, first_frame * hop - (size - hop))`` of the song.
+    """
+
+    def __init__(self, channels: int, size: int, hop: int, first_frame: int = 0) -> None:
+        self._size, self._hop = size, hop
+        self._window = hann(size).astype(np.float32)
+        lead = max(0, (size - hop) - first_frame * hop)  # silence before the song
+        self._pending: Samples = np.zeros((channels, lead), np.float32)
+
+    def push(self, samples: Samples) -> Spectra:
+        """``samples``: ``(n, channels)``. Returns the new whole frames, ``(frames, channels, size/2 + 1)``."""
+        self._pending = np.concatenate([self._pending, samples.T], axis=1)
+        count = max(0, (self._pending.shape[1] - self._size) // self._hop + 1)
+        return self._take(count)
+
+    def finish(self, frames: int) -> Spectra:
+        """The last ``frames`` frames of the song, completed with silence."""
+        missing = (frames - 1) * self._hop + self._size - self._pending.shape[1]
+        self._pending = np.pad(self._pending, ((0, 0), (0, max(0, missing))))
+        return self._take(frames)
+
+    def _take(self, count: int) -> Spectra:
+        channels, available = self._pending.shape
+        if count <= 0:
+            return np.empty((0, channels, self._size // 2 + 1), np.complex64)
+        views = np.lib.stride_tricks.sliding_window_view(self._pending, self._size, axis=1)[:, : count * self._hop]
+        frames = views[:, :: self._hop].swapaxes(0, 1)[:count]
+        spectra: Spectra = scipy.fft.rfft(frames * self._window, axis=-1, overwrite_x=True)
+        self._pending = self._pending[:, count * self._hop :].copy()
+        return spectra
+
+
+class StreamingIstft:
+    """Feed consecutive frames, take samples; the inverse of ``StreamingStft``.
+
+    The first samples that come out belong to the hop that *ends* with the first frame's last sample. They are whole only
+    from the fourth frame on (``size/hop``), or at once where the frames before it are silent.
+    """
+
+    def __init__(self, channels: int, size: int, hop: int) -> None:
+        self._size, self._hop = size, hop
+        self._window = (hann(size) / overlap_weight(size, hop)).astype(np.float32)
+        self._tail: Samples = np.zeros((size // hop - 1, channels, size), np.float32)
+
+    def push(self, spectra: Spectra) -> Samples:
+        """``spectra``: ``(frames, channels, size/2 + 1)``. Returns ``(frames * hop - (size - hop) .., channels)``.
+
+        For ``n`` frames come ``n * hop`` samples: those at the *beginning* of each frame, which no later frame touches.
+        """
+        if not len(spectra):
+            return np.empty((0, self._tail.shape[1]), np.float32)
+        segments: Samples = scipy.fft.irfft(spectra, n=self._size, axis=-1, overwrite_x=True)
+        segments *= self._window
+        segments = np.concatenate([self._tail, segments])
+        overlap = self._size // self._hop
+        count = len(spectra)
+        # Oldest frame first, always: the sum of four floats depends on their order.
+        total = segments[:count, :, (overlap - 1) * self._hop :].copy()
+        for age in range(overlap - 2, -1, -1):
+            begin = overlap - 1 - age
+            total += segments[begin : begin + count, :, age * self._hop : (age + 1) * self._hop]
+        self._tail = segments[count:].copy()
+        return total.transpose(0, 2, 1).reshape(count * self._hop, -1)
