@@ -1,9 +1,11 @@
 """The commands `stemwright up` and `stemwright demo`."""
 
+import shutil
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import Self
 
@@ -12,12 +14,16 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from services.local.errors import LocalError
+from services.local.home import Home
 from services.local.keeper import EX_CONFIG
-from services.local.platform import Platform
+from services.local.platform import LOOPBACK, Platform
 from services.local.settings import LocalSettings
+from services.local.sockets import free_port
 from services.local.status import View, view_for
 
 MEMORY_REFRESH_SECONDS = 5.0
+DEMO_ENVIRONMENT = {"STEMWRIGHT_ACCOUNTS_WELCOME_CREDITS": "86400"}
+"""Enough for whatever song somebody wants to try."""
 
 
 @click.command()
@@ -45,6 +51,38 @@ def up(workers: int | None) -> None:
         click.echo(f"stemwright: {error}", err=True)
         sys.exit(1)
     view.close()
+
+
+@click.command()
+@click.argument("song", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("-o", "--output", default=Path("demo-output"), show_default=True, type=click.Path(path_type=Path))
+def demo(song: Path | None, output: Path) -> None:
+    """Separate SONG (default: an 11 s sample) through the whole platform, started for this purpose, and prove it.
+
+    Uses only the public REST API. The stems are kept in the output folder; the platform's own data is removed.
+    """
+    from httpx import HTTPError
+
+    from separation.importers.spleeter import sample_song
+    from services.local.client import ApiError
+    from services.local.demo import report, separate_through
+
+    console = Console()
+    settings = local_settings()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # unwinds, so that everything is stopped
+    # A home and a port of its own, so that it runs beside a `stemwright up`.
+    own = settings.model_copy(update={"home": settings.home / "demo", "gateway_port": free_port(LOOPBACK)})
+    try:
+        with Platform(own, environment=DEMO_ENVIRONMENT) as platform:
+            for note in platform.notes:
+                console.print(f"Note: {note}.", highlight=False)
+            platform.wait_until_ready()
+            console.print(f"Every part is ready after {platform.seconds_to_ready:.1f} s.", highlight=False)
+            report(separate_through(platform.gateway_url, song or sample_song(), output, console), console)
+    except (LocalError, ApiError, HTTPError, TimeoutError) as error:
+        click.echo(f"stemwright demo: {error}\nLogs: {Home(own.home).logs}", err=True)
+        sys.exit(1)
+    shutil.rmtree(own.home)
 
 
 def _watch(platform: Platform, view: View, changed: threading.Event, stop: threading.Event) -> None:

@@ -125,15 +125,24 @@ class Client:
         return self.call("GET", f"/v1/jobs/{job_id}")
 
     def wait_for_job(self, job_id: str, timeout_seconds: float = 120) -> Document:
-        """Block until the job has ended, by asking for it again and again."""
+        """Block until the job has ended, by asking for it again and again; a part that restarts meanwhile is waited for."""
         until = time.monotonic() + timeout_seconds
-        while True:
-            job = self.job(job_id)
-            if job["status"] in FINAL:
-                return job
-            if time.monotonic() > until:
-                raise TimeoutError(f"job {job_id} is still {job['status']}: {job['progress']}")
+        state = "unknown"
+        while time.monotonic() < until:
+            try:
+                job = self.job(job_id)
+            except httpx.TransportError:
+                state = "out of reach"
+            except ApiError as error:
+                if error.status != 503:
+                    raise
+                state = "out of reach"
+            else:
+                if job["status"] in FINAL:
+                    return job
+                state = job["status"]
             time.sleep(0.1)
+        raise TimeoutError(f"job {job_id} is still {state}")
 
     def events(self, job_id: str, last_event_id: str | None = None) -> Iterator[StreamEvent]:
         """The job's events as they happen, until the stream ends (after the job's last one)."""

@@ -5,6 +5,7 @@ LocalError
   HomeInUse      another supervisor runs in this home
   PortTaken      another program listens on the port that was asked for
   StartFailed    a part did not come up
+  DemoFailed     the platform did not separate the song
 ```
 """
 
@@ -28,3 +29,7 @@ class PortTaken(LocalError):
 
 class StartFailed(LocalError):
     """Says which part, why, what it printed last and where the rest is."""
+
+
+class DemoFailed(LocalError):
+    pass

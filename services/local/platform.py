@@ -39,12 +39,16 @@ QUICK_TIMING = {
     "STEMWRIGHT_WORKER_GRACE_SECONDS": "6",
     "STEMWRIGHT_ORCHESTRATOR_LEASE_SECONDS": "8",
     "STEMWRIGHT_ORCHESTRATOR_SWEEP_SECONDS": "1",
+    "STEMWRIGHT_ORCHESTRATOR_RESEND_SECONDS": "4",
+    "STEMWRIGHT_ORCHESTRATOR_WORKER_EXPIRY_SECONDS": "6",
+    "STEMWRIGHT_ORCHESTRATOR_ASK_AGAIN_SECONDS": "1",
+    "STEMWRIGHT_ORCHESTRATOR_RETRY_BASE_SECONDS": "1",
     "STEMWRIGHT_SHUTDOWN_GRACE_SECONDS": "6",
 }
 
 
 class Platform:
-    """Every part of Stemwright, running while this context is open.
+    """Every part of Stemwright, running while this context is open; `environment` holds more settings for the services.
 
     ```python
     with Platform(LocalSettings(home=Path("somewhere"))) as platform:
@@ -61,6 +65,7 @@ class Platform:
         settings: LocalSettings,
         timing: Timing | None = None,
         on_change: Callable[[], None] = lambda: None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.settings = settings
         self.home = Home(settings.home)
@@ -69,6 +74,7 @@ class Platform:
         self.seconds_to_ready: float | None = None
         self._timing = timing
         self._on_change = on_change
+        self._environment = environment or {}
         self._state_lock = threading.Lock()
         self._stack = ExitStack()
 
@@ -137,6 +143,7 @@ class Platform:
             "TMPDIR": str(temporary),
             # Few threads allocate at the same time, and each of glibc's arenas keeps what it once had.
             "MALLOC_ARENA_MAX": "2",
+            **self._environment,
         }
 
         errands = [Part(MIGRATE, (*STEMWRIGHT, "migrate"), environment)]

@@ -1,0 +1,163 @@
+"""A song through the whole platform, seen from outside: only the public REST contract, like any client."""
+
+import math
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from services.local.client import FINAL, Client, Document
+from services.local.errors import DemoFailed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SAMPLES_COMPARED = 1 << 17
+
+
+@dataclass
+class Outcome:
+    """What the demo made and measured; times in seconds."""
+
+    song: Path
+    upload: Document
+    job: Document
+    manifest: Document
+    folder: Path
+    stems: list[Path]
+    residual_dbfs: float
+    """Largest difference, in dB relative to full scale, between the song and the sum of the stems as downloaded."""
+    wall_seconds: dict[str, float] = field(default_factory=dict)
+
+
+def separate_through(gateway_url: str, song: Path, target: Path, console: Console) -> Outcome:
+    """Register, upload, separate, follow, download, and prove the result.
+
+    Raises:
+        DemoFailed: the platform refused the song, or the job did not succeed.
+        ApiError: an answer that a client of the contract does not expect.
+    """
+    wall: dict[str, float] = {}
+    with Client(gateway_url) as client:
+        client.register(f"demo-{uuid.uuid4().hex}@example.com", uuid.uuid4().hex)
+        begun = time.monotonic()
+        upload = client.upload(song)
+        wall["upload and check"] = time.monotonic() - begun
+        if upload["status"] != "ready":
+            raise DemoFailed(f"the upload was rejected: {upload['reason']}")
+        console.print(describe(upload), highlight=False)
+
+        begun = time.monotonic()
+        job = client.create_job(upload["id"], key=uuid.uuid4().hex)
+        wall["order"] = time.monotonic() - begun
+        for event in client.follow(job["id"]):
+            if event.type == "status":
+                console.print(f"  {event.data['status']}", highlight=False)
+                if event.data["status"] in FINAL:
+                    break
+        job = client.job(job["id"])
+        wall["order to result"] = time.monotonic() - begun
+        if job["status"] != "succeeded":
+            error = job["error"] or {"code": job["status"], "message": "no reason given"}
+            raise DemoFailed(f"the job {job['status']}: {error['message']} ({error['code']})")
+
+        begun = time.monotonic()
+        folder = target / song.stem
+        folder.mkdir(parents=True, exist_ok=True)
+        stems = []
+        for stem in job["stems"]:
+            stems.append(folder / f"{stem['name']}.{stem['format']}")
+            client.download(f"/v1/jobs/{job['id']}/stems/{stem['name']}", stems[-1])
+        wall["download"] = time.monotonic() - begun
+        manifest = client.call("GET", f"/v1/jobs/{job['id']}/manifest")
+    return Outcome(song, upload, job, manifest, folder, stems, null_residual_dbfs(song, stems), wall)
+
+
+def describe(upload: Document) -> str:
+    audio = upload["audio"]
+    return (
+        f"{upload['filename']}: {audio['duration_seconds']:.1f} s, {audio['sample_rate_hz']} Hz, "
+        f"{audio['channels']} channels, {audio['codec']}"
+    )
+
+
+def null_residual_dbfs(song: Path, stems: list[Path]) -> float:
+    """Largest absolute sample of song minus the sum of its stems, in dBFS; minus infinity when they null exactly.
+
+    Decodes all files in step, so memory does not grow with the song.
+
+    Raises:
+        DemoFailed: a stem has another length or another number of channels than the song.
+    """
+    import numpy as np
+
+    from separation.decode import open_audio
+
+    largest = 0.0
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_audio(path)) for path in (song, *stems)]
+        blocks = (in_blocks(file.blocks(), SAMPLES_COMPARED) for file in files)
+        for mixture, *parts in zip_longest(*blocks):
+            if mixture is None or any(part is None or part.shape != mixture.shape for part in parts):
+                raise DemoFailed("a stem is not as long as the song")
+            largest = max(largest, float(np.abs(mixture - sum(parts)).max()))
+    return 20 * math.log10(largest) if largest > 0 else -math.inf
+
+
+def in_blocks(blocks: Iterable["NDArray[np.float32]"], samples: int) -> Iterator["NDArray[np.float32]"]:
+    """The same audio `(samples, channels)` in blocks of equal length, but for the last."""
+    import numpy as np
+
+    waiting: list[NDArray[np.float32]] = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(map(len, waiting)) >= samples:
+            together = np.concatenate(waiting)
+            whole = len(together) - len(together) % samples
+            yield from np.split(together[:whole], whole // samples)
+            waiting = [together[whole:]]
+    if sum(map(len, waiting)):
+        yield np.concatenate(waiting)
+
+
+def report(outcome: Outcome, console: Console) -> None:
+    """Where the stems are, what proves them, and where the time went."""
+    console.print()
+    for path, stem in zip(outcome.stems, outcome.job["stems"], strict=True):
+        facts = f"{stem['size_bytes'] / 1e6:.1f} MB, {stem['sample_rate_hz']} Hz, {stem['channels']} channels"
+        console.print(f"  {path}  ({facts}, {loudness(stem)})", highlight=False, soft_wrap=True)
+    residual = "none: they sum to the song exactly"
+    if outcome.residual_dbfs > -math.inf:
+        residual = f"{outcome.residual_dbfs:.1f} dBFS at most (16-bit resolution is -90.3 dBFS)"
+    console.print(f"  Null-test residual, song minus the sum of the stems: {residual}", highlight=False)
+    console.print()
+    console.print(times(outcome))
+
+
+def loudness(stem: Document) -> str:
+    if stem["silent"] or stem["loudness_lufs"] is None:
+        return "silent"
+    return f"{stem['loudness_lufs']:.1f} LUFS"
+
+
+def times(outcome: Outcome) -> Table:
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown.add_column("stage")
+    shown.add_column("seconds", justify="right")
+    job = outcome.job
+    queued, started, ended = (datetime.fromisoformat(job[name]) for name in ("queued_at", "started_at", "finished_at"))
+    waits = {"waiting for a worker": (started - queued).total_seconds(), "in work": (ended - started).total_seconds()}
+    for name, seconds in {**outcome.wall_seconds, **waits}.items():
+        shown.add_row(name, f"{seconds:.2f}")
+    for name, seconds in outcome.manifest["timings_seconds"].items():
+        shown.add_row(f"  of that: {name}", f"{seconds:.2f}", style="dim")
+    return shown
