@@ -109,24 +109,39 @@ def create_app(
     return app
 
 
-def serve(app: FastAPI, settings: KitSettings) -> None:
-    """Serves until SIGTERM or SIGINT, then finishes what is under way. Blocks."""
+def serve(
+    app: FastAPI, settings: KitSettings, *, on_stopping: Callable[[], None] | None = None, **options: Any
+) -> None:
+    """Serves until SIGTERM or SIGINT, then finishes what is under way. Blocks.
+
+    `on_stopping` is called on the event loop when the stop begins, before open answers are waited for; `options` are
+    uvicorn's own.
+    """
     import uvicorn
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            if on_stopping is not None:
+                on_stopping()
+            await super().shutdown(sockets)
 
     config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=settings.shutdown_grace_seconds,
+        **{
+            "host": settings.host,
+            "port": settings.port,
+            "loop": "uvloop",
+            "http": "httptools",
+            "ws": "none",
+            "log_config": None,
+            "access_log": False,
+            "server_header": False,
+            "timeout_graceful_shutdown": settings.shutdown_grace_seconds,
+            **options,
+        },
     )
     sockets = [socket.socket(fileno=settings.listen_fd)] if settings.listen_fd is not None else None
-    uvicorn.Server(config).run(sockets=sockets)
+    Server(config).run(sockets=sockets)
 
 
 def _operation_id(route: APIRoute) -> str:
