@@ -1,0 +1,114 @@
+"""Removes objects that nobody needs any more, and uploads that nobody finished."""
+
+import logging
+import threading
+from datetime import timedelta
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.kit import outbox
+from services.kit.database import Database
+from services.kit.storage import ObjectStorage, StorageRefused, StorageUnavailable
+from services.upload import repository
+from services.upload.events import news_of
+from services.upload.models import Upload
+from services.upload.settings import Settings
+from services.upload.states import Step, UploadStatus, after
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+
+
+class Cleaner:
+    """Removes what an upload leaves in the store once its fate is decided."""
+
+    def __init__(self, database: Database, storage: ObjectStorage) -> None:
+        self._database = database
+        self._storage = storage
+
+    def clean(self, upload: Upload) -> bool:
+        """Removes an upload's litter and notes that; False where the store does not let us, to be tried again."""
+        try:
+            self._remove_objects(upload)
+        except (StorageUnavailable, StorageRefused) as error:
+            log.warning("objects of %s stay for now: %s", upload.id, error)
+            return False
+        with self._database.write() as session:
+            row = repository.find_any(session, upload.id, lock=True)
+            # A row that changed meanwhile (ready, then deleted) has new litter.
+            if row is not None and row.status == upload.status:
+                row.litter = False
+        return True
+
+    def _remove_objects(self, upload: Upload) -> None:
+        if upload.multipart_id is not None and upload.state is not UploadStatus.READY:
+            self._storage.abort_multipart(upload.incoming_key, upload.multipart_id)
+        self._storage.delete(upload.incoming_key)
+        if upload.state is not UploadStatus.READY:
+            self._storage.delete_prefix(upload.source_prefix)
+
+
+class Sweeper:
+    """Background task: expires uploads that were never finished, and cleans what could not be cleaned at once."""
+
+    name = "upload-sweeper"
+
+    def __init__(self, database: Database, cleaner: Cleaner, settings: Settings) -> None:
+        self._database = database
+        self._cleaner = cleaner
+        self._interval_seconds = settings.sweep_seconds
+        self._pending = timedelta(seconds=settings.pending_seconds)
+        self._tombstone = timedelta(seconds=settings.tombstone_seconds)
+
+    def run(self, stop: threading.Event) -> None:
+        """Sweeps until told to stop."""
+        while not stop.wait(self._interval_seconds):
+            try:
+                self.sweep()
+            except SQLAlchemyError as error:
+                log.warning("sweeping put off: %s", error)
+
+    def sweep(self) -> None:
+        """One round."""
+        self._expire()
+        self._clean_litter()
+        self._purge_deleted()
+
+    def _expire(self) -> None:
+        with self._database.read() as session:
+            ids = repository.pending_since_before(session, session.now() - self._pending, BATCH)
+        for upload_id in ids:
+            with self._database.write() as session:
+                upload = repository.find_any(session, upload_id, lock=True)
+                if upload is None or upload.state is not UploadStatus.PENDING:
+                    continue
+                upload.status = after(upload.state, Step.EXPIRE)
+                upload.decided_at = session.now()
+                upload.code = "upload_expired"
+                upload.reason = "The file was not sent in time. Start a new upload."
+                upload.litter = True
+                outbox.add(session, news_of(upload))
+            log.info("%s expired", upload_id)
+
+    def _clean_litter(self) -> None:
+        last = ""
+        while True:
+            with self._database.read() as session:
+                uploads = repository.littered(session, after=last, limit=BATCH)
+            for upload in uploads:
+                if not self._cleaner.clean(upload):
+                    return
+                last = upload.id
+            if len(uploads) < BATCH:
+                return
+
+    def _purge_deleted(self) -> None:
+        """Forgets deleted uploads, and cleans once more: a late part or a validator that slept may have written."""
+        with self._database.read() as session:
+            uploads = repository.deleted_before(session, session.now() - self._tombstone, BATCH)
+        for upload in uploads:
+            if not self._cleaner.clean(upload):
+                return
+            with self._database.write() as session:
+                repository.purge(session, upload.id)

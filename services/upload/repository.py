@@ -1,0 +1,111 @@
+"""Every query over uploads. Those that serve a request are scoped by account."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, or_, select
+
+from services.kit.database import ReadSession, WriteSession
+from services.upload.models import Upload
+from services.upload.states import UploadStatus
+
+
+def find_own(session: ReadSession, account_id: str, upload_id: str, *, lock: bool = False) -> Upload | None:
+    """The account's upload; a deleted one is as good as none."""
+    query = select(Upload).where(
+        Upload.id == upload_id, Upload.account_id == account_id, Upload.status != UploadStatus.DELETED
+    )
+    return session.scalars(query.with_for_update() if lock else query).one_or_none()
+
+
+def list_own(session: ReadSession, account_id: str, *, before: str | None, limit: int) -> Sequence[Upload]:
+    """The account's uploads, the newest first, those older than the id `before`."""
+    query = select(Upload).where(Upload.account_id == account_id, Upload.status != UploadStatus.DELETED)
+    if before is not None:
+        query = query.where(Upload.id < before)
+    return session.scalars(query.order_by(Upload.id.desc()).limit(limit)).all()
+
+
+def count_pending(session: ReadSession, account_id: str) -> int:
+    """Uploads of the account that wait for bytes."""
+    return session.scalars(
+        select(func.count())
+        .select_from(Upload)
+        .where(Upload.account_id == account_id, Upload.status == UploadStatus.PENDING)
+    ).one()
+
+
+def find_any(session: ReadSession, upload_id: str, *, lock: bool = False) -> Upload | None:
+    """An upload of whatever account, deleted ones too: for events and background work, never for a request."""
+    query = select(Upload).where(Upload.id == upload_id)
+    return session.scalars(query.with_for_update() if lock else query).one_or_none()
+
+
+def claim_validating(session: WriteSession, *, lease_token: str, lease: timedelta) -> Upload | None:
+    """Leases the oldest upload that waits for its verdict and that nobody is checking."""
+    now = session.now()
+    upload = session.scalars(
+        select(Upload)
+        .where(
+            Upload.status == UploadStatus.VALIDATING,
+            or_(Upload.lease_until.is_(None), Upload.lease_until < now),
+            or_(Upload.not_before.is_(None), Upload.not_before <= now),
+        )
+        .order_by(Upload.completed_at)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).one_or_none()
+    if upload is None:
+        return None
+    upload.lease_token = lease_token
+    upload.lease_until = now + lease
+    upload.attempts += 1
+    return upload
+
+
+def find_leased(session: WriteSession, upload_id: str, lease_token: str) -> Upload | None:
+    """The upload if this lease still stands: neither taken over by another validator nor ended by a deletion."""
+    return session.scalars(
+        select(Upload)
+        .where(Upload.id == upload_id, Upload.lease_token == lease_token, Upload.status == UploadStatus.VALIDATING)
+        .with_for_update()
+    ).one_or_none()
+
+
+def pending_since_before(session: ReadSession, moment: datetime, limit: int) -> Sequence[str]:
+    """Ids of uploads whose bytes have not come since then."""
+    return session.scalars(
+        select(Upload.id)
+        .where(Upload.status == UploadStatus.PENDING, Upload.created_at < moment)
+        .order_by(Upload.created_at)
+        .limit(limit)
+    ).all()
+
+
+def littered(session: ReadSession, *, after: str, limit: int) -> Sequence[Upload]:
+    """Uploads with objects that nobody needs any more, in the order of their ids."""
+    return session.scalars(
+        select(Upload)
+        .where(
+            Upload.litter,
+            Upload.status.in_([UploadStatus.READY, UploadStatus.REJECTED, UploadStatus.DELETED]),
+            Upload.id > after,
+        )
+        .order_by(Upload.id)
+        .limit(limit)
+    ).all()
+
+
+def deleted_before(session: ReadSession, moment: datetime, limit: int) -> Sequence[Upload]:
+    """Deleted uploads whose time to be remembered is over."""
+    return session.scalars(
+        select(Upload)
+        .where(Upload.status == UploadStatus.DELETED, Upload.deleted_at <= moment)
+        .order_by(Upload.deleted_at)
+        .limit(limit)
+    ).all()
+
+
+def purge(session: WriteSession, upload_id: str) -> None:
+    """Forgets a deleted upload."""
+    session.execute(delete(Upload).where(Upload.id == upload_id, Upload.status == UploadStatus.DELETED))

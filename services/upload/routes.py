@@ -1,0 +1,110 @@
+"""The uploads API."""
+
+import asyncio
+from typing import Annotated, Any
+
+from anyio import CancelScope
+from fastapi import APIRouter, Depends, Path, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response
+from starlette.requests import ClientDisconnect
+
+from services.kit.auth import Principal, require_scope
+from services.kit.idempotency import IdempotencyKey
+from services.kit.schemas import Cursor, Limit, Page
+from services.upload.errors import TransferBroken, TransferStalled
+from services.upload.schemas import Completion, NewUpload, UploadView
+from services.upload.service import Uploads
+from services.upload.transfers import Transfers
+
+router = APIRouter(prefix="/v1/uploads", tags=["Uploads"])
+
+PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {}}}
+
+
+def _uploads(request: Request) -> Uploads:
+    service: Uploads = request.app.state.uploads
+    return service
+
+
+def _transfers(request: Request) -> Transfers:
+    service: Transfers = request.app.state.transfers
+    return service
+
+
+UploadsService = Annotated[Uploads, Depends(_uploads)]
+TransfersService = Annotated[Transfers, Depends(_transfers)]
+Caller = Annotated[Principal, Depends(require_scope("uploads"))]
+UploadId = Annotated[str, Path(max_length=40, pattern=r"^[a-z0-9_]+$")]
+
+
+@router.post("", status_code=201, response_model=UploadView, responses={413: PROBLEM, 422: PROBLEM, 429: PROBLEM})
+def create_upload(
+    new: NewUpload, uploads: UploadsService, caller: Caller, idempotency_key: IdempotencyKey = None
+) -> JSONResponse:
+    """Makes a place for a file; PUT its parts to the presigned URLs, then complete it."""
+    return uploads.create(caller.account_id, new, idempotency_key)
+
+
+@router.get("")
+def list_uploads(uploads: UploadsService, caller: Caller, limit: Limit = 20, cursor: Cursor = None) -> Page[UploadView]:
+    """The caller's uploads, the newest first."""
+    return uploads.list(caller.account_id, cursor=cursor, limit=limit)
+
+
+@router.get("/{upload_id}", responses={404: PROBLEM})
+def get_upload(upload_id: UploadId, uploads: UploadsService, caller: Caller) -> UploadView:
+    """The upload; while it is pending, with the parts that have arrived and fresh URLs for those that have not."""
+    return uploads.get(caller.account_id, upload_id)
+
+
+@router.post("/{upload_id}/complete", responses={404: PROBLEM, 409: PROBLEM, 422: PROBLEM})
+def complete_upload(upload_id: UploadId, completion: Completion, uploads: UploadsService, caller: Caller) -> UploadView:
+    """Declares the file whole. Answers with the verdict, or `validating` where that takes longer than a request may."""
+    named = None if completion.parts is None else [(part.number, part.etag) for part in completion.parts]
+    return uploads.complete(caller.account_id, upload_id, named)
+
+
+@router.delete("/{upload_id}", status_code=204, responses={404: PROBLEM})
+def delete_upload(upload_id: UploadId, uploads: UploadsService, caller: Caller) -> Response:
+    """Deletes the upload and its file, in whatever state it is."""
+    uploads.delete(caller.account_id, upload_id)
+    return Response(status_code=204)
+
+
+@router.put(
+    "/{upload_id}/content",
+    responses={404: PROBLEM, 408: PROBLEM, 409: PROBLEM, 413: PROBLEM, 422: PROBLEM, 503: PROBLEM},
+    openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {}}}},
+)
+async def put_upload_content(
+    upload_id: UploadId, request: Request, transfers: TransfersService, caller: Caller
+) -> UploadView:
+    """The whole file as the body of one request, for small clients; completes the upload as well."""
+    length = _content_length(request)
+    transfer = await run_in_threadpool(transfers.begin, caller.account_id, upload_id, length)
+    try:
+        body = aiter(request.stream())
+        while True:
+            try:
+                async with asyncio.timeout(transfers.idle_seconds):
+                    chunk = await anext(body, None)
+            except TimeoutError:
+                raise TransferStalled from None
+            if chunk is None:
+                break
+            if transfer.take(chunk):
+                await run_in_threadpool(transfer.flush)
+        return await run_in_threadpool(transfer.finish)
+    except ClientDisconnect:
+        raise TransferBroken from None
+    finally:
+        # Also when the client goes away or the server stops: the parts must not stay.
+        with CancelScope(shield=True):
+            await run_in_threadpool(transfer.close)
+
+
+def _content_length(request: Request) -> int | None:
+    """The announced length of the body; the server has refused what is not a number."""
+    value = request.headers.get("content-length", "")
+    return int(value) if value.isdecimal() and len(value) < 20 else None

@@ -1,0 +1,133 @@
+"""Requests and answers of the uploads API."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+
+from services.kit.schemas import Line, RequestBody
+from services.kit.storage import Part
+from services.upload.models import Upload
+
+MAX_REPORTED_BYTES = 2**63 - 1
+
+_REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def _in_reading_order(text: str) -> str:
+    """Refuses marks that make a name read as another one (`gpj.exe` for `exe.jpg`)."""
+    if not _REORDERING.isdisjoint(text):
+        raise ValueError("must not contain marks that change the direction of text")
+    return text
+
+
+Filename = Annotated[Line, Field(min_length=1, max_length=255), AfterValidator(_in_reading_order)]
+MediaType = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$", to_lower=True)]
+ETag = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
+
+
+class NewUpload(RequestBody):
+    """What the client says of the file it is about to send."""
+
+    filename: Filename = Field(description="The name to show. It is never used as a path.")
+    size_bytes: int = Field(strict=True, ge=0, le=MAX_REPORTED_BYTES)
+    content_type: MediaType | None = Field(None, description="A hint; the content alone decides.")
+    sha256: Sha256 | None = Field(None, description="Hexadecimal. Where given, a file with another digest is rejected.")
+
+
+class NamedPart(RequestBody):
+    """A part as the object store answered it."""
+
+    number: int = Field(strict=True, ge=1, le=10_000)
+    etag: ETag = Field(description="With or without quotes.")
+
+
+class Completion(RequestBody):
+    """What the client sent."""
+
+    parts: list[NamedPart] | None = Field(
+        None, max_length=10_000, description="Absent: the parts that are in the store."
+    )
+
+
+class PartUrl(BaseModel):
+    """Where to PUT one part."""
+
+    number: int
+    url: str
+
+
+class UploadedPart(BaseModel):
+    """A part that has arrived."""
+
+    number: int
+    etag: str
+    size_bytes: int
+
+
+class AudioView(BaseModel):
+    """What a full decode found, whatever the header claims."""
+
+    duration_seconds: float
+    sample_rate_hz: int
+    channels: int
+    codec: str
+    container: str
+    complete: bool = Field(description="False: the file is damaged or cut off, and only this much of it can be read.")
+
+
+class UploadView(BaseModel):
+    """An upload as its owner sees it."""
+
+    id: str
+    status: Literal["pending", "validating", "ready", "rejected"]
+    code: str | None = Field(None, description="Why it was rejected, for programs.")
+    reason: str | None = Field(None, description="Why it was rejected, for people.")
+    filename: str
+    size_bytes: int
+    content_type: str | None
+    sha256: str | None = Field(description="As measured once the upload is ready; before that, as the client said.")
+    created_at: datetime
+    completed_at: datetime | None
+    part_size_bytes: int
+    parts: list[PartUrl] = Field(
+        description="Parts that are still missing, each with a presigned URL. A URL works for a limited time; "
+        "asking for the upload again gives fresh ones. Empty in lists and once the upload is complete."
+    )
+    uploaded_parts: list[UploadedPart] = Field(description="Empty in lists and once the upload is complete.")
+    audio: AudioView | None = Field(None, description="Present once the upload is ready.")
+
+
+def view(upload: Upload, *, parts: list[PartUrl] | None = None, uploaded: list[Part] | None = None) -> UploadView:
+    """The row as the API shows it."""
+    audio = None
+    if upload.codec is not None:
+        audio = AudioView(
+            duration_seconds=upload.duration_seconds or 0.0,
+            sample_rate_hz=upload.sample_rate_hz or 0,
+            channels=upload.channels or 0,
+            codec=upload.codec,
+            container=upload.container or "",
+            complete=upload.whole is not False,
+        )
+    return UploadView.model_validate(
+        {
+            "id": upload.id,
+            "status": upload.status,
+            "code": upload.code,
+            "reason": upload.reason,
+            "filename": upload.filename,
+            "size_bytes": upload.size_bytes,
+            "content_type": upload.content_type,
+            "sha256": upload.sha256 or upload.declared_sha256,
+            "created_at": upload.created_at,
+            "completed_at": upload.completed_at,
+            "part_size_bytes": upload.part_bytes,
+            "parts": parts or [],
+            "uploaded_parts": [
+                UploadedPart(number=part.number, etag=part.etag, size_bytes=part.size_bytes) for part in uploaded or []
+            ],
+            "audio": audio,
+        }
+    )

@@ -1,0 +1,280 @@
+"""What can be done with uploads. Every method blocks and none holds a transaction while it talks to the store."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+
+from fastapi.responses import JSONResponse
+
+from services.kit import outbox
+from services.kit.database import Database, WriteSession
+from services.kit.idempotency import idempotent
+from services.kit.ids import new_id
+from services.kit.schemas import Page, decode_cursor, encode_cursor
+from services.kit.storage import MultipartNotFound, ObjectStorage, Part
+from services.kit.telemetry import current_traceparent
+from services.upload import repository
+from services.upload.cleaning import Cleaner
+from services.upload.errors import (
+    ContentLengthMismatch,
+    TooManyPending,
+    UploadNotFound,
+    UploadNotPending,
+    UploadReplaced,
+    UploadTooLarge,
+)
+from services.upload.events import news_of
+from services.upload.models import Upload
+from services.upload.parts import PartPlan, agreed, plan
+from services.upload.schemas import NewUpload, PartUrl, UploadView, view
+from services.upload.settings import Settings
+from services.upload.states import Step, UploadStatus, after
+from services.upload.verdicts import Bell, Verdicts
+
+log = logging.getLogger(__name__)
+
+STORED_AS = "application/octet-stream"
+"""Never the client's word: what a browser would run must not come from our store as such."""
+
+LOOK_AGAIN_SECONDS = 0.5
+
+
+class Uploads:
+    """The uploads of all accounts; each call names the one it acts for."""
+
+    def __init__(
+        self,
+        database: Database,
+        storage: ObjectStorage,
+        settings: Settings,
+        *,
+        cleaner: Cleaner,
+        bell: Bell,
+        verdicts: Verdicts,
+    ) -> None:
+        self.settings = settings
+        self._database = database
+        self._storage = storage
+        self._cleaner = cleaner
+        self._bell = bell
+        self._verdicts = verdicts
+        self._may_wait = threading.Semaphore(settings.max_waiting_requests)
+
+    def create(self, account_id: str, new: NewUpload, key: str | None) -> JSONResponse:
+        """Makes a place for a file; once per idempotency key. Raises UploadTooLarge, TooManyPending."""
+        if new.size_bytes > self.settings.max_size_bytes:
+            raise UploadTooLarge(self.settings.max_size_bytes)
+
+        def insert(session: WriteSession) -> str:
+            if repository.count_pending(session, account_id) >= self.settings.max_pending_per_account:
+                raise TooManyPending("Send or delete some of the uploads that are pending first.")
+            upload = Upload(
+                id=new_id("upl"),
+                account_id=account_id,
+                status=UploadStatus.PENDING,
+                created_at=session.now(),
+                filename=new.filename,
+                size_bytes=new.size_bytes,
+                content_type=new.content_type,
+                declared_sha256=new.sha256,
+                part_bytes=plan(new.size_bytes, self.settings.part_size_bytes).part_bytes,
+                litter=False,
+                attempts=0,
+            )
+            session.add(upload)
+            outbox.add(session, news_of(upload))
+            return upload.id
+
+        def respond(upload_id: str) -> tuple[int, dict[str, object]]:
+            return 201, self.get(account_id, upload_id).model_dump(mode="json")
+
+        return idempotent(
+            self._database,
+            account_id=account_id,
+            key=key,
+            operation="createUpload",
+            body=new,
+            create=insert,
+            respond=respond,
+        )
+
+    def get(self, account_id: str, upload_id: str) -> UploadView:
+        """The upload; while it is pending, with what has arrived and a URL for each part that has not."""
+        upload = self._own(account_id, upload_id)
+        if upload.state is not UploadStatus.PENDING:
+            return view(upload)
+        upload, stored = self._with_multipart(upload)
+        if upload.state is not UploadStatus.PENDING or upload.multipart_id is None:
+            return view(upload)
+        cut = _plan_of(upload)
+        arrived = {part.number for part in stored if part.size_bytes == cut.size_of(part.number)}
+        urls = [
+            PartUrl(
+                number=number,
+                url=self._storage.presign_part(
+                    upload.incoming_key, upload.multipart_id, number, self.settings.part_url_seconds
+                ),
+            )
+            for number in cut.numbers
+            if number not in arrived
+        ]
+        return view(upload, parts=urls, uploaded=list(stored))
+
+    def list(self, account_id: str, *, cursor: str | None, limit: int) -> Page[UploadView]:
+        """One page of the account's uploads, the newest first."""
+        before = decode_cursor(cursor)
+        with self._database.read() as session:
+            uploads = repository.list_own(session, account_id, before=before, limit=limit + 1)
+        shown = uploads[:limit]
+        more = len(uploads) > limit
+        return Page(items=[view(upload) for upload in shown], next_cursor=encode_cursor(shown[-1].id) if more else None)
+
+    def complete(self, account_id: str, upload_id: str, named: Iterable[tuple[int, str]] | None) -> UploadView:
+        """Declares the file whole and waits a bounded time for the verdict.
+
+        Asked again, it answers with the same upload. Raises UploadIncomplete and PartMismatch, after which the client
+        may send the missing parts and try again.
+        """
+        upload = self._own(account_id, upload_id)
+        if upload.state is not UploadStatus.PENDING:
+            return self._verdict(upload)
+        parts: Sequence[Part] = ()
+        if upload.size_bytes > 0:
+            upload, stored = self._with_multipart(upload)
+            if upload.state is not UploadStatus.PENDING:
+                return self._verdict(upload)
+            parts = agreed(_plan_of(upload), stored, named)
+        return self.hand_over(account_id, upload_id, multipart_id=upload.multipart_id, parts=parts)
+
+    def hand_over(
+        self, account_id: str, upload_id: str, *, multipart_id: str | None, parts: Sequence[Part]
+    ) -> UploadView:
+        """Gives a file whose parts are all there to the validators, and waits a bounded time for the verdict.
+
+        From here on only the holder of the lease touches the objects. Raises UploadReplaced where the parts belong to
+        a transfer that another one has replaced.
+        """
+        with self._verdicts.expected(upload_id) as announced:
+            with self._database.write() as session:
+                upload = repository.find_own(session, account_id, upload_id, lock=True)
+                if upload is None:
+                    raise UploadNotFound
+                if upload.state is UploadStatus.PENDING:
+                    if upload.multipart_id != multipart_id:
+                        raise UploadReplaced
+                    upload.status = after(upload.state, Step.COMPLETE)
+                    upload.completed_at = session.now()
+                    upload.parts = [[part.number, part.etag] for part in parts]
+                    upload.traceparent = current_traceparent()
+                    session.after_commit(self._bell.ring)
+            return self._verdict_after(upload, announced)
+
+    def begin_transfer(self, account_id: str, upload_id: str, length: int | None) -> Upload:
+        """A pending upload under a fresh multipart upload, for a transfer that sends everything; an older one is
+        thrown away.
+
+        Raises UploadTooLarge or ContentLengthMismatch where the announced length cannot be right, UploadNotPending,
+        and UploadReplaced where another transfer begins at the same moment.
+        """
+        upload = self._own(account_id, upload_id)
+        if upload.state is not UploadStatus.PENDING:
+            raise UploadNotPending
+        if length is not None and length > self.settings.max_size_bytes:
+            raise UploadTooLarge(self.settings.max_size_bytes)
+        if length is not None and length != upload.size_bytes:
+            raise ContentLengthMismatch(upload.size_bytes, f"{length:,}")
+        if upload.size_bytes == 0:
+            return upload
+        replaced = upload.multipart_id
+        upload, bound = self._renew_multipart(upload)
+        if not bound:
+            raise UploadReplaced
+        if replaced is not None:
+            self._storage.abort_multipart(upload.incoming_key, replaced)
+        return upload
+
+    def delete(self, account_id: str, upload_id: str) -> None:
+        """Deletes the upload and its objects, whatever state it is in."""
+        with self._database.write() as session:
+            upload = repository.find_own(session, account_id, upload_id, lock=True)
+            if upload is None:
+                raise UploadNotFound
+            upload.status = after(upload.state, Step.DELETE)
+            upload.deleted_at = session.now()
+            upload.filename = ""
+            upload.lease_token = None
+            upload.litter = True
+            outbox.add(session, news_of(upload))
+        self._verdicts.announce(upload_id)
+        # What the store does not let us remove now, the sweeper removes later.
+        self._cleaner.clean(upload)
+
+    def _own(self, account_id: str, upload_id: str) -> Upload:
+        with self._database.read() as session:
+            upload = repository.find_own(session, account_id, upload_id)
+        if upload is None:
+            raise UploadNotFound
+        return upload
+
+    def _with_multipart(self, upload: Upload) -> tuple[Upload, Sequence[Part]]:
+        """A pending upload with a multipart upload that the store knows, and the parts there.
+
+        A store may forget an unfinished multipart upload (some do at a restart, others after days): then everything
+        is sent anew under another one.
+        """
+        if upload.multipart_id is not None:
+            try:
+                return upload, self._storage.list_parts(upload.incoming_key, upload.multipart_id)
+            except MultipartNotFound:
+                log.warning("the store has forgotten the parts of %s", upload.id)
+        renewed, _ = self._renew_multipart(upload)
+        if renewed.multipart_id is None or renewed.state is not UploadStatus.PENDING:
+            return renewed, ()
+        try:
+            return renewed, self._storage.list_parts(renewed.incoming_key, renewed.multipart_id)
+        except MultipartNotFound:
+            return renewed, ()
+
+    def _renew_multipart(self, upload: Upload) -> tuple[Upload, bool]:
+        """The upload bound to a new multipart upload and True, or as another request left it meanwhile and False."""
+        fresh = self._storage.create_multipart(upload.incoming_key, STORED_AS)
+        with self._database.write() as session:
+            row = repository.find_own(session, upload.account_id, upload.id, lock=True)
+            bound = row is not None and row.state is UploadStatus.PENDING and row.multipart_id == upload.multipart_id
+            if row is not None and bound:
+                row.multipart_id = fresh
+        if not bound:
+            self._storage.abort_multipart(upload.incoming_key, fresh)
+        if row is None:
+            raise UploadNotFound
+        return row, bound
+
+    def _verdict(self, upload: Upload) -> UploadView:
+        """The upload once it is decided, or as it is when the time to wait is over."""
+        with self._verdicts.expected(upload.id) as announced:
+            return self._verdict_after(upload, announced)
+
+    def _verdict_after(self, upload: Upload, announced: threading.Event) -> UploadView:
+        if upload.state is not UploadStatus.VALIDATING or not self._may_wait.acquire(blocking=False):
+            return view(upload)
+        try:
+            return view(self._wait(upload, announced))
+        finally:
+            self._may_wait.release()
+
+    def _wait(self, upload: Upload, announced: threading.Event) -> Upload:
+        deadline = time.monotonic() + self.settings.verdict_wait_seconds
+        while upload.state is UploadStatus.VALIDATING:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                break
+            # Another process may be the one that decides.
+            announced.wait(min(remaining, LOOK_AGAIN_SECONDS))
+            announced.clear()
+            upload = self._own(upload.account_id, upload.id)
+        return upload
+
+
+def _plan_of(upload: Upload) -> PartPlan:
+    return PartPlan(upload.size_bytes, upload.part_bytes)

@@ -1,0 +1,68 @@
+"""Settings of the upload service; each is read from `STEMWRIGHT_UPLOAD_<FIELD>`."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from services.kit.settings import KitSettings, service_config
+
+MEBIBYTE = 1024 * 1024
+
+
+class Settings(KitSettings):
+    """Limits of what is accepted, and how it is checked."""
+
+    model_config = service_config("upload")
+
+    # What is accepted.
+    max_size_bytes: int = Field(2048 * MEBIBYTE, ge=1, le=5000 * MEBIBYTE)
+    """Two hours of 24-bit stereo at 96 kHz are not far above; one S3 copy moves at most 5 GB."""
+    max_duration_seconds: float = Field(7200, gt=0)
+    max_decoded_samples: int = Field(3_000_000_000, ge=1)
+    """Over all channels: two hours of stereo at 192 kHz, or of 7.1 at 48 kHz, with room to spare."""
+    min_sample_rate_hz: int = Field(8_000, ge=1)
+    max_sample_rate_hz: int = Field(192_000, ge=1)
+    max_channels: int = Field(8, ge=1)
+    max_pending_per_account: int = Field(200, ge=1)
+    """Uploads of one account that wait for bytes at the same time."""
+
+    # How bytes arrive.
+    part_size_bytes: int = Field(8 * MEBIBYTE, ge=5 * MEBIBYTE, le=64 * MEBIBYTE)
+    part_url_seconds: int = Field(3600, ge=60, le=7 * 24 * 3600)
+    """How long a presigned URL of a part works; the upload itself may take longer, with fresh URLs."""
+    pending_seconds: int = Field(24 * 3600, ge=1)
+    """An upload whose bytes have not come by then is rejected and its parts are thrown away."""
+    max_transfers: int = Field(8, ge=1)
+    """Files streamed through `PUT .../content` at the same time; each holds one part in memory."""
+    max_transfers_per_account: int = Field(3, ge=1)
+    transfer_idle_seconds: float = Field(30, gt=0)
+    """A body of which nothing comes for so long is given up."""
+
+    # How they are checked.
+    verdict_wait_seconds: float = Field(20, ge=0)
+    """How long a request waits for the verdict before it answers `validating`."""
+    max_waiting_requests: int = Field(16, ge=0)
+    """Requests that may wait for verdicts; more get their answer at once."""
+    validators: int = Field(2, ge=1, le=32)
+    """Files that are checked at the same time."""
+    validator_poll_seconds: float = Field(2, gt=0)
+    lease_seconds: float = Field(15, gt=0)
+    """Another process takes a file up again when its validator has been silent for this long."""
+    max_attempts: int = Field(3, ge=1)
+    """A file whose checking ended without a verdict this often (killed, not merely put off) is rejected."""
+    retry_seconds: float = Field(5, gt=0)
+    """Pause before a check that could not be made is tried again: store away, disk full."""
+    scratch_directory: Path | None = None
+    """Where files lie while they are checked; the system's temporary directory where absent. Needs room for
+    `validators` times `max_size_bytes`."""
+
+    # Limits of the decoder's process.
+    probe_wall_seconds: float = Field(180, gt=0)
+    probe_cpu_seconds: int = Field(180, ge=1)
+    probe_memory_bytes: int = Field(1024 * MEBIBYTE, ge=256 * MEBIBYTE)
+    """Address space, not resident memory: libraries and thread stacks count."""
+
+    # What is cleaned up.
+    sweep_seconds: float = Field(30, gt=0)
+    tombstone_seconds: int = Field(3600, ge=0)
+    """How long a deleted upload is remembered, to remove what a late request or process may still have written."""

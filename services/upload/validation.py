@@ -1,0 +1,289 @@
+"""Background work that gives each completed upload its verdict.
+
+A validator leases an upload, joins its parts, downloads the object, compares it with what the client said, has it
+decoded in a confined process, and writes the verdict and its event in one transaction. Every step may be repeated: when
+a process dies, its lease lapses and another validator begins again. From completion to verdict only the holder of the
+lease touches the objects, so what was checked is what is copied to where no client can write.
+"""
+
+import contextlib
+import hashlib
+import logging
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from prometheus_client import Counter, Histogram
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.kit import outbox
+from services.kit.database import Database
+from services.kit.storage import (
+    MultipartNotFound,
+    ObjectInfo,
+    ObjectNotFound,
+    ObjectStorage,
+    Part,
+    StorageRefused,
+    StorageUnavailable,
+)
+from services.kit.telemetry import span
+from services.upload import repository
+from services.upload.cleaning import Cleaner
+from services.upload.events import news_of
+from services.upload.models import Upload
+from services.upload.prober import AudioFacts, Prober, Rejection
+from services.upload.scratch import Scratch
+from services.upload.settings import Settings
+from services.upload.states import Step, UploadStatus, after
+from services.upload.verdicts import Bell, Verdicts
+
+log = logging.getLogger(__name__)
+
+VERDICTS = Counter("upload_verdicts_total", "Uploads decided.", ["code"])
+CHECK_SECONDS = Histogram(
+    "upload_check_seconds",
+    "Seconds from the claim of an upload to its verdict.",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180),
+)
+
+DATABASE_AWAY_SECONDS = 1.0
+
+LOST = Rejection("upload_lost", "The parts of the file were lost before they could be joined. Please send it again.")
+UNCHECKABLE = Rejection(
+    "upload_not_checked", "The file could not be checked, although it was tried several times. Please send it again."
+)
+EMPTY = Rejection("audio_empty", "The file is empty.")
+ANOTHER_FILE = Rejection(
+    "sha256_mismatch", "The file that arrived is not the one that was announced: its SHA-256 differs."
+)
+TOO_MANY_SAMPLES = Rejection("audio_too_large", "The file holds more audio than is accepted.")
+
+
+class LeaseLost(Exception):
+    """Another validator has taken over, or the upload was deleted."""
+
+
+class Stopping(Exception):
+    """The process shuts down."""
+
+
+@dataclass
+class Lease:
+    """The right of one validator to one upload, renewed while it works."""
+
+    upload: Upload
+    token: str
+    renew_at: float
+
+
+class Validator:
+    """Checks one upload after the other; a background task. Several run side by side."""
+
+    def __init__(
+        self,
+        number: int,
+        database: Database,
+        storage: ObjectStorage,
+        settings: Settings,
+        *,
+        cleaner: Cleaner,
+        prober: Prober,
+        scratch: Scratch,
+        bell: Bell,
+        verdicts: Verdicts,
+    ) -> None:
+        self.name = f"upload-validator-{number}"
+        self._database = database
+        self._storage = storage
+        self._settings = settings
+        self._cleaner = cleaner
+        self._prober = prober
+        self._scratch = scratch
+        self._bell = bell
+        self._verdicts = verdicts
+        self._stop = threading.Event()
+
+    def run(self, stop: threading.Event) -> None:
+        """Works until told to stop; what is under way then is given back at once."""
+        self._stop = stop
+        while not stop.is_set():
+            try:
+                if self.check_next():
+                    continue
+            except SQLAlchemyError as error:
+                log.warning("the database does not answer: %s", error)
+                stop.wait(DATABASE_AWAY_SECONDS)
+                continue
+            if not self._bell.wait(self._settings.validator_poll_seconds) and not stop.is_set():
+                # Nothing came for a while: the time to get ready costs nobody anything now.
+                self._prober.warm()
+        self._prober.close()
+
+    def check_next(self) -> bool:
+        """Checks the upload that has waited longest; False if none waits."""
+        token = secrets.token_hex(16)
+        with self._database.write() as session:
+            upload = repository.claim_validating(
+                session, lease_token=token, lease=timedelta(seconds=self._settings.lease_seconds)
+            )
+        if upload is None:
+            return False
+        with span("validate upload", upload.traceparent), CHECK_SECONDS.time():
+            self._check(Lease(upload, token, self._next_renewal()))
+        return True
+
+    def _check(self, lease: Lease) -> None:
+        upload = lease.upload
+        try:
+            verdict = self._judge(lease)
+            decided = self._decide(lease, verdict)
+        except LeaseLost:
+            self._withdraw(upload)
+        except Stopping:
+            self._put_off(lease, seconds=0)
+        except (StorageUnavailable, OSError) as error:
+            # Nothing is wrong with the file: the store is away or the disk is full.
+            log.warning("the check of %s is put off: %s", upload.id, error)
+            self._put_off(lease, seconds=self._settings.retry_seconds)
+        except SQLAlchemyError:
+            raise
+        except Exception:
+            # A defect that one file brings out must not take the service away from all others; attempts are limited.
+            log.exception("the check of %s failed", upload.id)
+            self._put_off(lease, seconds=self._settings.retry_seconds, counts=True)
+        else:
+            self._verdicts.announce(upload.id)
+            VERDICTS.labels(decided.code or "ready").inc()
+            log.info("%s is %s %s", upload.id, decided.status, decided.code or "")
+            self._cleaner.clean(decided)
+
+    def _judge(self, lease: Lease) -> AudioFacts | Rejection:
+        """The verdict; where it is good, the object lies at its final place already."""
+        upload = lease.upload
+        refused = self._refuse_unread(upload)
+        if refused is not None:
+            return refused
+        with self._scratch.directory() as directory:
+            file = directory / "audio"
+            upload.sha256 = self._download(lease, file)
+            if upload.declared_sha256 not in (None, upload.sha256):
+                return ANOTHER_FILE
+            verdict = self._prober.probe(file, lambda: self._beat(lease))
+        if isinstance(verdict, AudioFacts):
+            if verdict.samples * verdict.channels > self._settings.max_decoded_samples:
+                return TOO_MANY_SAMPLES
+            self._beat(lease)
+            self._storage.copy(upload.incoming_key, upload.source_key)
+        return verdict
+
+    def _refuse_unread(self, upload: Upload) -> Rejection | None:
+        """Joins the parts, and finds what can be said against the file without reading it."""
+        if upload.attempts > self._settings.max_attempts:
+            return UNCHECKABLE
+        if upload.size_bytes == 0:
+            return EMPTY
+        found = self._assemble(upload)
+        if found is None:
+            return LOST
+        if found.size_bytes != upload.size_bytes:
+            return Rejection(
+                "size_mismatch",
+                f"The file has {found.size_bytes:,} bytes, but {upload.size_bytes:,} were announced.",
+            )
+        return None
+
+    def _assemble(self, upload: Upload) -> ObjectInfo | None:
+        """The object that the parts make; None where they are gone and so is the object."""
+        if upload.multipart_id is None:
+            return None
+        # Joined by an earlier attempt, or lost by the store: the object tells.
+        with contextlib.suppress(MultipartNotFound):
+            parts = [Part(number, etag) for number, etag in upload.parts or ()]
+            self._storage.complete_multipart(upload.incoming_key, upload.multipart_id, parts)
+        return self._storage.head(upload.incoming_key)
+
+    def _download(self, lease: Lease, file: Path) -> str:
+        """Writes the object to `file` and returns its SHA-256. Raises StorageUnavailable where bytes are missing."""
+        upload = lease.upload
+        digest, received = hashlib.sha256(), 0
+        try:
+            with file.open("wb") as target:
+                for chunk in self._storage.stream(upload.incoming_key):
+                    received += len(chunk)
+                    if received > upload.size_bytes:
+                        break
+                    digest.update(chunk)
+                    target.write(chunk)
+                    self._beat(lease)
+        except ObjectNotFound as error:
+            raise StorageUnavailable("the object went away while it was read") from error
+        if received != upload.size_bytes:
+            raise StorageUnavailable(f"the store sent {received} bytes of {upload.size_bytes}")
+        return digest.hexdigest()
+
+    def _beat(self, lease: Lease) -> None:
+        """Keeps the lease. Raises LeaseLost or Stopping."""
+        if self._stop.is_set():
+            raise Stopping
+        if time.monotonic() < lease.renew_at:
+            return
+        with self._database.write() as session:
+            row = repository.find_leased(session, lease.upload.id, lease.token)
+            if row is None:
+                raise LeaseLost
+            row.lease_until = session.now() + timedelta(seconds=self._settings.lease_seconds)
+        lease.renew_at = self._next_renewal()
+
+    def _next_renewal(self) -> float:
+        return time.monotonic() + self._settings.lease_seconds / 3
+
+    def _decide(self, lease: Lease, verdict: AudioFacts | Rejection) -> Upload:
+        """Writes the verdict and its event in one transaction. Raises LeaseLost."""
+        with self._database.write() as session:
+            row = repository.find_leased(session, lease.upload.id, lease.token)
+            if row is None:
+                raise LeaseLost
+            row.decided_at = session.now()
+            row.lease_token = row.lease_until = row.not_before = None
+            row.litter = True
+            if isinstance(verdict, Rejection):
+                row.status = after(row.state, Step.REJECT)
+                row.code, row.reason = verdict.code, verdict.reason
+            else:
+                row.status = after(row.state, Step.ACCEPT)
+                row.sha256 = lease.upload.sha256
+                row.duration_seconds = verdict.duration_seconds
+                row.samples = verdict.samples
+                row.sample_rate_hz = verdict.sample_rate_hz
+                row.channels = verdict.channels
+                row.codec, row.container = verdict.codec, verdict.container
+                row.whole = verdict.complete
+            outbox.add(session, news_of(row))
+        return row
+
+    def _put_off(self, lease: Lease, *, seconds: float, counts: bool = False) -> None:
+        """Gives the upload back, to be checked again after a pause. Only what `counts` uses up an attempt."""
+        with self._database.write() as session:
+            row = repository.find_leased(session, lease.upload.id, lease.token)
+            if row is None:
+                return
+            row.lease_token = row.lease_until = None
+            row.not_before = session.now() + timedelta(seconds=seconds)
+            if not counts:
+                row.attempts -= 1
+
+    def _withdraw(self, upload: Upload) -> None:
+        """Takes back what was copied for an upload that was deleted meanwhile; a successor's work is left alone."""
+        with self._database.read() as session:
+            row = repository.find_any(session, upload.id)
+        if row is None or row.state is UploadStatus.DELETED:
+            try:
+                self._storage.delete_prefix(upload.source_prefix)
+                self._storage.delete(upload.incoming_key)
+            except (StorageUnavailable, StorageRefused) as error:
+                # The sweeper looks again when the deleted upload is forgotten.
+                log.warning("objects of the deleted %s stay for now: %s", upload.id, error)
