@@ -1,0 +1,65 @@
+"""Middleware around everything the gateway answers: a name for the request, and what every answer carries."""
+
+import ipaddress
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.gateway.headers import first
+from services.kit.ids import new_id
+
+OPERATORS_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"})
+"""Of this process itself; hidden from who comes through a load balancer or from another network."""
+
+_HIDDEN = "/hidden"
+
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cache-control": "no-store",
+}
+"""Set where the answer does not say otherwise itself."""
+
+HSTS = "max-age=31536000"
+
+
+class Boundary:
+    """Pure ASGI, so that streams pass it untouched."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = new_id("req")
+        scope.setdefault("state", {})["request_id"] = request_id
+        if scope["path"] in OPERATORS_PATHS and not _is_operator(scope):
+            scope["path"] = _HIDDEN
+        secure = scope.get("scheme") == "https"
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                headers["x-request-id"] = request_id
+                if secure:
+                    headers["strict-transport-security"] = HSTS
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def _is_operator(scope: Scope) -> bool:
+    if first(scope["headers"], b"x-forwarded-for") or first(scope["headers"], b"forwarded"):
+        return False
+    try:
+        address = ipaddress.ip_address(scope["client"][0])
+    except (KeyError, TypeError, ValueError):
+        return False
+    return address.is_loopback or address.is_private or address.is_link_local

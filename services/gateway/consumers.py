@@ -1,0 +1,37 @@
+"""What the gateway hears from the event log: news for whoever watches a job at this moment.
+
+It reads all partitions, in no group, from the end. Nothing rests on it: a stream asks the orchestrator as well, so
+lost, old and repeated records do no harm.
+"""
+
+from services.gateway.hub import Hub, Progress
+from services.kit.events.codec import Event
+from services.kit.events.consumer import Consumer
+from services.kit.events.topics import JOBS_EVENTS, PROGRESS
+from services.kit.protos import separation_pb2
+
+# A door does not close because strangers' records are bad: those who own the topics stop for that.
+DEAD_LETTER_LIMIT = 1_000_000
+
+
+def news_consumer(bootstrap: str, hub: Hub) -> Consumer:
+    """The background task that feeds the hub."""
+
+    def on_progress(event: Event) -> None:
+        data: separation_pb2.SeparationProgress = event.data
+        hub.publish(data.job_id, Progress(data.attempt, data.stage, data.fraction))
+
+    def on_job_event(event: Event) -> None:
+        hub.publish(event.data["job"]["id"], None)
+
+    return Consumer(
+        bootstrap,
+        name="gateway",
+        group=None,
+        topics=[PROGRESS, JOBS_EVENTS],
+        handlers={
+            separation_pb2.SeparationProgress: on_progress,
+            **dict.fromkeys(sorted(JOBS_EVENTS.json_types), on_job_event),
+        },
+        dead_letter_limit=DEAD_LETTER_LIMIT,
+    )

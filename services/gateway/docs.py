@@ -1,0 +1,75 @@
+"""The interactive page of the API. Every asset is local: the Swagger UI files come from the package fastapi-offline."""
+
+from importlib.resources import files
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from services.gateway.admission import Admission
+from services.gateway.errors import RouteNotFound
+from services.gateway.openapi import PublicDocument
+from services.gateway.routes import Pace
+
+ASSETS = {
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "favicon.png": "image/png",
+}
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Stemwright API</title>
+<link rel="icon" href="/docs/assets/favicon.png">
+<link rel="stylesheet" href="/docs/assets/swagger-ui.css">
+</head>
+<body>
+<div id="api"></div>
+<script src="/docs/assets/swagger-ui-bundle.js"></script>
+<script src="/docs/assets/start.js"></script>
+</body>
+</html>
+"""
+
+START = 'SwaggerUIBundle({url: "/v1/openapi.json", dom_id: "#api", deepLinking: true, tryItOutEnabled: true});\n'
+
+# Swagger UI sets style attributes and draws its icons from data: addresses.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def home() -> Response:
+    """Until there is a web app, the page of the API is the home page."""
+    return RedirectResponse("/docs")
+
+
+@router.get("/docs")
+async def page() -> Response:
+    return HTMLResponse(PAGE, headers={"content-security-policy": POLICY, "cache-control": "no-cache"})
+
+
+@router.get("/docs/assets/{name}")
+async def asset(name: str) -> Response:
+    headers = {"cache-control": "public, max-age=86400"}
+    if name == "start.js":
+        return Response(START, media_type="text/javascript", headers=headers)
+    if name not in ASSETS:
+        raise RouteNotFound
+    path = str(files("fastapi_offline").joinpath("static", name))
+    return FileResponse(path, media_type=ASSETS[name], headers=headers)
+
+
+@router.get("/v1/openapi.json")
+async def document(request: Request) -> Response:
+    """The public document."""
+    admission: Admission = request.app.state.admission
+    public: PublicDocument = request.app.state.document
+    await admission.pace(request.scope, Pace.GENERAL)
+    return JSONResponse(await public.get(), headers={"cache-control": "public, max-age=60"})

@@ -1,0 +1,99 @@
+"""What the gateway itself answers when a request does not reach a service, or the service does not answer.
+
+StemwrightError
+├── BadRequest                  400 bad_request
+├── MethodNotAllowed            405 method_not_allowed
+├── BodyTimeout                 408 request_timeout
+├── UriTooLong                  414 uri_too_long
+├── UnsupportedMediaType        415 unsupported_media_type
+├── HeadersTooLarge             431 headers_too_large
+├── UpstreamBroken              502 upstream_broken
+├── UpstreamTimeout             504 upstream_timeout
+├── InvalidKey        (401)     invalid_api_key
+├── RouteNotFound     (404)     route_not_found
+├── TooManyAtOnce     (429)     too_many_at_once
+├── UpstreamDown      (503)     upstream_unavailable
+└── Overloaded        (503)     overloaded
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from services.kit.errors import NotFound, RateLimited, StemwrightError, Unauthorized, Unavailable
+
+
+class BadRequest(StemwrightError):
+    status = 400
+    code = "bad_request"
+    title = "The request cannot be read"
+
+
+class MethodNotAllowed(StemwrightError):
+    status = 405
+    code = "method_not_allowed"
+    title = "This path does not answer that method"
+
+    def __init__(self, allowed: Iterable[str], **kwargs: Any) -> None:
+        # RFC 9110 section 15.5.6: a 405 lists the methods that would be answered.
+        super().__init__(None, headers={"Allow": ", ".join(sorted(allowed))}, **kwargs)
+
+
+class BodyTimeout(StemwrightError):
+    status = 408
+    code = "request_timeout"
+    title = "The request body did not arrive in time"
+
+
+class UriTooLong(StemwrightError):
+    status = 414
+    code = "uri_too_long"
+    title = "The address is too long"
+
+
+class UnsupportedMediaType(StemwrightError):
+    status = 415
+    code = "unsupported_media_type"
+    title = "The body is not of a type this path reads"
+
+
+class HeadersTooLarge(StemwrightError):
+    status = 431
+    code = "headers_too_large"
+    title = "The request headers are too large"
+
+
+class UpstreamBroken(StemwrightError):
+    status = 502
+    code = "upstream_broken"
+    title = "A part of the platform broke off while it worked on this"
+
+
+class UpstreamTimeout(StemwrightError):
+    status = 504
+    code = "upstream_timeout"
+    title = "A part of the platform took too long to answer"
+
+
+class InvalidKey(Unauthorized):
+    code = "invalid_api_key"
+    title = "The API key is not valid"
+
+
+class RouteNotFound(NotFound):
+    code = "route_not_found"
+    title = "There is no such path"
+
+
+class TooManyAtOnce(RateLimited):
+    code = "too_many_at_once"
+    title = "Too many open at the same time"
+
+
+class UpstreamDown(Unavailable):
+    code = "upstream_unavailable"
+    title = "A part of the platform is restarting"
+
+
+class Overloaded(Unavailable):
+    code = "overloaded"
+    title = "More requests than can be served at the moment"

@@ -1,0 +1,153 @@
+"""Rates per account and client address, and caps on what may be open at once.
+
+Rates use the sliding window counter of the library `limits`: two integers a key, no burst at the edge of a window.
+The counters live in this process, or in a store that several gateways share, by one setting.
+"""
+
+import ipaddress
+import math
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from limits import RateLimitItem, parse
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.storage import storage_from_string
+
+from services.gateway.errors import TooManyAtOnce
+from services.gateway.headers import Headers
+from services.gateway.routes import Pace
+from services.gateway.settings import Settings
+from services.kit.errors import RateLimited
+
+
+class SweptMemoryStorage(MemoryStorage):
+    """Counters in this process, with old keys removed every few seconds.
+
+    The library's own storage goes over all keys at every request: 1.1 ms each at 10,000 client addresses.
+    """
+
+    STORAGE_SCHEME = ["async+swept-memory"]  # noqa: RUF012 - as the library declares it
+    SWEEP_SECONDS = 10.0
+
+    _next_sweep = 0.0
+
+    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        now = time.time()
+        if now >= self._next_sweep:
+            self._next_sweep = now + self.SWEEP_SECONDS
+            for old in [name for name, expires in self.expirations.items() if expires <= now]:
+                await self.clear(old)
+        await self.get(key)  # forgets it if it has expired
+        self.storage[key] += amount
+        if self.storage[key] == amount:
+            self.expirations[key] = now + expiry
+        return self.storage[key]
+
+    async def decr(self, key: str, amount: int = 1) -> int:
+        self.storage[key] = max(await self.get(key) - amount, 0)
+        return self.storage[key]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How much of a rate is left after a request."""
+
+    policy: str
+    limit: int
+    window_seconds: int
+    remaining: int
+    reset_seconds: int
+
+    def headers(self) -> Headers:
+        """The `RateLimit-*` headers (draft-ietf-httpapi-ratelimit-headers)."""
+        return [
+            (b"ratelimit-limit", b"%d" % self.limit),
+            (b"ratelimit-remaining", b"%d" % self.remaining),
+            (b"ratelimit-reset", b"%d" % self.reset_seconds),
+            (b"ratelimit-policy", b'"%s";q=%d;w=%d' % (self.policy.encode(), self.limit, self.window_seconds)),
+        ]
+
+
+class Limits:
+    """The gateway's rates."""
+
+    def __init__(self, settings: Settings) -> None:
+        storage = storage_from_string(settings.rate_limit_storage)
+        self._limiter = SlidingWindowCounterRateLimiter(storage)
+        self._account = parse(settings.account_rate)
+        self._address = {Pace.GENERAL: parse(settings.address_rate), Pace.AUTH: parse(settings.auth_rate)}
+
+    async def of_address(self, address: str, pace: Pace) -> Standing:
+        """Counts one request of a client address. Raises `RateLimited`."""
+        return await self._count(self._address[pace], f"address-{pace}", network_of(address))
+
+    async def of_account(self, account_id: str) -> Standing:
+        """Counts one request of an account. Raises `RateLimited`."""
+        return await self._count(self._account, "account", account_id)
+
+    async def _count(self, rate: RateLimitItem, policy: str, key: str) -> Standing:
+        granted = await self._limiter.hit(rate, policy, key)
+        stats = await self._limiter.get_window_stats(rate, policy, key)
+        reset_seconds = max(0, math.ceil(stats.reset_time - time.time()))
+        standing = Standing(policy, rate.amount, rate.get_expiry(), stats.remaining, reset_seconds)
+        if granted:
+            return standing
+        error = RateLimited(
+            f"At most {rate.amount} requests in {rate.get_expiry()} seconds.", retry_after_seconds=reset_seconds
+        )
+        error.headers |= {name.decode(): value.decode() for name, value in standing.headers()}
+        raise error
+
+
+def network_of(address: str) -> str:
+    """What counts as one client: an IPv4 address, or the /64 that one IPv6 subscriber has to himself."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
+
+
+class Cap:
+    """Counts what is open at once, per key and in all. Used from the event loop only."""
+
+    def __init__(self, what: str, *, per_key: int, in_all: int | None = None) -> None:
+        self._what = what
+        self._per_key = per_key
+        self._in_all = in_all
+        self._open: Counter[str] = Counter()
+
+    def open(self, key: str) -> int:
+        """How many this key has open."""
+        return self._open[key]
+
+    def take(self, key: str) -> None:
+        """Opens one. Raises `TooManyAtOnce` (429)."""
+        if self._open[key] >= self._per_key:
+            raise TooManyAtOnce(f"At most {self._per_key} {self._what} at once.", retry_after_seconds=5)
+        if self._in_all is not None and self._open.total() >= self._in_all:
+            raise TooManyAtOnce(f"No more {self._what} can be opened at the moment.", retry_after_seconds=5)
+        self._open[key] += 1
+
+    def give_back(self, key: str) -> None:
+        """Closes one that `take` opened."""
+        self._open[key] -= 1
+        if self._open[key] <= 0:
+            del self._open[key]
+
+    @contextmanager
+    def one(self, key: str) -> Iterator[None]:
+        """Holds one open for the length of the block."""
+        self.take(key)
+        try:
+            yield
+        finally:
+            self.give_back(key)

@@ -1,0 +1,23 @@
+"""`stemwright run gateway`."""
+
+from services.gateway.app import gateway_app
+from services.gateway.consumers import news_consumer
+from services.gateway.hub import Hub
+from services.gateway.protocol import GuardedProtocol
+from services.gateway.settings import Settings
+from services.kit.app import serve
+from services.kit.settings import load
+
+
+def main() -> None:
+    """Serves until it is told to stop."""
+    settings = load(Settings)
+    hub = Hub()
+    app = gateway_app(settings, hub=hub, tasks=(news_consumer(settings.kafka_bootstrap_servers, hub),))
+    # Streams end at once when the process stops. Whose `X-Forwarded-For` is believed is a setting of ours, not
+    # whoever connects from this machine.
+    serve(app, settings, on_stopping=hub.close, http=GuardedProtocol, proxy_headers=False)
+
+
+if __name__ == "__main__":
+    main()

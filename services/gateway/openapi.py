@@ -1,0 +1,200 @@
+"""One public OpenAPI 3.1 document out of the services' own, cut down to what the route table lets through."""
+
+import asyncio
+import json
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from typing import Any
+
+from services.gateway.proxy import Outgoing, Services, read_whole
+from services.gateway.routes import ROUTES, Access, Route, Upstream
+from services.kit.errors import StemwrightError, Unavailable
+
+log = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
+
+INFO = {
+    "title": "Stemwright",
+    "version": "1",
+    "summary": "Music source separation: a song in, its vocals and the song without them out.",
+    "description": (
+        "Errors are `application/problem+json` (RFC 9457) with a stable `code`. Send an `Idempotency-Key` with every "
+        "POST that creates something. Lists take `limit` and `cursor`. Limits answer 429 with `Retry-After`."
+    ),
+    "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+}
+
+BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An access token from `POST /v1/auth/token`, or an API key (`sk_...`).",
+}
+
+PROBLEM = {
+    "type": "object",
+    "title": "Problem",
+    "description": "What went wrong (RFC 9457).",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "code": {"type": "string", "description": "Stable, for programs."},
+    },
+    "additionalProperties": True,
+}
+
+_ANY_PROBLEM = {
+    "description": "A problem.",
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+_PARAMETER = re.compile(r"\{[^}]*\}")
+_REFERENCE = "#/components/schemas/"
+# What FastAPI says of every route and no service of ours answers.
+_FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")
+
+
+def merge(documents: Mapping[Upstream, Document], routes: Iterable[Route] = ROUTES) -> Document:
+    """The public document. Routes that no given document describes are left out.
+
+    Schemas of the same name and content are shared; where the content differs, the later one gets its service's name in
+    front. Operation ids stay as the services have them and gain the same prefix only if two clash.
+    """
+    schemas: dict[str, Any] = {"Problem": PROBLEM}
+    paths: dict[str, Any] = {}
+    operation_ids: set[str] = set()
+    sources = {upstream: _Source(upstream, document) for upstream, document in documents.items()}
+    for route in routes:
+        source = sources.get(route.upstream)
+        found = source.operation(route) if source is not None else None
+        if source is None or found is None:
+            continue
+        path, operation = found
+        operation = source.adopt(operation, schemas)
+        operation["security"] = [] if route.access is Access.ANYONE else [{"bearer": []}]
+        operation["responses"] = _responses(operation.get("responses", {}))
+        identifier = operation.get("operationId", f"{route.method.lower()}{path}")
+        if identifier in operation_ids:
+            identifier = f"{route.upstream}{identifier[:1].upper()}{identifier[1:]}"
+        operation_ids.add(identifier)
+        operation["operationId"] = identifier
+        paths.setdefault(path, {})[route.method.lower()] = operation
+    tags = sorted({tag for path in paths.values() for operation in path.values() for tag in operation.get("tags", [])})
+    return {
+        "openapi": "3.1.0",
+        "info": INFO,
+        "servers": [{"url": "/"}],
+        "tags": [{"name": tag} for tag in tags],
+        "paths": paths,
+        "components": {"schemas": dict(sorted(schemas.items())), "securitySchemes": {"bearer": BEARER}},
+    }
+
+
+class _Source:
+    """One service's document while it is merged."""
+
+    def __init__(self, upstream: Upstream, document: Document) -> None:
+        self._upstream = upstream
+        self._paths = {_PARAMETER.sub("{}", path): (path, item) for path, item in document.get("paths", {}).items()}
+        self._schemas: dict[str, Any] = document.get("components", {}).get("schemas", {})
+        self._names: dict[str, str] = {}
+
+    def operation(self, route: Route) -> tuple[str, Document] | None:
+        """The path as the service writes it, and a copy of the operation."""
+        path, item = self._paths.get(_PARAMETER.sub("{}", route.path), (route.path, {}))
+        operation = item.get(route.method.lower())
+        return None if operation is None else (path, deepcopy(operation))
+
+    def adopt(self, node: Any, schemas: dict[str, Any]) -> Any:
+        """`node` with its references renamed; the schemas they lead to are put into `schemas`."""
+        if isinstance(node, list):
+            return [self.adopt(item, schemas) for item in node]
+        if not isinstance(node, dict):
+            return node
+        adopted: dict[str, Any] = {}
+        for key, value in node.items():
+            if key == "$ref" and isinstance(value, str) and value.startswith(_REFERENCE):
+                adopted[key] = _REFERENCE + self._schema(value.removeprefix(_REFERENCE), schemas)
+            elif key == "mapping" and isinstance(value, dict):
+                adopted[key] = {
+                    name: _REFERENCE + self._schema(str(target).removeprefix(_REFERENCE), schemas)
+                    for name, target in value.items()
+                }
+            else:
+                adopted[key] = self.adopt(value, schemas)
+        return adopted
+
+    def _schema(self, name: str, schemas: dict[str, Any]) -> str:
+        known = self._names.get(name)
+        if known is not None:
+            return known
+        if name in _FRAMEWORK_ERRORS:
+            return "Problem"
+        public = name
+        if name in schemas and not self._same(name, schemas[name]):
+            public = f"{self._upstream.title()}{name}"
+        # Named before it is followed: a schema may refer to itself.
+        self._names[name] = public
+        content = self.adopt(self._schemas[name], schemas)
+        schemas[public] = content
+        return public
+
+    def _same(self, name: str, other: Any) -> bool:
+        return json.dumps(self._schemas[name], sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _responses(responses: Document) -> Document:
+    kept = {
+        status: response
+        for status, response in responses.items()
+        if not (status == "422" and "Problem" in json.dumps(response))
+    }
+    return {**kept, "default": _ANY_PROBLEM}
+
+
+class PublicDocument:
+    """The merged document of the services that run, fetched when it is asked for and kept for a while."""
+
+    def __init__(self, own: Callable[[], Document], services: Services, *, cache_seconds: float) -> None:
+        self._own = own
+        self._services = services
+        self._cache_seconds = cache_seconds
+        self._document: Document | None = None
+        self._fresh_until = 0.0
+        self._lock = asyncio.Lock()
+
+    async def get(self) -> Document:
+        """The document; an older one while a service is away. Raises Unavailable if there never was one."""
+        async with self._lock:
+            if self._document is None or time.monotonic() >= self._fresh_until:
+                await self._refresh()
+            if self._document is None:
+                raise Unavailable("The document is not complete yet: a service is starting.", retry_after_seconds=2)
+            return self._document
+
+    async def _refresh(self) -> None:
+        upstreams = [upstream for upstream in Upstream if upstream is not Upstream.GATEWAY]
+        try:
+            documents = await asyncio.gather(*(self._fetch(upstream) for upstream in upstreams))
+        except (StemwrightError, ValueError) as error:
+            log.warning("the public document could not be put together: %s", error)
+            return
+        self._document = merge({**dict(zip(upstreams, documents, strict=True)), Upstream.GATEWAY: self._own()})
+        self._fresh_until = time.monotonic() + self._cache_seconds
+
+    async def _fetch(self, upstream: Upstream) -> Document:
+        outgoing = Outgoing("GET", b"/openapi.json", [], repeatable=True)
+        async with self._services[upstream].request(outgoing) as response:
+            body = await read_whole(response, MAX_DOCUMENT_BYTES)
+            if response.status != 200:
+                raise Unavailable(f"{upstream} has no document")
+        document: Document = json.loads(body)
+        return document

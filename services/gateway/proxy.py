@@ -1,0 +1,211 @@
+"""Requests to the services behind the gateway, streamed both ways with bounded memory.
+
+httpcore is used below httpx: headers and target go out byte for byte as we wrote them, bodies are pulled chunk by chunk
+(so a slow reader slows the writer), and nothing is decoded.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from urllib.parse import urlsplit
+
+import anyio
+import httpcore
+from starlette.types import Receive, Scope, Send
+
+from services.gateway.errors import BadRequest, Overloaded, UpstreamBroken, UpstreamDown, UpstreamTimeout
+from services.gateway.headers import Headers, first, to_client
+from services.gateway.routes import Upstream
+from services.gateway.settings import Settings
+
+log = logging.getLogger(__name__)
+
+WHOLE_ANSWER_BYTES = 64 * 1024
+"""Answers up to this size are read whole and written at once."""
+
+# Below the time after which the services close an idle connection (5 s), so that a request rarely meets one.
+KEEP_ALIVE_SECONDS = 4.0
+
+_NEVER_ARRIVED = (httpcore.ConnectError, httpcore.ConnectTimeout)
+_BROKE_OFF = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+
+
+class ClientGone(Exception):
+    """The client closed the connection; nobody waits for an answer."""
+
+
+@dataclass
+class Outgoing:
+    """One request to a service. `body` is the whole body, or an iterator that can be read once."""
+
+    method: str
+    target: bytes
+    headers: Headers
+    body: bytes | AsyncIterator[bytes] = b""
+    repeatable: bool = False
+    """Sending it twice has the same effect as once."""
+    response_timeout_seconds: float | None = None
+    started: bool = field(default=False, init=False)
+    """Part of an iterator body was read: there is no second time."""
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it is pulled onto the wire."""
+        assert not isinstance(self.body, bytes)  # noqa: S101 - callers look
+        self.started = True
+        async for chunk in self.body:
+            yield chunk
+
+
+class Service:
+    """The connections to one upstream service."""
+
+    def __init__(self, name: str, url: str, settings: Settings) -> None:
+        parts = urlsplit(url)
+        self.name = name
+        self._scheme = parts.scheme.encode()
+        self._host = (parts.hostname or "").encode()
+        self._port = parts.port
+        self._authority = parts.netloc.encode()
+        self._prefix = parts.path.rstrip("/").encode()
+        self._settings = settings
+        self._pool = httpcore.AsyncConnectionPool(
+            max_connections=settings.upstream_connections,
+            max_keepalive_connections=min(20, settings.upstream_connections),
+            keepalive_expiry=KEEP_ALIVE_SECONDS,
+        )
+
+    async def close(self) -> None:
+        await self._pool.aclose()
+
+    @asynccontextmanager
+    async def request(self, outgoing: Outgoing) -> AsyncIterator[httpcore.Response]:
+        """The answer's head; its body is read inside the block.
+
+        Sent once more, after a pause, if the service was not reached (it restarts), or if it broke off before it
+        answered and the request is repeatable. Raises UpstreamDown, UpstreamBroken, UpstreamTimeout, Overloaded or
+        BadRequest.
+        """
+        try:
+            response = await self._send(outgoing)
+        except _NEVER_ARRIVED + _BROKE_OFF as error:
+            if outgoing.started or not (outgoing.repeatable or isinstance(error, _NEVER_ARRIVED)):
+                raise self._meaning(error) from error
+            await asyncio.sleep(self._settings.retry_delay_seconds)
+            try:
+                response = await self._send(outgoing)
+            except _NEVER_ARRIVED + _BROKE_OFF as again:
+                raise self._meaning(again) from again
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    def _meaning(self, error: Exception) -> UpstreamDown | UpstreamBroken:
+        if isinstance(error, _NEVER_ARRIVED):
+            return UpstreamDown(f"The service {self.name} cannot be reached at the moment.", retry_after_seconds=2)
+        return UpstreamBroken(f"The service {self.name} broke off; whether it did the work is not known.")
+
+    async def _send(self, outgoing: Outgoing) -> httpcore.Response:
+        body = outgoing.body
+        request = httpcore.Request(
+            outgoing.method,
+            httpcore.URL(scheme=self._scheme, host=self._host, port=self._port, target=self._prefix + outgoing.target),
+            headers=[(b"host", self._authority), *outgoing.headers],
+            content=body if isinstance(body, bytes) else outgoing.chunks(),
+            extensions={
+                "timeout": {
+                    "connect": self._settings.connect_timeout_seconds,
+                    "pool": self._settings.connect_timeout_seconds,
+                    "read": outgoing.response_timeout_seconds or self._settings.response_timeout_seconds,
+                    "write": self._settings.response_timeout_seconds,
+                }
+            },
+        )
+        try:
+            return await self._pool.handle_async_request(request)
+        except httpcore.PoolTimeout as error:
+            raise Overloaded(f"The service {self.name} is busy.", retry_after_seconds=2) from error
+        except (httpcore.ReadTimeout, httpcore.WriteTimeout) as error:
+            raise UpstreamTimeout(f"The service {self.name} did not answer in time.") from error
+        except httpcore.LocalProtocolError as error:
+            # Our own side of the wire refused what the client sent: a byte in the query, a body of another length.
+            raise BadRequest("The request is not valid HTTP.") from error
+
+
+class Services:
+    """All upstream services, as an asynchronous context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        urls = {
+            Upstream.ACCOUNTS: settings.accounts_url,
+            Upstream.UPLOAD: settings.upload_url,
+            Upstream.ORCHESTRATOR: settings.orchestrator_url,
+        }
+        self._services = {upstream: Service(upstream.value, str(url), settings) for upstream, url in urls.items()}
+
+    def __getitem__(self, upstream: Upstream) -> Service:
+        return self._services[upstream]
+
+    async def __aenter__(self) -> "Services":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for service in self._services.values():
+            await service.close()
+
+
+async def read_whole(response: httpcore.Response, limit_bytes: int) -> bytes:
+    """A small answer's body. Raises UpstreamBroken if it is larger than the limit or breaks off."""
+    pieces = bytearray()
+    try:
+        async for chunk in response.aiter_stream():
+            pieces += chunk
+            if len(pieces) > limit_bytes:
+                raise UpstreamBroken("A service answered more than was expected.")
+    except (*_BROKE_OFF, httpcore.ReadTimeout) as error:
+        raise UpstreamBroken from error
+    return bytes(pieces)
+
+
+async def relay(response: httpcore.Response, extra: Headers, receive: Receive, send: Send) -> None:
+    """Writes a service's answer to the client. Raises UpstreamBroken only before anything was written.
+
+    An answer that breaks off later breaks the client's connection too: a cut file must not look whole.
+    """
+    headers = [*to_client(response.headers), *extra]
+    length = first(headers, b"content-length")
+    start = {"type": "http.response.start", "status": response.status, "headers": headers}
+    if length is not None and int(length) <= WHOLE_ANSWER_BYTES:
+        body = await read_whole(response, WHOLE_ANSWER_BYTES)
+        await send(start)
+        await send({"type": "http.response.body", "body": body})
+        return
+    await send(start)
+    # A client that leaves is noticed by reading from it, also while the service is silent.
+    async with anyio.create_task_group() as group:
+        group.start_soon(_cancel_when_gone, receive, group.cancel_scope)
+        try:
+            async for chunk in response.aiter_stream():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except (*_BROKE_OFF, httpcore.ReadTimeout) as error:
+            log.warning("an answer broke off half-way: %r", error)
+        group.cancel_scope.cancel()
+
+
+async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+def target_of(scope: Scope) -> bytes:
+    """Path and query as they came over the wire."""
+    query: bytes = scope.get("query_string", b"")
+    path: bytes = scope["raw_path"]
+    return path + b"?" + query if query else path

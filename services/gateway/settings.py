@@ -1,0 +1,78 @@
+"""Settings of the gateway. Rates are written as the library `limits` reads them, such as `600/minute`."""
+
+from typing import Annotated
+
+from limits import parse
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl
+from pydantic_settings import NoDecode
+
+from services.kit.settings import KitSettings, service_config
+
+
+def _words(value: object) -> object:
+    """`a, b` as an environment variable is the tuple of both."""
+    return tuple(word for word in value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def _rate(value: str) -> str:
+    parse(value)  # raises ValueError with a sentence
+    return value
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Rate = Annotated[str, AfterValidator(_rate)]
+
+
+class Settings(KitSettings):
+    model_config = service_config("gateway")
+
+    port: int = Field(8080, ge=0, le=65535)
+
+    accounts_url: HttpUrl = HttpUrl("http://127.0.0.1:8081")
+    upload_url: HttpUrl = HttpUrl("http://127.0.0.1:8082")
+    orchestrator_url: HttpUrl = HttpUrl("http://127.0.0.1:8083")
+
+    connect_timeout_seconds: float = Field(2.0, gt=0)
+    response_timeout_seconds: float = Field(30.0, gt=0)
+    """Longest silence of a service before its answer starts, or between two pieces of it."""
+    slow_response_timeout_seconds: float = Field(300.0, gt=0)
+    """The same where the service reads a whole song before it answers."""
+    body_timeout_seconds: float = Field(30.0, gt=0)
+    """Longest wait for a small body, and longest silence inside a large one."""
+    retry_delay_seconds: float = Field(0.25, ge=0)
+    """Pause before the one repetition of a request that may be repeated."""
+    upstream_connections: int = Field(100, ge=1)
+    """Most connections to each service."""
+    max_concurrent_requests: int = Field(1000, ge=1)
+    """More are answered 503 at once; event streams have their own limit."""
+
+    max_json_bytes: int = Field(256 * 1024, ge=1024)
+    max_upload_bytes: int = Field(4 * 1024**3, ge=1)
+
+    rate_limit_storage: str = "async+swept-memory://"
+    """Where counters live: this process, or a store that several gateways share (`async+redis://host`)."""
+    account_rate: Rate = "1200/minute"
+    address_rate: Rate = "2400/minute"
+    auth_rate: Rate = "60/minute"
+    """Of each client address on the routes that check passwords and send mail."""
+    uploads_at_once_per_account: int = Field(8, ge=1)
+    streams_per_account: int = Field(50, ge=1)
+    streams_in_all: int = Field(5000, ge=1)
+
+    stream_poll_seconds: float = Field(3.0, gt=0)
+    """How often an open event stream asks the orchestrator, in case the broker lost the news."""
+    stream_max_seconds: float = Field(3600.0, gt=0)
+    """After this a stream is closed and the client resumes it."""
+
+    api_key_cache_seconds: float = Field(60.0, ge=0, le=60)
+    """How long a revoked API key may still open the door."""
+    credential_cache_entries: int = Field(10_000, ge=1)
+
+    trusted_proxies: Words = ()
+    """Addresses or networks of the load balancers whose `X-Forwarded-For` names the client."""
+    allowed_hosts: Words = ()
+    """Host names that are answered; empty: all."""
+    cors_origins: Words = ()
+    """Origins of web pages, elsewhere, that may call this API; empty: none."""
+
+    openapi_cache_seconds: float = Field(60.0, gt=0)

@@ -1,0 +1,226 @@
+"""Real servers in threads: the gateway under test, and services that answer what a test wants."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import jwt
+import uvicorn
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import FastAPI
+from pydantic import HttpUrl
+from starlette.types import Receive, Scope, Send
+
+from services.gateway.app import gateway_app
+from services.gateway.hub import Hub
+from services.gateway.protocol import GuardedProtocol
+from services.gateway.settings import Settings
+
+KEY = Ed25519PrivateKey.generate()
+KEY_ID = "test"
+
+
+def token(account_id: str = "usr_alice", *, lifetime_seconds: int = 600, **claims: Any) -> str:
+    """An access token as accounts makes it."""
+    now = int(time.time())
+    content = {
+        "iss": "stemwright",
+        "aud": "stemwright-api",
+        "sub": account_id,
+        "iat": now,
+        "nbf": now,
+        "exp": now + lifetime_seconds,
+        "jti": "test",
+        "roles": ["user"],
+        "scope": "uploads jobs billing:read webhooks events account",
+        **claims,
+    }
+    return jwt.encode(content, KEY, algorithm="EdDSA", headers={"typ": "at+jwt", "kid": KEY_ID})
+
+
+def key_set() -> dict[str, Any]:
+    public = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(KEY.public_key()))
+    return {"keys": [{**public, "kid": KEY_ID, "use": "sig", "alg": "EdDSA"}]}
+
+
+def bearer(credential: str | None = None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {credential or token()}"}
+
+
+@dataclass
+class Seen:
+    """One request as a service got it."""
+
+    method: str
+    target: str
+    headers: list[tuple[str, str]]
+    body: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        values = [value for key, value in self.headers if key == name]
+        assert len(values) < 2, f"{name} came twice"
+        return values[0] if values else None
+
+
+@dataclass
+class Reply:
+    """What a stand-in answers. `pieces` is sent piece by piece; `die_after` cuts the connection instead of ending."""
+
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
+    body: bytes = b"{}"
+    pieces: Callable[[], AsyncIterator[bytes]] | None = None
+    dies: bool = False
+
+
+class StandIn:
+    """A service. `answer` decides; everything it got is in `seen`."""
+
+    def __init__(self) -> None:
+        self.seen: list[Seen] = []
+        self.answer: Callable[[Seen], Reply] = lambda _seen: Reply()
+        self.keep_bodies = True
+        self.received_bytes = 0
+        self.aborted = threading.Event()
+        """A client went away before its request was complete, or before it had the whole answer."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        target = scope["raw_path"].decode() + ("?" + scope["query_string"].decode() if scope["query_string"] else "")
+        headers = [(name.decode(), value.decode("latin-1")) for name, value in scope["headers"]]
+        seen = Seen(scope["method"], target, headers)
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                self.aborted.set()
+                return
+            chunk = message.get("body", b"")
+            self.received_bytes += len(chunk)
+            if self.keep_bodies:
+                seen.body += chunk
+            more = message.get("more_body", False)
+        if target == "/.well-known/jwks.json":
+            reply = Reply(body=json.dumps(key_set()).encode())
+        else:
+            self.seen.append(seen)
+            reply = self.answer(seen)
+        raw = [(name.encode(), value.encode()) for name, value in reply.headers.items()]
+        if reply.pieces is None and not reply.dies:
+            raw.append((b"content-length", str(len(reply.body)).encode()))
+        await send({"type": "http.response.start", "status": reply.status, "headers": raw})
+        if reply.pieces is not None:
+            async for piece in reply.pieces():
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+        else:
+            await send({"type": "http.response.body", "body": reply.body, "more_body": True})
+        if not reply.dies:
+            await send({"type": "http.response.body", "body": b""})
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_stopping: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._on_stopping = on_stopping
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self._on_stopping is not None:
+            self._on_stopping()
+        await super().shutdown(sockets)
+
+
+@contextmanager
+def serving(app: Any, *, on_stopping: Callable[[], None] | None = None, port: int = 0, **options: Any) -> Iterator[int]:
+    """Serves an ASGI app on a port of its own for the length of the block."""
+    listener = socket.create_server(("127.0.0.1", port))
+    config = uvicorn.Config(
+        app, loop="uvloop", ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=2, **options
+    )
+    server = _Server(config, on_stopping)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    eventually(lambda: server.started)
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(15)
+        assert not thread.is_alive()
+
+
+def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Waits until something holds, at most for the given time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@dataclass
+class Platform:
+    """A gateway and the services behind it."""
+
+    accounts: StandIn
+    upload: StandIn
+    orchestrator: StandIn
+    app: FastAPI
+    hub: Hub
+    port: int
+    client: httpx.Client
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def raw(self, request: bytes, *, seconds: float = 5.0) -> bytes:
+        """What comes back for bytes written on a fresh connection, until it is closed or nothing comes any more."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
+            connection.sendall(request)
+            answer = b""
+            try:
+                while piece := connection.recv(65536):
+                    answer += piece
+                    if b"connection: close" not in answer and _whole(answer):
+                        break
+            except (TimeoutError, ConnectionResetError):
+                pass
+            return answer
+
+
+def _whole(answer: bytes) -> bool:
+    head, separator, body = answer.partition(b"\r\n\r\n")
+    lengths = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    return bool(separator) and bool(lengths) and len(body) >= int(lengths[0])
+
+
+@contextmanager
+def platform(**settings: Any) -> Iterator[Platform]:
+    """A gateway before three stand-ins; `settings` are the gateway's."""
+    accounts, upload, orchestrator = StandIn(), StandIn(), StandIn()
+    with ExitStack() as stack:
+        ports = {
+            name: stack.enter_context(serving(service, proxy_headers=False))
+            for name, service in (("accounts", accounts), ("upload", upload), ("orchestrator", orchestrator))
+        }
+        urls = {f"{name}_url": HttpUrl(f"http://127.0.0.1:{port}") for name, port in ports.items()}
+        jwks_url = f"http://127.0.0.1:{ports['accounts']}/.well-known/jwks.json"
+        hub = Hub()
+        app = gateway_app(Settings(**{**urls, "jwks_url": jwks_url, **settings}), hub=hub)
+        port = stack.enter_context(
+            serving(app, on_stopping=hub.close, http=GuardedProtocol, proxy_headers=False, server_header=False)
+        )
+        client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20))
+        yield Platform(accounts, upload, orchestrator, app, hub, port, client)
