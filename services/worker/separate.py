@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,11 +19,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from separation.errors import Cancelled
+from separation.manifest import Manifest
 from services.kit.protos import separation_pb2
-from services.kit.storage import ObjectInfo, ObjectNotFound, ObjectStorage, StorageRefused
+from services.kit.storage import ObjectNotFound, ObjectStorage, StorageRefused
 from services.worker.attempts import Attempt, Stage
-from services.worker.engine import Separated, separate_song
-from services.worker.errors import AttemptError, SourceChanged, SourceMissing
+from services.worker.engine import CONTENT_TYPES, Engine, separate_song
+from services.worker.errors import SourceChanged, SourceMissing, StemsDoNotNull
 from services.worker.inference import Inference
 from services.worker.retries import Retries, full_disk
 from services.worker.scratch import Scratch
@@ -32,6 +34,9 @@ from services.worker.service import WorkerService, check
 _log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+NULL_LIMIT_DBFS = -90.0
+"""What the sum of the stems may differ from the mixture by, RMS: less than one step of 16 bits, which is rounding."""
+
 MANIFEST_LIMIT_BYTES = 128 * 1024
 """A manifest travels in events, several to a heartbeat."""
 
@@ -47,7 +52,11 @@ UPLOADING_FROM = 0.95
 class Stopwatch:
     """Seconds per stage of one attempt."""
 
+    begun: float = field(default_factory=time.perf_counter)
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def elapsed(self) -> float:
+        return round(time.perf_counter() - self.begun, 4)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -68,6 +77,7 @@ class Separator:
         storage: ObjectStorage,
         inference: Inference,
         scratch: Scratch,
+        engine: Engine = separate_song,
         storage_attempts: int,
         storage_backoff_seconds: float,
     ) -> None:
@@ -75,6 +85,7 @@ class Separator:
         self._storage = storage
         self._inference = inference
         self._scratch = scratch
+        self._engine = engine
         self._patiently = Retries(storage_attempts, storage_backoff_seconds, service.pause)
 
     def __call__(self, attempt: Attempt) -> separation_pb2.SeparationSucceeded:
@@ -93,7 +104,7 @@ class Separator:
                 results.mkdir()
                 with watch.stage("download"):
                     self._download(attempt, source)
-                separated = separate_song(
+                proof = self._engine(
                     assignment,
                     source,
                     results,
@@ -101,16 +112,21 @@ class Separator:
                     progress=partial(self._separating, attempt),
                     should_cancel=lambda: attempt.abort is not None,
                 )
-                check(attempt)
+                check_proof(assignment, proof)
                 with watch.stage("upload"):
-                    self._upload(attempt, separated, prefix)
+                    files = [proof.waveforms.file, *(stem.file for stem in proof.stems)]
+                    self._upload(attempt, [results / file for file in files], prefix)
                 check(attempt)
                 committing = True
-                return self._commit(attempt, separated, prefix, watch)
-        except (AttemptError, OSError) as error:
+                return self._commit(attempt, proof, prefix, watch)
+        except BaseException as error:
             if not committing:
                 self._discard(prefix)
-            raise full_disk(error) if isinstance(error, OSError) else error from error
+            if isinstance(error, OSError):
+                raise full_disk(error) from error
+            if isinstance(error, Cancelled):
+                check(attempt)
+            raise
 
     def _separating(self, attempt: Attempt, fraction: float) -> None:
         self._service.progress(attempt, Stage.SEPARATING, between(SEPARATING_FROM, UPLOADING_FROM, fraction))
@@ -122,20 +138,21 @@ class Separator:
             return None
         wanted = parameters(assignment)
         root = f"{assignment.output_prefix}/"
-        found = {item.key: item for item in self._patiently(attempt, lambda: list(self._storage.list(root)))}
+        objects = self._patiently(attempt, lambda: list(self._storage.list_objects(root)))
+        sizes = {item.key: item.size_bytes for item in objects}
         for lower in range(assignment.attempt - 1, 0, -1):
             key = f"{root}{lower}/{MANIFEST}"
-            if key not in found:
+            if key not in sizes:
                 continue
             try:
                 data = self._patiently(attempt, partial(self._storage.read_bytes, key, MANIFEST_LIMIT_BYTES))
                 manifest = json.loads(data)
-                usable = manifest["parameters"] == wanted and whole(manifest, found)
+                if manifest["parameters"] != wanted or not whole(manifest, f"{root}{lower}", sizes):
+                    continue
             except (ObjectNotFound, ValueError, KeyError, TypeError):
-                usable = False
-            if usable:
-                _log.info("attempt %d had finished; its result is used", lower, extra={"job_id": assignment.job_id})
-                return separation_pb2.SeparationSucceeded(manifest_key=key, manifest=data)
+                continue
+            _log.info("attempt %d had finished; its result is used", lower, extra={"job_id": assignment.job_id})
+            return separation_pb2.SeparationSucceeded(manifest_key=key, manifest=data)
         return None
 
     def _download(self, attempt: Attempt, path: Path) -> None:
@@ -166,46 +183,45 @@ class Separator:
                 file.write(chunk)
         return digest.hexdigest()
 
-    def _upload(self, attempt: Attempt, separated: Separated, prefix: str) -> None:
+    def _upload(self, attempt: Attempt, files: Sequence[Path], prefix: str) -> None:
         """Puts stems and waveforms, all at once; each is seen in the store in its full size."""
         self._service.progress(attempt, Stage.UPLOADING, UPLOADING_FROM)
 
-        def put(path: Path, content_type: str) -> None:
+        def put(path: Path) -> None:
             key = f"{prefix}/{path.name}"
-            name = None if path.suffix == ".json" else path.name
-            self._storage.put_file(key, path, content_type, name)
+            saved_as = None if path.suffix == ".json" else path.name
+            self._storage.put_file(key, path, CONTENT_TYPES[path.suffix], saved_as)
             info = self._storage.head(key)
             if info is None or info.size_bytes != path.stat().st_size:
                 raise StorageRefused("a stem did not arrive whole")
 
-        files = separated.files
         with ThreadPoolExecutor(max_workers=len(files), thread_name_prefix="put") as pool:
-            puts = [pool.submit(self._patiently, attempt, partial(put, file.path, file.content_type)) for file in files]
+            puts = [pool.submit(self._patiently, attempt, partial(put, path)) for path in files]
             for done, future in enumerate(puts, 1):
                 future.result()
                 fraction = between(UPLOADING_FROM, 1.0, done / (len(files) + 1))
                 self._service.progress(attempt, Stage.UPLOADING, fraction)
 
     def _commit(
-        self, attempt: Attempt, separated: Separated, prefix: str, watch: Stopwatch
+        self, attempt: Attempt, proof: Manifest, prefix: str, watch: Stopwatch
     ) -> separation_pb2.SeparationSucceeded:
         """Puts the manifest: from here on the attempt has a result."""
         assignment = attempt.assignment
+        engine = dict(proof.timings_seconds)
         document = {
-            **separated.manifest,
+            **proof.model_dump(mode="json"),
             "job_id": assignment.job_id,
             "attempt": assignment.attempt,
             "worker_id": self._service.worker_id,
             "parameters": parameters(assignment),
-            "objects": {
-                file.name: {
-                    "key": f"{prefix}/{file.path.name}",
-                    "size_bytes": file.path.stat().st_size,
-                    "content_type": file.content_type,
-                }
-                for file in separated.files
+            # `engine` is what the engine took by itself, `total` the attempt from its start to this manifest.
+            "timings_seconds": {
+                "download": watch.seconds["download"],
+                "engine": engine.pop("total"),
+                **engine,
+                "upload": watch.seconds["upload"],
+                "total": watch.elapsed(),
             },
-            "timings_seconds": {**watch.seconds, **separated.timings_seconds},
         }
         data = json.dumps(document, ensure_ascii=False, indent=1).encode()
         if len(data) > MANIFEST_LIMIT_BYTES:
@@ -237,12 +253,19 @@ def parameters(assignment: separation_pb2.SeparationAssigned) -> dict[str, Any]:
     }
 
 
-def whole(manifest: Mapping[str, Any], found: Mapping[str, ObjectInfo]) -> bool:
-    """Whether every object that the manifest names is in the store in its full size."""
-    return all(
-        entry["key"] in found and found[entry["key"]].size_bytes == entry["size_bytes"]
-        for entry in manifest["objects"].values()
-    )
+def whole(manifest: Mapping[str, Any], folder: str, sizes: Mapping[str, int]) -> bool:
+    """Whether every file that the manifest names is in the store in its full size."""
+    files = [
+        (f"{folder}/{entry['file']}", entry["size_bytes"]) for entry in (*manifest["stems"], manifest["waveforms"])
+    ]
+    return all(sizes.get(key) == size for key, size in files)
+
+
+def check_proof(assignment: separation_pb2.SeparationAssigned, proof: Manifest) -> None:
+    """Raises StemsDoNotNull unless the stems are those of this job's input (design invariant 8)."""
+    residual = proof.quality.null_residual_dbfs
+    if proof.input.sha256 != assignment.source.sha256 or (residual is not None and residual > NULL_LIMIT_DBFS):
+        raise StemsDoNotNull("The separated parts of this song did not add up to it, so they were thrown away.")
 
 
 def between(low: float, high: float, fraction: float) -> float:

@@ -1,0 +1,63 @@
+"""An object store in memory that fails when told to; for what an attempt does with the store."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from services.kit.storage import ObjectInfo, ObjectNotFound, StorageUnavailable
+
+
+class MemoryStorage:
+    """The part of `ObjectStorage` that the worker uses."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.order: list[str] = []
+        self.failures: dict[str, int] = {}
+        """How often calls on keys that end so still fail."""
+        self.truncating = 0
+        """How many of the next files arrive only half."""
+        self._lock = threading.Lock()
+
+    def _fail(self, key: str) -> None:
+        with self._lock:
+            for end, left in self.failures.items():
+                if key.endswith(end) and left > 0:
+                    self.failures[end] = left - 1
+                    raise StorageUnavailable("away")
+
+    def put_file(self, key: str, path: Path, content_type: str, download_name: str | None = None) -> None:
+        data = path.read_bytes()
+        if self.truncating:
+            self.truncating -= 1
+            data = data[: len(data) // 2]
+        self.put_bytes(key, data, content_type)
+
+    def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
+        self._fail(key)
+        self.objects[key] = data
+        self.order.append(key)
+
+    def read_bytes(self, key: str, limit_bytes: int) -> bytes:
+        return b"".join(self.stream(key))
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        self._fail(key)
+        if key not in self.objects:
+            raise ObjectNotFound(key)
+        yield self.objects[key]
+
+    def head(self, key: str) -> ObjectInfo | None:
+        return ObjectInfo(key, len(self.objects[key]), "etag") if key in self.objects else None
+
+    def list_objects(self, prefix: str) -> Iterator[ObjectInfo]:
+        self._fail(prefix)
+        for key in sorted(self.objects):
+            if key.startswith(prefix):
+                yield ObjectInfo(key, len(self.objects[key]), "etag")
+
+    def delete_prefix(self, prefix: str) -> int:
+        keys = [key for key in self.objects if key.startswith(prefix)]
+        for key in keys:
+            del self.objects[key]
+        return len(keys)

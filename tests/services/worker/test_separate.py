@@ -1,0 +1,255 @@
+import errno
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from separation.backends import MaskModel
+from separation.manifest import Manifest
+from services.kit.protos import separation_pb2
+from services.kit.storage import ObjectStorage
+from services.worker.attempts import AbortReason, Attempt, Verdict
+from services.worker.errors import (
+    AttemptAborted,
+    NoSpace,
+    SourceChanged,
+    SourceMissing,
+    StemsDoNotNull,
+    StorageFailed,
+)
+from services.worker.inference import Inference
+from services.worker.scratch import Scratch
+from services.worker.separate import Separator
+from services.worker.service import WorkerService
+from tests.services.worker.assignments import NOON, assigned, proof
+from tests.services.worker.memory_storage import MemoryStorage
+
+ME = "wrk_me"
+SONG = b"a song of a few bytes"
+
+
+class Bench:
+    """A separator whose store is in memory and whose engine writes constant stems."""
+
+    def __init__(self, root: Path) -> None:
+        self.storage = MemoryStorage()
+        self.storage.objects["sources/upl/original"] = SONG
+        self.service = WorkerService(worker_id=ME, slots=4, now=lambda: NOON)
+        self.root = root
+        self.runs = 0
+        self.residual: float | None = None
+        self.during: Callable[[], None] = lambda: None
+        self.separate = Separator(
+            service=self.service,
+            storage=cast(ObjectStorage, self.storage),
+            inference=cast(Inference, self),
+            scratch=Scratch(root, ME),
+            engine=self.engine,
+            storage_attempts=3,
+            storage_backoff_seconds=0.001,
+        )
+
+    def model(self, name: str, digest: str) -> MaskModel:
+        return cast(MaskModel, None)
+
+    def engine(
+        self,
+        assignment: separation_pb2.SeparationAssigned,
+        source: Path,
+        results: Path,
+        model: MaskModel,
+        *,
+        progress: Callable[[float], None],
+        should_cancel: Callable[[], bool],
+    ) -> Manifest:
+        self.runs += 1
+        assert source.read_bytes() == SONG
+        progress(0.5)
+        self.during()
+        for name in assignment.stems:
+            (results / f"{name}.flac").write_bytes(f"the {name}".encode())
+        (results / "waveforms.json").write_bytes(b"{}")
+        return proof(source, results, assignment.stems, self.residual)
+
+    def attempt(self, number: int = 1, **changes: object) -> Attempt:
+        assignment = assigned(ME, job_id="job_a", attempt=number)
+        assignment.source.sha256 = hashlib.sha256(SONG).hexdigest()
+        assignment.source.size_bytes = len(SONG)
+        assignment.stems[:] = ["vocals", "instrumental"]
+        for name, value in changes.items():
+            if name == "stems":
+                assignment.stems[:] = cast(list[str], value)
+            elif name == "bit_depth":
+                assignment.output.bit_depth = cast(int, value)
+            elif name == "window":
+                assignment.window.CopyFrom(cast(separation_pb2.Window, value))
+            elif name == "digest":
+                assignment.model.digest = cast(str, value)
+        assert self.service.assign(assignment) is Verdict.TAKE
+        attempt = self.service.next_attempt()
+        assert attempt is not None
+        return attempt
+
+    def stored(self, number: int = 1) -> list[str]:
+        return sorted(key for key in self.storage.objects if key.startswith(f"stems/job_a/{number}/"))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind(bench: Bench) -> object:
+    yield
+    assert [path.name for path in (bench.root / ME).iterdir()] == ["lock"]
+
+
+def test_the_manifest_is_the_last_object(bench: Bench) -> None:
+    result = bench.separate(bench.attempt())
+    assert bench.storage.order[-1] == result.manifest_key == "stems/job_a/1/manifest.json"
+    assert bench.stored() == [
+        f"stems/job_a/1/{name}" for name in ("instrumental.flac", "manifest.json", "vocals.flac", "waveforms.json")
+    ]
+    assert bench.storage.objects[result.manifest_key] == result.manifest
+
+
+def test_the_manifest_says_what_where_and_how_long(bench: Bench) -> None:
+    data = bench.separate(bench.attempt()).manifest
+    manifest = json.loads(data)
+    assert (manifest["job_id"], manifest["attempt"], manifest["worker_id"]) == ("job_a", 1, ME)
+    assert manifest["timings_seconds"].keys() == {"download", "engine", "network", "upload", "total"}
+    assert Manifest.from_json(data).stems[0].file == "vocals.flac"
+
+
+@pytest.mark.parametrize("residual", [-60.0, 0.0])
+def test_stems_that_do_not_sum_to_the_song_are_not_published(bench: Bench, residual: float) -> None:
+    bench.residual = residual
+    with pytest.raises(StemsDoNotNull):
+        bench.separate(bench.attempt())
+    assert bench.storage.order == []
+
+
+def test_a_rounding_error_is_no_difference(bench: Bench) -> None:
+    bench.residual = -150.0
+    assert bench.separate(bench.attempt()).manifest_key
+
+
+def test_a_finished_lower_attempt_is_used(bench: Bench) -> None:
+    first = bench.separate(bench.attempt(1))
+    again = bench.separate(bench.attempt(3))
+    assert again == first
+    assert bench.runs == 1
+    assert bench.stored(3) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"stems": ["vocals"]},
+        {"bit_depth": 24},
+        {"digest": "sha256:" + "1" * 64},
+        {"window": separation_pb2.Window(start_seconds=0, duration_seconds=30)},
+    ],
+)
+def test_a_lower_attempt_with_other_parameters_is_not_used(bench: Bench, change: dict[str, object]) -> None:
+    bench.separate(bench.attempt(1))
+    assert bench.separate(bench.attempt(2, **change)).manifest_key == "stems/job_a/2/manifest.json"
+
+
+@pytest.mark.parametrize("damage", ["no object", "short object", "no JSON", "not a manifest", "a list"])
+def test_a_lower_attempt_that_is_not_whole_is_not_used(bench: Bench, damage: str) -> None:
+    manifest = bench.separate(bench.attempt(1)).manifest_key
+    match damage:
+        case "no object":
+            del bench.storage.objects["stems/job_a/1/vocals.flac"]
+        case "short object":
+            bench.storage.objects["stems/job_a/1/vocals.flac"] = b"the"
+        case "no JSON":
+            bench.storage.objects[manifest] = b"\xff"
+        case "not a manifest":
+            bench.storage.objects[manifest] = b"{}"
+        case _:
+            bench.storage.objects[manifest] = b"[]"
+    assert bench.separate(bench.attempt(2)).manifest_key == "stems/job_a/2/manifest.json"
+
+
+def test_a_source_that_is_gone_is_final(bench: Bench) -> None:
+    bench.storage.objects.clear()
+    with pytest.raises(SourceMissing) as caught:
+        bench.separate(bench.attempt())
+    assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("other", [b"another song bytes...", SONG + b"!", SONG[:-1], b""])
+def test_a_source_that_is_not_the_one_that_was_checked_is_final(bench: Bench, other: bytes) -> None:
+    bench.storage.objects["sources/upl/original"] = other
+    with pytest.raises(SourceChanged) as caught:
+        bench.separate(bench.attempt())
+    assert not caught.value.retryable
+    assert bench.runs == 0
+
+
+@pytest.mark.parametrize("key", ["original", "vocals.flac", "waveforms.json", "manifest.json"])
+def test_a_store_that_is_away_for_a_moment_costs_nothing(bench: Bench, key: str) -> None:
+    bench.storage.failures[key] = 2
+    assert json.loads(bench.separate(bench.attempt()).manifest)
+    assert len(bench.stored()) == 4
+
+
+@pytest.mark.parametrize("key", ["original", "vocals.flac", "waveforms.json"])
+def test_a_store_that_stays_away_is_another_attempt(bench: Bench, key: str) -> None:
+    bench.storage.failures[key] = 3
+    with pytest.raises(StorageFailed) as caught:
+        bench.separate(bench.attempt())
+    assert caught.value.retryable
+    assert bench.stored() == []
+
+
+def test_objects_stay_once_a_manifest_was_on_its_way(bench: Bench) -> None:
+    """The store may have it although its answer was lost; then the next attempt finds it."""
+    bench.storage.failures["manifest.json"] = 3
+    with pytest.raises(StorageFailed):
+        bench.separate(bench.attempt())
+    assert len(bench.stored()) == 3
+
+
+def test_a_stem_that_arrives_short_is_put_again(bench: Bench) -> None:
+    bench.storage.truncating = 1
+    bench.separate(bench.attempt())
+    assert bench.storage.objects["stems/job_a/1/vocals.flac"] == b"the vocals"
+    assert bench.storage.objects["stems/job_a/1/instrumental.flac"] == b"the instrumental"
+
+
+def test_an_attempt_that_is_told_to_stop_leaves_nothing(bench: Bench) -> None:
+    attempt = bench.attempt()
+    bench.during = lambda: bench.service.cancel(
+        separation_pb2.SeparationCanceled(worker_id=ME, job_id="job_a", attempt=1)
+    )
+    with pytest.raises(AttemptAborted) as caught:
+        bench.separate(attempt)
+    assert caught.value.reason is AbortReason.CANCELED
+    assert bench.stored() == []
+
+
+def test_a_full_disk_is_another_attempt(bench: Bench) -> None:
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    bench.during = full
+    with pytest.raises(NoSpace) as caught:
+        bench.separate(bench.attempt())
+    assert caught.value.retryable
+
+
+def test_what_was_not_foreseen_leaves_nothing(bench: Bench) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    bench.during = broken
+    with pytest.raises(ZeroDivisionError):
+        bench.separate(bench.attempt())
+    assert bench.stored() == []
