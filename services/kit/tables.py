@@ -1,16 +1,15 @@
 """The tables that the kit keeps in every service's database: outbox, inbox, idempotency keys."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, text
+from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, String, Table, text
 
-from services.kit.database import NAMING, JsonDocument, UtcDateTime
+from services.kit.database import NAMING, JsonDocument, RowNumber, UtcDateTime
 
 KIT_METADATA = MetaData(naming_convention=NAMING)
 
 OUTBOX = Table(
     "outbox",
     KIT_METADATA,
-    # SQLite gives out row numbers by itself only for a column of exactly this type.
-    Column("id", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True, autoincrement=True),
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("topic", String(120), nullable=False),
     Column("partition", Integer, nullable=True),
     Column("key", LargeBinary, nullable=False),

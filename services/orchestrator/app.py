@@ -1,0 +1,51 @@
+"""Puts the orchestrator together."""
+
+from fastapi import FastAPI
+
+from services.kit.app import BackgroundTask, create_app
+from services.kit.auth import TokenVerifier
+from services.kit.database import Database
+from services.kit.events.producer import EventProducer
+from services.kit.housekeeping import Housekeeping
+from services.kit.outbox import OutboxRelay
+from services.kit.storage import S3Storage
+from services.orchestrator.consumers import Handlers
+from services.orchestrator.dispatcher import Dispatcher
+from services.orchestrator.lifecycle import Lifecycle
+from services.orchestrator.results import Results
+from services.orchestrator.routes import internal, jobs
+from services.orchestrator.service import Jobs
+from services.orchestrator.settings import Settings
+from services.orchestrator.signals import Signals
+from services.orchestrator.sweeper import Sweeper
+
+NAME = "orchestrator"
+
+
+def build_app(settings: Settings, *, with_tasks: bool = True) -> FastAPI:
+    """The app with everything it needs. Without tasks it only answers requests, for tests and the API document."""
+    database = Database(settings.database_url, NAME)
+    storage = S3Storage.from_settings(settings)
+    signals = Signals()
+    lifecycle = Lifecycle(settings, signals)
+    consumer = Handlers(database, lifecycle, signals).consumer(settings.kafka_bootstrap_servers)
+    tasks: list[BackgroundTask] = [
+        OutboxRelay(database, EventProducer(settings.kafka_bootstrap_servers, NAME)),
+        consumer,
+        Dispatcher(database, settings, lifecycle, signals),
+        Sweeper(database, storage, settings, lifecycle),
+        Housekeeping(database),
+    ]
+    return create_app(
+        settings,
+        name=NAME,
+        title="Stemwright: jobs",
+        routers=[jobs.router, internal.router],
+        tasks=tasks if with_tasks else [],
+        checks={"database": database.ping},
+        state={
+            "verifier": TokenVerifier.from_settings(settings),
+            "jobs": Jobs(database, settings, lifecycle, signals),
+            "results": Results(database, storage, settings),
+        },
+    )

@@ -1,0 +1,259 @@
+"""What the orchestrator hears: uploads, answers about credits, ended attempts, heartbeats.
+
+Every handler may meet the same news twice, late or out of order. Job ids, attempts, sequence numbers and versions
+decide what still counts; that is why no inbox is needed here.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from services.kit.database import Database, WriteSession
+from services.kit.events.codec import Event
+from services.kit.events.consumer import Consumer
+from services.kit.events.outcomes import InvalidMessage, RetryLater
+from services.kit.events.topics import BILLING, FINISHED, UPLOADS, WORKERS
+from services.kit.protos import billing_pb2, separation_pb2, uploads_pb2, workers_pb2
+from services.orchestrator import repository
+from services.orchestrator.errors import PreviewOutside
+from services.orchestrator.lifecycle import Lifecycle
+from services.orchestrator.models import BalanceView, Job, UploadView, Worker
+from services.orchestrator.signals import Signals
+from services.orchestrator.states import Status
+
+log = logging.getLogger(__name__)
+
+HELD = (Status.RUNNING, Status.QUEUED)
+"""Where the job's present attempt may still run or have ended: QUEUED when its lease lapsed unheard."""
+
+BUSY = "worker_busy"
+
+
+class Handlers:
+    """One method for each type of event."""
+
+    def __init__(self, database: Database, lifecycle: Lifecycle, signals: Signals) -> None:
+        self._database = database
+        self._lifecycle = lifecycle
+        self._signals = signals
+
+    def consumer(self, bootstrap: str) -> Consumer:
+        """The background task that feeds these handlers."""
+        handlers: dict[Any, Callable[[WriteSession, Event], None]] = {
+            uploads_pb2.UploadCreated: self.upload_created,
+            uploads_pb2.UploadReady: self.upload_ready,
+            uploads_pb2.UploadRejected: self.upload_rejected,
+            uploads_pb2.UploadDeleted: self.upload_deleted,
+            billing_pb2.BalanceChanged: self.balance_changed,
+            billing_pb2.ReservationGranted: self.reservation_granted,
+            billing_pb2.ReservationRefused: self.reservation_refused,
+            billing_pb2.ReservationSettled: self.reservation_settled,
+            separation_pb2.SeparationFinished: self.separation_finished,
+            workers_pb2.WorkerHeartbeat: self.heartbeat,
+        }
+        return Consumer(
+            bootstrap,
+            name="orchestrator",
+            group="orchestrator",
+            topics=[UPLOADS, BILLING, FINISHED, WORKERS],
+            handlers={kind: self._in_transaction(handle) for kind, handle in handlers.items()},
+        )
+
+    def _in_transaction(self, handle: Callable[[WriteSession, Event], None]) -> Callable[[Event], None]:
+        def handler(event: Event) -> None:
+            try:
+                with self._database.write() as session:
+                    handle(session, event)
+                    session.after_commit(self._signals.job_changed)
+            except (OperationalError, PoolTimeoutError) as error:
+                raise RetryLater(1.0, f"the database does not answer: {error}") from error
+
+        return handler
+
+    def upload_created(self, session: WriteSession, event: Event) -> None:
+        """An upload begins; a job may name it already."""
+        if repository.upload(session, event.data.upload_id) is None:
+            view = UploadView(id=event.data.upload_id, account_id=event.data.account_id, status="pending")
+            view.updated_at = session.now()
+            session.add(view)
+
+    def upload_ready(self, session: WriteSession, event: Event) -> None:
+        """The song is there: jobs that waited for it learn their price."""
+        data = event.data
+        view = self._view(session, data.upload_id, data.account_id)
+        if view.status != "deleted":
+            view.status = "ready"
+            view.object_key, view.sha256, view.size_bytes = data.object_key, data.sha256, data.size_bytes
+            view.filename, view.duration_seconds = data.filename, data.audio.duration_seconds
+        for job in repository.locked_jobs_of_upload(session, view.id):
+            if job.account_id != view.account_id:
+                continue
+            try:
+                self._lifecycle.price(session, job, view)
+            except PreviewOutside as error:
+                self._lifecycle.refuse(session, job, error.code, error.detail)
+
+    def upload_rejected(self, session: WriteSession, event: Event) -> None:
+        """The song cannot be separated: neither can jobs that waited for it."""
+        data = event.data
+        view = self._view(session, data.upload_id, data.account_id)
+        view.status, view.code, view.reason = "rejected", data.code[:80], data.reason[:500]
+        for job in repository.locked_jobs_of_upload(session, view.id):
+            self._lifecycle.refuse(session, job, "upload_rejected", data.reason)
+
+    def upload_deleted(self, session: WriteSession, event: Event) -> None:
+        """The upload is gone, or never was; jobs that were priced before go on with what workers can still read."""
+        data = event.data
+        if not data.account_id and repository.upload(session, data.upload_id) is None:
+            return
+        view = self._view(session, data.upload_id, data.account_id)
+        view.status, view.object_key = "deleted", None
+        for job in repository.locked_jobs_of_upload(session, view.id):
+            self._lifecycle.refuse(session, job, "upload_rejected", "The upload was deleted before it was complete.")
+
+    @staticmethod
+    def _view(session: WriteSession, upload_id: str, account_id: str) -> UploadView:
+        view = repository.upload(session, upload_id)
+        if view is None:
+            view = UploadView(id=upload_id, account_id=account_id, status="pending")
+            session.add(view)
+        view.updated_at = session.now()
+        return view
+
+    def balance_changed(self, session: WriteSession, event: Event) -> None:
+        """News about an account's credits."""
+        self._note_balance(session, event.data.account_id, event.data.balance)
+
+    def reservation_granted(self, session: WriteSession, event: Event) -> None:
+        """The job's price is held."""
+        self._note_balance(session, event.data.account_id, event.data.balance)
+        job = self._job_of(session, event)
+        if job is not None and job.state is Status.RESERVING and job.price_credits is not None:
+            if job.price_credits != event.data.price_credits:
+                raise InvalidMessage(f"{job.id} costs {job.price_credits}, not {event.data.price_credits}")
+            self._lifecycle.grant(session, job)
+
+    def reservation_refused(self, session: WriteSession, event: Event) -> None:
+        """The job's price could not be held."""
+        self._note_balance(session, event.data.account_id, event.data.balance)
+        job = self._job_of(session, event)
+        if job is not None and job.state is Status.RESERVING and job.price_credits is not None:
+            self._lifecycle.refuse(session, job, event.data.code, event.data.detail)
+
+    def reservation_settled(self, session: WriteSession, event: Event) -> None:
+        """The hold has ended. One that expired takes a job that has not ended with it."""
+        self._note_balance(session, event.data.account_id, event.data.balance)
+        job = self._job_of(session, event)
+        if job is None:
+            return
+        expired = event.data.settlement == billing_pb2.SETTLEMENT_EXPIRED
+        if expired and job.state in (Status.RESERVING, Status.QUEUED, Status.RUNNING):
+            self._lifecycle.recall(session, job.worker_id, job.id, job.attempt)
+            self._lifecycle.give_up(session, job, "reservation_expired", "The job took too long to start.")
+        self._lifecycle.settle(job)
+
+    @staticmethod
+    def _job_of(session: WriteSession, event: Event) -> Job | None:
+        """The job the answer is about, if it is that account's."""
+        job = repository.locked_job(session, event.data.job_id)
+        return job if job is not None and job.account_id == event.data.account_id else None
+
+    @staticmethod
+    def _note_balance(session: WriteSession, account_id: str, balance: billing_pb2.Balance) -> None:
+        known = repository.balance(session, account_id)
+        if known is None:
+            known = BalanceView(account_id=account_id, available_credits=0, version=-1)
+            session.add(known)
+        if balance.version > known.version:
+            known.available_credits, known.version = balance.available_credits, balance.version
+
+    def separation_finished(self, session: WriteSession, event: Event) -> None:
+        """An attempt ended on a worker."""
+        finished: separation_pb2.SeparationFinished = event.data
+        worker = session.get(Worker, finished.worker_id)
+        if worker is not None:
+            # Its slot is free from now on, not only from the next heartbeat on.
+            ended = [finished.job_id, finished.attempt]
+            worker.running = [pair for pair in worker.running if pair != ended]
+        job = repository.locked_job(session, finished.job_id)
+        if job is not None:
+            self._end_attempt(session, job, finished)
+        session.after_commit(self._signals.placement.set)
+
+    def _end_attempt(self, session: WriteSession, job: Job, finished: separation_pb2.SeparationFinished) -> None:
+        """What an attempt's end does to its job; nothing where the attempt is stale."""
+        if job.state not in HELD or job.attempt != finished.attempt or job.worker_id != finished.worker_id:
+            return
+        match finished.WhichOneof("outcome"):
+            case "succeeded":
+                self._accept(session, job, finished.succeeded)
+            case "failed" if finished.failed.code == BUSY:
+                self._lifecycle.hand_back(session, job)
+            case "failed":
+                failed = finished.failed
+                self._lifecycle.fail_attempt(
+                    session, job, failed.code[:80] or "separation_failed", failed.message, retryable=failed.retryable
+                )
+            case "aborted":
+                self._lifecycle.hand_back(session, job)
+            case _:
+                raise InvalidMessage("the attempt ended without an outcome")
+
+    def _accept(self, session: WriteSession, job: Job, succeeded: separation_pb2.SeparationSucceeded) -> None:
+        """Publishes the result, if it is this job's: made from its input, by its model, with every stem there."""
+        prefix, _, name = succeeded.manifest_key.rpartition("/")
+        upload = repository.upload(session, job.upload_id)
+        try:
+            manifest = json.loads(succeeded.manifest)
+            made = {stem["name"] for stem in manifest["stems"]}
+            fits = (
+                name == "manifest.json"
+                and prefix.startswith(f"stems/{job.id}/")
+                and set(job.stems) <= made
+                and upload is not None
+                and manifest["input"]["sha256"] == upload.sha256
+                and manifest["model"]["digest"] == job.model_digest
+            )
+        except (ValueError, KeyError, TypeError):
+            fits, manifest = False, {}
+        if not fits:
+            log.error("the result of attempt %d does not belong to %s", job.attempt, job.id)
+            message = "The separated files did not belong to the song."
+            self._lifecycle.fail_attempt(session, job, "result_mismatch", message, retryable=True)
+            return
+        self._lifecycle.succeed(session, job, manifest, prefix + "/")
+
+    def heartbeat(self, session: WriteSession, event: Event) -> None:
+        """A worker lives: leases are renewed, what it ended is noted, what it should not run is recalled."""
+        beat: workers_pb2.WorkerHeartbeat = event.data
+        worker = session.get(Worker, beat.worker_id, with_for_update=True)
+        now = session.now()
+        if worker is None:
+            worker = Worker(id=beat.worker_id, first_seen_at=now, sequence=-1)
+            session.add(worker)
+        if beat.sequence <= worker.sequence:
+            return
+        worker.sequence = beat.sequence
+        worker.slots = beat.slots
+        worker.assignments_partition = beat.assignments_partition
+        worker.running = [[attempt.job_id, attempt.attempt] for attempt in beat.running]
+        worker.models = {model.name: model.digest for model in beat.models}
+        worker.device, worker.speed = beat.device[:40], beat.speed
+        worker.stopping, worker.host = beat.stopping, beat.host[:120]
+        worker.last_seen_at = now
+
+        held = {job.id: job for job in repository.leased_to(session, worker.id)}
+        for finished in beat.finished:
+            if finished.job_id in held:
+                self._end_attempt(session, held[finished.job_id], finished)
+        for running in beat.running:
+            job = held.get(running.job_id)
+            if job is not None and job.attempt == running.attempt and job.state in HELD:
+                self._lifecycle.renew(session, job, running.stage, running.fraction)
+            elif not any(f.job_id == running.job_id and f.attempt == running.attempt for f in beat.finished):
+                self._lifecycle.recall(session, worker.id, running.job_id, running.attempt)
+        session.after_commit(self._signals.placement.set)

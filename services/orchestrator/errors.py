@@ -1,0 +1,78 @@
+"""What the orchestrator refuses, and why."""
+
+from services.kit.errors import Conflict, Invalid, NotFound, PaymentRequired
+
+
+class JobNotFound(NotFound):
+    code = "job_not_found"
+    title = "There is no such job"
+
+
+class UploadNotFound(NotFound):
+    code = "upload_not_found"
+    title = "There is no such upload"
+
+
+class UploadRejected(Invalid):
+    code = "upload_rejected"
+    title = "The uploaded file cannot be separated"
+
+
+class UploadNotReady(Conflict):
+    code = "upload_not_ready"
+    title = "The upload is not complete yet"
+
+
+class UnknownModel(Invalid):
+    code = "unknown_model"
+    title = "There is no such model"
+
+
+class PreviewOutside(Invalid):
+    code = "preview_outside_song"
+    title = "The preview lies outside of the song"
+
+
+class InsufficientCredits(PaymentRequired):
+    code = "insufficient_credits"
+    title = "Not enough credits"
+
+
+class PreviewAllowanceExhausted(PaymentRequired):
+    code = "preview_allowance_exhausted"
+    title = "Today's free previews are used up"
+
+
+class JobRejected(PaymentRequired):
+    code = "job_rejected"
+    title = "The job was not accepted"
+
+
+class JobNotFinished(Conflict):
+    code = "job_not_finished"
+    title = "The job has no result yet"
+
+
+class JobAlreadyFinal(Conflict):
+    code = "job_already_final"
+    title = "The job has ended already"
+
+
+class JobNotRetryable(Conflict):
+    code = "job_not_retryable"
+    title = "Only a job that failed, was canceled or was rejected can be tried again"
+
+
+class StemNotFound(NotFound):
+    code = "stem_not_found"
+    title = "The job made no such stem"
+
+
+class ResultGone(NotFound):
+    code = "result_gone"
+    title = "The result is no longer stored"
+
+
+class FeedbackNotFound(NotFound):
+    code = "feedback_not_found"
+    title = "No feedback was given for this job"

@@ -1,0 +1,102 @@
+"""Jobs as others read them: the REST answer, the public event, the assignment to a worker."""
+
+from typing import Any
+
+from services.kit.protos import jobs_pb2, separation_pb2
+from services.orchestrator.models import Job, UploadView, Worker
+from services.orchestrator.schemas import JobAnswer, JobError, ModelRef, Output, Preview, Progress, StemResult
+from services.orchestrator.states import Status
+
+MODES = {"full": jobs_pb2.JOB_MODE_FULL, "preview": jobs_pb2.JOB_MODE_PREVIEW}
+
+
+def stems_prefix(job_id: str, attempt: int | None = None) -> str:
+    """Where the objects of a job, or of one attempt, lie; ends with a slash."""
+    return f"stems/{job_id}/" if attempt is None else f"stems/{job_id}/{attempt}/"
+
+
+def job_answer(job: Job) -> JobAnswer:
+    """The job as the REST API shows it."""
+    preview = None
+    if job.mode == "preview":
+        preview = Preview(start_seconds=job.preview_start_seconds, duration_seconds=job.preview_duration_seconds)
+    return JobAnswer.model_validate(
+        {
+            "id": job.id,
+            "upload_id": job.upload_id,
+            "mode": job.mode,
+            "preview": preview,
+            "status": job.status,
+            "progress": Progress(
+                stage=job.progress_stage if job.state is Status.RUNNING else None,
+                fraction=1.0 if job.state is Status.SUCCEEDED else job.progress_fraction,
+            ),
+            "price_credits": job.price_credits,
+            "attempt": job.attempt,
+            "model": ModelRef(name=job.model_name, digest=job.model_digest),
+            "output": Output.model_validate(job.output),
+            "created_at": job.created_at,
+            "queued_at": job.queued_at,
+            "started_at": job.started_at,
+            "finished_at": job.finished_at,
+            "error": _error(job),
+            "stems": _stems(job),
+            "quality": (job.result or {}).get("quality"),
+            "metadata": job.job_metadata,
+            "retry_of": job.retry_of,
+        }
+    )
+
+
+def _error(job: Job) -> JobError | None:
+    return JobError(code=job.error_code, message=job.error_message or "") if job.error_code else None
+
+
+def _stems(job: Job) -> list[StemResult]:
+    """The stems that were asked for; a preview's mixture, made for the player, is not one of them."""
+    return [
+        StemResult.model_validate(stem) for stem in (job.result or {}).get("stems", ()) if stem["name"] in job.stems
+    ]
+
+
+def public_event(job: Job) -> dict[str, Any]:
+    """Data of the job's public event; no URL and no result in it, who may see those asks with a token."""
+    answer = job_answer(job)
+    fields = {"id", "upload_id", "mode", "status", "attempt", "error", "created_at", "queued_at", "started_at"}
+    shown = answer.model_dump(mode="json", include=fields | {"finished_at", "metadata"})
+    return {"job": {**shown, "account_id": job.account_id, "price_credits": job.price_credits or 0}}
+
+
+def assignment(job: Job, upload: UploadView, worker: Worker) -> separation_pb2.SeparationAssigned:
+    """What the worker needs to know, all of it."""
+    stems = list(job.stems)
+    window = None
+    if job.mode == "preview":
+        window = separation_pb2.Window(
+            start_seconds=job.preview_start_seconds or 0.0, duration_seconds=job.preview_duration_seconds or 0.0
+        )
+        # A whole song's mixture is the upload itself; of a preview nobody else has the window.
+        stems.append("mixture")
+    message = separation_pb2.SeparationAssigned(
+        worker_id=worker.id,
+        job_id=job.id,
+        attempt=job.attempt,
+        source=separation_pb2.SourceAudio(
+            object_key=upload.object_key or "",
+            sha256=upload.sha256 or "",
+            size_bytes=upload.size_bytes or 0,
+            duration_seconds=upload.duration_seconds or 0.0,
+        ),
+        window=window,
+        stems=stems,
+        output=separation_pb2.OutputFormat(
+            format=job.output["format"],
+            bit_depth=job.output.get("bit_depth") or 0,
+            bitrate_kbps=job.output.get("bitrate_kbps") or 0,
+        ),
+        model=separation_pb2.Model(name=job.model_name, digest=job.model_digest or ""),
+        output_prefix=stems_prefix(job.id).rstrip("/"),
+    )
+    if job.lease_until is not None:
+        message.deadline.FromDatetime(job.lease_until)
+    return message

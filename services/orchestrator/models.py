@@ -1,0 +1,180 @@
+"""Tables of the orchestrator."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.kit.database import RowNumber, ServiceBase
+from services.orchestrator.states import Status
+
+
+class Base(ServiceBase):
+    """Base of this service's tables."""
+
+
+class Job(Base):
+    """One separation that someone asked for."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    account_id: Mapped[str] = mapped_column(String(40))
+    upload_id: Mapped[str] = mapped_column(String(40), index=True)
+    mode: Mapped[str] = mapped_column(String(10))
+    preview_start_seconds: Mapped[float | None]
+    """As asked; None lets the orchestrator choose once the song's length is known."""
+    preview_duration_seconds: Mapped[float | None]
+    stems: Mapped[list[Any]]
+    output: Mapped[dict[str, Any]]
+    model_name: Mapped[str] = mapped_column(String(80))
+    model_digest: Mapped[str | None] = mapped_column(String(80))
+    """Pinned by the first attempt; every later one uses the same."""
+    job_metadata: Mapped[dict[str, Any] | None]
+    retry_of: Mapped[str | None] = mapped_column(String(40))
+
+    status: Mapped[str] = mapped_column(String(12))
+    price_credits: Mapped[int | None]
+    """None until the song's length is known."""
+    error_code: Mapped[str | None] = mapped_column(String(80))
+    error_message: Mapped[str | None] = mapped_column(String(500))
+
+    attempt: Mapped[int] = mapped_column(default=0)
+    """The fencing token: a result of any other attempt is ignored."""
+    failures: Mapped[int] = mapped_column(default=0)
+    silent_deaths: Mapped[int] = mapped_column(default=0)
+    worker_id: Mapped[str | None] = mapped_column(String(40))
+    lease_until: Mapped[datetime | None]
+    lease_confirmed: Mapped[bool] = mapped_column(default=False)
+    assigned_at: Mapped[datetime | None]
+    not_before: Mapped[datetime | None]
+    progress_stage: Mapped[str | None] = mapped_column(String(40))
+    progress_fraction: Mapped[float] = mapped_column(default=0.0)
+
+    created_at: Mapped[datetime]
+    queued_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+
+    result_prefix: Mapped[str | None] = mapped_column(String(120))
+    result: Mapped[dict[str, Any] | None]
+    """The worker's manifest, as written."""
+
+    settled: Mapped[bool] = mapped_column(default=False)
+    """Accounts said that the reservation of this job is captured or released."""
+    asked_times: Mapped[int] = mapped_column(default=0)
+    ask_at: Mapped[datetime | None]
+    """When to repeat the question that this job waits for an answer to."""
+    traceparent: Mapped[str | None] = mapped_column(String(128))
+
+    __table_args__ = (
+        Index("ix_jobs_account_id_id", "account_id", "id"),
+        Index("ix_jobs_status_queued_at", "status", "queued_at"),
+        Index(
+            "ix_jobs_unsettled",
+            "ask_at",
+            sqlite_where=text("ask_at IS NOT NULL"),
+            postgresql_where=text("ask_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_deleted_at",
+            "deleted_at",
+            sqlite_where=text("deleted_at IS NOT NULL"),
+            postgresql_where=text("deleted_at IS NOT NULL"),
+        ),
+    )
+
+    @property
+    def state(self) -> Status:
+        """The status as a member of its closed set."""
+        return Status(self.status)
+
+
+class JobEvent(Base):
+    """A public event of a job, kept so that a stream can resume and a lost one be published again."""
+
+    __tablename__ = "job_events"
+
+    seq: Mapped[int] = mapped_column(RowNumber, primary_key=True, autoincrement=True)
+    id: Mapped[str] = mapped_column(String(40), unique=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    type: Mapped[str] = mapped_column(String(40))
+    data: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class Feedback(Base):
+    """What the owner of a job thinks of its stems."""
+
+    __tablename__ = "feedback"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    rating: Mapped[int]
+    stem: Mapped[str | None] = mapped_column(String(40))
+    start_seconds: Mapped[float | None]
+    end_seconds: Mapped[float | None]
+    tags: Mapped[list[Any]]
+    comment: Mapped[str | None] = mapped_column(String(2000))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class UploadView(Base):
+    """What the upload service told about an upload."""
+
+    __tablename__ = "uploads"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    account_id: Mapped[str] = mapped_column(String(40))
+    status: Mapped[str] = mapped_column(String(12))
+    object_key: Mapped[str | None] = mapped_column(String(200))
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    filename: Mapped[str | None] = mapped_column(String(300))
+    duration_seconds: Mapped[float | None]
+    code: Mapped[str | None] = mapped_column(String(80))
+    reason: Mapped[str | None] = mapped_column(String(500))
+    updated_at: Mapped[datetime]
+
+
+class BalanceView(Base):
+    """What accounts told about an account's credits."""
+
+    __tablename__ = "balances"
+
+    account_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    available_credits: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int] = mapped_column(BigInteger)
+
+
+class Worker(Base):
+    """A worker process, as its last heartbeat described it."""
+
+    __tablename__ = "workers"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    slots: Mapped[int]
+    assignments_partition: Mapped[int]
+    running: Mapped[list[Any]]
+    """Pairs of job id and attempt."""
+    models: Mapped[dict[str, Any]]
+    """Digest by name."""
+    device: Mapped[str] = mapped_column(String(40))
+    speed: Mapped[float]
+    stopping: Mapped[bool]
+    host: Mapped[str] = mapped_column(String(120))
+    first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Deletion(Base):
+    """Objects that are to be removed from the store."""
+
+    __tablename__ = "deletions"
+
+    id: Mapped[int] = mapped_column(RowNumber, primary_key=True, autoincrement=True)
+    prefix: Mapped[str] = mapped_column(String(120))
+    due_at: Mapped[datetime] = mapped_column(index=True)

@@ -1,0 +1,64 @@
+"""Which queued job gets the next free slot. Pure: facts in, choice out.
+
+Paid jobs come before free ones, but waiting counts for both, so a free job is overtaken only by paid jobs that came
+less than `FREE_HANDICAP_SECONDS` after it. Each job that an account has running puts its next one back by
+`FAIRNESS_SECONDS`, so that an account with thousands of songs does not keep the others waiting.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+FREE_HANDICAP_SECONDS = 300.0
+FAIRNESS_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A job that waits for a slot."""
+
+    job_id: str
+    account_id: str
+    paid: bool
+    waited_seconds: float
+    model_name: str
+    model_digest: str | None
+    """None until the first attempt pins it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A worker with room for one more separation."""
+
+    worker_id: str
+    models: Mapping[str, str]
+    """Digest of each model it serves, by name."""
+    free: int
+    speed: float
+
+
+def rank(candidate: Candidate, running: int) -> float:
+    """Seconds of merit against the job: the lowest goes first."""
+    handicap = 0.0 if candidate.paid else FREE_HANDICAP_SECONDS
+    return handicap + FAIRNESS_SECONDS * running - candidate.waited_seconds
+
+
+def serves(slot: Slot, candidate: Candidate) -> bool:
+    """Whether the worker has the model the job needs, in the version it is pinned to."""
+    digest = slot.models.get(candidate.model_name)
+    return digest is not None and candidate.model_digest in (None, digest)
+
+
+def choose(
+    candidates: Iterable[Candidate], slots: Iterable[Slot], running_by_account: Mapping[str, int]
+) -> tuple[Candidate, Slot] | None:
+    """The best pair of a job and a slot, or None where nothing fits. The fastest worker with room is taken."""
+    free = sorted((slot for slot in slots if slot.free > 0), key=lambda slot: (-slot.speed, -slot.free, slot.worker_id))
+    ordered = sorted(
+        candidates,
+        key=lambda candidate: (rank(candidate, running_by_account.get(candidate.account_id, 0)), candidate.job_id),
+    )
+    for candidate in ordered:
+        for slot in free:
+            if serves(slot, candidate):
+                return candidate, slot
+    return None

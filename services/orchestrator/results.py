@@ -1,0 +1,92 @@
+"""The stems of a finished job: links, archive, waveforms, proof. Storage is asked outside of any transaction."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from zipstream import ZIP_STORED, ZipStream
+
+from services.kit.database import Database
+from services.kit.storage import ObjectNotFound, ObjectStorage
+from services.orchestrator import repository
+from services.orchestrator.errors import JobNotFinished, JobNotFound, ResultGone, StemNotFound
+from services.orchestrator.models import Job, UploadView
+from services.orchestrator.settings import Settings
+from services.orchestrator.states import Status
+
+WAVEFORMS_LIMIT_BYTES = 8 << 20
+MIXTURE = "mixture"
+
+
+class Results:
+    """Reads what workers stored."""
+
+    def __init__(self, database: Database, storage: ObjectStorage, settings: Settings) -> None:
+        self._database = database
+        self._storage = storage
+        self._settings = settings
+
+    def stem_url(self, account_id: str, job_id: str, name: str) -> str:
+        """Presigned URL of a stem. The mixture of a whole song is the upload itself."""
+        job, upload = self._finished(account_id, job_id)
+        if name == MIXTURE and job.mode == "full":
+            if upload is None or upload.object_key is None:
+                raise ResultGone("the upload of this job was deleted")
+            return self._presign(upload.object_key, upload.filename or upload.id)
+        stem = self._stem(job, name)
+        return self._presign(f"{job.result_prefix}{stem['file']}", _file_name(upload, name, stem["format"]))
+
+    def archive(self, account_id: str, job_id: str) -> tuple[str, int, Iterator[bytes]]:
+        """Name, length in bytes and content of a zip of the job's stems; made while it is sent, nothing is stored."""
+        job, upload = self._finished(account_id, job_id)
+        # Audio does not shrink any further; stored as it is, the length is known before the first byte.
+        archive = ZipStream(compress_type=ZIP_STORED, sized=True)
+        for name in job.stems:
+            stem = self._stem(job, name)
+            key = f"{job.result_prefix}{stem['file']}"
+            if self._storage.head(key) is None:
+                raise ResultGone
+            archive.add(self._storage.stream(key), _file_name(upload, name, stem["format"]), size=stem["size_bytes"])
+        return _file_name(upload, "stems", "zip"), len(archive), iter(archive)
+
+    def waveforms(self, account_id: str, job_id: str) -> dict[str, Any]:
+        """Peaks of every track."""
+        return self._document(account_id, job_id, "waveforms.json")
+
+    def manifest(self, account_id: str, job_id: str) -> dict[str, Any]:
+        """The worker's proof, as written."""
+        return self._document(account_id, job_id, "manifest.json")
+
+    def _document(self, account_id: str, job_id: str, name: str) -> dict[str, Any]:
+        job, _ = self._finished(account_id, job_id)
+        try:
+            content = self._storage.read_bytes(f"{job.result_prefix}{name}", WAVEFORMS_LIMIT_BYTES)
+        except ObjectNotFound as error:
+            raise ResultGone from error
+        document: dict[str, Any] = json.loads(content)
+        return document
+
+    def _presign(self, key: str, name: str) -> str:
+        return self._storage.presign_get(key, self._settings.presigned_url_seconds, name)
+
+    def _finished(self, account_id: str, job_id: str) -> tuple[Job, UploadView | None]:
+        with self._database.read() as session:
+            job = repository.owned_job(session, account_id, job_id)
+            if job is None:
+                raise JobNotFound
+            if job.state is not Status.SUCCEEDED:
+                raise JobNotFinished(f"the job is {job.status}")
+            return job, repository.owned_upload(session, account_id, job.upload_id)
+
+    @staticmethod
+    def _stem(job: Job, name: str) -> dict[str, Any]:
+        for stem in (job.result or {}).get("stems", ()):
+            if stem["name"] == name:
+                found: dict[str, Any] = stem
+                return found
+        raise StemNotFound(f"this job made {', '.join(job.stems)}")
+
+
+def _file_name(upload: UploadView | None, stem: str, extension: str) -> str:
+    title = (upload.filename if upload is not None else None) or "song"
+    return f"{title.rpartition('.')[0] or title} ({stem}).{extension}"

@@ -1,0 +1,1 @@
+"""HTTP of the orchestrator: `jobs` for clients, `internal` for the gateway."""

@@ -1,0 +1,298 @@
+"""What clients may do with jobs. Each call is one transaction; waiting is done outside of any."""
+
+from datetime import timedelta
+from typing import Any
+
+from fastapi.responses import JSONResponse
+
+from services.kit.database import Database, WriteSession
+from services.kit.errors import StemwrightError
+from services.kit.idempotency import Answer, idempotent
+from services.kit.ids import new_id
+from services.kit.schemas import RequestBody
+from services.kit.telemetry import current_traceparent
+from services.orchestrator import repository
+from services.orchestrator.errors import (
+    FeedbackNotFound,
+    InsufficientCredits,
+    JobAlreadyFinal,
+    JobNotFound,
+    JobNotRetryable,
+    JobRejected,
+    PreviewAllowanceExhausted,
+    UnknownModel,
+    UploadNotFound,
+    UploadNotReady,
+    UploadRejected,
+)
+from services.orchestrator.lifecycle import Lifecycle
+from services.orchestrator.messages import job_answer, stems_prefix
+from services.orchestrator.models import Feedback, Job, UploadView
+from services.orchestrator.pricing import price_credits
+from services.orchestrator.schemas import FeedbackAnswer, JobAnswer, MissedEvents, NewFeedback, NewJob, NewQuote, Quote
+from services.orchestrator.settings import Settings
+from services.orchestrator.signals import Signals
+from services.orchestrator.states import FINAL, Status
+
+
+class RetryRequest(RequestBody):
+    """The body of a retry: none; it names the job for the idempotency key."""
+
+    job_id: str
+
+
+class Jobs:
+    """The use cases of this service."""
+
+    def __init__(self, database: Database, settings: Settings, lifecycle: Lifecycle, signals: Signals) -> None:
+        self._database = database
+        self._settings = settings
+        self._lifecycle = lifecycle
+        self._signals = signals
+
+    def quote(self, account_id: str, request: NewQuote) -> Quote:
+        """The exact price, and whether the account can pay it."""
+        self._learn_upload(account_id, request.upload_id)
+        balance = self._learn_balance(account_id)
+        with self._database.read() as session:
+            upload = self._usable_upload(session, account_id, request.upload_id)
+            if upload.status != "ready":
+                raise UploadNotReady
+            price = price_credits(request.mode, upload.duration_seconds or 0.0)
+            return Quote(
+                price_credits=price,
+                available_credits=balance,
+                affordable=price <= balance,
+                expires_at=session.now() + timedelta(seconds=self._settings.quote_seconds),
+            )
+
+    def create(self, account_id: str, request: NewJob, key: str | None) -> JSONResponse:
+        """A new job: 201 when it is queued, 402 when it cannot be paid, 202 when accounts has not answered yet."""
+        if request.model is not None and request.model != self._settings.default_model:
+            raise UnknownModel(f"models: {self._settings.default_model}")
+        self._learn_upload(account_id, request.upload_id)
+
+        def make(session: WriteSession) -> str:
+            job = Job(
+                id=new_id("job"),
+                account_id=account_id,
+                upload_id=request.upload_id,
+                mode=request.mode,
+                preview_start_seconds=request.preview.start_seconds if request.preview else None,
+                preview_duration_seconds=request.preview.duration_seconds if request.preview else None,
+                stems=list(request.stems),
+                output=request.output.model_dump(),
+                model_name=request.model or self._settings.default_model,
+                job_metadata=request.metadata,
+            )
+            return self._start(session, job)
+
+        return idempotent(
+            self._database,
+            account_id=account_id,
+            key=key,
+            operation="createJob",
+            body=request,
+            create=make,
+            respond=self._first_answer,
+        )
+
+    def retry(self, account_id: str, job_id: str, key: str | None) -> JSONResponse:
+        """A new job like one that did not succeed; the old one stays as it is."""
+
+        def make(session: WriteSession) -> str:
+            old = self._owned(session, account_id, job_id)
+            if old.state not in FINAL or old.state is Status.SUCCEEDED:
+                raise JobNotRetryable
+            job = Job(
+                id=new_id("job"),
+                account_id=account_id,
+                upload_id=old.upload_id,
+                mode=old.mode,
+                preview_start_seconds=old.preview_start_seconds,
+                preview_duration_seconds=old.preview_duration_seconds,
+                stems=old.stems,
+                output=old.output,
+                model_name=old.model_name,
+                job_metadata=old.job_metadata,
+                retry_of=old.id,
+            )
+            return self._start(session, job)
+
+        return idempotent(
+            self._database,
+            account_id=account_id,
+            key=key,
+            operation="retryJob",
+            body=RetryRequest(job_id=job_id),
+            create=make,
+            respond=self._first_answer,
+        )
+
+    def get(self, account_id: str, job_id: str) -> JobAnswer:
+        """The job; raises JobNotFound."""
+        with self._database.read() as session:
+            return job_answer(self._owned(session, account_id, job_id))
+
+    def list_jobs(
+        self, account_id: str, *, limit: int, before: str | None, status: str | None
+    ) -> tuple[list[JobAnswer], str | None]:
+        """One page, newest first, and the id after which the next begins."""
+        with self._database.read() as session:
+            jobs = repository.owned_jobs(session, account_id, limit=limit + 1, before=before, status=status)
+            page = [job_answer(job) for job in jobs[:limit]]
+        return page, page[-1].id if len(jobs) > limit else None
+
+    def cancel(self, account_id: str, job_id: str) -> JobAnswer:
+        """Cancels; a job that is canceled already is no error, one that ended otherwise is a conflict."""
+        with self._database.write() as session:
+            job = self._owned_locked(session, account_id, job_id)
+            if job.state is not Status.CANCELED:
+                if job.state in FINAL:
+                    raise JobAlreadyFinal(f"the job has {job.status} already")
+                self._lifecycle.cancel(session, job)
+            return job_answer(job)
+
+    def delete(self, account_id: str, job_id: str) -> None:
+        """Removes the job from sight and its objects from the store; cancels it first if it has not ended."""
+        with self._database.write() as session:
+            job = self._owned_locked(session, account_id, job_id)
+            if job.state not in FINAL:
+                self._lifecycle.cancel(session, job)
+            job.deleted_at = session.now()
+            self._lifecycle.remove_objects(session, stems_prefix(job.id))
+
+    def missed_events(self, account_id: str, job_id: str, after: str | None) -> MissedEvents:
+        """What the gateway's stream has to catch up with."""
+        with self._database.read() as session:
+            job = self._owned(session, account_id, job_id)
+            events = repository.events_after(session, job.id, after)
+            return MissedEvents(
+                events=[
+                    {"id": event.id, "type": event.type, "time": event.created_at, "data": event.data}
+                    for event in events
+                ],
+                job=job_answer(job),
+            )
+
+    def feedback(self, account_id: str, job_id: str) -> FeedbackAnswer:
+        """The feedback given; raises FeedbackNotFound."""
+        with self._database.read() as session:
+            job = self._owned(session, account_id, job_id)
+            given = repository.feedback(session, job.id)
+            if given is None:
+                raise FeedbackNotFound
+            return _feedback_answer(given)
+
+    def give_feedback(self, account_id: str, job_id: str, request: NewFeedback) -> FeedbackAnswer:
+        """Stores the feedback in place of any earlier."""
+        with self._database.write() as session:
+            job = self._owned_locked(session, account_id, job_id)
+            now = session.now()
+            given = repository.feedback(session, job.id)
+            if given is None:
+                given = Feedback(job_id=job.id, created_at=now)
+                session.add(given)
+            for field, value in request.model_dump().items():
+                setattr(given, field, value)
+            given.updated_at = now
+            return _feedback_answer(given)
+
+    def _start(self, session: WriteSession, job: Job) -> str:
+        upload = self._usable_upload(session, job.account_id, job.upload_id)
+        job.status = Status.RESERVING
+        job.created_at = session.now()
+        job.attempt = job.failures = job.silent_deaths = job.asked_times = 0
+        job.lease_confirmed, job.settled, job.progress_fraction = False, False, 0.0
+        job.traceparent = current_traceparent()
+        session.add(job)
+        if upload.status == "ready":
+            self._lifecycle.price(session, job, upload)
+        else:
+            self._lifecycle.ask(session, job, again=False)
+        return job.id
+
+    def _first_answer(self, job_id: str) -> Answer:
+        def decided() -> Job | None:
+            with self._database.read() as session:
+                job = session.get(Job, job_id)
+                return job if job is None or job.state is not Status.RESERVING or job.price_credits is None else None
+
+        job = self._signals.wait_for(decided, self._settings.answer_wait_seconds)
+        if job is None:
+            with self._database.read() as session:
+                job = session.get(Job, job_id)
+        if job is None:
+            raise JobNotFound
+        if job.state is Status.REJECTED:
+            refusal = _refusal(job)
+            return refusal.status, refusal.problem()
+        return (202 if job.state is Status.RESERVING else 201), job_answer(job).model_dump(mode="json")
+
+    def _learn_upload(self, account_id: str, upload_id: str) -> None:
+        """Asks the upload service about an upload that is not known here, and waits a moment for the answer."""
+
+        def known() -> UploadView | None:
+            with self._database.read() as session:
+                return repository.owned_upload(session, account_id, upload_id) or repository.upload(session, upload_id)
+
+        if known() is None:
+            with self._database.write() as session:
+                self._lifecycle.ask_for_upload(session, upload_id)
+            self._signals.wait_for(known, self._settings.answer_wait_seconds)
+
+    def _learn_balance(self, account_id: str) -> int:
+        def known() -> int | None:
+            with self._database.read() as session:
+                balance = repository.balance(session, account_id)
+                return balance.available_credits if balance is not None else None
+
+        available = known()
+        if available is None:
+            with self._database.write() as session:
+                self._lifecycle.ask_for_balance(session, account_id)
+            available = self._signals.wait_for(known, self._settings.answer_wait_seconds)
+        return available or 0
+
+    def _usable_upload(self, session: Any, account_id: str, upload_id: str) -> UploadView:
+        upload = repository.owned_upload(session, account_id, upload_id)
+        if upload is None:
+            raise UploadNotFound
+        if upload.status == "rejected":
+            raise UploadRejected(upload.reason, extra={"reason_code": upload.code})
+        return upload
+
+    def _owned(self, session: Any, account_id: str, job_id: str) -> Job:
+        job = repository.owned_job(session, account_id, job_id)
+        if job is None:
+            raise JobNotFound
+        return job
+
+    def _owned_locked(self, session: WriteSession, account_id: str, job_id: str) -> Job:
+        locked = repository.locked_job(session, job_id)
+        if locked is None or locked.account_id != account_id or locked.deleted_at is not None:
+            raise JobNotFound
+        return locked
+
+
+def _refusal(job: Job) -> StemwrightError:
+    """Why a job was rejected, as an error; it names the job, which exists and says the same."""
+    known: dict[str, type[StemwrightError]] = {
+        error.code: error for error in (InsufficientCredits, PreviewAllowanceExhausted, UploadRejected)
+    }
+    error = known.get(job.error_code or "", JobRejected)
+    return error(job.error_message, extra={"job_id": job.id})
+
+
+def _feedback_answer(given: Feedback) -> FeedbackAnswer:
+    return FeedbackAnswer(
+        job_id=given.job_id,
+        rating=given.rating,
+        stem=given.stem,
+        start_seconds=given.start_seconds,
+        end_seconds=given.end_seconds,
+        tags=given.tags,
+        comment=given.comment,
+        created_at=given.created_at,
+        updated_at=given.updated_at,
+    )
