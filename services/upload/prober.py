@@ -104,7 +104,6 @@ class Prober:
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             env=ENVIRONMENT,
             cwd="/",
             start_new_session=True,

@@ -1,6 +1,7 @@
 """The child process of the probe: `python -I -m services.upload.probe`, a request on stdin, the answer on stdout.
 
-It loads everything it needs before it knows the file, so that a spare child can wait ready. Then it gives up what the
+It loads everything it needs before it knows the file, so that a spare child can wait ready, and rehearses: what a
+library loads at first use could not be loaded later. Then it gives up what the
 file must not reach: after `confine` the process can open one file descriptor and no more (neither another file nor a
 socket), cannot grow a file, and is ended by the kernel when it uses too much memory, processor time or time.
 """
@@ -10,7 +11,9 @@ import json
 import os
 import resource
 import signal
+import struct
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from separation.decode import AudioLimits, probe
@@ -25,6 +28,7 @@ def main() -> None:
     """Answers one request; the end of stdin without a request is the parent's end."""
     parent = os.getppid()
     _die_with(parent)
+    _rehearse()
     line = sys.stdin.buffer.readline()
     if not line:
         return
@@ -39,11 +43,24 @@ def main() -> None:
 
 def _die_with(parent: int) -> None:
     libc = ctypes.CDLL(None)
-    if sys.platform == "linux":
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)
+
+
+def _rehearse() -> None:
+    """Decodes a short WAV file from memory, so that everything is loaded that decoding needs."""
+    for kind in ("audio", "video", "subtitles"):
+        import_module(f"av.{kind}.stream")
+    samples = bytes(2 * 800)
+    rate, frame_bytes, bits = 8_000, 2, 16
+    head = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, rate * frame_bytes, frame_bytes, bits)
+    body = head + struct.pack("<4sI", b"data", len(samples)) + samples
+    file = os.memfd_create("rehearsal")
+    os.write(file, struct.pack("<4sI4s", b"RIFF", 4 + len(body), b"WAVE") + body)
+    probe(Path(f"/proc/self/fd/{file}"))
+    os.close(file)
 
 
 def confine(request: ProbeRequest) -> None:
