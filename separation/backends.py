@@ -55,7 +55,7 @@ class OnnxMaskModel:
     """
 
     def __init__(self, path: Path, manifest: ModelManifest, *, threads: int | None = None) -> None:
-        import onnxruntime
+        import onnxruntime  # type: ignore[import-untyped]
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or default_threads()

@@ -2,7 +2,7 @@
 
 The network gets a stereo downmix (ITU-R BS.775-4, table 2: centre and surrounds at -3 dB, no LFE). Its masks go back to
 the channels: left channels take the left mask, right ones the right mask, central ones the mean of both, the LFE none.
-So every channel keeps its own content, and the stems of a 5.1 mix are 5.1 mixes: a voice in the centre stays in the centre.
+So every channel keeps its own content, and the stems of a 5.1 mix are 5.1 mixes: a voice in the centre stays there.
 Mono is heard as two equal channels and takes the mean of the two masks.
 """
 

@@ -27,6 +27,9 @@ _MP3, _AAC = Container("mp3", "mp3"), Container("aac", "aac")
 _AIFF, _MP4 = Container("aiff", "aiff"), Container("mp4", "mov")
 _MATROSKA = Container("matroska", "matroska")
 
+_RIFF_KINDS = (b"RIFF", b"RF64", b"BW64", b"RIFX")
+_BY_FOUR_BYTES = {b"fLaC": _FLAC, b"OggS": _OGG, b"\x1aE\xdf\xa3": _MATROSKA}
+
 
 def identify(file: BinaryIO) -> Container:
     """The container of the seekable ``file``, which is left at its beginning.
@@ -41,7 +44,7 @@ def identify(file: BinaryIO) -> Container:
     container = _by_magic(head)
     if container is None:
         raise UnsupportedFormat(
-            "This is not an audio file that Stemwright reads: WAV, MP3, FLAC, OGG, Opus, M4A/MP4, AAC, AIFF, Matroska/WebM."
+            "This is not an audio file that can be read: WAV, MP3, FLAC, OGG, Opus, M4A/MP4, AAC, AIFF, Matroska/WebM."
         )
     return container
 
@@ -68,20 +71,14 @@ def _head_after_tags(file: BinaryIO) -> bytes:
 
 
 def _by_magic(head: bytes) -> Container | None:
-    riff, form = head[:4], head[8:12]
-    if riff in (b"RIFF", b"RF64", b"BW64", b"RIFX") and form == b"WAVE":
-        return _WAV
-    if riff == b"FORM" and form in (b"AIFF", b"AIFC"):
-        return _AIFF
-    if riff == b"fLaC":
-        return _FLAC
-    if riff == b"OggS":
-        return _OGG
-    if head[:4] == b"\x1aE\xdf\xa3":
-        return _MATROSKA
+    form = head[8:12]
     if head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
         return _MP4
-    return _mpeg_audio(head)
+    if head[:4] in _RIFF_KINDS:
+        return _WAV if form == b"WAVE" else None
+    if head[:4] == b"FORM":
+        return _AIFF if form in (b"AIFF", b"AIFC") else None
+    return _BY_FOUR_BYTES.get(head[:4]) or _mpeg_audio(head)
 
 
 def _mpeg_audio(head: bytes) -> Container | None:

@@ -93,7 +93,9 @@ class AudioFile:
         first = next(self._frames, None)
         if first is None:
             if self._damaged:
-                raise UndecodableAudio("The audio in the file is damaged, cut off or encrypted: nothing can be decoded.")
+                raise UndecodableAudio(
+                    "The audio in the file is damaged, cut off or encrypted: nothing can be decoded."
+                )
             raise NoSamples("The file holds no sound at all: it is zero samples long.")
         self._first = first
         self.sample_rate_hz = first.sample_rate
@@ -162,7 +164,7 @@ class AudioFile:
 
     @property
     def fraction_read(self) -> float:
-        """How much of the file's bytes has been read, 0 to 1: the one measure of progress that no header can falsify."""
+        """How much of the file's bytes has been read, 0 to 1: a measure of progress that no header can falsify."""
         return min(1.0, self._raw.tell() / self._size)
 
     def info(self) -> AudioInfo:
@@ -189,9 +191,9 @@ def _as_float32(frame: "AudioFrame", channels: int) -> Samples:
     samples = raw.T if frame.format.is_planar else raw.reshape(-1, channels)
     match frame.format.packed.name:
         case "u8":
-            return (samples.astype(np.float32) - 128) / 128
+            return (samples.astype(np.float32) - np.float32(128)) / np.float32(128)
         case "s16":
-            return samples.astype(np.float32) / 2**15
+            return samples.astype(np.float32) / np.float32(2**15)
         case "s32":  # FFmpeg keeps 24-bit audio in the upper bits
             return (samples / 2.0**31).astype(np.float32)
         case "s64":
@@ -214,7 +216,7 @@ def open_audio(path: Path, limits: AudioLimits | None = None) -> Iterator[AudioF
     with path.open("rb") as raw:
         kind = identify(raw)
         try:
-            container = av.open(raw, format=kind.demuxer, io_open=_refuse, metadata_errors="replace")
+            container = av.open(raw, "r", format=kind.demuxer, io_open=_refuse, metadata_errors="replace")
         except (av.FFmpegError, PermissionError, ValueError) as error:
             raise UndecodableAudio(f"The {kind.name} file is damaged or cut off: it cannot be opened.") from error
         with container:

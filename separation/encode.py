@@ -39,7 +39,7 @@ def check_format(output: OutputFormat, rate: int, channels: int) -> None:
 
 
 class StemWriter:
-    """Writes one file; a context manager that completes it. On an error the file is useless and the caller removes it."""
+    """Writes one file; a context manager that completes it. After an error the caller removes what there is."""
 
     def __init__(self, path: Path, output: OutputFormat, rate: int, channel_names: Sequence[str], layout: str) -> None:
         check_format(output, rate, len(channel_names))
@@ -54,7 +54,7 @@ class StemWriter:
             raise OutputWriteFailed(f"{path.name} cannot be written: {error.strerror}.") from error
         self._layout = _encodable_layout(layout, len(channel_names))
         self._stream: Any = self._container.add_stream(encoder, rate=rate, layout=self._layout)
-        context = self._stream.codec_context
+        context: Any = self._stream.codec_context
         context.format = self._format
         context.flags |= Flags.bitexact
         context.thread_count = 1
@@ -92,7 +92,9 @@ class StemWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is not None:
             with suppress(av.FFmpegError, OSError):
                 self._container.close()

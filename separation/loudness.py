@@ -1,8 +1,8 @@
 """Integrated loudness of a stream after ITU-R BS.1770-4 (and EBU R 128).
 
-K-weighting is applied as a convolution by FFT: its impulse response has faded below -120 dB after a tenth of a second, so
-each block is filtered together with that much of its past (overlap-save). Filter constants for any sample rate: B. De
-Man, "Evaluation of implementations of the EBU R128 loudness measurement", AES 145, 2018.
+K-weighting is applied as a convolution by FFT: its impulse response has faded below -120 dB after a tenth of a second,
+so each block is filtered together with that much of its past (overlap-save). Filter constants for any sample rate:
+B. De Man, "Evaluation of implementations of the EBU R128 loudness measurement", AES 145, 2018.
 """
 
 from collections.abc import Sequence

@@ -27,8 +27,8 @@ def apply_masks(
 ) -> NDArray[np.complex64]:
     """Masked spectra of the shape of ``spectra``, ``(frames, channels, bins of the transform)``.
 
-    ``masks``: ``(frames, 2, bins of the network)``. ``routing``: ``(channels, 2)``, which mixture of the left and the right
-    mask each channel takes; row sums are 1, or 0 for a channel that holds no voice.
+    ``masks``: ``(frames, 2, bins of the network)``. ``routing``: ``(channels, 2)``, which mixture of the left and the
+    right mask each channel takes; row sums are 1, or 0 for a channel that holds no voice.
     """
     if routing.shape == (2, 2) and np.array_equal(routing, np.eye(2)):
         routed = masks

@@ -56,30 +56,31 @@ def mirrored(frames: NDArray[np.intp], count: int) -> NDArray[np.intp]:
         return np.zeros_like(frames)
     period = 2 * (count - 1)
     folded = np.mod(frames, period)
-    return np.minimum(folded, period - folded)
+    reflected: NDArray[np.intp] = np.minimum(folded, period - folded)
+    return reflected
 
 
 class FrameHistory:
     """The latest magnitude frames by their number in the song; forgets the oldest."""
 
-    def __init__(self, first_frame: int, keep: int) -> None:
+    def __init__(self, first_frame: int, keep: int, bins: int) -> None:
         self.begin = first_frame
         self._keep = keep
-        self._frames: Magnitudes | None = None
+        self._frames: Magnitudes = np.empty((0, 2, bins), np.float32)
 
     @property
     def end(self) -> int:
         """One past the newest frame."""
-        return self.begin + (0 if self._frames is None else len(self._frames))
+        return self.begin + len(self._frames)
 
     def append(self, frames: Magnitudes) -> None:
         """``frames``: ``(n, 2, bins)``."""
-        self._frames = frames if self._frames is None else np.concatenate([self._frames, frames])
+        self._frames = np.concatenate([self._frames, frames])
 
     def forget_before(self, frame: int) -> None:
         """Frames more than ``keep`` before ``frame`` are not needed any more."""
         surplus = frame - self._keep - self.begin
-        if self._frames is not None and surplus > 0:
+        if surplus > 0:
             self._frames = self._frames[surplus:].copy()
             self.begin += surplus
 
@@ -89,7 +90,6 @@ class FrameHistory:
         Beyond the song's ends they are its reflection, or silence. ``song_frames`` is the song's length, or ``None``
         while its end has not been seen and the patch does not reach it.
         """
-        assert self._frames is not None
         wanted = np.arange(begin, begin + length)
         outside = wanted < 0
         if song_frames is not None:
@@ -106,11 +106,11 @@ class FrameHistory:
 class MaskAssembly:
     """Cross-fades the masks of overlapping patches into masks per frame."""
 
-    def __init__(self, grid: PatchGrid, first_frame: int) -> None:
+    def __init__(self, grid: PatchGrid, first_frame: int, bins: int) -> None:
         self._grid = grid
         self._fade = grid.fade()
         self.begin = first_frame
-        self._sum: NDArray[np.float32] | None = None
+        self._sum: NDArray[np.float32] = np.zeros((0, 2, bins), np.float32)
         self._weight = np.zeros(0, np.float32)
 
     def add(self, patch: int, masks: NDArray[np.float32]) -> None:
@@ -120,8 +120,6 @@ class MaskAssembly:
         masks = masks.swapaxes(0, 1)[skip:] * self._fade[skip:, None, None]
         start = begin + skip - self.begin
         end = start + len(masks)
-        if self._sum is None:
-            self._sum = np.zeros((0, *masks.shape[1:]), np.float32)
         grow = end - len(self._sum)
         self._sum = np.concatenate([self._sum, np.zeros((grow, *masks.shape[1:]), np.float32)])
         self._weight = np.concatenate([self._weight, np.zeros(grow, np.float32)])
@@ -131,7 +129,6 @@ class MaskAssembly:
     def take(self, end: int) -> NDArray[np.float32]:
         """Masks ``(n, 2, bins)`` of the frames from ``begin`` up to ``end``, to which no later patch may add."""
         count = max(0, end - self.begin)
-        assert self._sum is not None and count <= len(self._sum)
         # The weights are 1 but for rounding, and less only where a patch has no neighbour: at the song's ends.
         masks = self._sum[:count] / self._weight[:count, None, None]
         self._sum, self._weight = self._sum[count:].copy(), self._weight[count:].copy()

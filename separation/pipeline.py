@@ -1,7 +1,7 @@
 """The stream from mixture to vocals: everything between the decoder and the writers, in bounded memory.
 
-Native samples -> (resampled to the model's rate) -> spectra -> magnitude patches -> masks -> masked spectra -> samples ->
-(resampled back) native vocals. Each step is fed with the next piece and gives what it can; the longest memory is
+Native samples -> (resampled to the model's rate) -> spectra -> magnitude patches -> masks -> masked spectra -> samples
+-> (resampled back) native vocals. Each step is fed with the next piece and gives what it can; the longest memory is
 one patch of spectra. Positions are absolute in the song at every step, which is what makes a window of the song
 come out exactly as it does in the whole.
 """
@@ -27,8 +27,9 @@ _VOCALS = "vocals"
 class VocalsStream:
     """Feed the mixture from sample ``first_input`` on, take the vocals of ``[begin, end)``.
 
-    ``end=None`` is the end of the song. Both are in samples at ``sample_rate_hz``, the mixture's own rate; input and output
-    are float32 ``(samples, channels)``. ``before_patch`` is called before the network is asked and may raise to stop.
+    ``end=None`` is the end of the song. Both are in samples at ``sample_rate_hz``, the mixture's own rate; input and
+    output are float32 ``(samples, channels)``. ``before_patch`` is called before the network is asked and
+    may raise to stop.
     """
 
     def __init__(
@@ -69,9 +70,9 @@ class VocalsStream:
         self.first_input = self._to_model.first_input
 
         self._stft = StreamingStft(channels, spec.fft_size, spec.hop, history_begin)
-        self._history = FrameHistory(history_begin, spec.frames)
+        self._history = FrameHistory(history_begin, spec.frames, spec.bins)
         self._spectra = np.empty((0, channels, spec.fft_size // 2 + 1), np.complex64)
-        self._assembly = MaskAssembly(self._grid, self._first_frame)
+        self._assembly = MaskAssembly(self._grid, self._first_frame, spec.bins)
         self._istft = StreamingIstft(channels, spec.fft_size, spec.hop)
         # The inverse transform begins before the first wanted sample.
         self._surplus = vocals_begin - (self._first_frame * spec.hop - (spec.fft_size - spec.hop))
@@ -136,9 +137,7 @@ class VocalsStream:
             self._before_patch()
             grid, spec = self._grid, self._spec
             begin = grid.begin(self._patch)
-            patch = self._history.patch(
-                begin, spec.frames, self._song_frames, mirror=self._settings.edges == "mirror"
-            )
+            patch = self._history.patch(begin, spec.frames, self._song_frames, mirror=self._settings.edges == "mirror")
             with self._clock.stage("network"):
                 masks = self._model.masks(patch[None])[0, self._stem]
             with self._clock.stage("mask"):
@@ -150,9 +149,7 @@ class VocalsStream:
                     final_end = self._song_frames if last else min(final_end, self._song_frames)
                 frame_masks = self._assembly.take(final_end)
                 count = len(frame_masks)
-                final.append(
-                    apply_masks(self._spectra[:count], frame_masks, self._routing, self._settings.extension)
-                )
+                final.append(apply_masks(self._spectra[:count], frame_masks, self._routing, self._settings.extension))
                 self._spectra = self._spectra[count:].copy()
                 self._history.forget_before(grid.begin(self._patch))
         return final

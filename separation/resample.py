@@ -1,10 +1,10 @@
 """Resampling of a stream such that every output sample depends only on the input around it.
 
-A filter that runs through the whole stream carries rounding from its first sample to its last, so a preview would differ
-from the whole in the last bits. Here the stream is cut into blocks of about a second on a grid fixed by the two rates, and
-each block is resampled on its own with a margin of real neighbours on both sides, then the margins are dropped.
-Both rates have whole numbers of samples in a block and in a margin, so nothing drifts. The filter is SoX's, linear
-phase, 20-bit quality (``soxr`` HQ): pass band to 91 % of the lower Nyquist frequency, about -120 dB of aliasing.
+A filter that runs through the whole stream carries rounding from its first sample to its last, so a preview would
+differ from the whole in the last bits. Here the stream is cut into blocks of about a second on a grid fixed by the two
+rates, and each block is resampled on its own with a margin of real neighbours on both sides, then the margins are
+dropped. Both rates have whole numbers of samples in a block and in a margin, so nothing drifts. The filter is SoX's,
+linear phase, 20-bit quality (``soxr`` HQ): pass band to 91 % of the lower Nyquist frequency, about -120 dB of aliasing.
 """
 
 from math import ceil, gcd
@@ -68,7 +68,8 @@ class BlockResampler:
         begin = 0
         while len(self._pending) - begin >= length:
             resampled = soxr.resample(self._pending[begin : begin + length], *self._rates, quality="HQ")
-            assert len(resampled) == self._block_out + 2 * self._margin_out
+            if len(resampled) != self._block_out + 2 * self._margin_out:
+                raise RuntimeError("the resampler answered with an unexpected number of samples")
             skip = self._position - self._block_begin  # only in the first block of a stream that begins later
             blocks.append(resampled[self._margin_out + skip : self._margin_out + self._block_out])
             begin += self._block_in

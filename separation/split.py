@@ -17,42 +17,48 @@ _FLOAT32_DIGITS = 24
 
 @dataclass(frozen=True)
 class IntegerSplit:
-    """Samples between ``-2**(bits-1)`` and ``2**(bits-1) - 1``; ``limited`` counts vocals moved to keep both in range."""
+    """Samples between ``-2**(bits-1)`` and ``2**(bits-1) - 1``.
+
+    ``stems_limited`` counts the samples at which a stem would have exceeded that, ``mixture_limited`` the mixture's.
+    """
 
     mixture: Integers
     vocals: Integers
     instrumental: Integers
-    limited: int
+    stems_limited: int
+    mixture_limited: int
 
 
 def split_integer(mixture: Samples, vocals: Samples, bits: int) -> IntegerSplit:
     """Rounds both to ``bits`` and keeps the sum: ``vocals + instrumental`` is the rounded mixture.
 
-    The sum holds even where the mixture itself exceeds full scale, up to twice of it. Where a stem would exceed full scale
-    (the two can be larger than their sum), the boundary between the stems is moved by what is needed: nothing is
-    clipped out of the sum.
+    The sum holds even where the mixture itself exceeds full scale, up to twice of it. Where a stem would exceed full
+    scale (the two can be larger than their sum), the boundary between the stems is moved by what is needed: nothing
+    is clipped out of the sum.
     """
     scale = 2 ** (bits - 1)
     low, high = -scale, scale - 1
     whole = np.rint(np.clip(mixture, -2.0, 2.0 * high / scale) * np.float32(scale)).astype(np.int64)
     rounded = np.rint(np.clip(vocals, -4.0, 4.0) * np.float32(scale)).astype(np.int64)
     kept = np.clip(rounded, np.maximum(low, whole - high), np.minimum(high, whole - low))
+    heard = np.clip(whole, low, high)
     return IntegerSplit(
-        mixture=np.clip(whole, low, high).astype(np.int32),
+        mixture=heard.astype(np.int32),
         vocals=kept.astype(np.int32),
         instrumental=(whole - kept).astype(np.int32),
-        limited=int(np.count_nonzero(kept != rounded)),
+        stems_limited=int(np.count_nonzero(kept != rounded)),
+        mixture_limited=int(np.count_nonzero(heard != whole)),
     )
 
 
 def split_float(mixture: Samples, vocals: Samples) -> tuple[Samples, Samples]:
     """Vocals and instrumental in float32 with ``vocals + instrumental == mixture``.
 
-    The vocals are rounded to a multiple of ``q``, the spacing of float32 at the largest of the three numbers. Wherever the
-    mixture is a multiple of ``q`` too, which holds for all audio that was ever 16- or 24-bit integers and stays within full
-    scale, both stems and their sum are free of rounding: equality is exact. Elsewhere (a mixture decoded from a lossy
-    format, near a zero crossing) no pair of float32 numbers of that size has the sum; it is then off by at most ``q/2``,
-    that is 2**-25 of the larger stem.
+    The vocals are rounded to a multiple of ``q``, the spacing of float32 at the largest of the three numbers. Wherever
+    the mixture is a multiple of ``q`` too, both stems and their sum are free of rounding: equality is exact. That
+    holds for all audio that was ever 16- or 24-bit integers, with stems within full scale. Elsewhere (a mixture decoded
+    from a lossy format, near a zero crossing) no pair of float32 numbers of that size has the sum; it is then off by
+    at most ``q/2``, that is 2**-24 of the larger stem.
     """
     largest = np.maximum(np.maximum(np.abs(mixture), np.abs(vocals)), np.abs(mixture - vocals))
     _, exponent = np.frexp(largest)

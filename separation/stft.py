@@ -1,9 +1,9 @@
 """Short-time Fourier transform of a stream, and back, without an error beyond rounding.
 
-Frame ``f`` covers the samples ``[f*hop - (size - hop), f*hop + hop)``: frame 0 is the first that touches the song, and a
-song of ``n`` samples has ``ceil(n / hop) + size/hop - 1`` frames. Both windows are periodic Hann; with ``hop = size/4`` the
-squares of the shifted windows sum to exactly 3/2 everywhere (D. Griffin, J. Lim, "Signal estimation from modified
-short-time Fourier transform", IEEE TASSP 32(2), 1984), so one division inverts the transform.
+Frame ``f`` covers the samples ``[f*hop - (size - hop), f*hop + hop)``: frame 0 is the first that touches the song, and
+a song of ``n`` samples has ``ceil(n / hop) + size/hop - 1`` frames. Both windows are periodic Hann; with
+``hop = size/4`` the squares of the shifted windows sum to exactly 3/2 everywhere (D. Griffin, J. Lim, "Signal
+estimation from modified short-time Fourier transform", IEEE TASSP 32(2), 1984), so one division inverts the transform.
 
 Every number is the same however the stream is cut into blocks: each frame is transformed on its own, and each
 output sample is the sum of its four contributions in a fixed order.
@@ -61,7 +61,7 @@ class StreamingStft:
         return self._take(frames)
 
     def _take(self, count: int) -> Spectra:
-        channels, available = self._pending.shape
+        channels = len(self._pending)
         if count <= 0:
             return np.empty((0, channels, self._size // 2 + 1), np.complex64)
         views = np.lib.stride_tricks.sliding_window_view(self._pending, self._size, axis=1)[:, : count * self._hop]
@@ -74,8 +74,8 @@ class StreamingStft:
 class StreamingIstft:
     """Feed consecutive frames, take samples; the inverse of ``StreamingStft``.
 
-    The first samples that come out belong to the hop that *ends* with the first frame's last sample. They are whole only
-    from the fourth frame on (``size/hop``), or at once where the frames before it are silent.
+    For ``n`` frames come ``n * hop`` samples: those at the *beginning* of each frame, which no later frame touches.
+    They are whole from the frame number ``size/hop`` on, or at once where the frames before the first are silent.
     """
 
     def __init__(self, channels: int, size: int, hop: int) -> None:
@@ -84,10 +84,7 @@ class StreamingIstft:
         self._tail: Samples = np.zeros((size // hop - 1, channels, size), np.float32)
 
     def push(self, spectra: Spectra) -> Samples:
-        """``spectra``: ``(frames, channels, size/2 + 1)``. Returns ``(frames * hop - (size - hop) .., channels)``.
-
-        For ``n`` frames come ``n * hop`` samples: those at the *beginning* of each frame, which no later frame touches.
-        """
+        """``spectra``: ``(frames, channels, size/2 + 1)``. Returns ``(frames * hop, channels)``."""
         if not len(spectra):
             return np.empty((0, self._tail.shape[1]), np.float32)
         segments: Samples = scipy.fft.irfft(spectra, n=self._size, axis=-1, overwrite_x=True)

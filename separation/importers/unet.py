@@ -9,11 +9,12 @@ U-Net convolutional networks", ISMIR 2017. One such network per stem, all fed wi
 * six times: transposed convolution 5x5, stride 2, then ReLU, then batch norm on the way up.
 * convolution 4x4, dilation 2, sigmoid: an estimate of the stem as a fraction of the mixture's magnitude.
 
-Batch norm after ReLU is ``s * max(z, 0) + t``; for ``s > 0`` that equals ``max(s*z + t, t)``, so scale and shift go into
-the transposed convolution before it and one ``Max`` is all that remains. The identity is exact in real numbers.
+Batch norm after ReLU is ``s * max(z, 0) + t``; for ``s > 0`` that equals ``max(s*z + t, t)``, so scale and shift go
+into the transposed convolution before it and one ``Max`` is all that remains. The identity is exact in real numbers.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -47,7 +48,7 @@ class _Graph:
         self.weights.append(numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name))
         return name
 
-    def add(self, operator: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
+    def add(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(operator, list(inputs), [output], name=output, **attributes))
         return output
 
@@ -134,8 +135,8 @@ def _add_network(graph: _Graph, stem: str, weights: Weights) -> str:
 def build_model(stems: Mapping[str, Weights], *, frames: int, bins: int) -> onnx.ModelProto:
     """One graph with a network per stem, in the mapping's order.
 
-    Input ``magnitudes``: float32 ``(batch, 2, frames, bins)``, of an STFT without any scaling. Output ``masks``: float32
-    ``(batch, stems, 2, frames, bins)``, between 0 and 1: each stem's share of the sum of the squared estimates,
+    Input ``magnitudes``: float32 ``(batch, 2, frames, bins)``, of an STFT without any scaling. Output ``masks``:
+    float32 ``(batch, stems, 2, frames, bins)``, between 0 and 1: each stem's share of the sum of the squared estimates,
     ``(e_i^2 + eps/n) / (sum_j e_j^2 + eps)``. Over the stems they sum to 1.
     """
     graph = _Graph()

@@ -1,0 +1,263 @@
+"""One song file in, a folder of stems out: the whole pipeline, streamed.
+
+``separate_file`` is what the worker and the command line call. Nothing appears under its final name before all of it
+is complete; the manifest appears last.
+"""
+
+import json
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from separation.backends import MaskModel
+from separation.decode import AudioFile, AudioLimits, open_audio
+from separation.encode import check_format
+from separation.errors import Cancelled, ModelError, OutputWriteFailed, UnknownStem, WindowOutsideAudio
+from separation.hashing import sha256_of
+from separation.manifest import (
+    FileRecord,
+    InputRecord,
+    Manifest,
+    ModelRecord,
+    WindowRecord,
+)
+from separation.pipeline import VocalsStream
+from separation.settings import OutputFormat, SeparationSettings, Window
+from separation.stems import STEM_NAMES, StemSet
+from separation.timing import StageClock
+
+Samples = NDArray[np.float32]
+Stage = Literal["preparing", "separating", "finishing"]
+
+MANIFEST_FILE = "manifest.json"
+WAVEFORMS_FILE = "waveforms.json"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """``fraction`` of the whole work, 0 to 1, never falling."""
+
+    stage: Stage
+    fraction: float
+
+
+class _MixtureQueue:
+    """The part of the mixture whose vocals are still on their way."""
+
+    def __init__(self) -> None:
+        self._blocks: list[Samples] = []
+
+    def push(self, samples: Samples) -> None:
+        self._blocks.append(samples)
+
+    def take(self, count: int) -> Samples:
+        """The oldest ``count`` samples."""
+        taken: list[Samples] = []
+        while count > 0:
+            block = self._blocks.pop(0)
+            if len(block) > count:
+                self._blocks.insert(0, block[count:])
+                block = block[:count]
+            taken.append(block)
+            count -= len(block)
+        return np.concatenate(taken)
+
+
+def separate_file(
+    source: Path,
+    out_dir: Path,
+    *,
+    model: MaskModel,
+    stems: Sequence[str] = ("vocals", "instrumental"),
+    window: Window | None = None,
+    output: OutputFormat | None = None,
+    settings: SeparationSettings | None = None,
+    limits: AudioLimits | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    should_cancel: Callable[[], bool] | None = None,
+) -> Manifest:
+    """Separates ``source`` and writes ``<stem>.<format>``, ``waveforms.json`` and ``manifest.json`` into ``out_dir``.
+
+    The stems have the song's own rate, channels and exact number of samples, or those of ``window``; a window's samples
+    are the very samples that the whole song's stems have there. ``stems``: any of ``vocals``, ``instrumental`` and
+    ``mixture``.
+    Same input, model and settings: same stem files, byte for byte.
+
+    Blocks. Several threads may call it at once, with one model or several. Memory does not grow with the song.
+    ``on_progress`` and ``should_cancel`` are called on the calling thread, several times per patch (12 s of audio).
+
+    Raises ``AudioError`` (the song), ``RequestError`` (the wish), ``ModelError``, ``OutputWriteFailed``, ``Cancelled``;
+    ``OSError`` when ``source`` cannot be read. Then ``out_dir`` holds nothing new.
+    """
+    begun = time.perf_counter()
+    chosen = _checked_stems(stems)
+    job = _Job(
+        source, model, output or OutputFormat(), settings or SeparationSettings(), chosen, on_progress, should_cancel
+    )
+    with _scratch_folder(out_dir) as scratch:
+        manifest = job.run(scratch, window, limits or AudioLimits(), begun)
+        # The manifest goes last: who sees it may rely on the rest.
+        for name in [*(stem.file for stem in manifest.stems), WAVEFORMS_FILE, MANIFEST_FILE]:
+            (scratch / name).replace(out_dir / name)
+    job.report("finishing", 1.0)
+    return manifest
+
+
+def _checked_stems(stems: Sequence[str]) -> tuple[str, ...]:
+    unknown = [name for name in stems if name not in STEM_NAMES]
+    if unknown or not stems:
+        wish = f"There is no stem {unknown[0]!r}" if unknown else "No stem was asked for"
+        raise UnknownStem(f"{wish}; choose from {', '.join(STEM_NAMES)}.")
+    return tuple(name for name in STEM_NAMES if name in stems)
+
+
+@contextmanager
+def _scratch_folder(out_dir: Path) -> Iterator[Path]:
+    """A folder inside ``out_dir``, so that renames are atomic; gone afterwards whatever happens."""
+    existed = out_dir.exists()
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=out_dir, prefix=".partial-"))
+    except OSError as error:
+        raise OutputWriteFailed(f"{out_dir} cannot be written: {error.strerror}.") from error
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        if not existed and not any(out_dir.iterdir()):
+            out_dir.rmdir()
+
+
+class _Job:
+    """The state of one call of ``separate_file``."""
+
+    def __init__(
+        self,
+        source: Path,
+        model: MaskModel,
+        output: OutputFormat,
+        settings: SeparationSettings,
+        stems: tuple[str, ...],
+        on_progress: Callable[[Progress], None] | None,
+        should_cancel: Callable[[], bool] | None,
+    ) -> None:
+        self._source, self._model, self._output, self._settings, self._stems = source, model, output, settings, stems
+        self._on_progress = on_progress or (lambda _: None)
+        self._should_cancel = should_cancel or (lambda: False)
+        self._fraction = 0.0
+        self._clock = StageClock()
+        if "vocals" not in model.manifest.stems:
+            raise ModelError(f"The model {model.manifest.name} does not estimate vocals.")
+
+    def report(self, stage: Stage, fraction: float) -> None:
+        self._fraction = max(self._fraction, fraction)
+        self._on_progress(Progress(stage, self._fraction))
+
+    def _stop_if_cancelled(self) -> None:
+        if self._should_cancel():
+            raise Cancelled
+
+    def run(self, scratch: Path, window: Window | None, limits: AudioLimits, begun: float) -> Manifest:
+        self.report("preparing", 0.0)
+        self._stop_if_cancelled()
+        with self._clock.stage("hash"):
+            input_sha256 = sha256_of(self._source)
+        with open_audio(self._source, limits) as audio, ExitStack() as stack:
+            check_format(self._output, audio.sample_rate_hz, audio.channels)
+            begin, end = _window_samples(window, audio.sample_rate_hz)
+            stem_set = stack.enter_context(StemSet(scratch, self._stems, self._output, audio, self._clock))
+            self._separate(audio, stem_set, begin, end)
+            info = audio.info()
+        self.report("finishing", 0.99)
+        with self._clock.stage("finish"):
+            waveforms = scratch / WAVEFORMS_FILE
+            waveforms.write_text(json.dumps(stem_set.waveforms(), separators=(",", ":")), encoding="utf-8")
+            stems = stem_set.records()
+        spec = self._model.manifest
+        timings = {**self._clock.seconds, "total": time.perf_counter() - begun}
+        manifest = Manifest(
+            model=ModelRecord(name=spec.name, digest=spec.digest, licence=spec.licence),
+            input=InputRecord(
+                sha256=input_sha256,
+                size_bytes=self._source.stat().st_size,
+                container=info.container,
+                codec=info.codec,
+                sample_rate_hz=info.sample_rate_hz,
+                channels=info.channels,
+                samples=info.samples,
+                complete=info.complete,
+                repaired_samples=audio.repaired_samples,
+            ),
+            window=WindowRecord(start_sample=begin, end_sample=begin + stem_set.samples, whole_song=window is None),
+            stems=stems,
+            waveforms=FileRecord(file=WAVEFORMS_FILE, size_bytes=waveforms.stat().st_size, sha256=sha256_of(waveforms)),
+            quality=stem_set.quality(),
+            timings_seconds={stage: round(seconds, 4) for stage, seconds in timings.items()},
+        )
+        (scratch / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
+        return manifest
+
+    def _separate(self, audio: AudioFile, stem_set: StemSet, begin: int, end: int | None) -> None:
+        def before_patch() -> None:
+            self._stop_if_cancelled()
+            self.report("separating", 0.98 * _fraction_done(audio, end))
+
+        stream = VocalsStream(
+            self._model,
+            self._settings,
+            sample_rate_hz=audio.sample_rate_hz,
+            channel_names=audio.channel_names,
+            begin=begin,
+            end=end,
+            before_patch=before_patch,
+            clock=self._clock,
+        )
+        mixture = _MixtureQueue()
+        for position, block in self._blocks(audio):
+            before_patch()
+            mixture.push(block[max(0, begin - position) : None if end is None else max(0, end - position)])
+            vocals = stream.push(block[max(0, stream.first_input - position) :])
+            stem_set.write(mixture, vocals)
+            if stream.done:
+                return
+        if begin >= audio.samples:
+            raise WindowOutsideAudio(
+                f"The preview begins at {begin / audio.sample_rate_hz:g} s, "
+                f"the song ends at {audio.samples / audio.sample_rate_hz:g} s."
+            )
+        stem_set.write(mixture, stream.finish())
+
+    def _blocks(self, audio: AudioFile) -> Iterator[tuple[int, Samples]]:
+        """The song's blocks with the number of each one's first sample."""
+        blocks = audio.blocks()
+        position = 0
+        while True:
+            with self._clock.stage("decode"):
+                block = next(blocks, None)
+            if block is None:
+                return
+            yield position, block
+            position += len(block)
+
+
+def _fraction_done(audio: AudioFile, end: int | None) -> float:
+    """Of a window its end is known; of a whole song only how much of its file has been read."""
+    return audio.fraction_read if end is None else min(audio.samples / end, 1.0)
+
+
+def _window_samples(window: Window | None, rate: int) -> tuple[int, int | None]:
+    if window is None:
+        return 0, None
+    start, end = window.start_seconds, window.end_seconds
+    if not (math.isfinite(start) and math.isfinite(end) and start >= 0) or round(start * rate) >= round(end * rate):
+        raise WindowOutsideAudio(f"A preview from {start:g} s to {end:g} s holds no audio.")
+    return round(start * rate), round(end * rate)
