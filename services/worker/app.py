@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI
-from prometheus_client import Gauge
 
 from services.kit.app import create_app
 from services.kit.errors import StemwrightError
@@ -22,6 +21,8 @@ from services.worker.consumers import assignments_consumer
 from services.worker.heartbeat import SOURCE, Announcer, Identity
 from services.worker.inference import Inference, canary
 from services.worker.inference.local import LocalInference
+from services.worker.memory import give_back
+from services.worker.metrics import BUSY_SLOTS
 from services.worker.scratch import Scratch
 from services.worker.separate import Separator
 from services.worker.service import WorkerService
@@ -29,8 +30,6 @@ from services.worker.settings import Settings
 from services.worker.slots import SlotPool
 
 _log = logging.getLogger(__name__)
-
-BUSY_SLOTS = Gauge("worker_busy_slots", "Slots that separate a song now.")
 
 
 class Opening:
@@ -53,6 +52,7 @@ class Opening:
         if stop.is_set():
             return
         self._speed = min(canary(self._inference.model(m.name, m.digest)) for m in self._inference.models())
+        give_back()
         _log.info("the models answer; %.0f seconds of audio a second", self._speed)
         self._opened.set()
         try:

@@ -27,6 +27,7 @@ from services.worker.attempts import Attempt, Stage
 from services.worker.engine import CONTENT_TYPES, Engine, separate_song
 from services.worker.errors import SourceChanged, SourceMissing, StemsDoNotNull
 from services.worker.inference import Inference
+from services.worker.metrics import STAGE_SECONDS
 from services.worker.retries import Retries, full_disk
 from services.worker.scratch import Scratch
 from services.worker.service import WorkerService, check
@@ -208,20 +209,22 @@ class Separator:
         """Puts the manifest: from here on the attempt has a result."""
         assignment = attempt.assignment
         engine = dict(proof.timings_seconds)
+        # `engine` is what the engine took by itself, `total` the attempt from its start to this manifest.
+        stages = {
+            "download": watch.seconds["download"],
+            "engine": engine.pop("total"),
+            "upload": watch.seconds["upload"],
+            "total": watch.elapsed(),
+        }
+        for stage, seconds in stages.items():
+            STAGE_SECONDS.labels(stage).observe(seconds)
         document = {
             **proof.model_dump(mode="json"),
             "job_id": assignment.job_id,
             "attempt": assignment.attempt,
             "worker_id": self._service.worker_id,
             "parameters": parameters(assignment),
-            # `engine` is what the engine took by itself, `total` the attempt from its start to this manifest.
-            "timings_seconds": {
-                "download": watch.seconds["download"],
-                "engine": engine.pop("total"),
-                **engine,
-                "upload": watch.seconds["upload"],
-                "total": watch.elapsed(),
-            },
+            "timings_seconds": {**stages, **engine},
         }
         data = json.dumps(document, ensure_ascii=False, indent=1).encode()
         if len(data) > MANIFEST_LIMIT_BYTES:

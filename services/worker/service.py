@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from services.kit.protos import separation_pb2, workers_pb2
 from services.worker.attempts import AbortReason, Attempt, AttemptKey, AttemptTable, Stage, Verdict
 from services.worker.errors import AttemptAborted, AttemptFailed, WorkerBusy
+from services.worker.metrics import ASSIGNMENTS
 
 _log = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ class WorkerService:
                     pass
             if verdict not in (Verdict.FOREIGN, Verdict.EXPIRED, Verdict.STALE):
                 self._wake()
+        ASSIGNMENTS.labels(verdict.value).inc()
         _log.log(
             logging.DEBUG if verdict is Verdict.FOREIGN else logging.INFO,
             "assignment of %s attempt %d: %s",

@@ -8,6 +8,8 @@ from services.kit.protos import separation_pb2
 from services.kit.telemetry import span
 from services.worker.attempts import AbortReason, Attempt
 from services.worker.errors import AttemptAborted, AttemptFailed
+from services.worker.memory import give_back
+from services.worker.metrics import ATTEMPTS
 from services.worker.service import WorkerService, aborted, check, failed
 
 _log = logging.getLogger(__name__)
@@ -62,6 +64,7 @@ class SlotPool:
         while (attempt := self._service.next_attempt()) is not None:
             with span("separation", attempt.traceparent):
                 self._service.finish(attempt, self._outcome(attempt))
+            give_back()
 
     def _outcome(self, attempt: Attempt) -> separation_pb2.SeparationFinished:
         names = {"job_id": attempt.key.job_id, "attempt": attempt.key.attempt}
@@ -70,13 +73,17 @@ class SlotPool:
             succeeded = self._separate(attempt)
         except AttemptAborted as error:
             _log.info("attempt aborted: %s", error.reason.value, extra=names)
+            ATTEMPTS.labels(error.reason.value).inc()
             return aborted(error.reason)
         except AttemptFailed as error:
             _log.warning("attempt failed: %s: %s", error.code, error.message, extra=names)
+            ATTEMPTS.labels(error.code).inc()
             return failed(error)
         except Exception:  # noqa: BLE001
             # One song must not take the others of this worker down; the orchestrator limits the attempts.
             _log.exception("attempt failed in a way that was not foreseen", extra=names)
+            ATTEMPTS.labels(AttemptFailed.code).inc()
             return failed(AttemptFailed("Something went wrong on our side while this song was separated."))
         _log.info("attempt succeeded", extra=names)
+        ATTEMPTS.labels("succeeded").inc()
         return separation_pb2.SeparationFinished(succeeded=succeeded)
