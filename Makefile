@@ -1,30 +1,59 @@
 # Stemwright. `make help` lists what there is.
 SHELL := /bin/bash
-PYTHON ?= python3.11
+PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 VENV := .venv
 BIN := $(VENV)/bin
-LOCK := uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-	--custom-compile-command "make lock"
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint bench proto lock clean
+.PHONY: help demo up test lint format bench proto lock clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}'
+
+demo: $(VENV)/run ## Install, start every part, separate a song through the REST API (SONG=path for yours)
+	@$(BIN)/stemwright demo $(if $(SONG),"$(SONG)")
+
+up: $(VENV)/run ## Install and start every part of the platform; Ctrl-C stops it
+	@$(BIN)/stemwright up
+
+test: lint ## Every check and test (about ten minutes)
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev ## Style, types, import contracts, event schemas
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache | tail -n 8
+	$(BIN)/buf lint proto
+
+format: $(VENV)/dev ## Lay out the code as `lint` wants it
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/dev ## Measure the platform: start-up, latency, memory, idle processor time
+	$(BIN)/python -m bench.platform
+
+proto: $(VENV)/dev ## Generate code and documents from the event schemas
+	$(BIN)/python -m services.kit.protos.generate
+
+lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/*.lock
+	$(LOCK) --extra cpu --extra services --extra local pyproject.toml requirements/build.in -o requirements/run.lock
+	$(LOCK) --extra dev -c requirements/run.lock pyproject.toml -o requirements/dev.lock
+
+clean: ## Remove the environment, caches and the data of `make up`
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .stemwright
 
 $(VENV)/run: requirements/run.lock pyproject.toml
-	@echo "Installing into $(VENV) (about a minute the first time) ..."
+	@echo "Installing into $(VENV) (a minute or two, once) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP_INSTALL) --require-hashes -r requirements/run.lock
 	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/dev: requirements/dev.lock $(VENV)/run
-	@echo "Installing what the tests need ..."
+	@echo "Installing what the checks need ..."
 	@$(PIP_INSTALL) --require-hashes -r requirements/dev.lock
 	@touch $@
-
-lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/*.lock
-	$(BIN)/$(LOCK) --extra cpu --extra services --extra local pyproject.toml requirements/build.in -o requirements/run.lock
-	$(BIN)/$(LOCK) --extra dev -c requirements/run.lock pyproject.toml -o requirements/dev.lock
