@@ -1,0 +1,85 @@
+"""The whole platform, every part real, started once; tests reach it as its clients do, through the REST contract."""
+
+import uuid
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from services.local.client import Client
+from services.local.platform import LOOPBACK, Platform
+from services.local.settings import LocalSettings
+from services.local.sockets import free_port
+from tests.e2e.jobs import FinishedJob, NewAccount
+from tests.e2e.songs import music, read, write_wav
+
+ENVIRONMENT = {
+    # Many tests share one address and would run into the limits that are meant for the world outside.
+    "STEMWRIGHT_GATEWAY_AUTH_RATE": "100000/minute",
+    "STEMWRIGHT_GATEWAY_ADDRESS_RATE": "1000000/minute",
+    "STEMWRIGHT_GATEWAY_ACCOUNT_RATE": "1000000/minute",
+    "STEMWRIGHT_ACCOUNTS_WELCOME_CREDITS": "600",
+}
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    settings = LocalSettings(
+        home=tmp_path_factory.mktemp("platform"),
+        gateway_port=free_port(LOOPBACK),
+        workers=1,
+        database_url=None,
+        kafka_bootstrap_servers=None,
+        s3_endpoint_url=None,
+    )
+    with Platform(settings, environment=ENVIRONMENT) as platform:
+        platform.wait_until_ready()
+        yield platform
+    assert processes_of(platform) == []
+
+
+def processes_of(platform: Platform) -> list[str]:
+    """Every process that inherited this platform's settings, started by whomever."""
+    marker = str(platform.home.root / "tmp")
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("TMPDIR") == marker and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.fixture
+def new_account(platform: Platform) -> Iterator[NewAccount]:
+    clients: list[Client] = []
+
+    def make() -> Client:
+        client = Client(platform.gateway_url)
+        clients.append(client)
+        client.register(f"{uuid.uuid4().hex}@example.com", "a long enough password")
+        return client
+
+    yield make
+    for client in clients:
+        client.http.close()
+
+
+@pytest.fixture
+def account(new_account: NewAccount) -> Client:
+    return new_account()
+
+
+@pytest.fixture(scope="session")
+def finished(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FinishedJob]:
+    """Twenty seconds of stereo, separated in full into 32-bit float WAV."""
+    song = write_wav(tmp_path_factory.mktemp("songs") / "twenty seconds.wav", music(20))
+    with Client(platform.gateway_url) as client:
+        client.register(f"{uuid.uuid4().hex}@example.com", "a long enough password")
+        upload = client.upload(song)
+        assert upload["status"] == "ready", upload
+        job = client.create_job(upload["id"], output={"format": "wav", "bit_depth": 32}, metadata={"mine": "yes"})
+        job = client.wait_for_job(job["id"])
+        assert job["status"] == "succeeded", job
+        yield FinishedJob(client, song, read(song)[0], upload, job)

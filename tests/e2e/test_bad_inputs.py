@@ -1,0 +1,135 @@
+"""What people send by mistake or on purpose: each gets a reason a person understands, and costs nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from services.local.client import ApiError, Client
+from tests.e2e.jobs import FinishedJob
+from tests.e2e.songs import music, silent_flac, video_only, write_wav_16
+
+pytestmark = pytest.mark.e2e
+
+
+def zero_byte(folder: Path) -> Path:
+    path = folder / "nothing.mp3"
+    path.touch()
+    return path
+
+
+def text(folder: Path) -> Path:
+    path = folder / "text.mp3"
+    path.write_text("This is not a song.\n" * 500)
+    return path
+
+
+def playlist(folder: Path) -> Path:
+    path = folder / "playlist.mp3"
+    path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n")
+    return path
+
+
+def header_only(folder: Path) -> Path:
+    whole = write_wav_16(folder / "whole.wav", music(1))
+    path = folder / "header only.wav"
+    path.write_bytes(whole.read_bytes()[:44])
+    return path
+
+
+def video(folder: Path) -> Path:
+    return video_only(folder / "video.mp4")
+
+
+def three_hours(folder: Path) -> Path:
+    return silent_flac(folder / "three hours.flac", hours=3)
+
+
+@pytest.mark.parametrize("make", [zero_byte, text, playlist, header_only, video, three_hours])
+def test_a_file_that_is_no_song_is_rejected_with_a_reason(
+    account: Client, tmp_path: Path, make: Callable[[Path], Path]
+) -> None:
+    upload = account.upload(make(tmp_path))
+    assert upload["status"] == "rejected", upload
+    assert upload["code"]
+    assert len(upload["reason"]) > 10
+    assert "Traceback" not in upload["reason"]
+
+    with pytest.raises(ApiError) as refused:
+        account.create_job(upload["id"])
+    assert 400 <= refused.value.status < 500
+    assert account.call("GET", "/v1/billing/balance") == {"available_credits": 600, "reserved_credits": 0}
+
+
+def test_a_truncated_song_has_a_defined_result(account: Client, tmp_path: Path) -> None:
+    whole = write_wav_16(tmp_path / "whole.wav", music(6))
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    upload = account.upload(cut)
+    if upload["status"] == "rejected":
+        assert upload["reason"]
+        return
+    assert upload["audio"]["complete"] is False
+    assert upload["audio"]["duration_seconds"] == pytest.approx(3, abs=0.01)
+    job = account.wait_for_job(account.create_job(upload["id"])["id"])
+    assert job["status"] == "succeeded", job
+    assert job["stems"][0]["duration_seconds"] == pytest.approx(upload["audio"]["duration_seconds"])
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        pytest.param(np.zeros((44_100 * 2, 2), np.float32), id="silence"),
+        pytest.param(np.full((1, 2), 0.5, np.float32), id="one sample"),
+    ],
+)
+def test_a_song_with_next_to_nothing_in_it_is_separated(account: Client, tmp_path: Path, samples: np.ndarray) -> None:
+    job = account.create_job(account.upload(write_wav_16(tmp_path / "song.wav", samples))["id"])
+    job = account.wait_for_job(job["id"])
+    assert job["status"] == "succeeded", job
+    assert all(stem["duration_seconds"] == pytest.approx(len(samples) / 44_100) for stem in job["stems"])
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"stems": ["drums"]},
+        {"stems": []},
+        {"stems": ["vocals", "vocals"]},
+        {"output": {"format": "wma"}},
+        {"output": {"format": "flac", "bit_depth": 32}},
+        {"output": {"format": "mp3", "bitrate_kbps": 1}},
+        {"mode": "half"},
+        {"model": "no-such-model"},
+        {"mode": "preview", "preview": {"start_seconds": -1}},
+        {"mode": "preview", "preview": {"start_seconds": 1e9}},
+        {"mode": "preview", "preview": {"start_seconds": 1000}},
+    ],
+)
+def test_an_order_for_what_there_is_not_is_422(finished: FinishedJob, wanted: dict[str, Any]) -> None:
+    before = finished.client.call("GET", "/v1/billing/balance")
+    with pytest.raises(ApiError) as refused:
+        finished.client.create_job(finished.upload["id"], **wanted)
+    assert refused.value.status == 422
+    assert refused.value.code
+    assert finished.client.call("GET", "/v1/billing/balance") == before
+
+
+def test_an_order_for_an_upload_that_nobody_knows_is_404(account: Client) -> None:
+    with pytest.raises(ApiError) as refused:
+        account.create_job("upl_01jzzzzzzzzzzzzzzzzzzzzzzz")
+    assert refused.value.status == 404
+
+
+def test_without_credits_the_order_is_402_and_nothing_is_held(account: Client, tmp_path: Path) -> None:
+    song = silent_flac(tmp_path / "long.flac", hours=0.2)
+    upload = account.upload(song)
+    quote = account.call("POST", "/v1/quotes", json={"upload_id": upload["id"], "mode": "full"})
+    assert quote["affordable"] is False
+    with pytest.raises(ApiError) as refused:
+        account.create_job(upload["id"])
+    assert (refused.value.status, refused.value.code) == (402, "insufficient_credits")
+    assert account.call("GET", "/v1/billing/balance") == {"available_credits": 600, "reserved_credits": 0}
+    assert [job["status"] for job in account.call("GET", "/v1/jobs")["items"]] == ["rejected"]

@@ -1,0 +1,88 @@
+"""Any one process is killed while a job runs; the job ends well without a hand on it."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.local.client import Client, Document
+from services.local.part import State
+from services.local.platform import Platform
+from tests.e2e.jobs import stems_of
+from tests.e2e.songs import music, read, steps_of_16_bit, write_wav_16
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+PARTS = ("worker-1", "orchestrator", "accounts", "upload", "gateway", "broker", "object-store")
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Long enough to be still in work when the process dies."""
+    return write_wav_16(tmp_path_factory.mktemp("songs") / "a minute.wav", music(60))
+
+
+@pytest.fixture(autouse=True)
+def every_part_is_ready_before_and_after(platform: Platform) -> Iterator[None]:
+    wait_until_ready(platform)
+    yield
+    wait_until_ready(platform)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_job_survives_the_death_of(
+    platform: Platform, account: Client, song: Path, part: str, tmp_path: Path
+) -> None:
+    upload = account.upload(song)
+    job = account.create_job(upload["id"], output={"format": "flac", "bit_depth": 16})
+    separating(account, job)
+    kill(platform, part)
+    ended = account.wait_for_job(job["id"], timeout_seconds=60)
+    assert ended["status"] == "succeeded", ended
+
+    mixture, _ = read(song)
+    stems = stems_of(account, ended, tmp_path)
+    assert steps_of_16_bit(stems["vocals"][0] + stems["instrumental"][0] - mixture) <= 1
+    assert balance_after(account, ended) == {"available_credits": 540, "reserved_credits": 0}
+
+
+@pytest.mark.parametrize("part", ["broker", "accounts", "worker-1"])
+def test_a_job_ordered_at_the_death_of(platform: Platform, account: Client, song: Path, part: str) -> None:
+    upload = account.upload(song)
+    kill(platform, part)
+    job = account.create_job(upload["id"], mode="preview", preview={"duration_seconds": 5})
+    assert account.wait_for_job(job["id"], timeout_seconds=60)["status"] == "succeeded"
+
+
+def separating(account: Client, job: Document) -> None:
+    for event in account.events(job["id"]):
+        if event.type == "progress" and event.data["stage"] == "separating":
+            return
+    pytest.fail("the job ended before it could be seen at work")
+
+
+def kill(platform: Platform, part: str) -> None:
+    pid = platform.supervisor.pid(part)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+
+def wait_until_ready(platform: Platform) -> None:
+    until = time.monotonic() + 30
+    while any(status.state not in (State.READY, State.DONE) for status in platform.statuses()):
+        assert time.monotonic() < until, platform.statuses()
+        time.sleep(0.05)
+
+
+def balance_after(account: Client, job: Document) -> Document:
+    """The balance once nothing is held for the job any more."""
+    until = time.monotonic() + 15
+    while True:
+        balance = account.call("GET", "/v1/billing/balance")
+        if not balance["reserved_credits"]:
+            return balance
+        assert time.monotonic() < until, f"credits are still held for {job['id']}"
+        time.sleep(0.05)
