@@ -125,7 +125,7 @@ class Client:
         return self.call("GET", f"/v1/jobs/{job_id}")
 
     def wait_for_job(self, job_id: str, timeout_seconds: float = 120) -> Document:
-        """Block until the job has ended, by asking for it again and again; a part that restarts meanwhile is waited for."""
+        """Block until the job has ended, by asking again and again; a part that restarts is waited for."""
         until = time.monotonic() + timeout_seconds
         state = "unknown"
         while time.monotonic() < until:

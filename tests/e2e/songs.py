@@ -5,7 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import wavfile  # type: ignore[import-untyped]
+from scipy.io import wavfile
 
 from separation.decode import open_audio
 
