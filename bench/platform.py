@@ -1,6 +1,6 @@
 """What the platform costs on one machine: latency beyond the engine, start-up, memory, and processor time at rest.
 
-    python -m bench.one_machine [--runs 10] [--idle-seconds 30] [--output bench/results/one_machine.json]
+    python -m bench.platform [--runs 10] [--idle-seconds 30] [--output bench/results/platform.json]
 
 Starts `stemwright up` in a home of its own and orders previews of 30 s through the public REST contract. Each order is
 followed by the same window in this process, so that both meet the same machine; the aims are those of issue 2.
@@ -185,7 +185,7 @@ def show(result: Result, console: Console) -> None:
     console.print(aims)
     preview, alone = statistics.median(result.preview_seconds), statistics.median(result.engine_seconds)
     console.print(
-        f"\nPreview of {LENGTH_SECONDS:.0f} s: {preview:.2f} s from POST to succeeded, {alone:.2f} s of it the engine's "
+        f"\nPreview of {LENGTH_SECONDS:.0f} s: {preview:.2f} s from POST to succeeded, {alone:.2f} s the engine alone "
         f"(medians of {len(result.preview_seconds)}). {result.machine}.",
         highlight=False,
     )
@@ -194,7 +194,7 @@ def show(result: Result, console: Console) -> None:
 @click.command()
 @click.option("--runs", default=10, show_default=True, help="Previews to measure.")
 @click.option("--idle-seconds", default=30.0, show_default=True, help="How long to watch the platform at rest.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("bench/results/one_machine.json"))
+@click.option("--output", type=click.Path(path_type=Path), default=Path("bench/results/platform.json"))
 def main(runs: int, idle_seconds: float, output: Path) -> None:
     """Measure the platform on this machine and compare it with its aims."""
     with tempfile.TemporaryDirectory(prefix="stemwright-bench-") as folder:
