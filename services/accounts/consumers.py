@@ -1,0 +1,104 @@
+"""Events that accounts acts on: the orchestrator's questions, and the ends of jobs."""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+
+from google.protobuf.message import Message
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from services.accounts.reservations import Ending
+from services.accounts.service.accounts import Accounts
+from services.accounts.service.billing import AccountMismatchError, HoldRequest
+from services.kit.events.codec import Event
+from services.kit.events.consumer import Consumer, Handler
+from services.kit.events.outcomes import InvalidMessage, RetryLater
+from services.kit.events.topics import JOBS_EVENTS, JOBS_INTERNAL
+from services.kit.ids import is_id
+from services.kit.protos import jobs_pb2
+from services.kit.settings import KitSettings
+
+DATABASE_AWAY_SECONDS = 1.0
+
+ENDINGS: Mapping[str, Ending] = {
+    "job.succeeded": Ending.CAPTURE,
+    "job.failed": Ending.RELEASE,
+    "job.canceled": Ending.RELEASE,
+    "job.rejected": Ending.RELEASE,
+}
+
+
+def job_consumer(settings: KitSettings, accounts: Accounts) -> Consumer:
+    """The background task that reads what accounts acts on."""
+    return Consumer(
+        settings.kafka_bootstrap_servers,
+        name="accounts",
+        group="accounts",
+        topics=[JOBS_INTERNAL, JOBS_EVENTS],
+        handlers=handlers(accounts),
+    )
+
+
+def handlers(accounts: Accounts) -> Mapping[type[Message] | str, Handler]:
+    """The handler of each event.
+
+    There is no inbox: the orchestrator repeats a question, with the same event id, until it has heard the answer, so a
+    repetition must be answered again. The effect happens once because it is bound to the job's id.
+    """
+
+    @_retried_while_database_is_away
+    def on_reservation_requested(event: Event) -> None:
+        asked: jobs_pb2.ReservationRequested = event.data
+        preview = asked.mode == jobs_pb2.JOB_MODE_PREVIEW
+        if not preview and asked.mode != jobs_pb2.JOB_MODE_FULL:
+            raise InvalidMessage("it does not say which mode the job has")
+        if preview != (asked.price_credits == 0):
+            raise InvalidMessage("a preview costs nothing, and nothing else does")
+        _check_ids(asked.job_id, asked.account_id)
+        request = HoldRequest(asked.job_id, asked.account_id, asked.price_credits, preview)
+        with accounts.database.write() as session:
+            accounts.billing.reserve(session, request)
+
+    @_retried_while_database_is_away
+    def on_balance_requested(event: Event) -> None:
+        asked: jobs_pb2.BalanceRequested = event.data
+        _check_account(asked.account_id)
+        with accounts.database.write() as session:
+            accounts.billing.tell_balance(session, asked.account_id)
+
+    @_retried_while_database_is_away
+    def on_job_ended(event: Event) -> None:
+        job = event.data["job"]
+        _check_ids(job["id"], job["account_id"])
+        with accounts.database.write() as session:
+            accounts.billing.end_hold(session, job["id"], job["account_id"], ENDINGS[event.type])
+
+    return {
+        jobs_pb2.ReservationRequested: on_reservation_requested,
+        jobs_pb2.BalanceRequested: on_balance_requested,
+        **dict.fromkeys(ENDINGS, on_job_ended),
+    }
+
+
+def _retried_while_database_is_away(handle: Callable[[Event], None]) -> Handler:
+    @wraps(handle)
+    def handler(event: Event) -> None:
+        try:
+            handle(event)
+        except (OperationalError, PoolTimeoutError) as error:
+            raise RetryLater(DATABASE_AWAY_SECONDS, "the database does not answer") from error
+        except AccountMismatchError as error:
+            raise InvalidMessage(str(error)) from error
+
+    return handler
+
+
+def _check_ids(job_id: str, account_id: str) -> None:
+    if not is_id("job", job_id):
+        raise InvalidMessage("it names no job")
+    _check_account(account_id)
+
+
+def _check_account(account_id: str) -> None:
+    if not is_id("usr", account_id):
+        raise InvalidMessage("it names no account")

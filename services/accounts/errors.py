@@ -1,0 +1,57 @@
+"""Errors of the accounts service."""
+
+from typing import ClassVar
+
+from services.kit.errors import Conflict, NotFound, RateLimited, StemwrightError, Unauthorized
+
+
+class EmailTaken(Conflict):
+    code = "email_taken"
+    title = "Somebody has registered with this address already"
+
+
+class TooManySignIns(RateLimited):
+    code = "rate_limited"
+    title = "Too many people are signing in at this moment"
+
+
+class TooManyApiKeys(Conflict):
+    code = "too_many_api_keys"
+    title = "This account has as many API keys as it may have"
+
+
+class ApiKeyNotFound(NotFound):
+    title = "There is no such API key"
+
+
+class InvalidApiKey(Unauthorized):
+    code = "invalid_api_key"
+    title = "This API key is not valid"
+
+
+class OAuthError(StemwrightError):
+    """A refused token request: RFC 6749 section 5.2 names the members, RFC 9457 the document around them."""
+
+    status = 400
+    oauth_error: ClassVar[str] = "invalid_request"
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Cache-Control": "no-store"})
+        self.extra = {"error": self.oauth_error, "error_description": self.detail}
+
+
+class InvalidTokenRequest(OAuthError):
+    code = "invalid_request"
+    title = "The token request is not valid"
+
+
+class UnsupportedGrantType(OAuthError):
+    code = "unsupported_grant_type"
+    oauth_error = "unsupported_grant_type"
+    title = "This way of getting a token is not known here"
+
+
+class InvalidGrant(OAuthError):
+    code = "invalid_grant"
+    oauth_error = "invalid_grant"
+    title = "The credentials are not valid"

@@ -1,0 +1,19 @@
+"""`stemwright run accounts`."""
+
+import sys
+
+from services.accounts.app import create_app
+from services.accounts.settings import Settings
+from services.accounts.signing_key import SigningKeyMissingError, load_signing_keys
+from services.kit.app import serve
+from services.kit.settings import EX_CONFIG, load
+
+
+def main() -> None:
+    settings = load(Settings)
+    try:
+        keys = load_signing_keys(settings)
+    except SigningKeyMissingError as error:
+        print(f"stemwright: {error}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
+        raise SystemExit(EX_CONFIG) from None
+    serve(create_app(settings, keys), settings)

@@ -1,0 +1,79 @@
+"""Keys for programs."""
+
+import json
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+
+from services.accounts.errors import ApiKeyNotFound
+from services.accounts.routes.dependencies import AccountOwner, AccountsDep
+from services.accounts.schemas import ApiKeyMade, ApiKeyView, NewApiKey
+from services.kit.database import WriteSession
+from services.kit.errors import Invalid
+from services.kit.idempotency import IdempotencyKey, idempotent
+from services.kit.ids import is_id
+from services.kit.schemas import Cursor, Limit, Page, decode_cursor, encode_cursor
+
+router = APIRouter(tags=["accounts"])
+
+
+@router.post("/v1/api-keys", status_code=201, response_model=ApiKeyMade)
+def create_api_key(
+    body: NewApiKey, accounts: AccountsDep, owner: AccountOwner, idempotency_key: IdempotencyKey = None
+) -> JSONResponse:
+    """Makes an API key. The answer is the one place where the key itself is shown."""
+    secret: str | None = None
+
+    def create(session: WriteSession) -> str:
+        nonlocal secret
+        made = accounts.api_keys.create(
+            session, owner.account_id, body.name, body.scopes, tell_again=idempotency_key is not None
+        )
+        secret = made.secret
+        return made.id
+
+    def respond(key_id: str) -> tuple[int, dict[str, Any]]:
+        with accounts.database.read() as session:
+            return 201, ApiKeyView.of(accounts.api_keys.get(session, owner.account_id, key_id)).model_dump(mode="json")
+
+    answer = idempotent(
+        accounts.database,
+        account_id=owner.account_id,
+        key=idempotency_key,
+        operation="createApiKey",
+        body=body,
+        create=create,
+        respond=respond,
+    )
+    # The stored answer must not hold the key in clear, so it is put in here.
+    content = json.loads(bytes(answer.body))
+    if secret is None:
+        with accounts.database.read() as session:
+            secret = accounts.api_keys.secret_of(session, owner.account_id, content["id"])
+    headers = {name: value for name, value in answer.headers.items() if name == "idempotent-replay"}
+    return JSONResponse({**content, "key": secret}, answer.status_code, {**headers, "Cache-Control": "no-store"})
+
+
+@router.get("/v1/api-keys")
+def list_api_keys(
+    accounts: AccountsDep, owner: AccountOwner, limit: Limit = 20, cursor: Cursor = None
+) -> Page[ApiKeyView]:
+    """Keys that are not deleted, newest first."""
+    before = decode_cursor(cursor)
+    if before is not None and not is_id("key", before):
+        raise Invalid("the cursor is not one of ours")
+    with accounts.database.read() as session:
+        keys, more = accounts.api_keys.page(session, owner.account_id, before=before, limit=limit)
+        return Page(
+            items=[ApiKeyView.of(key) for key in keys], next_cursor=encode_cursor(keys[-1].id) if more else None
+        )
+
+
+@router.delete("/v1/api-keys/{key_id}", status_code=204)
+def delete_api_key(key_id: str, accounts: AccountsDep, owner: AccountOwner) -> None:
+    """Deletes a key. Within a minute nothing accepts it any more."""
+    if not is_id("key", key_id):
+        raise ApiKeyNotFound
+    with accounts.database.write() as session:
+        accounts.api_keys.revoke(session, owner.account_id, key_id)

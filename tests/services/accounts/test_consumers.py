@@ -1,0 +1,173 @@
+"""Events in, events out, without a broker between."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+from sqlalchemy.exc import OperationalError
+
+from services.accounts.consumers import handlers
+from services.accounts.ledger import Balance
+from services.accounts.service.accounts import Accounts
+from services.kit.events.codec import Event
+from services.kit.events.outcomes import InvalidMessage, RetryLater
+from services.kit.events.topics import JOBS_EVENTS, JOBS_INTERNAL, type_of
+from services.kit.ids import new_id
+from services.kit.protos import billing_pb2, jobs_pb2
+from tests.services.accounts.billing_cases import Money
+from tests.services.accounts.conftest import Outbox
+
+Deliver = Callable[..., None]
+
+
+@pytest.fixture
+def money(accounts: Accounts) -> Money:
+    return Money.of_new_user(accounts)
+
+
+@pytest.fixture
+def deliver(accounts: Accounts) -> Deliver:
+    known = handlers(accounts)
+
+    def send(data: Any, kind: str | None = None) -> None:
+        handler = known[type(data) if isinstance(data, Message) else str(kind)]
+        handler(
+            Event(
+                id=new_id("evt"),
+                type=type_of(type(data)) if isinstance(data, Message) else str(kind),
+                source="/stemwright/orchestrator",
+                subject=None,
+                time=datetime.now(UTC),
+                traceparent=None,
+                topic=(JOBS_INTERNAL if isinstance(data, Message) else JOBS_EVENTS).name,
+                partition=0,
+                offset=0,
+                key="key",
+                data=data,
+                account_id=None,
+            )
+        )
+
+    return send
+
+
+def _asked(money: Money, job_id: str, price: int = 100, mode: Any = jobs_pb2.JOB_MODE_FULL) -> Message:
+    return jobs_pb2.ReservationRequested(job_id=job_id, account_id=money.account_id, price_credits=price, mode=mode)
+
+
+def _job(money: Money, job_id: str) -> dict[str, Any]:
+    return {"job": {"id": job_id, "account_id": money.account_id, "mode": "full", "price_credits": 100}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "settlement", "available"),
+    [
+        ("job.succeeded", billing_pb2.SETTLEMENT_CAPTURED, 500),
+        ("job.failed", billing_pb2.SETTLEMENT_RELEASED, 600),
+        ("job.canceled", billing_pb2.SETTLEMENT_RELEASED, 600),
+        ("job.rejected", billing_pb2.SETTLEMENT_RELEASED, 600),
+    ],
+)
+def test_each_end_of_a_job_settles_as_it_should_however_often_it_comes(
+    deliver: Deliver, money: Money, outbox: Outbox, kind: str, settlement: int, available: int
+) -> None:
+    job_id = new_id("job")
+    for _ in range(3):
+        deliver(_asked(money, job_id))
+    for _ in range(3):
+        deliver(_job(money, job_id), kind)
+
+    assert len(outbox.messages(billing_pb2.ReservationGranted)) == 3
+    assert [told.settlement for told in outbox.messages(billing_pb2.ReservationSettled)] == [settlement] * 3
+    assert money.balance == Balance(available=available, reserved=0, version=3)
+
+
+def test_a_preview_is_told_by_its_mode(deliver: Deliver, money: Money, outbox: Outbox) -> None:
+    deliver(_asked(money, new_id("job"), price=0, mode=jobs_pb2.JOB_MODE_PREVIEW))
+
+    assert isinstance(outbox.last(), billing_pb2.ReservationGranted)
+    assert money.balance.version == 1
+
+
+def test_a_balance_is_told_to_whoever_asks(deliver: Deliver, money: Money, outbox: Outbox) -> None:
+    deliver(jobs_pb2.BalanceRequested(account_id=money.account_id))
+
+    assert outbox.last() == billing_pb2.BalanceChanged(
+        account_id=money.account_id, balance=billing_pb2.Balance(available_credits=600, reserved_credits=0, version=1)
+    )
+
+
+def test_an_unknown_account_has_nothing(deliver: Deliver, outbox: Outbox) -> None:
+    deliver(jobs_pb2.BalanceRequested(account_id=new_id("usr")))
+
+    assert outbox.last().balance == billing_pb2.Balance()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"job_id": ""},
+        {"job_id": "job_x"},
+        {"job_id": "upl_01jd3k0000000000000000000a"},
+        {"account_id": ""},
+        {"account_id": "usr_" + "0" * 100},
+        {"mode": jobs_pb2.JOB_MODE_UNSPECIFIED},
+        {"mode": 99},
+        {"price_credits": 0},
+        {"mode": jobs_pb2.JOB_MODE_PREVIEW},
+    ],
+)
+def test_a_question_that_makes_no_sense_is_no_message_for_us(
+    deliver: Deliver, money: Money, outbox: Outbox, change: dict[str, Any]
+) -> None:
+    told = len(outbox.messages())
+    asked = _asked(money, new_id("job"))
+    for name, value in change.items():
+        setattr(asked, name, value)
+
+    with pytest.raises(InvalidMessage):
+        deliver(asked)
+
+    assert len(outbox.messages()) == told
+
+
+def test_a_job_of_another_account_is_no_message_for_us(accounts: Accounts, deliver: Deliver, money: Money) -> None:
+    job_id = new_id("job")
+    deliver(_asked(money, job_id))
+    stranger = Money.of_new_user(accounts)
+
+    with pytest.raises(InvalidMessage):
+        deliver(_job(stranger, job_id), "job.canceled")
+
+    assert money.balance.reserved == 100
+
+
+def test_while_the_database_is_away_the_question_waits(
+    accounts: Accounts, deliver: Deliver, money: Money, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception("connection refused"))
+
+    monkeypatch.setattr(accounts.billing, "reserve", away)
+
+    with pytest.raises(RetryLater):
+        deliver(_asked(money, new_id("job")))
+
+
+def test_an_answer_and_its_effect_are_one_transaction(
+    accounts: Accounts, deliver: Deliver, money: Money, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = len(outbox.messages())
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("the process dies here")
+
+    monkeypatch.setattr("services.kit.outbox.add", fails)
+
+    with pytest.raises(RuntimeError):
+        deliver(_asked(money, new_id("job")))
+
+    assert money.balance == Balance(available=600, reserved=0, version=1)
+    assert len(outbox.messages()) == told

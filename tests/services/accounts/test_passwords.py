@@ -1,0 +1,78 @@
+"""Password hashing."""
+
+import threading
+
+import pytest
+from argon2 import PasswordHasher, Type, extract_parameters
+
+from services.accounts.passwords import PasswordHashing, TooManyPasswordsError, acceptable
+
+HASHING = PasswordHashing()
+
+
+def test_the_hash_is_argon2id_with_the_chosen_cost() -> None:
+    parameters = extract_parameters(HASHING.hash("correct horse"))
+
+    assert (parameters.type, parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (
+        Type.ID,
+        19456,
+        2,
+        1,
+    )
+
+
+def test_only_the_same_password_matches() -> None:
+    encoded = HASHING.hash("correct horse")
+
+    assert HASHING.matches("correct horse", encoded)
+    assert not HASHING.matches("correct hors", encoded)
+    assert not HASHING.matches("Correct horse", encoded)
+    assert not HASHING.matches("correct horse", None)
+
+
+def test_another_unicode_form_of_the_same_password_matches() -> None:
+    encoded = HASHING.hash("café au lait")
+
+    assert HASHING.matches("cafe\u0301\u00a0au lait", encoded)
+
+
+@pytest.mark.parametrize("password", ["short", "nul\0nul\0nul", "x" * 257, "lone \ud800 surrogate", "bell\a bell\a"])
+def test_what_cannot_be_a_password_is_refused_without_an_exception(password: str) -> None:
+    assert not acceptable(password)
+    assert not HASHING.matches(password, HASHING.hash("correct horse"))
+
+
+def test_a_hash_with_older_parameters_is_known_as_such() -> None:
+    older = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash("correct horse")
+
+    assert HASHING.outdated(older)
+    assert not HASHING.outdated(HASHING.hash("correct horse"))
+
+
+def test_the_gate_turns_away_what_it_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashing = PasswordHashing(concurrency=1, waiting_max=1)
+    entered, leave = threading.Event(), threading.Event()
+
+    class SlowHasher:
+        def hash(self, password: str) -> str:
+            entered.set()
+            leave.wait(30)
+            return password
+
+    hashing.__dict__["_hasher"] = SlowHasher()
+    first = threading.Thread(target=hashing.hash, args=("correct horse",))
+    first.start()
+    assert entered.wait(30)
+    second = threading.Thread(target=hashing.hash, args=("correct horse",))
+    second.start()
+    # The second waits as soon as it has been admitted; from then on there is no room for a third.
+    while hashing._admitted._value:
+        second.join(0.01)
+
+    with pytest.raises(TooManyPasswordsError):
+        hashing.hash("correct horse")
+
+    leave.set()
+    first.join()
+    second.join()
+    assert hashing.hash("correct horse") == "correct horse"
