@@ -70,6 +70,7 @@ class Backlog:
         self._aside: list[tuple[float, int, Work]] = []
         self._blocked: dict[tuple[Claim, bytes], deque[Work]] = {}
         self._numbers = count()
+        self._awake = False
 
     def assign(self, partitions: Iterable[Partition]) -> None:
         """Begins a claim on each partition; an open one goes on."""
@@ -78,7 +79,7 @@ class Backlog:
                 self._claims.setdefault(partition, Claim(partition))
 
     def revoke(self, partitions: Iterable[Partition] | None = None) -> None:
-        """Ends claims (all of them by default) and forgets their records. One that is with its handler ends as it may."""
+        """Ends claims (by default all) and forgets their records. One that is with its handler ends as it may."""
         with self._changed:
             for partition in list(self._claims) if partitions is None else list(partitions):
                 claim = self._claims.pop(partition, None)
@@ -100,10 +101,10 @@ class Backlog:
             self._changed.notify()
 
     def take(self, timeout_seconds: float) -> Work | None:
-        """The next record that may be handled, or None after the timeout."""
+        """The next record that may be handled, or None after the timeout or `wake`."""
         deadline = self._clock() + timeout_seconds
         with self._changed:
-            while True:
+            while not self._awake:
                 now = self._clock()
                 while self._aside and self._aside[0][0] <= now:
                     self._ready.appendleft(heapq.heappop(self._aside)[2])
@@ -117,6 +118,13 @@ class Backlog:
                     return None
                 due = min(deadline, self._aside[0][0]) if self._aside else deadline
                 self._changed.wait(max(0.0, due - now))
+            return None
+
+    def wake(self) -> None:
+        """Ends the waiting in `take`, now and later: nothing more will be handled."""
+        with self._changed:
+            self._awake = True
+            self._changed.notify_all()
 
     def done(self, work: Work) -> None:
         """The record was handled, or was put among the dead letters."""
@@ -152,7 +160,8 @@ class Backlog:
 
     def pauses(self) -> tuple[list[Partition], list[Partition]]:
         """Partitions that became full, and partitions that have room again, since the last call."""
-        stop, go = [], []
+        stop: list[Partition] = []
+        go: list[Partition] = []
         with self._changed:
             for partition, claim in self._claims.items():
                 full = claim.is_full()

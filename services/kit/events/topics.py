@@ -38,6 +38,8 @@ class Topic:
     messages: Mapping[type[Message], str] = field(default_factory=lambda: MappingProxyType({}))
     json_types: frozenset[str] = frozenset()
     partitions: int = PARTITIONS
+    steady: bool = False
+    """Records come all the time, work or not; nobody waits for one of them."""
 
     @property
     def encoding(self) -> Literal["protobuf", "json"]:
@@ -123,6 +125,7 @@ PROGRESS = Topic(
     consumers=("orchestrator", "gateway"),
     retention=timedelta(minutes=10),
     summary="How far a separation is. Never stored.",
+    steady=True,
     messages=MappingProxyType({separation_pb2.SeparationProgress: "job_id"}),
 )
 
@@ -143,6 +146,7 @@ WORKERS = Topic(
     consumers=("orchestrator",),
     retention=timedelta(hours=1),
     summary="What every worker says of itself, every few seconds and on each change.",
+    steady=True,
     messages=MappingProxyType({workers_pb2.WorkerHeartbeat: "worker_id"}),
 )
 

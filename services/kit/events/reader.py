@@ -1,0 +1,245 @@
+"""The Kafka client under a `Consumer`: one connection, used by one thread, from assignment to commit."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
+
+from services.kit.events.admin import ensure_topics
+from services.kit.events.backlog import Backlog, Partition
+from services.kit.events.connection import BrokerUnavailable, client_options
+from services.kit.events.pace import Pace
+from services.kit.events.topics import Topic
+
+log = logging.getLogger(__name__)
+
+COMMIT_INTERVAL_SECONDS = 0.1
+COMMIT_TIMEOUT_SECONDS = 2.0
+POSITION_TIMEOUT_SECONDS = 3.0
+
+
+class TopicsLost(Exception):
+    """Topics were made anew, so positions mean nothing any more; the connection has to be made anew too."""
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Stands for a record that the Kafka client itself cannot read."""
+
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+    key: bytes | None = None
+    value: bytes | None = None
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+
+
+class Reader:
+    """Fetches records into a backlog and commits what is done there. Only `ready` may be used by other threads.
+
+    Three ways to read: as a member of a group; as the sole reader of a group's offsets, without membership; and without
+    a group at all, from the end, committing nothing.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        backlog: Backlog,
+        pace: Pace,
+        *,
+        name: str,
+        group: str | None,
+        sole: bool,
+        topics: Sequence[Topic],
+        assignments: Mapping[Topic, Sequence[int]] | None,
+    ) -> None:
+        if group is not None and assignments is not None:
+            raise ValueError("a group assigns its partitions itself")
+        self.ready = threading.Event()
+        self._bootstrap = bootstrap
+        self._backlog = backlog
+        self._pace = pace
+        self._name = name
+        self._group = group
+        self._member = group is not None and not sole
+        self._topics = {topic.name: topic for topic in topics}
+        self._assignments = assignments
+        self._client: Any = None
+        self._topic_ids: dict[str, object] = {}
+        self._made_anew: set[str] = set()
+        """Topics that were lost: all that is in them is new, whatever was committed."""
+        self._positions: dict[Partition, int] = {}
+        """Where to go on, without a group, after the connection was lost."""
+        self._committed_at = 0.0
+
+    def open(self) -> None:
+        """Connects, with the topics in place. Raises KafkaError, OSError or BrokerUnavailable."""
+        ensure_topics(self._bootstrap, self._topics.values(), timeout_seconds=0)
+        self._client = KafkaConsumer(
+            **client_options(self._bootstrap, self._name),
+            group_id=self._group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_min_bytes=1,
+            fetch_max_wait_ms=self._pace.wait_ms(),
+            fetch_max_bytes=8 * 1024 * 1024,
+            max_partition_fetch_bytes=1024 * 1024,
+            max_poll_records=500,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=3_000,
+            metrics_enabled=False,
+        )
+        if self._member:
+            self._client.subscribe(sorted(self._topics), listener=_Rebalances(self))
+        else:
+            self._assign()
+
+    def close(self) -> None:
+        """Commits what is done, leaves the group and disconnects."""
+        self.ready.clear()
+        client, self._client = self._client, None
+        if client is None:
+            return
+        try:
+            self._commit(client)
+        finally:
+            self._backlog.revoke()
+            try:
+                client.close(timeout_ms=1000)
+            except (KafkaError, OSError) as error:
+                log.debug("%s: a lost connection was closed: %s", self._name, error)
+
+    def poll(self, timeout_seconds: float) -> None:
+        """Moves what arrives within the timeout into the backlog, and commits what is done.
+
+        Raises KafkaError, OSError or TopicsLost, after which the reader has to be closed.
+        """
+        client = self._client
+        # The client reads this for every fetch it sends and has no other way to change it.
+        client._fetcher.config["fetch_max_wait_ms"] = self._pace.wait_ms()
+        try:
+            arrived = client.poll(timeout_ms=int(timeout_seconds * 1000))
+        except (KafkaError, OSError, BrokerUnavailable, TopicsLost):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the client's parser raises at a malformed record
+            self._step_over(error)
+            return
+        self._check_topics()
+        for source, records in arrived.items():
+            self._backlog.put((source.topic, source.partition), records)
+            if self._group is None:
+                self._positions[source.topic, source.partition] = records[-1].offset + 1
+        stop, go = self._backlog.pauses()
+        if stop:
+            client.pause(*(TopicPartition(*partition) for partition in stop))
+        if go:
+            client.resume(*(TopicPartition(*partition) for partition in go))
+        if time.monotonic() - self._committed_at >= COMMIT_INTERVAL_SECONDS:
+            self._commit(client)
+
+    def assigned(self, partitions: Iterable[Any]) -> None:
+        """The group gave us partitions."""
+        mine = list(partitions)
+        self._backlog.assign((partition.topic, partition.partition) for partition in mine)
+        self._rewind(mine)
+        self.ready.set()
+        log.info("%s: reads %d partitions", self._name, len(mine))
+
+    def revoked(self, partitions: Iterable[Any]) -> None:
+        """The group takes partitions away."""
+        self.ready.clear()
+        self._commit(self._client)
+        self._backlog.revoke([(partition.topic, partition.partition) for partition in partitions])
+
+    def _assign(self) -> None:
+        """Takes partitions by ourselves: all of them, or those we were told."""
+        told = self._assignments or {}
+        mine = [
+            TopicPartition(name, number)
+            for name, topic in self._topics.items()
+            for number in told.get(topic, sorted(self._client.partitions_for_topic(name)))
+        ]
+        self._client.assign(mine)
+        self._backlog.assign((partition.topic, partition.partition) for partition in mine)
+        self._client.poll(timeout_ms=0)
+        self._note_topics()
+        if self._group is None:
+            for partition in mine:
+                known = self._positions.get((partition.topic, partition.partition))
+                if known is None:
+                    self._client.seek_to_end(partition)
+                else:
+                    self._client.seek(partition, known)
+        self._rewind(mine)
+        for partition in mine:
+            # Seeking is lazy; whoever waits for `ready` counts on the position.
+            position = self._client.position(partition, timeout_ms=int(POSITION_TIMEOUT_SECONDS * 1000))
+            self._positions[partition.topic, partition.partition] = position
+        self.ready.set()
+        log.info("%s: reads %d partitions", self._name, len(mine))
+
+    def _rewind(self, partitions: Iterable[Any]) -> None:
+        """Begins topics that were made anew at their beginning: older positions count records that are gone."""
+        for partition in partitions:
+            if partition.topic in self._made_anew:
+                self._client.seek_to_beginning(partition)
+        self._made_anew.clear()
+
+    def _commit(self, client: Any) -> None:
+        self._committed_at = time.monotonic()
+        positions = self._backlog.committable() if self._group is not None else {}
+        if not positions:
+            return
+        offsets = {TopicPartition(*partition): OffsetAndMetadata(at, "", -1) for partition, at in positions.items()}
+        try:
+            client.commit(offsets, timeout_ms=int(COMMIT_TIMEOUT_SECONDS * 1000))
+        except (KafkaError, OSError) as error:
+            # What is not committed comes again, and handlers are used to that.
+            log.info("%s: offsets are not committed yet: %s", self._name, error)
+        else:
+            self._backlog.committed(positions)
+
+    def _note_topics(self) -> bool:
+        """Remembers the ids of the topics; True if one of them was made anew since the last look."""
+        cluster = self._client._client.cluster
+        for name in self._topics:
+            topic_id = cluster.topic_id(name)
+            if topic_id is not None and self._topic_ids.setdefault(name, topic_id) != topic_id:
+                self._topic_ids[name] = topic_id
+                self._made_anew.add(name)
+        return bool(self._made_anew)
+
+    def _check_topics(self) -> None:
+        if self._note_topics():
+            lost = ", ".join(sorted(self._made_anew))
+            # What was done of the lost topics must not be committed to the new ones.
+            self._backlog.revoke()
+            raise TopicsLost(f"made anew: {lost}")
+
+    def _step_over(self, error: Exception) -> None:
+        """Goes on behind a record that the client cannot parse; polling again in place would never return."""
+        part = self._client._fetcher._next_partition_records
+        if part is None:
+            raise error
+        where, offset = part.topic_partition, self._client.position(part.topic_partition)
+        self._client.seek(where, offset + 1)
+        reason = f"the record cannot be read: {type(error).__name__}"
+        self._backlog.put((where.topic, where.partition), [Unreadable(where.topic, where.partition, offset, reason)])
+
+
+class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # the client has no type information
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
+        self._reader.revoked(revoked)
+
+    def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        self._reader.assigned(assigned)
