@@ -123,6 +123,7 @@ class ObjectStorage(Protocol):
 
 _NOT_FOUND = {"404", "NoSuchKey", "NotFound", "NoSuchBucket"}
 _NO_MULTIPART = {"NoSuchUpload"}
+_THERE_ALREADY = {"BucketAlreadyExists", "BucketAlreadyOwnedByYou"}
 _AWAY = {"500", "502", "503", "504", "InternalError", "ServiceUnavailable", "SlowDown", "RequestTimeout"}
 
 
@@ -225,7 +226,12 @@ class S3Storage:
             except self._s3.exceptions.ClientError as error:
                 if error.response.get("Error", {}).get("Code") not in _NOT_FOUND:
                     raise
-                self._s3.create_bucket(Bucket=self.bucket)
+                try:
+                    self._s3.create_bucket(Bucket=self.bucket)
+                except self._s3.exceptions.ClientError as race:
+                    # Another process that starts at the same moment was faster.
+                    if race.response.get("Error", {}).get("Code") not in _THERE_ALREADY:
+                        raise
 
     def ping(self) -> None:
         with _translated(self.bucket):
