@@ -194,6 +194,8 @@ class Database:
         with ReadSession(self._reader, autoflush=False, expire_on_commit=False) as session:
             session.database = self
             yield session
+            # Rows that were read stay readable after the block; a rollback would expire them.
+            session.expunge_all()
             session.rollback()
 
     @contextmanager
