@@ -73,12 +73,21 @@ class GuardedProtocol(HttpToolsProtocol):
             self._refuse(BodyTimeout("The request did not arrive in time."))
 
     def _refuse(self, error: StemwrightError) -> None:
-        # An answer that is under way on this connection (a pipelined request followed it) must not be mixed with this.
-        if self.cycle is None or self.cycle.response_complete:  # type: ignore[redundant-expr] # None before the first
+        if self._may_answer():
             body = json.dumps(error.problem()).encode()
             head = (
                 f"HTTP/1.1 {error.status} {_REASONS[error.status]}\r\n"
                 f"content-type: {PROBLEM_MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
             )
             self.transport.write(head.encode() + body)
+        if self.cycle is not None:  # type: ignore[redundant-expr] # None before the first request
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         self.transport.close()
+
+    def _may_answer(self) -> bool:
+        """Whether what is written now is the answer to the bytes that are refused, and not to a request before them."""
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            return True
+        return cycle.more_body and not cycle.response_started and not self.pipeline

@@ -1,10 +1,12 @@
 """Real servers in threads: the gateway under test, and services that answer what a test wants."""
 
+import asyncio
 import json
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -155,6 +157,43 @@ def serving(app: Any, *, on_stopping: Callable[[], None] | None = None, port: in
         assert not thread.is_alive()
 
 
+Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]]
+
+
+@contextmanager
+def listening(conversation: Conversation) -> Iterator[int]:
+    """A bare TCP server on a port of its own, for services that do not behave."""
+    loop = asyncio.new_event_loop()
+    ready: Future[tuple[int, asyncio.Server]] = Future()
+
+    async def start() -> None:
+        server = await asyncio.start_server(conversation, "127.0.0.1", 0)
+        ready.set_result((server.sockets[0].getsockname()[1], server))
+
+    def run() -> None:
+        loop.run_until_complete(start())
+        loop.run_forever()
+
+    async def end(server: asyncio.Server) -> None:
+        server.close()
+        current = asyncio.current_task()
+        for task in asyncio.all_tasks():
+            if task is not current:
+                task.cancel()
+        await asyncio.sleep(0.01)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    port, server = ready.result(5)
+    try:
+        yield port
+    finally:
+        asyncio.run_coroutine_threadsafe(end(server), loop).result(5)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()
+
+
 def eventually(condition: Callable[[], object], seconds: float = 10.0) -> None:
     """Waits until something holds, at most for the given time."""
     deadline = time.monotonic() + seconds
@@ -185,15 +224,15 @@ class Platform:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def raw(self, request: bytes, *, seconds: float = 5.0) -> bytes:
-        """What comes back for bytes written on a fresh connection, until it is closed or nothing comes any more."""
+    def raw(self, request: bytes, *, seconds: float = 5.0, answers: int = 1) -> bytes:
+        """What comes back for bytes written on a fresh connection, until it is closed, whole, or late."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
             connection.sendall(request)
             answer = b""
             try:
                 while piece := connection.recv(65536):
                     answer += piece
-                    if b"connection: close" not in answer and _whole(answer):
+                    if answers == 1 and b"connection: close" not in answer and _whole(answer):
                         break
             except (TimeoutError, ConnectionResetError):
                 pass
@@ -218,7 +257,7 @@ def platform(**settings: Any) -> Iterator[Platform]:
         urls = {f"{name}_url": HttpUrl(f"http://127.0.0.1:{port}") for name, port in ports.items()}
         jwks_url = f"http://127.0.0.1:{ports['accounts']}/.well-known/jwks.json"
         hub = Hub()
-        app = gateway_app(Settings(**{**urls, "jwks_url": jwks_url, **settings}), hub=hub)
+        app = gateway_app(Settings(**{**urls, "jwks_url": jwks_url, "log_level": "ERROR", **settings}), hub=hub)
         port = stack.enter_context(
             serving(app, on_stopping=hub.close, http=GuardedProtocol, proxy_headers=False, server_header=False)
         )

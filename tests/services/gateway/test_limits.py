@@ -1,0 +1,129 @@
+"""Rates and caps."""
+
+import asyncio
+import time
+
+import pytest
+
+from services.gateway.errors import TooManyAtOnce
+from services.gateway.limits import Cap, Limits, SweptMemoryStorage, network_of
+from services.gateway.routes import Pace
+from services.gateway.settings import Settings
+from services.kit.errors import RateLimited
+
+
+def test_an_account_gets_its_rate_and_no_more() -> None:
+    async def run() -> None:
+        limits = Limits(Settings(account_rate="3/minute"))
+        remaining = [(await limits.of_account("usr_a")).remaining for _ in range(3)]
+        assert remaining == [2, 1, 0]
+        with pytest.raises(RateLimited) as refused:
+            await limits.of_account("usr_a")
+        headers = refused.value.headers
+        assert 1 <= int(headers["Retry-After"]) <= 60
+        assert headers["ratelimit-limit"] == "3"
+        assert headers["ratelimit-remaining"] == "0"
+        assert (await limits.of_account("usr_b")).remaining == 2
+
+    asyncio.run(run())
+
+
+def test_sign_in_has_a_stricter_rate_than_the_rest() -> None:
+    async def run() -> None:
+        limits = Limits(Settings(auth_rate="1/minute", address_rate="100/minute"))
+        await limits.of_address("192.0.2.1", Pace.AUTH)
+        with pytest.raises(RateLimited):
+            await limits.of_address("192.0.2.1", Pace.AUTH)
+        await limits.of_address("192.0.2.1", Pace.GENERAL)
+        await limits.of_address("192.0.2.2", Pace.AUTH)
+
+    asyncio.run(run())
+
+
+def test_a_refused_request_costs_nothing_and_the_rate_recovers(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        limits = Limits(Settings(account_rate="2/second"))
+        begun = time.time()
+        for _ in range(2):
+            await limits.of_account("usr_a")
+        for _ in range(20):
+            with pytest.raises(RateLimited):
+                await limits.of_account("usr_a")
+        monkeypatch.setattr(time, "time", lambda: begun + 3)
+        await limits.of_account("usr_a")
+
+    asyncio.run(run())
+
+
+def test_counters_of_those_who_left_are_swept(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        now = time.time()
+        storage = SweptMemoryStorage()
+        for number in range(1000):
+            await storage.incr(f"key-{number}", 60)
+        assert len(storage.storage) == 1000
+        monkeypatch.setattr(time, "time", lambda: now + 200)
+        await storage.incr("fresh", 60)
+        assert dict(storage.storage) == {"fresh": 1}
+        assert set(storage.expirations) == {"fresh"}
+
+    asyncio.run(run())
+
+
+def test_ten_thousand_addresses_slow_nobody_down() -> None:
+    async def run() -> float:
+        limits = Limits(Settings())
+        for number in range(10_000):
+            await limits.of_address(f"10.0.{number >> 8}.{number & 255}", Pace.GENERAL)
+        begun = time.perf_counter()
+        for number in range(1000):
+            await limits.of_address(f"10.0.{number >> 8}.{number & 255}", Pace.GENERAL)
+        return (time.perf_counter() - begun) / 1000
+
+    assert asyncio.run(run()) < 0.0005
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:bbbb::2", "2001:db8:1:2::/64"),
+        ("nonsense", "unknown"),
+    ],
+)
+def test_what_counts_as_one_client(address: str, network: str) -> None:
+    assert network_of(address) == network
+
+
+def test_a_cap_counts_per_key_and_in_all_and_forgets_what_was_closed() -> None:
+    cap = Cap("streams", per_key=2, in_all=3)
+    cap.take("a")
+    cap.take("a")
+    with pytest.raises(TooManyAtOnce):
+        cap.take("a")
+    cap.take("b")
+    with pytest.raises(TooManyAtOnce):
+        cap.take("c")
+    cap.give_back("a")
+    with cap.one("c"):
+        assert cap.open("c") == 1
+    assert cap.open("c") == 0
+    for key in ("a", "b"):
+        cap.give_back(key)
+    assert not cap._open
+
+
+@pytest.mark.parametrize("rate", ["", "fast", "10/eon"])
+def test_a_rate_that_is_none_is_a_mistake_in_the_settings(rate: str) -> None:
+    with pytest.raises(ValueError, match="account_rate"):
+        Settings(account_rate=rate)
+
+
+def test_lists_are_words_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMWRIGHT_GATEWAY_CORS_ORIGINS", "https://a.example, https://b.example")
+    monkeypatch.setenv("STEMWRIGHT_GATEWAY_PORT", "9999")
+    settings = Settings()
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+    assert settings.port == 9999
