@@ -80,7 +80,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 f"content-type: {PROBLEM_MEDIA_TYPE}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
             )
             self.transport.write(head.encode() + body)
-        if self.cycle is not None:  # type: ignore[redundant-expr] # None before the first request
+        if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.transport.close()
@@ -88,6 +88,6 @@ class GuardedProtocol(HttpToolsProtocol):
     def _may_answer(self) -> bool:
         """Whether what is written now is the answer to the bytes that are refused, and not to a request before them."""
         cycle = self.cycle
-        if cycle is None or cycle.response_complete:
+        if cycle is None or cycle.response_complete:  # type: ignore[redundant-expr] # None before the first request
             return True
         return cycle.more_body and not cycle.response_started and not self.pipeline

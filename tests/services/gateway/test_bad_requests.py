@@ -5,6 +5,7 @@ import socket
 import time
 
 import pytest
+from starlette.routing import Mount
 
 from services.gateway import protocol
 from tests.services.gateway.standin import Platform, Reply, eventually, token
@@ -186,7 +187,7 @@ def test_a_head_that_trickles_is_cut_off(gateway: Platform, monkeypatch: pytest.
 
 def test_a_body_that_trickles_is_cut_off(gateway: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = gateway.app.state.settings.model_copy(update={"body_timeout_seconds": 0.3})
-    door = next(route.app for route in gateway.app.routes if type(getattr(route, "app", None)).__name__ == "Door")
+    door = next(route.app for route in gateway.app.routes if isinstance(route, Mount))
     monkeypatch.setattr(door, "_settings", settings)
     for line in (b"POST /v1/jobs HTTP/1.1", b"PUT /v1/uploads/upl_1/content HTTP/1.1"):
         sent = request(line, b"Content-Type: application/json", b"Content-Length: 50", body=b"{")
