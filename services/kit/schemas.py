@@ -18,6 +18,9 @@ Cursor = Annotated[str | None, Query(max_length=200)]
 def _printable(text: str) -> str:
     if any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029" for c in text):
         raise ValueError("must not contain control characters")
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        # JSON can spell half a surrogate pair; UTF-8, and so every database, cannot.
+        raise ValueError("must be valid Unicode")
     return text
 
 

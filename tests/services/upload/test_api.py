@@ -1,0 +1,302 @@
+"""The uploads API over real parts."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.kit.database import Database
+from services.kit.storage import S3Storage
+from services.upload.settings import Settings
+from tests.services.upload import songs
+from tests.services.upload.conftest import Client, Events, at_once, serving, sha256, until
+
+pytestmark = pytest.mark.s3
+
+MEBIBYTE = 1024 * 1024
+
+
+def test_a_song_in_parts_becomes_ready(client: Client, storage: S3Storage, events: Events) -> None:
+    song = songs.wav(60, rate=48_000)
+    assert len(song) > 8 * MEBIBYTE
+    created = client.create(len(song), filename="Ærlig – sång.wav", content_type="audio/wav", sha256=sha256(song))
+
+    assert created["status"] == "pending"
+    assert [part["number"] for part in created["parts"]] == [1, 2]
+    assert created["uploaded_parts"] == []
+    answer = client.complete(created["id"], client.send_parts(created, song))
+
+    assert answer.status_code == 200
+    ready = answer.json()
+    assert ready["status"] == "ready", "the request waits for the verdict"
+    assert ready["sha256"] == sha256(song)
+    assert ready["filename"] == "Ærlig – sång.wav"
+    assert ready["audio"] == {
+        "duration_seconds": 60.0,
+        "sample_rate_hz": 48_000,
+        "channels": 2,
+        "codec": "pcm_s16le",
+        "container": "wav",
+        "complete": True,
+    }
+    assert ready["parts"] == ready["uploaded_parts"] == []
+    assert ready["reason"] is None
+    key = f"sources/{created['id']}/original"
+    assert b"".join(storage.stream(key)) == song
+    until(lambda: storage.head(f"incoming/{created['id']}") is None, "the client's object is gone")
+
+    assert events.types(created["id"]) == ["UploadCreated", "UploadReady"]
+    data = events.all(created["id"])[1].data
+    assert (data.object_key, data.sha256, data.size_bytes) == (key, sha256(song), len(song))
+    assert (data.account_id, data.filename) == ("usr_one", "Ærlig – sång.wav")
+    assert (data.audio.samples, data.audio.sample_rate_hz, data.audio.channels) == (2_880_000, 48_000, 2)
+
+
+def test_an_interrupted_upload_is_resumed(client: Client, events: Events) -> None:
+    song = songs.wav(60)
+    created = client.create(len(song))
+    first = {**created, "parts": created["parts"][1:]}
+    client.send_parts(first, song)
+
+    halfway = client.get(created["id"])
+    assert [part["number"] for part in halfway["uploaded_parts"]] == [2]
+    assert halfway["uploaded_parts"][0]["size_bytes"] == len(song) - created["part_size_bytes"]
+    assert [part["number"] for part in halfway["parts"]] == [1], "URLs for what is missing"
+    early = client.complete(created["id"])
+    assert (early.status_code, early.json()["code"]) == (409, "upload_incomplete")
+    assert early.json()["missing_parts"] == [1]
+
+    client.send_parts(halfway, song)
+    parts = [{"number": part["number"], "etag": part["etag"]} for part in client.get(created["id"])["uploaded_parts"]]
+    assert client.complete(created["id"], parts).json()["status"] == "ready"
+
+
+def test_parts_need_not_be_named(client: Client) -> None:
+    song = songs.wav()
+    created = client.create(len(song))
+    client.send_parts(created, song)
+
+    assert client.complete(created["id"]).json()["status"] == "ready"
+
+
+def test_etags_are_checked_and_a_mistake_can_be_mended(client: Client) -> None:
+    song = songs.wav()
+    created = client.create(len(song))
+    named = client.send_parts(created, song)
+
+    for wrong, status, code in (
+        ([{"number": 1, "etag": "0" * 32}], 422, "part_mismatch"),
+        ([{"number": 2, "etag": named[0]["etag"]}], 422, "part_mismatch"),
+        ([], 409, "upload_incomplete"),
+    ):
+        answer = client.complete(created["id"], wrong)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+        assert client.get(created["id"])["status"] == "pending"
+    assert client.complete(created["id"], named).json()["status"] == "ready"
+
+
+def test_completing_again_answers_with_the_same_upload(client: Client, events: Events) -> None:
+    song = songs.wav()
+    created = client.create(len(song))
+    named = client.send_parts(created, song)
+
+    answers = [client.complete(created["id"], named) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert answers[0].json() == answers[1].json()
+    assert events.types(created["id"]) == ["UploadCreated", "UploadReady"]
+
+
+def test_completing_at_once_decides_once(client: Client, events: Events) -> None:
+    song = songs.wav()
+    created = client.create(len(song))
+    named = client.send_parts(created, song)
+
+    answers = at_once(8, lambda _: client.complete(created["id"], named))
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.json()["status"] for answer in answers} == {"ready"}
+    assert events.types(created["id"]) == ["UploadCreated", "UploadReady"]
+
+
+def test_the_same_idempotency_key_makes_one_upload(client: Client, events: Events) -> None:
+    answers = at_once(10, lambda _: client.create(100, key="once"))
+
+    assert len({answer["id"] for answer in answers}) == 1
+    assert len(events.all()) == 1
+    other = client.request(
+        "POST", "/v1/uploads", json={"filename": "x", "size_bytes": 1}, headers={"Idempotency-Key": "once"}
+    )
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_conflict")
+    assert client.of("usr_two").create(100, key="once")["id"] != answers[0]["id"]
+
+
+def test_a_presigned_url_is_of_no_use_after_completion(client: Client, storage: S3Storage) -> None:
+    song = songs.wav()
+    created = client.create(len(song))
+    client.complete(created["id"], client.send_parts(created, song))
+
+    with pytest.raises(httpx.HTTPError):
+        httpx.put(created["parts"][0]["url"], content=os.urandom(100)).raise_for_status()
+
+    assert client.get(created["id"])["status"] == "ready"
+    assert b"".join(storage.stream(f"sources/{created['id']}/original")) == song
+
+
+def test_deleting_removes_everything_in_every_state(client: Client, storage: S3Storage, events: Events) -> None:
+    song = songs.wav()
+    pending = client.create(len(song))
+    client.send_parts(pending, song)
+    ready = client.upload(song)
+    rejected = client.upload(songs.TEXT)
+
+    for upload in (pending, ready, rejected):
+        assert client.request("DELETE", f"/v1/uploads/{upload['id']}").status_code == 204
+        assert client.request("GET", f"/v1/uploads/{upload['id']}").status_code == 404
+        assert client.complete(upload["id"]).status_code == 404
+        assert client.request("DELETE", f"/v1/uploads/{upload['id']}").status_code == 404
+        assert events.types(upload["id"])[-1] == "UploadDeleted"
+    assert list(storage.list_objects("")) == []
+    with pytest.raises(httpx.HTTPError):
+        httpx.put(pending["parts"][0]["url"], content=song).raise_for_status()
+    assert client.request("GET", "/v1/uploads").json() == {"items": [], "next_cursor": None}
+
+
+def test_the_list_is_paged_newest_first(client: Client) -> None:
+    made = [client.create(10)["id"] for _ in range(5)]
+    client.of("usr_two").create(10)
+
+    first = client.request("GET", "/v1/uploads?limit=3").json()
+    second = client.request("GET", f"/v1/uploads?limit=3&cursor={first['next_cursor']}").json()
+
+    assert [item["id"] for item in first["items"] + second["items"]] == sorted(made, reverse=True)
+    assert second["next_cursor"] is None
+    assert first["items"][0]["parts"] == []
+    for query in ("limit=0", "limit=101", "limit=x", "cursor=%00", "cursor=ä"):
+        assert client.request("GET", f"/v1/uploads?{query}").status_code == 422
+
+
+def test_another_account_sees_nothing(client: Client, storage: S3Storage) -> None:
+    song = songs.wav()
+    mine = client.create(len(song))
+    named = client.send_parts(mine, song)
+    stranger = client.of("usr_two")
+    path = f"/v1/uploads/{mine['id']}"
+
+    for method, target, body in (
+        ("GET", path, None),
+        ("DELETE", path, None),
+        ("POST", path + "/complete", {"parts": named}),
+    ):
+        answer = stranger.request(method, target, json=body)
+        assert (answer.status_code, answer.json()["code"]) == (404, "upload_not_found")
+    assert stranger.put_content(mine["id"], song).status_code == 404
+    cursor = client.request("GET", "/v1/uploads?limit=1").json()["next_cursor"]
+    assert stranger.request("GET", "/v1/uploads", params={"cursor": cursor or ""}).json()["items"] == []
+    assert client.complete(mine["id"], named).json()["status"] == "ready"
+
+
+def test_a_token_with_the_scope_is_needed(client: Client) -> None:
+    mine = client.create(10)["id"]
+    for account, status in (("nobody", 401), ("usr_one:jobs", 403)):
+        caller = client.of(account)
+        for method, path in (
+            ("GET", "/v1/uploads"),
+            ("POST", "/v1/uploads"),
+            ("GET", f"/v1/uploads/{mine}"),
+            ("DELETE", f"/v1/uploads/{mine}"),
+            ("POST", f"/v1/uploads/{mine}/complete"),
+            ("PUT", f"/v1/uploads/{mine}/content"),
+        ):
+            answer = caller.request(method, path, json={"filename": "x", "size_bytes": 1})
+            assert answer.status_code == status, (method, path)
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"filename": ""},
+        {"filename": "a" * 256},
+        {"filename": "a\nb"},
+        {"filename": "a\x00b"},
+        {"filename": "a\x1b[31m"},
+        {"filename": "cod\u202eexe.mp3"},
+        {"filename": "\ud800"},
+        {"filename": None},
+        {"size_bytes": -1},
+        {"size_bytes": 1.5},
+        {"size_bytes": "10"},
+        {"size_bytes": True},
+        {"size_bytes": 10**30},
+        {"sha256": "0" * 63},
+        {"sha256": "g" * 64},
+        {"content_type": "audio/wav\r\nX: y"},
+        {"content_type": "audio"},
+        {"account_id": "usr_two"},
+        {"status": "ready"},
+    ],
+)
+def test_nonsense_is_refused(client: Client, fields: dict[str, Any]) -> None:
+    import json
+
+    body = json.dumps({"filename": "a.wav", "size_bytes": 10, **fields})
+    answer = client.request("POST", "/v1/uploads", content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code == 422, answer.text
+
+
+@pytest.mark.parametrize("filename", ["../../etc/passwd", "-rf", "$(id)|x", "CON", "日本語.mp3", '"; x="', "a" * 255])
+def test_a_strange_name_is_only_shown(client: Client, storage: S3Storage, filename: str) -> None:
+    upload = client.upload(songs.wav(0.1), filename=filename)
+
+    assert (upload["status"], upload["filename"]) == ("ready", filename)
+    assert [found.key for found in storage.list_objects("sources/")] == [f"sources/{upload['id']}/original"]
+
+
+def test_a_file_over_the_limit_is_refused_at_once(client: Client, settings: Settings, events: Events) -> None:
+    answer = client.request("POST", "/v1/uploads", json={"filename": "x", "size_bytes": settings.max_size_bytes + 1})
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "upload_too_large")
+    assert answer.json()["limit_bytes"] == settings.max_size_bytes
+    assert events.all() == []
+
+
+def test_the_largest_file_has_a_bounded_number_of_parts(client: Client, settings: Settings) -> None:
+    created = client.create(settings.max_size_bytes)
+
+    assert len(created["parts"]) <= 256
+    assert created["part_size_bytes"] >= 5 * MEBIBYTE
+
+
+def test_pending_uploads_of_one_account_are_limited(settings: Settings, database: Database, storage: S3Storage) -> None:
+    settings = settings.model_copy(update={"max_pending_per_account": 2})
+    with serving(settings, database, storage) as client:
+        for _ in range(2):
+            client.create(10)
+        answer = client.request("POST", "/v1/uploads", json={"filename": "x", "size_bytes": 1})
+
+        assert (answer.status_code, answer.json()["code"]) == (429, "too_many_pending_uploads")
+        assert int(answer.headers["Retry-After"]) >= 1
+        client.of("usr_two").create(10)
+
+
+@pytest.mark.parametrize("upload_id", ["upl_none", "x" * 41, "..", "%00", "upl_%2e%2e"])
+def test_unknown_ids_are_not_found(client: Client, upload_id: str) -> None:
+    for method in ("GET", "DELETE"):
+        assert client.request(method, f"/v1/uploads/{upload_id}").status_code in (404, 405, 422)
+
+
+def test_nothing_stays_on_the_disk(client: Client, settings: Settings) -> None:
+    client.upload(songs.wav())
+    client.upload(songs.TEXT)
+
+    assert settings.scratch_directory is not None
+    directories = list(Path(settings.scratch_directory).glob("process-*/*"))
+    assert [path.name for path in directories] == ["in-use"]
+
+
+def test_ready_means_that_database_and_store_answer(client: Client) -> None:
+    assert client.http.get("/readyz").status_code == 200
