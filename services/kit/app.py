@@ -3,7 +3,9 @@
 import gc
 import logging
 import os
+import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -17,8 +19,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -100,8 +100,12 @@ def create_app(
     app.add_exception_handler(StemwrightError, _on_stemwright_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    for away in (OperationalError, PoolTimeoutError):
-        app.add_exception_handler(away, _on_database_away)
+    if "sqlalchemy" in sys.modules:  # a service without a database does not pay 12 MB for it
+        from sqlalchemy.exc import OperationalError
+        from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+        for away in (OperationalError, PoolTimeoutError):
+            app.add_exception_handler(away, _on_database_away)
     app.add_middleware(_Observed, service=name)
     _add_health(app, checks or {})
     for router in routers:
@@ -140,6 +144,9 @@ def serve(
             **options,
         },
     )
+    # Uvicorn raises the signal again when it is done; having stopped as told is success.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     sockets = [socket.socket(fileno=settings.listen_fd)] if settings.listen_fd is not None else None
     Server(config).run(sockets=sockets)
 
