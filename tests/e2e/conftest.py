@@ -11,7 +11,7 @@ from services.local.platform import LOOPBACK, Platform
 from services.local.settings import LocalSettings
 from services.local.sockets import free_port
 from tests.e2e.jobs import FinishedJob, NewAccount
-from tests.e2e.songs import music, read, write_wav
+from tests.e2e.songs import music, read, write_wav_16
 
 ENVIRONMENT = {
     # Many tests share one address and would run into the limits that are meant for the world outside.
@@ -73,8 +73,8 @@ def account(new_account: NewAccount) -> Client:
 
 @pytest.fixture(scope="session")
 def finished(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FinishedJob]:
-    """Twenty seconds of stereo, separated in full into 32-bit float WAV."""
-    song = write_wav(tmp_path_factory.mktemp("songs") / "twenty seconds.wav", music(20))
+    """Twenty seconds of 16-bit stereo, separated in full into 32-bit float WAV."""
+    song = write_wav_16(tmp_path_factory.mktemp("songs") / "twenty seconds.wav", music(20))
     with Client(platform.gateway_url) as client:
         client.register(f"{uuid.uuid4().hex}@example.com", "a long enough password")
         upload = client.upload(song)

@@ -99,13 +99,13 @@ def test_the_same_idempotency_key_of_another_account_is_another_key(
         "POST",
         "/v1/uploads",
         json={"filename": "one.wav", "size_bytes": 1000},
-        headers={"Idempotency-Key": "a key of mine"},
+        headers={"Idempotency-Key": "a-key-of-mine"},
     )
     other = new_account().call(
         "POST",
         "/v1/uploads",
         json={"filename": "one.wav", "size_bytes": 1000},
-        headers={"Idempotency-Key": "a key of mine"},
+        headers={"Idempotency-Key": "a-key-of-mine"},
     )
     assert owner["id"] != other["id"]
     finished.client.send("DELETE", f"/v1/uploads/{owner['id']}")
