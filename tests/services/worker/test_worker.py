@@ -1,0 +1,347 @@
+"""The worker as its neighbours see it: a real process, a real broker, a real object store, a small real network."""
+
+import contextlib
+import gc
+import hashlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from services.kit.events.connection import BrokerUnavailable
+from services.kit.ids import new_id
+from services.kit.protos import separation_pb2
+from tests.broker import Broker, running_broker
+from tests.object_store import running_object_store
+from tests.services.worker.songs import RATE, write_song
+from tests.services.worker.stage import ACCOUNT, Orchestrator, Stage, Worker
+
+# kafka-python leaves the sockets of refused connections to the garbage collector.
+pytestmark = [
+    pytest.mark.kafka,
+    pytest.mark.s3,
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
+
+MIDDLE_SECONDS = 60
+"""Long enough that something can happen while it is separated."""
+LONG_SECONDS = 600
+"""Too long to end before the test does something about it."""
+FILES = ["instrumental.flac", "manifest.json", "vocals.flac", "waveforms.json"]
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Collects those sockets while the warning about them is expected."""
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Broker]:
+    with running_broker() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("stage")
+    with running_object_store(folder / "objects") as store:
+        stage = Stage(folder, broker.bootstrap, store)
+        with stage.orchestrator:
+            yield stage
+
+
+@pytest.fixture(scope="module")
+def orchestrator(stage: Stage) -> Orchestrator:
+    return stage.orchestrator
+
+
+@pytest.fixture(scope="module")
+def worker(stage: Stage) -> Iterator[Worker]:
+    with stage.worker() as worker:
+        yield worker
+
+
+@pytest.fixture(scope="module")
+def short(stage: Stage) -> separation_pb2.SourceAudio:
+    return stage.upload(write_song(stage.folder / "short.wav", 3))
+
+
+@pytest.fixture(scope="module")
+def long(stage: Stage) -> separation_pb2.SourceAudio:
+    return stage.upload(write_song(stage.folder / "long.wav", LONG_SECONDS, seed=2))
+
+
+@pytest.fixture(scope="module")
+def middle(stage: Stage) -> separation_pb2.SourceAudio:
+    return stage.upload(write_song(stage.folder / "middle.wav", MIDDLE_SECONDS, seed=3))
+
+
+def test_a_worker_introduces_itself(stage: Stage, orchestrator: Orchestrator, worker: Worker) -> None:
+    first = orchestrator.heartbeats(worker.id)[0]
+    assert (first.slots, first.device, first.stopping, len(first.running)) == (1, "cpu", False, 0)
+    assert [(model.name, model.digest) for model in first.models] == [(stage.model.name, stage.model.digest)]
+    assert first.speed > 0
+    assert worker.get("/healthz")[0] == 200
+    assert "worker_busy_slots 0.0" in worker.get("/metrics")[1]
+    orchestrator.wait(lambda: len(orchestrator.heartbeats(worker.id)) >= 3)
+    sequences = [beat.sequence for beat in orchestrator.heartbeats(worker.id)]
+    assert sequences == sorted(set(sequences))
+
+
+def test_a_song_becomes_its_stems(
+    stage: Stage, orchestrator: Orchestrator, worker: Worker, short: separation_pb2.SourceAudio
+) -> None:
+    assignment = stage.assignment(worker, short)
+    orchestrator.send(worker, assignment)
+    end = orchestrator.end_of(assignment.job_id)
+    manifest = stage.manifest(end)
+    assert end.succeeded.manifest_key == f"stems/{assignment.job_id}/1/manifest.json"
+    assert stage.stored(assignment.job_id) == FILES
+    assert manifest["input"]["sha256"] == short.sha256
+    assert manifest["quality"]["null_residual_dbfs"] is None
+    for stem in manifest["stems"]:
+        data = stage.storage.read_bytes(f"stems/{assignment.job_id}/1/{stem['file']}", 1 << 24)
+        assert hashlib.sha256(data).hexdigest() == stem["sha256"]
+        assert (stem["samples"], stem["sample_rate_hz"], stem["channels"]) == (3 * RATE, RATE, 2)
+    assert {"download", "engine", "upload", "total"} <= manifest["timings_seconds"].keys()
+    progress = orchestrator.heard(separation_pb2.SeparationProgress, job_id=assignment.job_id)
+    assert [message.fraction for message in progress] == sorted(message.fraction for message in progress)
+    assert {message.account_id for message in progress} == {ACCOUNT}
+    orchestrator.wait(lambda: [m for beat in orchestrator.heartbeats(worker.id) for m in beat.finished if m == end])
+    assert worker.left_behind() == []
+
+
+def test_a_window_is_as_long_as_it_was_asked(
+    stage: Stage, orchestrator: Orchestrator, worker: Worker, short: separation_pb2.SourceAudio
+) -> None:
+    assignment = stage.assignment(worker, short)
+    assignment.window.start_seconds = 1
+    assignment.window.duration_seconds = 1.5
+    orchestrator.send(worker, assignment)
+    manifest = stage.manifest(orchestrator.end_of(assignment.job_id))
+    assert manifest["window"] == {"start_sample": RATE, "end_sample": RATE * 5 // 2, "whole_song": False}
+
+
+def test_the_same_assignment_twice_is_one_separation(
+    stage: Stage, orchestrator: Orchestrator, worker: Worker, short: separation_pb2.SourceAudio
+) -> None:
+    assignment = stage.assignment(worker, short)
+    for _ in range(3):
+        orchestrator.send(worker, assignment)
+    end = orchestrator.end_of(assignment.job_id)
+    told = len(orchestrator.heartbeats(worker.id))
+    orchestrator.send(worker, assignment)
+
+    def told_again() -> bool:
+        beats = orchestrator.heartbeats(worker.id)[told:]
+        return any(end in beat.finished for beat in beats)
+
+    orchestrator.wait(told_again)
+    assert len(orchestrator.heard(separation_pb2.SeparationFinished, job_id=assignment.job_id)) == 1
+
+
+def test_what_is_not_this_workers_work_is_left_alone(
+    stage: Stage, orchestrator: Orchestrator, worker: Worker, short: separation_pb2.SourceAudio
+) -> None:
+    foreign = stage.assignment(worker, short)
+    foreign.worker_id = new_id("wrk")
+    expired = stage.assignment(worker, short, seconds=-1)
+    present = stage.assignment(worker, short, attempt=2)
+    stale = stage.assignment(worker, short, job_id=present.job_id, attempt=1)
+    for assignment in (foreign, expired, present):
+        orchestrator.send(worker, assignment)
+    orchestrator.end_of(present.job_id, attempt=2)
+    orchestrator.send(worker, stale)
+    last = stage.assignment(worker, short)
+    orchestrator.send(worker, last)
+    orchestrator.end_of(last.job_id)
+    for other in (foreign, expired, stale):
+        assert stage.stored(other.job_id, other.attempt) == []
+        finished = separation_pb2.SeparationFinished
+        assert orchestrator.heard(finished, job_id=other.job_id, attempt=other.attempt) == []
+
+
+def test_a_cancelled_attempt_stops_between_chunks_and_leaves_nothing(
+    stage: Stage, orchestrator: Orchestrator, worker: Worker, long: separation_pb2.SourceAudio
+) -> None:
+    assignment = stage.assignment(worker, long)
+    orchestrator.send(worker, assignment)
+    orchestrator.wait_stage(assignment.job_id, "separating")
+    orchestrator.cancel(worker, assignment.job_id)
+    assert orchestrator.end_of(assignment.job_id).aborted.reason == "canceled"
+    assert stage.stored(assignment.job_id) == []
+    assert worker.left_behind() == []
+
+
+def test_more_work_than_slots_is_handed_back(
+    stage: Stage,
+    orchestrator: Orchestrator,
+    worker: Worker,
+    short: separation_pb2.SourceAudio,
+    long: separation_pb2.SourceAudio,
+) -> None:
+    first, second = stage.assignment(worker, long), stage.assignment(worker, short)
+    orchestrator.send(worker, first)
+    orchestrator.send(worker, second)
+    failed = orchestrator.end_of(second.job_id).failed
+    assert (failed.code, failed.retryable) == ("worker_busy", True)
+    orchestrator.cancel(worker, first.job_id)
+    orchestrator.end_of(first.job_id)
+
+
+def test_a_finished_lower_attempt_is_used(
+    stage: Stage, orchestrator: Orchestrator, worker: Worker, short: separation_pb2.SourceAudio
+) -> None:
+    first = stage.assignment(worker, short)
+    orchestrator.send(worker, first)
+    end = orchestrator.end_of(first.job_id)
+    orchestrator.send(worker, stage.assignment(worker, short, job_id=first.job_id, attempt=2))
+    assert orchestrator.end_of(first.job_id, attempt=2).succeeded == end.succeeded
+    assert stage.stored(first.job_id, 2) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "code", "retryable"),
+    [
+        ("other bytes", "source_changed", False),
+        ("gone", "source_missing", False),
+        ("not audio", "audio_unsupported_format", False),
+        ("unknown stem", "stem_unknown", False),
+        ("unknown format", "output_format_unsuitable", False),
+        ("window outside", "window_outside_audio", False),
+        ("unknown model", "model_unavailable", True),
+    ],
+)
+def test_what_cannot_be_separated_fails_with_a_reason(
+    stage: Stage,
+    orchestrator: Orchestrator,
+    worker: Worker,
+    short: separation_pb2.SourceAudio,
+    damage: str,
+    code: str,
+    retryable: bool,
+) -> None:
+    assignment = stage.assignment(worker, short)
+    match damage:
+        case "other bytes":
+            assignment.source.sha256 = "0" * 64
+        case "gone":
+            assignment.source.object_key = "sources/nothing/original"
+        case "not audio":
+            text = stage.folder / "text.mp3"
+            text.write_text("these are words\n" * 100)
+            assignment.source.CopyFrom(stage.upload(text))
+        case "unknown stem":
+            assignment.stems[:] = ["tuba"]
+        case "unknown format":
+            assignment.output.format = "ogg"
+        case "window outside":
+            assignment.window.start_seconds = 100
+            assignment.window.duration_seconds = 5
+        case _:
+            assignment.model.digest = "sha256:" + "0" * 64
+    orchestrator.send(worker, assignment)
+    failed = orchestrator.end_of(assignment.job_id).failed
+    assert (failed.code, failed.retryable) == (code, retryable)
+    assert failed.message.endswith(".")
+    assert stage.stored(assignment.job_id) == []
+    assert worker.left_behind() == []
+
+
+def test_a_store_that_dies_before_the_stems_are_put_and_comes_back_costs_nothing(
+    stage: Stage, orchestrator: Orchestrator, worker: Worker, middle: separation_pb2.SourceAudio
+) -> None:
+    assignment = stage.assignment(worker, middle)
+    orchestrator.send(worker, assignment)
+    orchestrator.wait_stage(assignment.job_id, "separating")
+    stage.store.kill()
+    try:
+        worker.until(lambda: "the object store failed" in worker.log.read_text())
+    finally:
+        stage.store.start()
+    stage.manifest(orchestrator.end_of(assignment.job_id, seconds=40))
+    assert stage.stored(assignment.job_id) == FILES
+
+
+def test_a_broker_that_restarts_empty_loses_no_result(
+    stage: Stage, orchestrator: Orchestrator, worker: Worker, broker: Broker, middle: separation_pb2.SourceAudio
+) -> None:
+    assignment = stage.assignment(worker, middle)
+    orchestrator.send(worker, assignment)
+    orchestrator.wait_stage(assignment.job_id, "separating")
+    broker.kill()
+    worker.until(lambda: stage.stored(assignment.job_id) == FILES)
+    broker.start()
+    stage.manifest(orchestrator.end_of(assignment.job_id, seconds=40))
+    again = stage.assignment(worker, middle, job_id=assignment.job_id, attempt=2)
+
+    def answered() -> bool:
+        with contextlib.suppress(BrokerUnavailable):
+            orchestrator.send(worker, again)
+        return bool(orchestrator.heard(separation_pb2.SeparationFinished, job_id=again.job_id, attempt=2))
+
+    worker.until(answered, 40)
+
+
+def test_a_stopping_worker_ends_what_it_began_and_takes_nothing_new(
+    stage: Stage, orchestrator: Orchestrator, short: separation_pb2.SourceAudio, middle: separation_pb2.SourceAudio
+) -> None:
+    with stage.worker(grace_seconds=30) as worker:
+        running, late = stage.assignment(worker, middle), stage.assignment(worker, short)
+        orchestrator.send(worker, running)
+        orchestrator.wait_stage(running.job_id, "separating")
+        worker.process.terminate()
+        orchestrator.wait(lambda: orchestrator.heartbeats(worker.id)[-1].stopping)
+        orchestrator.send(worker, late)
+        assert orchestrator.end_of(late.job_id).aborted.reason == "shutdown"
+        assert orchestrator.end_of(running.job_id, seconds=40).WhichOneof("outcome") == "succeeded"
+        assert worker.process.wait(20) == 0
+        assert not (worker.temp / worker.id).exists()
+
+
+def test_a_stopping_worker_gives_up_what_outlives_the_grace(
+    stage: Stage, orchestrator: Orchestrator, long: separation_pb2.SourceAudio
+) -> None:
+    with stage.worker(grace_seconds=0.1) as worker:
+        assignment = stage.assignment(worker, long)
+        orchestrator.send(worker, assignment)
+        orchestrator.wait_stage(assignment.job_id, "separating")
+        assert worker.stop() == 0
+        assert orchestrator.end_of(assignment.job_id).aborted.reason == "shutdown"
+        assert stage.stored(assignment.job_id) == []
+        last = orchestrator.heartbeats(worker.id)[-1]
+        assert (last.stopping, len(last.running)) == (True, 0)
+
+
+def test_a_killed_worker_leaves_no_result_and_its_files_go_with_the_next_start(
+    stage: Stage, orchestrator: Orchestrator, long: separation_pb2.SourceAudio
+) -> None:
+    with stage.worker() as worker:
+        assignment = stage.assignment(worker, long)
+        orchestrator.send(worker, assignment)
+        orchestrator.wait_stage(assignment.job_id, "separating")
+        worker.process.kill()
+        worker.process.wait()
+        assert worker.left_behind()
+        assert "manifest.json" not in stage.stored(assignment.job_id)
+    with stage.worker() as successor:
+        assert not (successor.temp / worker.id).exists()
+        assert successor.id != worker.id
+
+
+def test_a_missing_model_is_one_line_and_an_exit_status(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "services.worker.main"],
+        env={"PATH": "/usr/bin:/bin", "STEMWRIGHT_MODEL_REPOSITORY": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 78
+    assert len(ended.stderr.splitlines()) == 1
+    assert "spleeter-2stems" in ended.stderr
