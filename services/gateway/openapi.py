@@ -80,6 +80,7 @@ def merge(documents: Mapping[Upstream, Document], routes: Iterable[Route] = ROUT
         path, operation = found
         operation = source.adopt(operation, schemas)
         operation["security"] = [] if route.access is Access.ANYONE else [{"bearer": []}]
+        operation["tags"] = [tag.capitalize() for tag in operation.get("tags", [])]
         operation["responses"] = _responses(operation.get("responses", {}))
         identifier = operation.get("operationId", f"{route.method.lower()}{path}")
         if identifier in operation_ids:
@@ -87,7 +88,7 @@ def merge(documents: Mapping[Upstream, Document], routes: Iterable[Route] = ROUT
         operation_ids.add(identifier)
         operation["operationId"] = identifier
         paths.setdefault(path, {})[route.method.lower()] = operation
-    tags = sorted({tag for path in paths.values() for operation in path.values() for tag in operation.get("tags", [])})
+    tags = sorted({tag for path in paths.values() for operation in path.values() for tag in operation["tags"]})
     return {
         "openapi": "3.1.0",
         "info": INFO,

@@ -20,6 +20,7 @@ from pydantic import HttpUrl
 from starlette.types import Receive, Scope, Send
 
 from services.gateway.app import gateway_app
+from services.gateway.consumers import news_consumer
 from services.gateway.hub import Hub
 from services.gateway.protocol import GuardedProtocol
 from services.gateway.settings import Settings
@@ -246,8 +247,8 @@ def _whole(answer: bytes) -> bool:
 
 
 @contextmanager
-def platform(**settings: Any) -> Iterator[Platform]:
-    """A gateway before three stand-ins; `settings` are the gateway's."""
+def platform(*, bootstrap: str | None = None, **settings: Any) -> Iterator[Platform]:
+    """A gateway before three stand-ins; `settings` are the gateway's. With `bootstrap` it hears the event log there."""
     accounts, upload, orchestrator = StandIn(), StandIn(), StandIn()
     with ExitStack() as stack:
         ports = {
@@ -257,9 +258,15 @@ def platform(**settings: Any) -> Iterator[Platform]:
         urls = {f"{name}_url": HttpUrl(f"http://127.0.0.1:{port}") for name, port in ports.items()}
         jwks_url = f"http://127.0.0.1:{ports['accounts']}/.well-known/jwks.json"
         hub = Hub()
-        app = gateway_app(Settings(**{**urls, "jwks_url": jwks_url, "log_level": "ERROR", **settings}), hub=hub)
+        news = None if bootstrap is None else news_consumer(bootstrap, hub)
+        app = gateway_app(
+            Settings(**{**urls, "jwks_url": jwks_url, "log_level": "ERROR", **settings}),
+            hub=hub,
+            tasks=() if news is None else (news,),
+        )
         port = stack.enter_context(
             serving(app, on_stopping=hub.close, http=GuardedProtocol, proxy_headers=False, server_header=False)
         )
         client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20))
+        assert news is None or news.wait_until_ready(20)
         yield Platform(accounts, upload, orchestrator, app, hub, port, client)
