@@ -7,9 +7,12 @@ Mono is heard as two equal channels and takes the mean of the two masks.
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+_Number = TypeVar("_Number", np.float32, np.complex64)
 
 _MINUS_3_DB = float(np.sqrt(0.5))
 _DEFAULT_NAMES = {
@@ -59,3 +62,18 @@ def mask_routing(names: Sequence[str]) -> NDArray[np.float32]:
     """``(channels, 2)``: the share of the left and the right mask that each channel takes."""
     rows = {"left": (1.0, 0.0), "right": (0.0, 1.0), "centre": (0.5, 0.5), "lfe": (0.0, 0.0)}
     return np.array([rows[_side(name)] for name in names], np.float32)
+
+
+def mixed(matrix: NDArray[np.float32], channels: NDArray[_Number]) -> NDArray[_Number]:
+    """``matrix`` times the channels, which are the middle axis: ``(n, inputs, bins)`` to ``(n, outputs, bins)``.
+
+    Many entries are 0 or 1, and channel by channel this is several times faster than ``einsum`` on complex numbers.
+    """
+    if np.array_equal(matrix, np.eye(len(matrix))):
+        return channels
+    result = np.zeros((len(channels), len(matrix), channels.shape[-1]), channels.dtype)
+    for output, row in enumerate(matrix):
+        for source in np.flatnonzero(row):
+            part = channels[:, source]
+            result[:, output] += part if row[source] == 1 else part * row[source]
+    return result

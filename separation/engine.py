@@ -104,7 +104,10 @@ def separate_file(
         source, model, output or OutputFormat(), settings or SeparationSettings(), chosen, on_progress, should_cancel
     )
     with _scratch_folder(out_dir) as scratch:
-        manifest = job.run(scratch, window, limits or AudioLimits(), begun)
+        try:
+            manifest = job.run(scratch, window, limits or AudioLimits(), begun)
+        finally:
+            model.rest()
         # The manifest goes last: who sees it may rely on the rest.
         for name in [*(stem.file for stem in manifest.stems), WAVEFORMS_FILE, MANIFEST_FILE]:
             (scratch / name).replace(out_dir / name)

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from separation.channels import mixed
 from separation.settings import SeparationSettings
 
 # The mask above the network's band follows the mean of the bins just below its edge (345 Hz of them at 44.1 kHz).
@@ -30,10 +31,7 @@ def apply_masks(
     ``masks``: ``(frames, 2, bins of the network)``. ``routing``: ``(channels, 2)``, which mixture of the left and the
     right mask each channel takes; row sums are 1, or 0 for a channel that holds no voice.
     """
-    if routing.shape == (2, 2) and np.array_equal(routing, np.eye(2)):
-        routed = masks
-    else:
-        routed = np.einsum("fsb,cs->fcb", masks, routing)
+    routed = mixed(routing, masks)
     bins = masks.shape[-1]
     result = np.empty_like(spectra)
     np.multiply(spectra[..., :bins], routed, out=result[..., :bins])

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from separation.backends import MaskModel
-from separation.channels import downmix_matrix, mask_routing
+from separation.channels import downmix_matrix, mask_routing, mixed
 from separation.masks import apply_masks, shaped
 from separation.patches import FrameHistory, MaskAssembly, PatchGrid
 from separation.resample import BlockResampler
@@ -51,7 +51,6 @@ class VocalsStream:
         self._before_patch = before_patch
         self._clock = clock or StageClock()
         self._downmix = downmix_matrix(channel_names)
-        self._hears_input = np.array_equal(self._downmix, np.eye(2))
         self._routing = mask_routing(channel_names)
         self._rate, self._end = sample_rate_hz, end
         self._taken = begin
@@ -125,8 +124,7 @@ class VocalsStream:
         """Keeps the magnitudes for patches to come, and the spectra that masks will be applied to."""
         skip = max(0, self._first_frame - self._history.end)
         with self._clock.stage("transform"):
-            heard = spectra if self._hears_input else np.einsum("fcb,sc->fsb", spectra, self._downmix)
-            heard = heard[..., : self._spec.bins]
+            heard = mixed(self._downmix, spectra[..., : self._spec.bins])
             self._history.append(np.sqrt(heard.real * heard.real + heard.imag * heard.imag))
             self._spectra = np.concatenate([self._spectra, spectra[skip:]])
 
