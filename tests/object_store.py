@@ -100,6 +100,10 @@ class ObjectStore:
             secret_access_key=SECRET_ACCESS_KEY,
         )
         storage.ensure_bucket()
+        for prefix in ("incoming", "sources", "stems"):
+            # rclone removes a folder with its last object, and a write into that folder at the same moment fails. A
+            # folder that holds another one stays; an empty folder is no object.
+            (self.folder / storage.bucket / prefix / ".keep").mkdir(parents=True)
         return storage
 
 

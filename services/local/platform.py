@@ -271,7 +271,10 @@ def broker_part(port: int) -> Part:
 def store_part(port: int, home: Home, bucket: str) -> tuple[Part, dict[str, str]]:
     """An S3 server over the folder `home.objects`, and the settings that lead to it."""
     keys = home.store_keys()
-    (home.objects / bucket).mkdir(exist_ok=True)
+    for prefix in ("incoming", "sources", "stems"):
+        # rclone removes a folder with its last object, and a write into that folder at the same moment fails. A folder
+        # that holds another one stays; an empty folder is no object.
+        (home.objects / bucket / prefix / ".keep").mkdir(parents=True, exist_ok=True)
     url = f"http://{LOOPBACK}:{port}"
     part = Part(
         name=STORE,
