@@ -26,7 +26,7 @@ lint: $(VENV)/dev ## Style, types, import contracts, event schemas
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache | tail -n 8
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/buf lint proto
 
 format: $(VENV)/dev ## Lay out the code as `lint` wants it

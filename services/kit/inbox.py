@@ -2,23 +2,18 @@
 
 from typing import Any
 
-from sqlalchemy import CursorResult, Insert
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.kit.database import WriteSession
 from services.kit.tables import INBOX
 
 
-def insert_unless_present(session: WriteSession, table: Any, values: dict[str, Any]) -> bool:
+def insert_unless_present(session: WriteSession, table: Table, values: dict[str, Any]) -> bool:
     """Inserts a row and returns True, or returns False where its primary key is taken already."""
-    insert: Insert
-    if session.database.is_sqlite:
-        insert = sqlite.insert(table).values(**values).on_conflict_do_nothing()
-    else:
-        insert = postgresql.insert(table).values(**values).on_conflict_do_nothing()
-    result = session.execute(insert)
-    assert isinstance(result, CursorResult)  # noqa: S101 - narrows the type; an INSERT has no other result
-    return result.rowcount == 1
+    dialect = sqlite if session.database.is_sqlite else postgresql
+    insert = dialect.insert(table).values(**values).on_conflict_do_nothing().returning(*table.primary_key)
+    return session.execute(insert).one_or_none() is not None
 
 
 def first_time(session: WriteSession, consumer: str, event_id: str) -> bool:

@@ -1,0 +1,342 @@
+"""The orchestrator on a migrated database, with its siblings' voices and a clock in the test's hand."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from google.protobuf.message import Message
+from sqlalchemy import select
+
+from services.kit.app import create_app
+from services.kit.auth import Principal
+from services.kit.database import Database, WriteSession
+from services.kit.errors import Unauthorized
+from services.kit.events.codec import Event, Record, decode
+from services.kit.ids import new_id
+from services.kit.protos import billing_pb2, separation_pb2, uploads_pb2, workers_pb2
+from services.kit.tables import OUTBOX
+from services.orchestrator.consumers import Handlers
+from services.orchestrator.dispatcher import Dispatcher
+from services.orchestrator.lifecycle import Lifecycle
+from services.orchestrator.models import Job
+from services.orchestrator.results import Results
+from services.orchestrator.routes import internal, jobs
+from services.orchestrator.service import Jobs
+from services.orchestrator.settings import Settings
+from services.orchestrator.signals import Signals
+from services.orchestrator.sweeper import Sweeper
+from tests.databases import MakeDatabase
+
+DIGEST = "sha256:" + "1" * 64
+SHA256 = "a" * 64
+
+
+class Clock:
+    """The database's clock, moved by hand."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def advance(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+class MemoryStorage:
+    """An object store that keeps a dictionary; only what the orchestrator uses."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    def delete_prefix(self, prefix: str) -> int:
+        found = [key for key in self.objects if key.startswith(prefix)]
+        for key in found:
+            del self.objects[key]
+        return len(found)
+
+
+class NamesAreTokens:
+    """Takes the token for the account id, so that tests need no keys."""
+
+    def verify(self, token: str) -> Principal:
+        if not token.startswith("usr_"):
+            raise Unauthorized
+        return Principal(token, frozenset({"user"}), frozenset({"jobs"}), "token")
+
+
+@dataclass(frozen=True)
+class _Raw:
+    record: Record
+    partition: int = 0
+    offset: int = 0
+
+    @property
+    def topic(self) -> str:
+        return self.record.topic
+
+    @property
+    def key(self) -> bytes:
+        return self.record.key
+
+    @property
+    def value(self) -> bytes:
+        return self.record.value
+
+    @property
+    def headers(self) -> list[tuple[str, bytes | None]]:
+        return [(name, value) for name, value in self.record.headers]
+
+
+@dataclass
+class World:
+    """The orchestrator and everybody it talks to, played by the test."""
+
+    database: Database
+    clock: Clock
+    settings: Settings
+    storage: MemoryStorage
+    lifecycle: Lifecycle
+    handlers: Handlers
+    dispatcher: Dispatcher
+    sweeper: Sweeper
+    app: FastAPI
+    client: TestClient
+    _read: int = 0
+    _sequences: dict[str, int] = field(default_factory=dict)
+
+    def hear(self, message: Message) -> None:
+        """An event of a sibling arrives."""
+        types: dict[type[Message], Callable[[WriteSession, Event], None]] = {
+            uploads_pb2.UploadCreated: self.handlers.upload_created,
+            uploads_pb2.UploadReady: self.handlers.upload_ready,
+            uploads_pb2.UploadRejected: self.handlers.upload_rejected,
+            uploads_pb2.UploadDeleted: self.handlers.upload_deleted,
+            billing_pb2.BalanceChanged: self.handlers.balance_changed,
+            billing_pb2.ReservationGranted: self.handlers.reservation_granted,
+            billing_pb2.ReservationRefused: self.handlers.reservation_refused,
+            billing_pb2.ReservationSettled: self.handlers.reservation_settled,
+            separation_pb2.SeparationFinished: self.handlers.separation_finished,
+            workers_pb2.WorkerHeartbeat: self.handlers.heartbeat,
+        }
+        event = Event(
+            id=new_id("evt"),
+            type=message.DESCRIPTOR.full_name,
+            source="/test",
+            subject=None,
+            time=self.clock(),
+            traceparent=None,
+            topic="",
+            partition=0,
+            offset=0,
+            key="",
+            data=message,
+            account_id=None,
+        )
+        with self.database.write() as session:
+            types[type(message)](session, event)
+
+    def told(self) -> list[Event]:
+        """Events that the orchestrator put into its outbox since the last call."""
+        with self.database.read() as session:
+            rows = session.execute(select(OUTBOX).where(OUTBOX.c.id > self._read).order_by(OUTBOX.c.id)).all()
+        self._read = max([self._read, *(row.id for row in rows)])
+        records = [
+            Record(row.topic, row.key, row.value, [(n, v.encode()) for n, v in row.headers], row.partition)
+            for row in rows
+        ]
+        return [event for event in (decode(_Raw(record)) for record in records) if event is not None]
+
+    def types_told(self) -> list[str]:
+        """Their types, without the package."""
+        return [event.type.removeprefix("stemwright.events.v1.") for event in self.told()]
+
+    def ready_upload(self, account_id: str, *, seconds: float = 90.5) -> str:
+        """An upload that can be separated."""
+        upload_id = new_id("upl")
+        self.hear(uploads_pb2.UploadCreated(upload_id=upload_id, account_id=account_id))
+        self.make_ready(account_id, upload_id, seconds=seconds)
+        return upload_id
+
+    def make_ready(self, account_id: str, upload_id: str, *, seconds: float = 90.5) -> None:
+        """The upload's bytes are there and good."""
+        self.hear(
+            uploads_pb2.UploadReady(
+                upload_id=upload_id,
+                account_id=account_id,
+                object_key=f"sources/{upload_id}/original",
+                sha256=SHA256,
+                size_bytes=1000,
+                filename="Song.mp3",
+                audio=uploads_pb2.AudioFacts(duration_seconds=seconds, samples=1, sample_rate_hz=44100, channels=2),
+            )
+        )
+
+    def grant(self, job: Any) -> None:
+        """Accounts holds the price of a job."""
+        self.hear(
+            billing_pb2.ReservationGranted(
+                job_id=job["id"],
+                account_id=self.account_of(job["id"]),
+                price_credits=job["price_credits"],
+                balance=billing_pb2.Balance(available_credits=500, version=1),
+            )
+        )
+
+    def settle(self, job_id: str, settlement: billing_pb2.Settlement.ValueType) -> None:
+        """Accounts ends the hold of a job."""
+        self.hear(
+            billing_pb2.ReservationSettled(job_id=job_id, account_id=self.account_of(job_id), settlement=settlement)
+        )
+
+    def beat(
+        self,
+        worker_id: str,
+        *,
+        running: list[tuple[str, int]] | None = None,
+        finished: list[separation_pb2.SeparationFinished] | None = None,
+        slots: int = 1,
+        stopping: bool = False,
+    ) -> None:
+        """A worker's heartbeat."""
+        self._sequences[worker_id] = self._sequences.get(worker_id, 0) + 1
+        self.hear(
+            workers_pb2.WorkerHeartbeat(
+                worker_id=worker_id,
+                sequence=self._sequences[worker_id],
+                slots=slots,
+                assignments_partition=2,
+                running=[
+                    workers_pb2.RunningAttempt(job_id=job_id, attempt=attempt, stage="separating", fraction=0.5)
+                    for job_id, attempt in running or []
+                ],
+                finished=finished,
+                models=[separation_pb2.Model(name="spleeter-2stems", digest=DIGEST)],
+                device="cpu",
+                speed=40.0,
+                stopping=stopping,
+                host="test",
+            )
+        )
+
+    def post_job(self, account_id: str, upload_id: str, **more: Any) -> Any:
+        """A job through the API; the answer as JSON."""
+        answer = self.client.post(
+            "/v1/jobs", json={"upload_id": upload_id, **more}, headers={"Authorization": f"Bearer {account_id}"}
+        )
+        assert answer.status_code in (201, 202), answer.text
+        return answer.json()
+
+    def queued_job(self, account_id: str | None = None, **more: Any) -> str:
+        """A job whose credits are held."""
+        account_id = account_id or new_id("usr")
+        job = self.post_job(account_id, self.ready_upload(account_id), **more)
+        self.grant(job)
+        return str(job["id"])
+
+    def running_job(self, worker_id: str, account_id: str | None = None) -> str:
+        """A job that a worker has confirmed to run, as its first attempt."""
+        job_id = self.queued_job(account_id)
+        self.beat(worker_id)
+        assert self.dispatcher.place()
+        self.beat(worker_id, running=[(job_id, 1)])
+        return job_id
+
+    def job(self, job_id: str) -> Job:
+        """The row of a job."""
+        with self.database.read() as session:
+            job = session.get(Job, job_id)
+        assert job is not None
+        return job
+
+    def account_of(self, job_id: str) -> str:
+        return self.job(job_id).account_id
+
+
+def succeeded(worker_id: str, job_id: str, attempt: int, *, sha256: str = SHA256) -> separation_pb2.SeparationFinished:
+    """The message of an attempt that went well."""
+    import json
+
+    stem = {
+        "format": "flac",
+        "size_bytes": 10,
+        "sha256": "b" * 64,
+        "duration_seconds": 90.5,
+        "sample_rate_hz": 44100,
+        "channels": 2,
+        "peak_dbfs": -1.0,
+        "loudness_lufs": -14.0,
+        "silent": False,
+    }
+    manifest = {
+        "input": {"sha256": sha256},
+        "model": {"name": "spleeter-2stems", "digest": DIGEST},
+        "stems": [{**stem, "name": name, "file": f"{name}.flac"} for name in ("vocals", "instrumental")],
+        "quality": {"null_residual_dbfs": None},
+    }
+    return separation_pb2.SeparationFinished(
+        worker_id=worker_id,
+        job_id=job_id,
+        attempt=attempt,
+        succeeded=separation_pb2.SeparationSucceeded(
+            manifest_key=f"stems/{job_id}/{attempt}/manifest.json", manifest=json.dumps(manifest).encode()
+        ),
+    )
+
+
+def failed(
+    worker_id: str, job_id: str, attempt: int, code: str, *, retryable: bool
+) -> separation_pb2.SeparationFinished:
+    """The message of an attempt that went wrong."""
+    return separation_pb2.SeparationFinished(
+        worker_id=worker_id,
+        job_id=job_id,
+        attempt=attempt,
+        failed=separation_pb2.SeparationFailed(code=code, message="It went wrong.", retryable=retryable),
+    )
+
+
+@contextmanager
+def _world(database: Database, clock: Clock) -> Iterator[World]:
+    settings = Settings(answer_wait_seconds=0.0, log_level="ERROR", database_url="sqlite:///unused.db")
+    signals = Signals()
+    storage = MemoryStorage()
+    lifecycle = Lifecycle(settings, signals)
+    app = create_app(
+        settings,
+        name="orchestrator",
+        title="test",
+        routers=[jobs.router, internal.router],
+        state={
+            "verifier": NamesAreTokens(),
+            "jobs": Jobs(database, settings, lifecycle, signals),
+            "results": Results(database, storage, settings),  # type: ignore[arg-type]
+        },
+    )
+    with TestClient(app, follow_redirects=False) as client:
+        yield World(
+            database=database,
+            clock=clock,
+            settings=settings,
+            storage=storage,
+            lifecycle=lifecycle,
+            handlers=Handlers(database, lifecycle, signals),
+            dispatcher=Dispatcher(database, settings, lifecycle, signals),
+            sweeper=Sweeper(database, storage, settings, lifecycle),  # type: ignore[arg-type]
+            app=app,
+            client=client,
+        )
+
+
+@pytest.fixture
+def world(make_database: MakeDatabase) -> Iterator[World]:
+    """The orchestrator, once on each kind of database."""
+    clock = Clock()
+    with _world(make_database("orchestrator", clock=clock), clock) as made:
+        yield made

@@ -1,0 +1,371 @@
+"""Jobs from the API's and the siblings' side, on a real database."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from services.kit.ids import new_id
+from services.kit.migrations import drift
+from services.kit.protos import billing_pb2, separation_pb2, uploads_pb2
+from services.orchestrator.models import Base
+from tests.services.orchestrator.conftest import SHA256, World, failed, succeeded
+
+WORKER = new_id("wrk")
+
+
+def bearer(account_id: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {account_id}"}
+
+
+def test_models_and_migrations_agree(world: World) -> None:
+    assert drift(world.database, Base.metadata) == []
+
+
+def test_a_job_from_request_to_stems(world: World) -> None:
+    account = new_id("usr")
+    job = world.post_job(account, world.ready_upload(account, seconds=90.5), metadata={"album": "A"})
+    assert job["status"] == "reserving"
+    assert job["price_credits"] == 91
+    [request] = [event for event in world.told() if event.type.endswith("ReservationRequested")]
+    assert request.data.price_credits == 91
+
+    world.grant(job)
+    world.beat(WORKER)
+    assert world.dispatcher.place()
+    assert not world.dispatcher.place()
+    told = world.told()
+    assert [event.type.rpartition(".")[2] for event in told] == ["queued", "SeparationAssigned", "started"]
+    assigned = told[1].data
+    assert (assigned.worker_id, assigned.attempt, assigned.source.sha256) == (WORKER, 1, SHA256)
+    assert list(assigned.stems) == ["vocals", "instrumental"]
+
+    world.beat(WORKER, running=[(job["id"], 1)])
+    running = world.client.get(f"/v1/jobs/{job['id']}", headers=bearer(account)).json()
+    assert running["status"] == "running"
+    assert running["progress"] == {"stage": "separating", "fraction": 0.5}
+
+    world.hear(succeeded(WORKER, job["id"], 1))
+    done = world.client.get(f"/v1/jobs/{job['id']}", headers=bearer(account)).json()
+    assert done["status"] == "succeeded"
+    assert [stem["name"] for stem in done["stems"]] == ["vocals", "instrumental"]
+    assert done["metadata"] == {"album": "A"}
+    assert world.types_told() == ["job.succeeded"]
+
+
+def test_a_job_may_name_an_upload_that_is_still_coming(world: World) -> None:
+    account, upload = new_id("usr"), new_id("upl")
+    world.hear(uploads_pb2.UploadCreated(upload_id=upload, account_id=account))
+    job = world.post_job(account, upload)
+    assert job["price_credits"] is None
+    world.make_ready(account, upload, seconds=10.0)
+    assert world.job(job["id"]).price_credits == 10
+    assert "ReservationRequested" in world.types_told()
+
+
+def test_a_job_whose_upload_turns_out_bad_is_rejected_with_the_reason(world: World) -> None:
+    account, upload = new_id("usr"), new_id("upl")
+    world.hear(uploads_pb2.UploadCreated(upload_id=upload, account_id=account))
+    job = world.post_job(account, upload)
+    world.hear(
+        uploads_pb2.UploadRejected(
+            upload_id=upload, account_id=account, code="no_audio", reason="There is no sound in it."
+        )
+    )
+    answer = world.client.get(f"/v1/jobs/{job['id']}", headers=bearer(account)).json()
+    assert answer["status"] == "rejected"
+    assert answer["error"] == {"code": "upload_rejected", "message": "There is no sound in it."}
+    refused = world.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(account))
+    assert (refused.status_code, refused.json()["code"]) == (422, "upload_rejected")
+
+
+def test_no_credits_is_402_and_names_the_job(world: World) -> None:
+    account = new_id("usr")
+    job = world.post_job(account, world.ready_upload(account))
+    world.hear(
+        billing_pb2.ReservationRefused(
+            job_id=job["id"], account_id=account, code="insufficient_credits", detail="91 credits, 0 available"
+        )
+    )
+    assert world.job(job["id"]).status == "rejected"
+    again = world.client.post(f"/v1/jobs/{job['id']}/retry", headers={**bearer(account), "Idempotency-Key": "again"})
+    assert again.status_code == 202
+    assert again.json()["retry_of"] == job["id"]
+    world.hear(
+        billing_pb2.ReservationRefused(
+            job_id=again.json()["id"], account_id=account, code="insufficient_credits", detail="still none"
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"stems": ["drums"]},
+        {"stems": []},
+        {"stems": ["vocals", "vocals"]},
+        {"output": {"format": "ogg"}},
+        {"output": {"format": "mp3", "bit_depth": 16}},
+        {"output": {"format": "flac", "bit_depth": 32}},
+        {"mode": "half"},
+        {"preview": {"start_seconds": 1}},
+        {"mode": "preview", "preview": {"start_seconds": -1}},
+        {"mode": "preview", "preview": {"duration_seconds": 31}},
+        {"mode": "preview", "preview": {"start_seconds": 91}},
+        {"mode": "preview", "preview": {"start_seconds": "NaN"}},
+        {"model": "other"},
+        {"price_credits": 0},
+        {"status": "queued"},
+        {"metadata": {"a": "b\x00"}},
+    ],
+)
+def test_what_cannot_be_made_is_422(world: World, body: dict[str, Any]) -> None:
+    account = new_id("usr")
+    upload = world.ready_upload(account)
+    answer = world.client.post("/v1/jobs", json={"upload_id": upload, **body}, headers=bearer(account))
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    listed = world.client.get("/v1/jobs", headers=bearer(account)).json()
+    assert listed == {"items": [], "next_cursor": None}
+
+
+def test_a_preview_is_free_has_a_window_and_brings_its_mixture(world: World) -> None:
+    account = new_id("usr")
+    job = world.post_job(account, world.ready_upload(account, seconds=90.5), mode="preview")
+    assert job["price_credits"] == 0
+    assert job["preview"] == {"start_seconds": 30.0, "duration_seconds": 30.0}
+    world.grant(job)
+    world.beat(WORKER)
+    world.told()
+    world.dispatcher.place()
+    assigned = world.told()[0].data
+    assert (assigned.window.start_seconds, assigned.window.duration_seconds) == (30.0, 30.0)
+    assert list(assigned.stems) == ["vocals", "instrumental", "mixture"]
+
+
+def test_the_quote_is_the_price(world: World) -> None:
+    account = new_id("usr")
+    upload = world.ready_upload(account, seconds=90.5)
+    world.hear(
+        billing_pb2.BalanceChanged(account_id=account, balance=billing_pb2.Balance(available_credits=90, version=4))
+    )
+    world.hear(
+        billing_pb2.BalanceChanged(account_id=account, balance=billing_pb2.Balance(available_credits=999, version=3))
+    )
+    quote = world.client.post("/v1/quotes", json={"upload_id": upload}, headers=bearer(account)).json()
+    assert (quote["price_credits"], quote["available_credits"], quote["affordable"]) == (91, 90, False)
+    assert world.post_job(account, upload)["price_credits"] == 91
+
+
+def test_one_key_sent_twenty_times_at_once_makes_one_job(world: World) -> None:
+    account = new_id("usr")
+    upload = world.ready_upload(account)
+    world.told()
+
+    def send(_: int) -> tuple[int, str | None]:
+        answer = world.client.post(
+            "/v1/jobs", json={"upload_id": upload}, headers={**bearer(account), "Idempotency-Key": "k1"}
+        )
+        return answer.status_code, answer.json().get("id")
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = set(pool.map(send, range(20)))
+    assert len(answers) == 1
+    assert answers.pop()[0] == 202
+    assert world.types_told() == ["ReservationRequested"]
+    other = world.client.post(
+        "/v1/jobs",
+        json={"upload_id": upload, "stems": ["vocals"]},
+        headers={**bearer(account), "Idempotency-Key": "k1"},
+    )
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_conflict")
+
+
+def test_nobody_sees_or_touches_what_belongs_to_another(world: World) -> None:
+    owner, stranger = new_id("usr"), new_id("usr")
+    upload = world.ready_upload(owner)
+    job_id = world.post_job(owner, upload)["id"]
+    calls = [
+        ("GET", f"/v1/jobs/{job_id}"),
+        ("DELETE", f"/v1/jobs/{job_id}"),
+        ("POST", f"/v1/jobs/{job_id}/cancel"),
+        ("POST", f"/v1/jobs/{job_id}/retry"),
+        ("GET", f"/v1/jobs/{job_id}/stems/vocals"),
+        ("GET", f"/v1/jobs/{job_id}/archive"),
+        ("GET", f"/v1/jobs/{job_id}/waveforms"),
+        ("GET", f"/v1/jobs/{job_id}/manifest"),
+        ("GET", f"/v1/jobs/{job_id}/feedback"),
+        ("GET", f"/internal/jobs/{job_id}/events"),
+    ]
+    for method, path in calls:
+        assert world.client.request(method, path, headers=bearer(stranger)).status_code == 404, path
+        assert world.client.request(method, path).status_code == 401, path
+    put = world.client.put(f"/v1/jobs/{job_id}/feedback", json={"rating": 1}, headers=bearer(stranger))
+    assert put.status_code == 404
+    assert world.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(stranger)).status_code == 404
+    assert world.client.post("/v1/quotes", json={"upload_id": upload}, headers=bearer(stranger)).status_code == 404
+    assert world.client.get("/v1/jobs", headers=bearer(stranger)).json()["items"] == []
+
+
+def test_an_answer_about_credits_in_another_accounts_name_changes_nothing(world: World) -> None:
+    account = new_id("usr")
+    job = world.post_job(account, world.ready_upload(account))
+    world.hear(
+        billing_pb2.ReservationGranted(job_id=job["id"], account_id=new_id("usr"), price_credits=job["price_credits"])
+    )
+    assert world.job(job["id"]).status == "reserving"
+
+
+def test_canceling(world: World) -> None:
+    account = new_id("usr")
+    job_id = world.running_job(WORKER, account)
+    world.told()
+    answer = world.client.post(f"/v1/jobs/{job_id}/cancel", headers=bearer(account))
+    assert answer.json()["status"] == "canceled"
+    assert world.types_told() == ["SeparationCanceled", "job.canceled"]
+    assert world.client.post(f"/v1/jobs/{job_id}/cancel", headers=bearer(account)).status_code == 200
+    world.hear(succeeded(WORKER, job_id, 1))
+    assert world.job(job_id).status == "canceled"
+    assert world.types_told() == []
+
+
+def test_a_finished_job_cannot_be_canceled_and_a_good_one_not_retried(world: World) -> None:
+    account = new_id("usr")
+    job_id = world.running_job(WORKER, account)
+    world.hear(succeeded(WORKER, job_id, 1))
+    cancel = world.client.post(f"/v1/jobs/{job_id}/cancel", headers=bearer(account))
+    assert (cancel.status_code, cancel.json()["code"]) == (409, "job_already_final")
+    retry = world.client.post(f"/v1/jobs/{job_id}/retry", headers=bearer(account))
+    assert (retry.status_code, retry.json()["code"]) == (409, "job_not_retryable")
+
+
+def test_a_result_of_a_stale_attempt_or_of_another_worker_is_ignored(world: World) -> None:
+    job_id = world.running_job(WORKER)
+    world.hear(succeeded(new_id("wrk"), job_id, 1))
+    world.hear(succeeded(WORKER, job_id, 2))
+    world.hear(succeeded(WORKER, new_id("job"), 1))
+    assert world.job(job_id).status == "running"
+
+
+def test_stems_that_do_not_belong_to_the_song_are_not_published(world: World) -> None:
+    job_id = world.running_job(WORKER)
+    world.hear(succeeded(WORKER, job_id, 1, sha256="f" * 64))
+    job = world.job(job_id)
+    assert job.status == "queued"
+    assert job.result is None
+
+
+def test_the_songs_own_fault_ends_the_job_at_once(world: World) -> None:
+    job_id = world.running_job(WORKER)
+    world.hear(failed(WORKER, job_id, 1, "audio_undecodable", retryable=False))
+    job = world.job(job_id)
+    assert (job.status, job.error_code) == ("failed", "audio_undecodable")
+
+
+def test_a_passing_fault_is_tried_again_later_and_at_most_three_times(world: World) -> None:
+    job_id = world.running_job(WORKER)
+    for attempt, wait in ((1, 10.0), (2, 40.0)):
+        world.hear(failed(WORKER, job_id, attempt, "storage_unavailable", retryable=True))
+        world.beat(WORKER)
+        assert world.job(job_id).status == "queued"
+        assert not world.dispatcher.place()
+        world.clock.advance(wait)
+        world.beat(WORKER)
+        assert world.dispatcher.place()
+    assert world.job(job_id).attempt == 3
+    world.hear(failed(WORKER, job_id, 3, "storage_unavailable", retryable=True))
+    assert world.job(job_id).status == "failed"
+
+
+@pytest.mark.parametrize("outcome", ["busy", "shutdown"])
+def test_a_worker_that_has_no_room_or_stops_gives_the_job_to_another_at_once(world: World, outcome: str) -> None:
+    job_id = world.running_job(WORKER)
+    if outcome == "busy":
+        world.hear(failed(WORKER, job_id, 1, "worker_busy", retryable=True))
+    else:
+        aborted = separation_pb2.SeparationAborted(reason="shutdown")
+        world.hear(separation_pb2.SeparationFinished(worker_id=WORKER, job_id=job_id, attempt=1, aborted=aborted))
+    other = new_id("wrk")
+    world.beat(WORKER, stopping=True)
+    world.beat(other)
+    assert world.dispatcher.place()
+    job = world.job(job_id)
+    assert (job.worker_id, job.attempt, job.failures) == (other, 2, 0)
+
+
+def test_a_slot_is_never_given_twice(world: World) -> None:
+    for _ in range(3):
+        world.queued_job()
+    world.beat(WORKER, slots=2)
+    assert world.dispatcher.place()
+    assert world.dispatcher.place()
+    assert not world.dispatcher.place()
+
+
+def test_a_lost_word_of_success_comes_with_a_heartbeat(world: World) -> None:
+    job_id = world.running_job(WORKER)
+    world.beat(WORKER, finished=[succeeded(WORKER, job_id, 1)])
+    assert world.job(job_id).status == "succeeded"
+
+
+def test_an_old_heartbeat_changes_nothing(world: World) -> None:
+    job_id = world.running_job(WORKER)
+    lease = world.job(job_id).lease_until
+    world.clock.advance(1)
+    world._sequences[WORKER] = 0
+    world.beat(WORKER, running=[(job_id, 1)])
+    assert world.job(job_id).lease_until == lease
+
+
+def test_feedback(world: World) -> None:
+    account = new_id("usr")
+    job_id = world.post_job(account, world.ready_upload(account))["id"]
+    path = f"/v1/jobs/{job_id}/feedback"
+    assert world.client.get(path, headers=bearer(account)).json()["code"] == "feedback_not_found"
+    for bad in (
+        {"rating": 6},
+        {"rating": True},
+        {"rating": 3, "start_seconds": 2, "end_seconds": 1},
+        {"rating": 3, "tags": ["x"]},
+    ):
+        assert world.client.put(path, json=bad, headers=bearer(account)).status_code == 422
+    given = {"rating": 4, "stem": "vocals", "tags": ["bleed"], "comment": "drums\nat 1:02"}
+    assert world.client.put(path, json=given, headers=bearer(account)).status_code == 200
+    assert world.client.put(path, json={**given, "rating": 2}, headers=bearer(account)).json()["rating"] == 2
+    assert world.client.get(path, headers=bearer(account)).json()["comment"] == "drums\nat 1:02"
+
+
+def test_lists_are_paged_newest_first(world: World) -> None:
+    account = new_id("usr")
+    upload = world.ready_upload(account)
+    made = [world.post_job(account, upload)["id"] for _ in range(5)]
+    seen: list[str] = []
+    cursor = ""
+    while cursor is not None:
+        query = {"limit": 2, **({"cursor": cursor} if cursor else {})}
+        page = world.client.get("/v1/jobs", params=query, headers=bearer(account)).json()
+        seen += [job["id"] for job in page["items"]]
+        cursor = page["next_cursor"]
+    assert sorted(seen) == sorted(made)
+    assert seen == sorted(seen, reverse=True)
+    for bad in ("limit=0", "limit=101", "cursor=%00", "cursor=*", "status=gone"):
+        assert world.client.get(f"/v1/jobs?{bad}", headers=bearer(account)).status_code == 422
+
+
+def test_a_stream_learns_what_it_missed(world: World) -> None:
+    account = new_id("usr")
+    job_id = world.running_job(WORKER, account)
+    whole = world.client.get(f"/internal/jobs/{job_id}/events", headers=bearer(account)).json()
+    assert [event["type"] for event in whole["events"]] == ["job.queued", "job.started"]
+    first = whole["events"][0]["id"]
+    rest = world.client.get(f"/internal/jobs/{job_id}/events", params={"after": first}, headers=bearer(account)).json()
+    assert [event["type"] for event in rest["events"]] == ["job.started"]
+    assert rest["job"]["status"] == "running"
+
+
+def test_results_of_a_job_that_is_not_done_are_a_conflict(world: World) -> None:
+    account = new_id("usr")
+    job_id = world.post_job(account, world.ready_upload(account))["id"]
+    for part in ("stems/vocals", "archive", "waveforms", "manifest"):
+        answer = world.client.get(f"/v1/jobs/{job_id}/{part}", headers=bearer(account))
+        assert (answer.status_code, answer.json()["code"]) == (409, "job_not_finished")
