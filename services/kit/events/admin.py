@@ -8,11 +8,12 @@ from typing import Any
 from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
 from kafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError
 
-from services.kit.events.connection import BrokerUnavailable, client_options
+from services.kit.events.connection import BrokerUnavailable, connect
 from services.kit.events.topics import DEAD_LETTER_RETENTION, TOPICS, Topic, dead_letters
 
 log = logging.getLogger(__name__)
 
+RETRY_SECONDS = 0.2
 _BROKER_DEFAULT = -1
 
 
@@ -27,15 +28,16 @@ def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS, *, timeout_s
     deadline = time.monotonic() + timeout_seconds
     while True:
         try:
-            admin = KafkaAdminClient(**client_options(bootstrap, "admin"))
+            admin = connect(KafkaAdminClient, bootstrap, "admin")
             try:
                 _ensure(admin, wanted)
             finally:
                 admin.close()
-        except (KafkaError, OSError) as error:
+        except (BrokerUnavailable, KafkaError, OSError) as error:
             if time.monotonic() >= deadline:
                 raise BrokerUnavailable(f"topics could not be ensured: {error}") from error
             log.info("topics are not ensured yet: %s", error)
+            time.sleep(RETRY_SECONDS)
         else:
             return
 

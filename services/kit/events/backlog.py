@@ -91,9 +91,11 @@ class Backlog:
             self._blocked = {lane: works for lane, works in self._blocked.items() if lane[0].open}
 
     def put(self, partition: Partition, records: Iterable[RawRecord]) -> None:
-        """Adds fetched records of a partition, in order."""
+        """Adds fetched records of a partition, in order; of one that is not claimed any more, forgets them."""
         with self._changed:
-            claim = self._claims.setdefault(partition, Claim(partition))
+            claim = self._claims.get(partition)
+            if claim is None:
+                return
             for record in records:
                 claim.waiting[record.offset] = len(record.value or b"")
                 claim.next_offset = record.offset + 1

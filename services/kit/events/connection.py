@@ -1,6 +1,9 @@
 """What every Kafka client of ours has in common. The one place that knows how to reach the brokers."""
 
+import socket
 from typing import Any
+
+from kafka.net.compat import KafkaNetClient
 
 from services.kit.errors import Unavailable
 
@@ -15,15 +18,47 @@ class BrokerUnavailable(Unavailable):
     title = "The event log cannot be reached"
 
 
-def client_options(bootstrap: str, client_id: str) -> dict[str, Any]:
-    """Options of a kafka-python client. No wait in it is long: whoever waits longer does it on purpose, by retrying."""
-    return {
-        "bootstrap_servers": bootstrap.split(","),
-        "client_id": f"stemwright-{client_id}",
-        "bootstrap_timeout_ms": int(BOOTSTRAP_SECONDS * 1000),
-        "request_timeout_ms": 4000,
-        "reconnect_backoff_ms": 50,
-        "reconnect_backoff_max_ms": 500,
-        # After a broker lost everything the old positions mean other records; metadata show it by the topics' ids.
-        "metadata_max_age_ms": 15_000,
-    }
+def connect(kind: type[Any], bootstrap: str, client_id: str, **options: Any) -> Any:
+    """A kafka-python client of that class, connected. Raises BrokerUnavailable, KafkaError or OSError.
+
+    No wait in it is long: whoever waits longer does it on purpose, by trying again.
+    """
+    _knock(bootstrap)
+    made: list[Any] = []
+
+    def network(**config: Any) -> Any:
+        made.append(KafkaNetClient(**config))
+        return made[-1]
+
+    try:
+        return kind(
+            bootstrap_servers=bootstrap.split(","),
+            client_id=f"stemwright-{client_id}",
+            kafka_client=network,
+            bootstrap_timeout_ms=int(BOOTSTRAP_SECONDS * 1000),
+            request_timeout_ms=4000,
+            reconnect_backoff_ms=50,
+            reconnect_backoff_max_ms=500,
+            # A topic that was made anew shows by its id, in fresh metadata.
+            metadata_max_age_ms=15_000,
+            **options,
+        )
+    except BaseException:
+        # A constructor that fails leaves the thread behind that it started.
+        for client in made:
+            client.close()
+        raise
+
+
+def _knock(bootstrap: str) -> None:
+    """Says at once that nobody is there; the clients would look for as long as they may."""
+    problem: OSError | None = None
+    for address in bootstrap.split(","):
+        host, _, port = address.strip().rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=BOOTSTRAP_SECONDS).close()
+        except OSError as error:
+            problem = error
+        else:
+            return
+    raise BrokerUnavailable(f"no broker at {bootstrap}: {problem}")

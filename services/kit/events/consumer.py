@@ -60,7 +60,8 @@ class Consumer:
     it raises ends `run`, and with it the process. Handlers run one at a time.
 
     `run` also ends with TooManyDeadLetters after `dead_letter_limit` in a row, and with Stalled when one handler takes
-    longer than `handler_limit_seconds`. Brokers that are away are waited for.
+    longer than `handler_limit_seconds`. Brokers that are away are waited for. A member of a group that vanished is
+    missed after `session_seconds`.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Consumer:
         dead_letter_limit: int = 20,
         handler_limit_seconds: float = 300.0,
         poll_limit_seconds: float = 60.0,
+        session_seconds: float = 10.0,
         grace_seconds: float = 10.0,
     ) -> None:
         self.name = name
@@ -95,6 +97,8 @@ class Consumer:
             sole=sole,
             topics=topics,
             assignments=assignments,
+            session_seconds=session_seconds,
+            poll_limit_seconds=poll_limit_seconds,
         )
         self._producer = EventProducer(bootstrap, name)
         self._dead_letter_limit = dead_letter_limit

@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 
 from services.kit.events.admin import ensure_topics
 from services.kit.events.codec import OutgoingEvent, Record, encode
-from services.kit.events.connection import BrokerUnavailable, client_options
+from services.kit.events.connection import BrokerUnavailable, connect
 
 log = logging.getLogger(__name__)
 
@@ -104,13 +104,15 @@ class EventProducer:
             with self._lock:
                 if self._client is None:
                     ensure_topics(self._bootstrap, timeout_seconds=0)
-                    self._client = KafkaProducer(
-                        **client_options(self._bootstrap, self._source),
+                    self._client = connect(
+                        KafkaProducer,
+                        self._bootstrap,
+                        self._source,
                         acks="all",
                         enable_idempotence=True,
                         linger_ms=0,
                         max_block_ms=2000,
-                        delivery_timeout_ms=int(self._timeout_seconds * 1000),
+                        delivery_timeout_ms=4500,
                         metrics_enabled=False,
                     )
                 return self._client

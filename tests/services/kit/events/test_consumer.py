@@ -1,0 +1,421 @@
+"""What the consumer promises, on the real broker, in each of its three ways to read."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from services.kit.events.codec import Event, OutgoingEvent, Record, encode
+from services.kit.events.consumer import Consumer, Stalled, TooManyDeadLetters
+from services.kit.events.outcomes import InvalidMessage, RetryLater
+from services.kit.events.producer import EventProducer
+from services.kit.events.topics import ASSIGNMENTS, PROGRESS, UPLOADS, assignments_partition
+from services.kit.protos import separation_pb2, uploads_pb2
+from services.kit.telemetry import current_traceparent, span
+from tests.broker import Broker
+from tests.services.kit.events.consuming import (
+    Running,
+    Seen,
+    headers_of,
+    progress,
+    read_dead_letters,
+    until,
+    write_raw,
+)
+
+pytestmark = pytest.mark.kafka
+
+MakeConsumer = Callable[..., Consumer]
+WAYS: dict[str, dict[str, Any]] = {
+    "member of a group": {"group": "test", "session_seconds": 2.0},
+    "sole reader of a group": {"group": "test", "sole": True},
+    "without a group": {"group": None},
+}
+
+
+@pytest.fixture(params=WAYS)
+def consumer(request: pytest.FixtureRequest, broker: Broker) -> MakeConsumer:
+    """Makes consumers of separation.progress.v1 that read in one of the three ways."""
+    return partial(progress_consumer, broker, **WAYS[request.param])
+
+
+@pytest.fixture(params=[way for way in WAYS if way != "without a group"])
+def group_consumer(request: pytest.FixtureRequest, broker: Broker) -> MakeConsumer:
+    """Only the ways that commit."""
+    return partial(progress_consumer, broker, **WAYS[request.param])
+
+
+@pytest.fixture
+def sole_consumer(broker: Broker) -> MakeConsumer:
+    """Where the way makes no difference: the quickest one."""
+    return partial(progress_consumer, broker, **WAYS["sole reader of a group"])
+
+
+@pytest.fixture
+def producer(broker: Broker) -> Iterator[EventProducer]:
+    with EventProducer(broker.bootstrap, "tests") as made:
+        yield made
+
+
+def progress_consumer(broker: Broker, handle: Callable[[Event], None], **options: Any) -> Consumer:
+    return Consumer(
+        broker.bootstrap,
+        **{
+            "name": "tests",
+            "topics": [PROGRESS],
+            "handlers": {separation_pb2.SeparationProgress: handle},
+            **options,
+        },
+    )
+
+
+def has(seen: Seen, count: int) -> bool:
+    return len(seen.events) == count
+
+
+def jobs(count: int) -> list[str]:
+    return [f"job_{number}" for number in range(count)]
+
+
+def test_every_event_is_handled_once_and_in_order_per_key(consumer: MakeConsumer, producer: EventProducer) -> None:
+    seen = Seen()
+    with Running(consumer(seen)):
+        for step in range(5):
+            for job in jobs(10):
+                producer.send(progress(job, step / 5))
+        until(lambda: len(seen.events) >= 50, "50 events")
+
+    assert len(seen.events) == 50
+    for job in jobs(10):
+        assert [event.data.fraction for event in seen.events if event.key == job] == [0, 0.2, 0.4, 0.6, 0.8]
+
+
+def test_records_written_before_it_came_are_read_by_a_group_only(broker: Broker, producer: EventProducer) -> None:
+    producer.send(progress("job_early"))
+    seen = Seen()
+    with Running(progress_consumer(broker, seen, group="test", sole=True)):
+        until(lambda: seen.keys == ["job_early"], "the early event")
+
+
+def test_the_handler_runs_in_the_trace_of_the_event(sole_consumer: MakeConsumer, producer: EventProducer) -> None:
+    traces: list[str | None] = []
+    with Running(sole_consumer(lambda event: traces.append(current_traceparent()))), span("request"):
+        sent = current_traceparent()
+        producer.send(progress("job_1"))
+        until(lambda: traces, "the event")
+
+    assert sent is not None
+    assert traces[0] is not None
+    assert traces[0].split("-")[1] == sent.split("-")[1]
+
+
+def test_types_without_a_handler_are_skipped(broker: Broker, producer: EventProducer) -> None:
+    seen = Seen()
+    consumer = Consumer(
+        broker.bootstrap,
+        name="tests",
+        group="test",
+        sole=True,
+        topics=[UPLOADS],
+        handlers={uploads_pb2.UploadReady: seen},
+    )
+    with Running(consumer):
+        producer.send(OutgoingEvent(UPLOADS, "upl_1", uploads_pb2.UploadCreated(upload_id="upl_1")))
+        producer.send(OutgoingEvent(UPLOADS, "upl_1", uploads_pb2.UploadReady(upload_id="upl_1")))
+        until(lambda: seen.events, "the event")
+
+    assert [event.type for event in seen.events] == ["stemwright.events.v1.UploadReady"]
+
+
+def test_a_handler_for_a_type_of_another_topic_is_refused() -> None:
+    with pytest.raises(ValueError, match="UploadReady"):
+        Consumer("x", name="t", group=None, topics=[PROGRESS], handlers={uploads_pb2.UploadReady: Seen()})
+
+
+def test_an_invalid_message_becomes_a_dead_letter_and_others_go_on(
+    consumer: MakeConsumer, producer: EventProducer, broker: Broker
+) -> None:
+    seen = Seen()
+
+    def handle(event: Event) -> None:
+        if event.key == "job_1":
+            raise InvalidMessage("no such thing")
+        seen(event)
+
+    with Running(consumer(handle)):
+        for job in jobs(3):
+            producer.send(progress(job))
+        until(lambda: len(seen.events) == 2, "the two good events")
+        (letter,) = read_dead_letters(broker.bootstrap, PROGRESS, 1)
+
+    headers = headers_of(letter)
+    assert headers["dlq_reason"] == "no such thing"
+    assert headers["dlq_consumer"] == "tests"
+    assert headers["dlq_topic"] == PROGRESS.name
+    assert int(headers["dlq_partition"]) in range(PROGRESS.partitions)
+    assert headers["dlq_offset"] == "0" or int(headers["dlq_offset"]) > 0
+    assert headers["ce_type"] == "stemwright.events.v1.SeparationProgress"
+    assert letter.key == b"job_1"
+    assert separation_pb2.SeparationProgress.FromString(letter.value).job_id == "job_1"
+
+
+def test_garbage_becomes_dead_letters_and_the_neighbours_are_handled(
+    sole_consumer: MakeConsumer, producer: EventProducer, broker: Broker
+) -> None:
+    good = encode(progress("job_good"))
+    garbage = [
+        Record(PROGRESS.name, b"job_x", b"", []),
+        Record(PROGRESS.name, b"job_x", b"\xff\xff", good.headers),
+        Record(PROGRESS.name, b"\xff", good.value, good.headers),
+        Record(PROGRESS.name, b"job_good", b"x" * 900_000, good.headers),
+        Record(PROGRESS.name, b"job_good", good.value, [("ce_id", b"\xff"), *good.headers[2:]]),
+        Record(PROGRESS.name, b"job_other", good.value, good.headers),
+    ]
+    seen = Seen()
+    with Running(sole_consumer(seen)):
+        write_raw(broker.bootstrap, *garbage)
+        producer.send(progress("job_good"))
+        until(lambda: seen.keys == ["job_good"], "the good event")
+        letters = read_dead_letters(broker.bootstrap, PROGRESS, len(garbage))
+
+    assert all(headers_of(letter).get("dlq_reason") for letter in letters if letter.key != b"job_good")
+    sizes = [dict(letter.headers)["dlq_value_bytes"] for letter in letters]
+    assert b"900000" in sizes
+
+
+def test_a_record_that_the_client_cannot_parse_does_not_hold_up_its_partition(
+    sole_consumer: MakeConsumer, producer: EventProducer, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = Seen()
+    with Running(sole_consumer(seen)):
+        with monkeypatch.context() as patch:
+            broken_headers(patch)
+            write_raw(broker.bootstrap, Record(PROGRESS.name, b"job_1", b"x", [("broken", b"")], partition=0))
+        for job in jobs(20):
+            producer.send(progress(job))
+        until(lambda: len(seen.events) >= 20, "the events after it")
+        (letter,) = read_dead_letters(broker.bootstrap, PROGRESS, 1)
+
+    assert headers_of(letter)["dlq_reason"].startswith("the record cannot be read:")
+
+
+def broken_headers(patch: pytest.MonkeyPatch) -> None:
+    """Makes producers write header names that are not UTF-8, as programs in other languages can."""
+    import kafka.record.default_records as records
+
+    real = records.DefaultRecordBatchBuilder.append
+
+    class Name(str):
+        def encode(self, *_: object) -> bytes:
+            return b"\xff\xfe"
+
+    def append(self: Any, *args: Any, **options: Any) -> Any:
+        changed = [
+            [(Name(name), value) for name, value in argument] if isinstance(argument, list) else argument
+            for argument in args
+        ]
+        return real(self, *changed, **options)
+
+    patch.setattr(records.DefaultRecordBatchBuilder, "append", append)
+
+
+def test_too_many_dead_letters_in_a_row_stop_the_consumer(
+    sole_consumer: MakeConsumer, producer: EventProducer, broker: Broker
+) -> None:
+    def handle(event: Event) -> None:
+        raise InvalidMessage("a bad deploy")
+
+    with Running(sole_consumer(handle, dead_letter_limit=5)) as running:
+        for job in jobs(12):
+            producer.send(progress(job))
+        until(lambda: running.ended, "the consumer to stop")
+
+    assert isinstance(running.fault, TooManyDeadLetters)
+    assert len(read_dead_letters(broker.bootstrap, PROGRESS, 5)) == 5
+
+
+def test_a_good_event_between_dead_letters_keeps_the_consumer_going(
+    sole_consumer: MakeConsumer, producer: EventProducer
+) -> None:
+    seen = Seen()
+
+    def handle(event: Event) -> None:
+        if event.data.fraction:
+            raise InvalidMessage("no")
+        seen(event)
+
+    with Running(sole_consumer(handle, dead_letter_limit=3)) as running:
+        for number in range(9):
+            producer.send(progress("job_1", 0.0 if number % 3 == 2 else 1.0))
+        until(lambda: len(seen.events) == 3, "the good events")
+
+        assert not running.ended
+
+
+def test_retry_later_lets_others_go_on_and_keeps_the_order_of_its_key(
+    consumer: MakeConsumer, producer: EventProducer
+) -> None:
+    seen = Seen()
+    refusals = iter([True, True])
+
+    def handle(event: Event) -> None:
+        if event.key == "job_1" and next(refusals, False):
+            raise RetryLater(0.3)
+        seen(event)
+
+    with Running(consumer(handle)):
+        for step in (0.1, 0.2):
+            producer.send(progress("job_1", step))
+        for job in jobs(12)[2:]:
+            producer.send(progress(job))
+        until(lambda: len(seen.events) == 12, "all events")
+
+    assert set(seen.keys[:10]) == set(jobs(12)[2:])
+    assert [event.data.fraction for event in seen.events[10:]] == [0.1, 0.2]
+
+
+def test_any_other_exception_ends_the_run_and_the_record_comes_again(
+    group_consumer: MakeConsumer, producer: EventProducer
+) -> None:
+    def fail(event: Event) -> None:
+        raise LookupError("a defect")
+
+    with Running(group_consumer(fail)) as running:
+        producer.send(progress("job_1"))
+        until(lambda: running.ended, "the consumer to end")
+    assert isinstance(running.fault, LookupError)
+
+    seen = Seen()
+    with Running(group_consumer(seen)):
+        until(lambda: seen.keys == ["job_1"], "the event again")
+
+
+def test_a_graceful_stop_finishes_the_record_in_hand_and_commits(
+    group_consumer: MakeConsumer, producer: EventProducer
+) -> None:
+    entered, seen = threading.Event(), Seen()
+
+    def handle(event: Event) -> None:
+        seen(event)
+        entered.set()
+        time.sleep(0.2)
+
+    with Running(group_consumer(handle)) as running:
+        for job in jobs(3):
+            producer.send(progress(job))
+        assert entered.wait(10)
+        running.end()
+    first = len(seen.events)
+    with Running(group_consumer(seen)):
+        until(lambda: len(set(seen.keys)) == 3, "the rest")
+
+    assert first < 3
+    assert len(seen.events) == 3
+
+
+def test_a_replay_from_the_start_is_the_same_events(broker: Broker, producer: EventProducer) -> None:
+    for job in jobs(5):
+        producer.send(progress(job))
+    ids = []
+    for group in ("one", "two"):
+        seen = Seen()
+        with Running(progress_consumer(broker, seen, group=group, sole=True)):
+            until(partial(has, seen, 5), "all events")
+        ids.append({event.id for event in seen.events})
+
+    assert ids[0] == ids[1]
+
+
+def test_a_slow_handler_loses_no_partitions(broker: Broker, producer: EventProducer) -> None:
+    """Longer than the session and than the limit between polls: both go on beside the handler."""
+    seen = Seen()
+
+    def handle(event: Event) -> None:
+        if not seen.events:
+            time.sleep(5)
+        seen(event)
+
+    options = {"group": "test", "session_seconds": 2.0, "poll_limit_seconds": 3.0}
+    with Running(progress_consumer(broker, handle, **options)) as running:
+        for job in jobs(3):
+            producer.send(progress(job))
+        until(lambda: len(seen.events) == 3, "all events")
+        assert running.consumer.is_ready
+
+    assert sorted(seen.keys) == jobs(3)
+
+
+def test_a_handler_that_hangs_ends_the_run(sole_consumer: MakeConsumer, producer: EventProducer) -> None:
+    release = threading.Event()
+
+    def hang(event: Event) -> None:
+        release.wait(20)
+
+    with Running(sole_consumer(hang, handler_limit_seconds=0.5, grace_seconds=0.5)) as running:
+        producer.send(progress("job_1"))
+        until(lambda: running.ended, "the consumer to end", 5)
+        release.set()
+
+    assert isinstance(running.fault, Stalled)
+
+
+def test_members_of_a_group_share_the_events(broker: Broker, producer: EventProducer) -> None:
+    first, second = Seen(), Seen()
+    with (
+        Running(progress_consumer(broker, first, group="test", name="one", session_seconds=2.0)),
+        Running(progress_consumer(broker, second, group="test", name="two", session_seconds=2.0)),
+    ):
+        sent = 0
+
+        def both_work() -> bool:
+            nonlocal sent
+            producer.send(progress(f"job_{sent}"))
+            sent += 1
+            return bool(first.events and second.events)
+
+        until(both_work, "both members to get something", 60)
+        until(lambda: len({*first.keys, *second.keys}) == sent, "every event")
+
+
+def test_a_worker_reads_its_own_partition_of_the_assignments(broker: Broker, producer: EventProducer) -> None:
+    workers = ["wrk_1", "wrk_2", "wrk_3", "wrk_4", "wrk_5"]
+    mine = assignments_partition("wrk_1")
+    seen = Seen()
+    consumer = Consumer(
+        broker.bootstrap,
+        name="worker",
+        group=None,
+        topics=[ASSIGNMENTS],
+        assignments={ASSIGNMENTS: [mine]},
+        handlers={separation_pb2.SeparationAssigned: seen},
+    )
+    with Running(consumer):
+        for worker in [*workers[1:], workers[0]]:
+            assigned = separation_pb2.SeparationAssigned(worker_id=worker, job_id="job_1")
+            producer.send(OutgoingEvent(ASSIGNMENTS, worker, assigned, partition=assignments_partition(worker)))
+        until(lambda: "wrk_1" in seen.keys, "the assignment")
+
+    assert {event.partition for event in seen.events} == {mine}
+
+
+def test_a_full_backlog_pauses_and_everything_is_still_handled(
+    sole_consumer: MakeConsumer, producer: EventProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.kit.events.backlog.FULL_RECORDS", 10)
+    seen = Seen()
+    go = threading.Event()
+
+    def handle(event: Event) -> None:
+        go.wait(20)
+        seen(event)
+
+    with Running(sole_consumer(handle)):
+        failures = producer.send_records([encode(progress(job)) for job in jobs(200)], 20)
+        assert failures == [None] * 200
+        go.set()
+        until(lambda: len(seen.events) == 200, "all events")
+
+    assert sorted(seen.keys) == sorted(jobs(200))

@@ -1,0 +1,184 @@
+"""The broker goes away, or comes back having lost everything: producers and consumers recover by themselves."""
+
+import gc
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kafka.admin import KafkaAdminClient, NewTopic
+
+from services.kit.events.admin import ensure_topics
+from services.kit.events.codec import encode
+from services.kit.events.connection import BrokerUnavailable
+from services.kit.events.consumer import Consumer
+from services.kit.events.producer import EventProducer
+from services.kit.events.topics import PROGRESS, TOPICS, dead_letters
+from services.kit.protos import separation_pb2
+from tests.broker import Broker, running_broker
+from tests.services.kit.events.consuming import Running, Seen, progress, until
+
+# kafka-python leaves the sockets of refused connections to the garbage collector.
+pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
+
+RECOVERY_SECONDS = 12.0
+WAYS: dict[str, dict[str, Any]] = {
+    "member of a group": {"group": "test", "session_seconds": 2.0},
+    "sole reader of a group": {"group": "test", "sole": True},
+    "without a group": {"group": None},
+}
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return WAYS[request.param]
+
+
+@pytest.fixture
+def producer(broker: Broker) -> Iterator[EventProducer]:
+    with EventProducer(broker.bootstrap, "tests", timeout_seconds=2.0) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Collects those sockets while the warning about them is expected."""
+    yield
+    gc.collect()
+
+
+def consumer_of(broker: Broker, seen: Seen, way: dict[str, Any]) -> Consumer:
+    return Consumer(
+        broker.bootstrap, name="tests", topics=[PROGRESS], handlers={separation_pb2.SeparationProgress: seen}, **way
+    )
+
+
+def send_until_taken(producer: EventProducer, job: str, seconds: float = RECOVERY_SECONDS) -> None:
+    """Sends as the outbox relay does: again until it is there."""
+    record = encode(progress(job))
+    until(lambda: producer.send_records([record]) == [None], f"{job} to be taken", seconds)
+
+
+def partition_counts(broker: Broker) -> dict[str, int]:
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    try:
+        return {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
+    finally:
+        admin.close()
+
+
+def make_topic(broker: Broker, name: str, partitions: int) -> None:
+    admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
+    try:
+        admin.create_topics([NewTopic(name, partitions, 1)])
+    finally:
+        admin.close()
+
+
+def test_after_an_empty_restart_every_new_event_is_handled(
+    broker: Broker, producer: EventProducer, way: dict[str, Any]
+) -> None:
+    """More new records than old ones, so that the old position would point into the middle of them."""
+    seen = Seen()
+    with Running(consumer_of(broker, seen, way)) as running:
+        for number in range(5):
+            producer.send(progress(f"old_{number}"))
+        until(lambda: len(seen.events) == 5, "the old events")
+
+        broker.restart_empty()
+        started = time.monotonic()
+        for number in range(40):
+            send_until_taken(producer, f"new_{number}")
+        wanted = {f"new_{number}" for number in range(40)}
+        until(lambda: wanted <= set(seen.keys), "the new events", RECOVERY_SECONDS)
+
+        assert time.monotonic() - started < RECOVERY_SECONDS
+        assert running.fault is None
+        assert not running.ended
+
+
+def test_topics_that_came_back_with_too_few_partitions_are_corrected(
+    broker: Broker, producer: EventProducer, way: dict[str, Any]
+) -> None:
+    seen = Seen()
+    with Running(consumer_of(broker, seen, way)):
+        producer.send(progress("old"))
+        until(lambda: seen.events, "the old event")
+
+        broker.kill()
+        broker.start()
+        make_topic(broker, PROGRESS.name, 1)
+        jobs = [f"new_{number}" for number in range(20)]
+        for job in jobs:
+            send_until_taken(producer, job)
+        # Making the topic anew may cost what was in it; what is sent from then on arrives.
+        until(lambda: partition_counts(broker)[PROGRESS.name] == PROGRESS.partitions, "the partitions")
+        for job in jobs:
+            send_until_taken(producer, f"{job}_again")
+        wanted = {f"{job}_again" for job in jobs}
+        until(lambda: wanted <= set(seen.keys), "the new events", RECOVERY_SECONDS)
+
+
+def test_a_broker_that_is_away_for_a_while_is_waited_for(broker: Broker, way: dict[str, Any]) -> None:
+    seen = Seen()
+    with EventProducer(broker.bootstrap, "tests", timeout_seconds=0.5) as producer:
+        producer.send(progress("old"))
+        with Running(consumer_of(broker, seen, way)) as running:
+            broker.kill()
+            away_since = time.monotonic()
+            while time.monotonic() - away_since < 4:
+                asked = time.monotonic()
+                (failure,) = producer.send_records([encode(progress("lost"))])
+                assert failure is not None
+                assert time.monotonic() - asked < 5
+            broker.start()
+            send_until_taken(producer, "new")
+            until(lambda: "new" in seen.keys, "the new event", RECOVERY_SECONDS)
+
+            assert running.fault is None
+
+
+def test_a_consumer_that_starts_before_the_broker_waits(way: dict[str, Any]) -> None:
+    seen = Seen()
+    with running_broker() as broker:
+        broker.kill()
+        with Running(consumer_of(broker, seen, way), ready=False) as running:
+            assert not running.consumer.wait_until_ready(1.0)
+            broker.start()
+            assert running.consumer.wait_until_ready(RECOVERY_SECONDS)
+            with EventProducer(broker.bootstrap, "tests") as producer:
+                producer.send(progress("job_1"))
+            until(lambda: seen.keys == ["job_1"], "the event")
+
+
+def test_a_consumer_stops_within_its_grace_while_the_broker_is_away(broker: Broker, way: dict[str, Any]) -> None:
+    with Running(consumer_of(broker, Seen(), way)) as running:
+        broker.kill()
+        asked = time.monotonic()
+        running.end()
+
+    assert time.monotonic() - asked < 11
+
+
+def test_topics_are_made_with_their_partitions_and_dead_letters() -> None:
+    with running_broker() as broker:
+        ensure_topics(broker.bootstrap)
+        ensure_topics(broker.bootstrap)
+        counts = partition_counts(broker)
+
+    assert counts == {name: topic.partitions for topic in TOPICS for name in (topic.name, dead_letters(topic))}
+
+
+def test_more_partitions_than_listed_stay() -> None:
+    with running_broker() as broker:
+        make_topic(broker, PROGRESS.name, 9)
+        ensure_topics(broker.bootstrap)
+
+        assert partition_counts(broker)[PROGRESS.name] == 9
+
+
+def test_ensuring_topics_says_when_there_is_no_broker() -> None:
+    with running_broker() as broker:
+        broker.kill()
+        with pytest.raises(BrokerUnavailable):
+            ensure_topics(broker.bootstrap, timeout_seconds=0.5)
