@@ -27,6 +27,7 @@ def create_api_key(
 
     def create(session: WriteSession) -> str:
         nonlocal secret
+        accounts.users.get(session, owner.account_id)
         made = accounts.api_keys.create(
             session, owner.account_id, body.name, body.scopes, tell_again=idempotency_key is not None
         )

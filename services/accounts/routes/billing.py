@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter
 
-from services.accounts.ledger import MAX_CREDITS, Balance
+from services.accounts.ledger import MAX_CREDITS
 from services.accounts.repository import ledger
 from services.accounts.routes.dependencies import AccountsDep, BillingReader
 from services.accounts.schemas import BalanceView, LedgerEntryView
-from services.kit.errors import Invalid
+from services.kit.errors import Invalid, Unauthorized
 from services.kit.schemas import Cursor, Limit, Page, decode_cursor, encode_cursor
 
 router = APIRouter(prefix="/v1/billing", tags=["money"])
@@ -15,7 +15,9 @@ router = APIRouter(prefix="/v1/billing", tags=["money"])
 @router.get("/balance")
 def get_balance(accounts: AccountsDep, reader: BillingReader) -> BalanceView:
     with accounts.database.read() as session:
-        balance = ledger.balance(session, reader.account_id) or Balance()
+        balance = ledger.balance(session, reader.account_id)
+        if balance is None:
+            raise Unauthorized("this account does not exist any more")
         return BalanceView(available_credits=balance.available, reserved_credits=balance.reserved)
 
 

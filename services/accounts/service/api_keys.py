@@ -94,8 +94,9 @@ class ApiKeys:
                 scopes=key.scopes,
             )
             now = session.now()
-        if key.last_used_at is None or key.last_used_at < now - USE_NOTED_EVERY:
-            self._note_use(key.id, now)
+            key_id, last_used_at = key.id, key.last_used_at
+        if last_used_at is None or last_used_at < now - USE_NOTED_EVERY:
+            self._note_use(key_id, now)
         return token, self._access.lifetime_seconds
 
     def _note_use(self, key_id: str, now: datetime) -> None:

@@ -27,6 +27,8 @@ from services.kit.database import Database, ReadSession, WriteSession
 log = logging.getLogger(__name__)
 
 SIGN_INS = Counter("accounts_sign_ins_total", "Requests for a token by password.", ["outcome"])
+WRONG_CREDENTIALS = "The address or the password is not right."
+
 REFRESHES = Counter("accounts_refreshes_total", "Requests for a token by refresh token.", ["outcome"])
 
 
@@ -93,35 +95,41 @@ class Sessions:
 
     def sign_in(self, username: str, password: str) -> Tokens:
         """Opens a session. Raises InvalidGrant, whatever was wrong, after the same time; TooManySignIns under load."""
-        user = None
+        account_id, password_hash = self._credentials(username)
         try:
-            address = emails.parse(username)
-        except ValueError:
-            pass
-        else:
-            with self._database.read() as session:
-                user = users.find_by_email(session, address)
-        try:
-            if not self._passwords.matches(password, user.password_hash if user else None) or user is None:
-                SIGN_INS.labels("refused").inc()
-                raise InvalidGrant("The address or the password is not right.")
-            rehashed = self._passwords.hash(password) if self._passwords.outdated(user.password_hash) else None
+            right = self._passwords.matches(password, password_hash)
+            renewed = None
+            if right and password_hash is not None and self._passwords.outdated(password_hash):
+                renewed = self._passwords.hash(password)
         except TooManyPasswordsError:
             SIGN_INS.labels("overloaded").inc()
             raise TooManySignIns from None
+        if not right or account_id is None:
+            SIGN_INS.labels("refused").inc()
+            raise InvalidGrant(WRONG_CREDENTIALS)
         with self._database.write() as session:
-            current = users.get(session, user.id)
-            if current is None or current.password_hash != user.password_hash:
+            user = users.get(session, account_id)
+            if user is None or user.password_hash != password_hash:
                 # The password was changed while it was being checked.
-                raise InvalidGrant("The address or the password is not right.")
-            if rehashed is not None:
-                current.password_hash = rehashed
+                raise InvalidGrant(WRONG_CREDENTIALS)
+            if renewed is not None:
+                user.password_hash = renewed
             now = session.now()
             opened = sessions.open_session(session, user.id, now, now + self._terms.session_lifetime)
             token = new_refresh_token()
             sessions.add_token(session, opened.id, refresh_digest(token), now, now + self._terms.refresh_lifetime)
             SIGN_INS.labels("signed_in").inc()
-            return self._tokens(session, user.id, opened.id, current.roles, token)
+            return self._tokens(session, user.id, opened.id, user.roles, token)
+
+    def _credentials(self, username: str) -> tuple[str | None, str | None]:
+        """Id and password hash of the user with this address; nothing where there is none."""
+        try:
+            address = emails.parse(username)
+        except ValueError:
+            return None, None
+        with self._database.read() as session:
+            user = users.find_by_email(session, address)
+            return (user.id, user.password_hash) if user else (None, None)
 
     def refresh(self, token: str) -> Tokens:
         """Exchanges a refresh token for new tokens. Raises InvalidGrant; one that was used before ends its session."""

@@ -69,8 +69,9 @@ class Users:
         """
         with self._database.read() as session:
             user = users.find_by_email(session, email)
+            password_hash = user.password_hash if user else None
         try:
-            same = self._passwords.matches(password, user.password_hash if user else None)
+            same = self._passwords.matches(password, password_hash)
         except TooManyPasswordsError:
             raise TooManySignIns from None
         if not same:

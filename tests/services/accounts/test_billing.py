@@ -165,9 +165,7 @@ def test_a_preview_gives_its_place_back_on_the_day_it_took_it(money: Money, cloc
     assert [money.reserve(0)[1] for _ in range(4)] == [Answer.GRANTED] * 3 + [Answer.REFUSED]
 
 
-def test_an_unknown_account_is_refused_and_leaves_nothing_behind(
-    accounts: Accounts, outbox: Outbox
-) -> None:
+def test_an_unknown_account_is_refused_and_leaves_nothing_behind(accounts: Accounts, outbox: Outbox) -> None:
     nobody = Money(accounts, new_id("usr"))
 
     job_id, answer = nobody.reserve(10)

@@ -9,6 +9,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from services.accounts.repository import reservations
 from services.accounts.reservations import Answer, Ending
 from services.accounts.service.accounts import Accounts
 from services.accounts.settings import Settings
@@ -99,8 +100,6 @@ class LedgerMachine(RuleBasedStateMachine):
     def sweep(self) -> None:
         expired = self.people[0].expire()
         with self.people[0].accounts.database.read() as session:
-            from services.accounts.repository import reservations
-
             for held in self.held:
                 for job_id in list(held):
                     reservation = reservations.get(session, job_id)
