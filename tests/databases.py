@@ -5,7 +5,6 @@ Use `database_url` (parametrised over both) or `databases` as fixtures; `conftes
 
 import shutil
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import make_url
 
-from services.kit.database import Clock, Database, service_url
+from services.kit.database import Clock, Database
 from services.kit.migrations import migrate
 
 MakeDatabase = Callable[..., Database]
@@ -52,23 +50,23 @@ def _migrated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of an empty database of its own, once for each kind of database; `{service}` in it is left open."""
+    """URL of the databases of a test, once for each kind; on PostgreSQL others have been there before."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/{{service}}.db"
     template: str = request.getfixturevalue("postgres_server")
-    return template.replace("{database}", f"test_{uuid.uuid4().hex}_{{service}}")
+    return template.replace("{database}", "postgres")
 
 
 @pytest.fixture
 def make_database(database_url: str, request: pytest.FixtureRequest) -> Iterator[MakeDatabase]:
-    """Makes a migrated database for a service: `make_database("accounts", clock=...)`; closed when the test ends."""
+    """Makes an empty, migrated database for a service: `make_database("accounts", clock=...)`; closed at the end."""
     opened: list[Database] = []
 
     def make(service: str, *, clock: Clock | None = None) -> Database:
         if database_url.startswith("sqlite"):
             _copy_sqlite(service, database_url, request.getfixturevalue("_migrated_folder"))
         else:
-            _copy_postgres(service, database_url, request.getfixturevalue("postgres_server"))
+            _empty_postgres(service, database_url)
         database = Database(database_url, service, clock=clock)
         opened.append(database)
         return database
@@ -87,18 +85,13 @@ def _copy_sqlite(service: str, url: str, folder: Path) -> None:
         copy.write_bytes(original.read_bytes())
 
 
-def _copy_postgres(service: str, url: str, server: str) -> None:
-    name = make_url(service_url(url, service)).database
-    original = f"migrated_{service}"
-    with psycopg.connect(server.replace("{database}", "postgres"), autocommit=True) as connection:
-
-        def exists(database: str | None) -> bool:
-            return connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone() is not None
-
-        if not exists(original):
-            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(original)))
-            migrate(server.replace("{database}", original), service)
-        if not exists(name):
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name or ""), sql.Identifier(original))
-            )
+def _empty_postgres(service: str, url: str) -> None:
+    """The service's schema, migrated and without a row: a hundred times faster than a database of its own."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        if connection.execute("SELECT to_regclass(%s)", [f"{service}.outbox"]).fetchone() == (None,):
+            migrate(url, service)
+        tables = connection.execute(
+            "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename <> 'alembic_version'", [service]
+        ).fetchall()
+        names = sql.SQL(", ").join(sql.Identifier(service, name) for (name,) in tables)
+        connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(names))
