@@ -54,8 +54,8 @@ def checked_masks(
 class OnnxMaskModel:
     """The network in ONNX Runtime on the CPU, in this process.
 
-    ``threads`` bounds the processors used by one call; several models in one process do not share them. Working memory is
-    kept from patch to patch, for the kernel takes a fifth of the time to hand it out anew, and given back by ``rest``.
+    ``threads`` bounds the processors used by one call; several models in one process do not share them. Working memory
+    is kept from patch to patch, for the kernel takes a fifth of the time to hand it out anew; ``rest`` gives it back.
     For that, loading a model changes how the process allocates (``separation.memory``).
     """
 

@@ -16,6 +16,7 @@ from separation.settings import OutputFormat, OutputFormatName, Window
 
 EXIT_SONG_FAILED = 1
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+_BEYOND_ANY_SONG = 1e6  # seconds
 
 _repository_option = click.option(
     "--repository",
@@ -31,10 +32,10 @@ def _window(_context: click.Context, _parameter: click.Parameter, value: str | N
         return None
     start, colon, end = value.partition(":")
     try:
-        window = Window(float(start or 0), float(end) if end else float("1e9"))
+        window = Window(float(start or 0), float(end or _BEYOND_ANY_SONG))
     except ValueError:
-        colon = ""
-    if not colon or not 0 <= window.start_seconds < window.end_seconds:
+        window = Window(0, 0)
+    if not colon or not 0 <= window.start_seconds < window.end_seconds <= _BEYOND_ANY_SONG:
         raise click.BadParameter("give START:END in seconds, such as 60:90")
     return window
 
@@ -104,7 +105,9 @@ def separate(
                 except (SeparationError, OSError) as error:
                     outcome = error
                     failures += 1
-            click.echo(_json_line(song, target, outcome) if as_json else _summary(song, target, outcome), err=False)
+            failed = isinstance(outcome, Exception)
+            line = _json_line(song, target, outcome) if as_json else _summary(song, target, outcome)
+            click.echo(line, err=failed and not as_json)
     except KeyboardInterrupt:
         click.echo("Interrupted; the song in work has left nothing behind.", err=True)
         sys.exit(EXIT_INTERRUPTED)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, cast
 
 import av
 import numpy as np
@@ -29,6 +29,7 @@ from separation.errors import (
 )
 
 if TYPE_CHECKING:
+    from av.audio.codeccontext import AudioCodecContext
     from av.audio.frame import AudioFrame
     from av.container import InputContainer
 
@@ -66,9 +67,9 @@ class AudioInfo:
     complete: bool = True
 
 
-# Containers whose headers state the exact length; the others only estimate it.
-_EXACT_LENGTH = ("wav", "flac", "aiff", "mp4")
-_SHORT_BY_SECONDS = 0.25  # encoders' padding may be counted in the header but is not decoded
+# How many seconds less than its header says a file may hold: MP4 counts the encoder's padding, which is not decoded. Other
+# containers only estimate their length.
+_LENGTH_TOLERANCE_SECONDS = {"wav": 0.001, "flac": 0.001, "aiff": 0.001, "mp4": 0.25}
 
 
 class AudioFile:
@@ -81,9 +82,11 @@ class AudioFile:
         self._size = max(1, os.fstat(raw.fileno()).st_size)
         best = container.streams.best("audio")
         self._stream = next(s for s in container.streams.audio if best is None or s.index == best.index)
-        self._stream.codec_context.thread_count = 1
-        self.container = container_name
-        self.codec = self._stream.codec_context.name
+        context = cast("AudioCodecContext | None", self._stream.codec_context)  # the stubs leave out None
+        if context is None:
+            raise UndecodableAudio(f"The {container_name} file is damaged or uses a codec that is not known.")
+        context.thread_count = 1
+        self.container, self.codec = container_name, context.name
         self.samples = 0
         """Samples per channel decoded so far."""
         self.repaired_samples = 0
@@ -181,9 +184,10 @@ class AudioFile:
 
     def _ends_early(self) -> bool:
         duration, unit = self._stream.duration, self._stream.time_base
-        if self.container not in _EXACT_LENGTH or duration is None or unit is None:
+        tolerance = _LENGTH_TOLERANCE_SECONDS.get(self.container)
+        if tolerance is None or duration is None or unit is None:
             return False
-        return self.samples / self.sample_rate_hz < float(duration * unit) - _SHORT_BY_SECONDS
+        return self.samples / self.sample_rate_hz < float(duration * unit) - tolerance
 
 
 def _as_float32(frame: "AudioFrame", channels: int) -> Samples:

@@ -1,0 +1,86 @@
+"""Shared by the engine's tests: the imported model, a stand-in for it, the audio beside the project."""
+
+import fcntl
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+
+import separation.importers
+from separation.backends import OnnxMaskModel
+from separation.importers import spleeter
+from separation.importers.wheel import cache_directory
+from separation.registry import ModelManifest, ModelRepository
+from tests.separation.signals import music, to_16_bit, write_wav
+
+VECTORS = Path(__file__).parent / "vectors"
+
+
+@pytest.fixture(scope="session")
+def model_repository() -> ModelRepository:
+    """The imported model, made once per version of the importer and kept outside the tree."""
+    key = hashlib.sha256(f"{spleeter.WHEEL} {onnx.__version__}".encode())
+    for source in sorted(Path(separation.importers.__file__).parent.glob("*.py")):
+        key.update(source.read_bytes())
+    folder = cache_directory() / "test-models" / key.hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    repository = ModelRepository(folder)
+    with (folder / ".lock").open("w") as lock:  # several test processes may arrive here at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not repository.manifests():
+            spleeter.import_spleeter(repository)
+    return repository
+
+
+@pytest.fixture(scope="session")
+def spleeter_model(model_repository: ModelRepository) -> OnnxMaskModel:
+    return model_repository.load(threads=2)
+
+
+class EnergyModel:
+    """A ``MaskModel`` that costs nothing: louder neighbourhoods, in time and frequency, belong to the vocals.
+
+    Like the real one it sees the whole patch, knows nothing beyond it, and answers differently near its edges.
+    """
+
+    manifest = ModelManifest(
+        name="energy",
+        digest="sha256:0",
+        licence="none",
+        source={},
+        sample_rate_hz=44100,
+        fft_size=4096,
+        hop=1024,
+        frames=512,
+        bins=1024,
+        stems=("vocals", "accompaniment"),
+    )
+
+    def __init__(self) -> None:
+        self.patches = 0
+        self.rests = 0
+
+    def masks(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.patches += len(magnitudes)
+        total = np.cumsum(magnitudes, axis=2)
+        around = np.zeros_like(total)
+        around[:, :, 16:-16] = total[:, :, 32:] - total[:, :, :-32]
+        vocals = around / (around + 30 * np.abs(magnitudes) + 1)
+        return np.stack([vocals, 1 - vocals], axis=1)
+
+    def rest(self) -> None:
+        self.rests += 1
+
+
+@pytest.fixture
+def energy_model() -> EnergyModel:
+    return EnergyModel()
+
+
+@pytest.fixture(scope="session")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """26 s of 16-bit stereo at 44.1 kHz: three patches."""
+    return write_wav(tmp_path_factory.mktemp("songs") / "song.wav", to_16_bit(music(26)))
