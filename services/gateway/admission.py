@@ -23,7 +23,7 @@ from services.gateway.proxy import Outgoing, Services, read_whole
 from services.gateway.routes import Access, Body, Pace, Route, RouteTable, Upstream
 from services.gateway.settings import Settings
 from services.kit.auth import TokenVerifier
-from services.kit.errors import PayloadTooLarge, Unauthorized, Unavailable
+from services.kit.errors import PayloadTooLarge, StemwrightError, Unauthorized, Unavailable
 
 MAX_TARGET_BYTES = 8 * 1024
 MAX_EXCHANGE_BYTES = 16 * 1024
@@ -65,10 +65,14 @@ class Admission:
         if len(raw_path) + len(query) > MAX_TARGET_BYTES:
             raise UriTooLong
         http.check(scope["headers"], http_version=scope["http_version"], allowed_hosts=self.settings.allowed_hosts)
-        route = self._route(scope["method"], raw_path)
+        address = _address_of(scope)
+        try:
+            route = self._route(scope["method"], raw_path)
+        except StemwrightError:
+            await self._limits.of_address(address, Pace.GENERAL)
+            raise
         # The route's name, not its path, is what logs and metrics count.
         scope["route"] = route
-        address = _address_of(scope)
         standing = await self._limits.of_address(address, route.pace)
         credential, authorization = await self._credential(route, scope["headers"])
         if credential is not None:
@@ -76,9 +80,9 @@ class Admission:
         _check_body(route, scope["headers"], self.body_limit_bytes(route))
         return Admitted(route, address, credential, authorization, standing.headers())
 
-    async def pace(self, scope: Scope, pace: Pace) -> None:
-        """Only the rate of the address, for routes of the gateway that need no credential."""
-        await self._limits.of_address(_address_of(scope), pace)
+    async def count(self, scope: Scope) -> None:
+        """Only the rate of the address, for pages that are for anyone. Raises `RateLimited`."""
+        await self._limits.of_address(_address_of(scope), Pace.GENERAL)
 
     async def renew(self, scope: Scope) -> bytes | None:
         """What services are told for a caller whose stream has been open for a while: keys are exchanged anew."""

@@ -2,13 +2,12 @@
 
 from importlib.resources import files
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from services.gateway.admission import Admission
 from services.gateway.errors import RouteNotFound
 from services.gateway.openapi import PublicDocument
-from services.gateway.routes import Pace
 
 ASSETS = {
     "swagger-ui.css": "text/css",
@@ -41,7 +40,14 @@ POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-router = APIRouter(include_in_schema=False)
+
+async def counted(request: Request) -> None:
+    """Pages count as requests of the client's address."""
+    admission: Admission = request.app.state.admission
+    await admission.count(request.scope)
+
+
+router = APIRouter(include_in_schema=False, dependencies=[Depends(counted)])
 
 
 @router.get("/")
@@ -69,7 +75,5 @@ async def asset(name: str) -> Response:
 @router.get("/v1/openapi.json")
 async def document(request: Request) -> Response:
     """The public document."""
-    admission: Admission = request.app.state.admission
     public: PublicDocument = request.app.state.document
-    await admission.pace(request.scope, Pace.GENERAL)
     return JSONResponse(await public.get(), headers={"cache-control": "public, max-age=60"})

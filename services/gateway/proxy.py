@@ -5,7 +5,9 @@ httpcore is used below httpx: headers and target go out byte for byte as we wrot
 """
 
 import asyncio
+import importlib.util
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +24,11 @@ from services.gateway.routes import Upstream
 from services.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
+
+if importlib.util.find_spec("sniffio") is None:
+    # httpcore asks four times a request whether sniffio is there, and a module that is missing is looked for on the
+    # whole path each time: a quarter of the gateway's processor time. This says no at once.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 WHOLE_ANSWER_BYTES = 64 * 1024
 """Answers up to this size are read whole and written at once."""

@@ -3,9 +3,13 @@
 from typing import Annotated
 
 from limits import parse
+from limits.aio.storage import Storage
+from limits.errors import ConfigurationError
+from limits.storage import storage_from_string
 from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl
 from pydantic_settings import NoDecode
 
+from services.gateway.counters import SweptMemoryStorage
 from services.kit.settings import KitSettings, service_config
 
 
@@ -16,6 +20,22 @@ def _words(value: object) -> object:
 
 def _rate(value: str) -> str:
     parse(value)  # raises ValueError with a sentence
+    return value
+
+
+def counter_storage(address: str) -> Storage:
+    """The store of counters at an address. Raises ValueError where there is none of that kind."""
+    try:
+        storage = storage_from_string(address, wrap_exceptions=True)
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from error
+    if not isinstance(storage, Storage):
+        raise ValueError("the address has to start with async+")
+    return storage
+
+
+def _store(value: str) -> str:
+    counter_storage(value)
     return value
 
 
@@ -49,7 +69,7 @@ class Settings(KitSettings):
     max_json_bytes: int = Field(256 * 1024, ge=1024)
     max_upload_bytes: int = Field(4 * 1024**3, ge=1)
 
-    rate_limit_storage: str = "async+swept-memory://"
+    rate_limit_storage: Annotated[str, AfterValidator(_store)] = f"{SweptMemoryStorage.STORAGE_SCHEME[0]}://"
     """Where counters live: this process, or a store that several gateways share (`async+redis://host`)."""
     account_rate: Rate = "1200/minute"
     address_rate: Rate = "2400/minute"

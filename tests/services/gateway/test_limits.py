@@ -4,9 +4,11 @@ import asyncio
 import time
 
 import pytest
+from limits.errors import StorageError
 
+from services.gateway.counters import SweptMemoryStorage
 from services.gateway.errors import TooManyAtOnce
-from services.gateway.limits import Cap, Limits, SweptMemoryStorage, network_of
+from services.gateway.limits import Cap, Limits, network_of
 from services.gateway.routes import Pace
 from services.gateway.settings import Settings
 from services.kit.errors import RateLimited
@@ -113,6 +115,25 @@ def test_a_cap_counts_per_key_and_in_all_and_forgets_what_was_closed() -> None:
     for key in ("a", "b"):
         cap.give_back(key)
     assert not cap._open
+
+
+def test_a_store_of_counters_that_is_away_refuses_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_arguments: object) -> bool:
+        raise StorageError(ConnectionError("away"))
+
+    async def run() -> None:
+        limits = Limits(Settings(account_rate="1/minute"))
+        monkeypatch.setattr(limits._limiter, "hit", away)
+        for _ in range(5):
+            await limits.of_account("usr_a")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("address", ["nonsense://", "memory://", "async+nonsense://host"])
+def test_a_store_of_counters_that_is_none_is_a_mistake_in_the_settings(address: str) -> None:
+    with pytest.raises(ValueError, match="rate_limit_storage"):
+        Settings(rate_limit_storage=address)
 
 
 @pytest.mark.parametrize("rate", ["", "fast", "10/eon"])

@@ -105,6 +105,20 @@ def test_redirects_are_for_the_client(gateway: Platform) -> None:
     assert (response.status_code, response.headers["location"]) == (307, "http://store/key?sig=1")
 
 
+@pytest.mark.parametrize("head", ["204 No Content", "304 Not Modified", "200 OK\r\nContent-Length: 0", "409 Conflict"])
+def test_answers_without_a_body(head: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {head}\r\nConnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    with listening(answer) as port, platform(orchestrator_url=f"http://127.0.0.1:{port}") as gateway:
+        for _ in range(2):
+            response = gateway.client.delete("/v1/jobs/job_1", headers=bearer())
+            assert (response.status_code, response.content) == (int(head[:3]), b"")
+
+
 def test_unknown_paths_and_methods(gateway: Platform) -> None:
     problem(gateway.client.get("/v1/nothing", headers=bearer()), 404, "route_not_found")
     response = gateway.client.put("/v1/jobs/job_1", headers=bearer())

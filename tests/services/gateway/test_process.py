@@ -1,0 +1,187 @@
+"""The gateway as the process that it is: its memory, its stop, its settings."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.services.gateway.standin import Reply, StandIn, bearer, eventually, free_port, serving
+from tests.services.gateway.watching import EVENTS, Job, Reader
+
+MIB = 1024 * 1024
+IDLE_LIMIT_MIB = 90
+
+
+@dataclass
+class Process:
+    child: subprocess.Popen[bytes]
+    url: str
+
+    def resident_mib(self) -> float:
+        status = Path(f"/proc/{self.child.pid}/status").read_text(encoding="utf-8")
+        (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
+        return int(line.split()[1]) / 1024
+
+
+@contextmanager
+def running(service: StandIn, **environment: str) -> Iterator[Process]:
+    """A gateway process in front of one stand-in that is every service; no broker is there."""
+    with serving(service, proxy_headers=False) as port, socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{port}"
+        os.set_inheritable(listener.fileno(), True)
+        child = subprocess.Popen(
+            [sys.executable, "-m", "services.gateway.main"],
+            env={
+                **os.environ,
+                "LISTEN_FD": str(listener.fileno()),
+                "STEMWRIGHT_GATEWAY_ACCOUNTS_URL": url,
+                "STEMWRIGHT_GATEWAY_UPLOAD_URL": url,
+                "STEMWRIGHT_GATEWAY_ORCHESTRATOR_URL": url,
+                "STEMWRIGHT_JWKS_URL": f"{url}/.well-known/jwks.json",
+                "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}",
+                **environment,
+            },
+            pass_fds=[listener.fileno()],
+            stdout=subprocess.DEVNULL,
+        )
+        process = Process(child, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        try:
+            httpx.get(f"{process.url}/healthz", timeout=60, trust_env=False).raise_for_status()
+            yield process
+        finally:
+            if child.poll() is None:
+                child.kill()
+            child.wait()
+
+
+def test_memory_does_not_grow_with_what_streams_through() -> None:
+    service = StandIn()
+    service.keep_bodies = False
+    size = int(os.environ.get("STEMWRIGHT_TEST_STREAM_MIB", "192"))
+
+    def upload() -> Iterator[bytes]:
+        for _ in range(size):
+            yield b"\xaa" * MIB
+
+    async def archive() -> AsyncIterator[bytes]:
+        for _ in range(size * 4):
+            yield b"\xbb" * (MIB // 4)
+
+    with running(service) as gateway, httpx.Client(base_url=gateway.url, trust_env=False, timeout=60) as client:
+        assert client.get("/v1/me", headers=bearer()).status_code == 200
+        idle = gateway.resident_mib()
+        assert idle < IDLE_LIMIT_MIB
+        peak = idle
+        done = threading.Event()
+
+        def watch() -> None:
+            nonlocal peak
+            while not done.wait(0.02):
+                peak = max(peak, gateway.resident_mib())
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            answer = client.put("/v1/uploads/upl_1/content", content=upload(), headers=bearer())
+            assert answer.status_code == 200
+            assert service.received_bytes == size * MIB
+            service.answer = lambda _: Reply(200, {"content-type": "application/zip"}, pieces=archive)
+            with client.stream("GET", "/v1/jobs/job_1/archive", headers=bearer()) as response:
+                assert sum(len(chunk) for chunk in response.iter_raw()) == size * MIB
+        finally:
+            done.set()
+            watcher.join()
+        assert peak - idle < 12, f"grew from {idle:.0f} to {peak:.0f} MiB"
+
+
+def test_a_reader_that_stops_reading_stops_the_service_and_takes_no_memory() -> None:
+    service = StandIn()
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 2000:
+            sent += 1
+            yield b"\xbb" * MIB
+
+    with running(service) as gateway, httpx.Client(base_url=gateway.url, trust_env=False, timeout=60) as client:
+        client.get("/v1/me", headers=bearer())
+        idle = gateway.resident_mib()
+        service.answer = lambda _: Reply(200, {}, pieces=endless)
+        with client.stream("GET", "/v1/jobs/job_1/archive", headers=bearer()) as response:
+            pieces = response.iter_raw()
+            assert next(pieces)
+            before = -1
+            while before != sent:
+                before = sent
+                threading.Event().wait(0.3)
+            assert sent < 100
+            assert gateway.resident_mib() - idle < 16
+
+
+def test_told_to_stop_it_ends_its_streams_and_leaves_well() -> None:
+    service = StandIn()
+    job = Job()
+    job.move("queued")
+    service.answer = job.answer
+    with running(service) as gateway:
+        readers = [Reader(gateway.url + EVENTS) for _ in range(3)]
+        for reader in readers:
+            eventually(lambda of=reader: bool(of.statuses()))  # type: ignore[misc]
+        gateway.child.terminate()
+        for reader in readers:
+            reader.wait_for_end()
+        assert gateway.child.wait(15) == 0
+
+
+def test_a_request_under_way_is_finished_before_it_stops() -> None:
+    service = StandIn()
+    go = threading.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"first "
+        while not go.is_set():
+            await asyncio.sleep(0.01)
+        yield b"last"
+
+    service.answer = lambda _: Reply(200, {}, pieces=slowly)
+    with running(service) as gateway, httpx.Client(base_url=gateway.url, trust_env=False, timeout=60) as client:
+        with client.stream("GET", "/v1/jobs/job_1/archive", headers=bearer()) as response:
+            pieces = response.iter_raw()
+            assert next(pieces) == b"first "
+            gateway.child.terminate()
+            go.set()
+            assert b"".join(pieces) == b"last"
+        assert gateway.child.wait(15) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("STEMWRIGHT_GATEWAY_PORT", "99999"),
+        ("STEMWRIGHT_GATEWAY_ACCOUNTS_URL", "nonsense"),
+        ("STEMWRIGHT_GATEWAY_ACCOUNT_RATE", "often"),
+        ("STEMWRIGHT_GATEWAY_API_KEY_CACHE_SECONDS", "3600"),
+    ],
+)
+def test_a_mistake_in_the_settings_is_one_clear_line(name: str, value: str) -> None:
+    child = subprocess.run(
+        [sys.executable, "-m", "services.gateway.main"],
+        env={**os.environ, name: value},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert child.returncode == 78
+    (line,) = child.stderr.splitlines()
+    assert name.removeprefix("STEMWRIGHT_GATEWAY_").lower() in line
