@@ -51,8 +51,10 @@ class Opening:
         self._inference.open()
         if stop.is_set():
             return
-        self._speed = min(canary(self._inference.model(m.name, m.digest)) for m in self._inference.models())
-        give_back()
+        models = [self._inference.model(manifest.name, manifest.digest) for manifest in self._inference.models()]
+        self._speed = min(canary(model) for model in models)
+        for model in models:
+            model.rest()
         _log.info("the models answer; %.0f seconds of audio a second", self._speed)
         self._opened.set()
         try:
@@ -60,6 +62,7 @@ class Opening:
             self._storage.ping()
         except StemwrightError as error:
             _log.warning("the object store does not answer yet: %s", error.detail)
+        give_back()
 
     def identity(self, stop: threading.Event) -> Identity | None:
         """Who this worker is, once it can both do work and hear of it. None: it was stopped before."""
