@@ -87,6 +87,7 @@ class PostgresRelayLock:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._name = {"name": f"outbox:{database.service}"}
         self._connection: Connection | None = None
 
     def acquire(self) -> bool:
@@ -98,21 +99,23 @@ class PostgresRelayLock:
             else:
                 return True
         connection = self._database.write_engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        held = connection.execute(
-            text("SELECT pg_try_advisory_lock(hashtext(:name))"), {"name": f"outbox:{self._database.service}"}
-        ).scalar_one()
-        if not held:
+        lock = text("SELECT pg_try_advisory_lock(hashtext(:name))")
+        if not connection.execute(lock, self._name).scalar_one():
             connection.close()
             return False
         self._connection = connection
         return True
 
     def release(self) -> None:
-        if self._connection is not None:
-            # The lock belongs to the server's session: it must not go back into the pool alive.
-            self._connection.invalidate()
-            self._connection.close()
+        if self._connection is None:
+            return
+        with self._connection as connection:
             self._connection = None
+            try:
+                connection.execute(text("SELECT pg_advisory_unlock(hashtext(:name))"), self._name)
+            except SQLAlchemyError:
+                # The lock belongs to the server's session: one that may still hold it must not go back into the pool.
+                connection.invalidate()
 
 
 class OutboxRelay:

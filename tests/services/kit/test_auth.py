@@ -1,0 +1,151 @@
+"""Access tokens, good and forged."""
+
+import base64
+import json
+import time
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from services.kit.auth import InvalidToken, KeySet, KeySetUnavailable, TokenVerifier
+
+KEY = Ed25519PrivateKey.generate()
+OTHER_KEY = Ed25519PrivateKey.generate()
+
+
+def public_jwk(key: Ed25519PrivateKey, key_id: str) -> dict[str, Any]:
+    raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    x = base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    return {"kty": "OKP", "crv": "Ed25519", "x": x, "kid": key_id, "use": "sig", "alg": "EdDSA"}
+
+
+class Accounts:
+    """Publishes keys, counts how often it is asked, and can be away."""
+
+    def __init__(self) -> None:
+        self.keys = [public_jwk(KEY, "k1")]
+        self.asked = 0
+        self.away = False
+
+    def fetch(self, _url: str) -> bytes:
+        self.asked += 1
+        if self.away:
+            raise OSError("away")
+        return json.dumps({"keys": self.keys}).encode()
+
+
+@pytest.fixture
+def accounts() -> Accounts:
+    return Accounts()
+
+
+@pytest.fixture
+def verifier(accounts: Accounts) -> TokenVerifier:
+    return TokenVerifier(
+        KeySet("http://accounts", fetch=accounts.fetch), issuer="stemwright", audience="stemwright-api"
+    )
+
+
+def claims(**changes: Any) -> dict[str, Any]:
+    now = int(time.time())
+    good = {
+        "iss": "stemwright",
+        "aud": "stemwright-api",
+        "sub": "usr_1",
+        "jti": "t1",
+        "iat": now,
+        "nbf": now,
+        "exp": now + 600,
+        "roles": ["user"],
+        "scope": "jobs uploads",
+        **changes,
+    }
+    return {name: value for name, value in good.items() if value is not None}
+
+
+def token(*, key: Any = KEY, algorithm: str = "EdDSA", header: dict[str, Any] | None = None, **changes: Any) -> str:
+    headers = {"typ": "at+jwt", "kid": "k1", **(header or {})}
+    return jwt.encode(claims(**changes), key, algorithm=algorithm, headers=headers)
+
+
+def test_a_good_token_says_who_is_asking(verifier: TokenVerifier) -> None:
+    principal = verifier.verify(token())
+    assert principal.account_id == "usr_1"
+    assert principal.scopes == {"jobs", "uploads"}
+    assert principal.roles == {"user"}
+
+
+now = int(time.time())
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        token(key=OTHER_KEY),
+        token(header={"typ": "JWT"}),
+        jwt.encode(claims(), KEY, algorithm="EdDSA", headers={"typ": "at+jwt"}),
+        token(header={"kid": "../../dev/null"}),
+        token(header={"jwk": public_jwk(OTHER_KEY, "k1")}, key=OTHER_KEY),
+        token(header={"jku": "http://evil", "x5u": "http://evil"}, key=OTHER_KEY),
+        token(aud="other"),
+        token(aud=None),
+        token(iss="other"),
+        token(sub=None),
+        token(jti=None),
+        token(exp=now - 60),
+        token(exp=None),
+        token(exp=str(now + 600)),
+        token(exp=1e308),
+        token(nbf=now + 600),
+        token(iat=now + 31_536_000),
+        token(header={"crit": ["x"], "x": 1}),
+        jwt.encode(claims(), "", algorithm="none", headers={"typ": "at+jwt", "kid": "k1"}),
+        jwt.encode(claims(), "0" * 64, algorithm="HS256", headers={"typ": "at+jwt", "kid": "k1"}),
+        token()[:-4],
+        token().rpartition(".")[0] + ".",
+        "",
+        "a.b.c",
+        "x" * 100_000,
+    ],
+)
+def test_a_forged_or_spoilt_token_is_refused(verifier: TokenVerifier, forged: str) -> None:
+    with pytest.raises(InvalidToken):
+        verifier.verify(forged)
+
+
+def test_unknown_key_ids_do_not_make_accounts_work(verifier: TokenVerifier, accounts: Accounts) -> None:
+    verifier.verify(token())
+    for number in range(100):
+        with pytest.raises(InvalidToken):
+            verifier.verify(token(header={"kid": f"k{number + 2}"}))
+    assert accounts.asked == 1
+    verifier.verify(token())
+
+
+def test_known_keys_work_while_accounts_is_away(verifier: TokenVerifier, accounts: Accounts) -> None:
+    verifier.verify(token())
+    accounts.away = True
+    assert verifier.verify(token()).account_id == "usr_1"
+
+
+def test_before_any_key_could_be_fetched_it_is_our_fault_not_the_callers(
+    verifier: TokenVerifier, accounts: Accounts
+) -> None:
+    accounts.away = True
+    with pytest.raises(KeySetUnavailable) as refused:
+        verifier.verify(token())
+    assert refused.value.status == 503
+
+
+def test_a_new_key_is_fetched_when_it_turns_up(
+    verifier: TokenVerifier, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verifier.verify(token())
+    accounts.keys.append(public_jwk(OTHER_KEY, "k2"))
+    later = time.monotonic() + 31
+    monkeypatch.setattr("services.kit.auth.time.monotonic", lambda: later)
+    assert verifier.verify(token(key=OTHER_KEY, header={"kid": "k2"})).account_id == "usr_1"
+    assert verifier.verify(token()).account_id == "usr_1"

@@ -1,0 +1,151 @@
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
+
+from services.kit.database import Database, service_url
+from services.orchestrator.models import BalanceView, Worker
+
+
+def balance(database: Database) -> int:
+    with database.read() as session:
+        return session.get_one(BalanceView, "usr_1").available_credits
+
+
+@pytest.fixture
+def with_balance(database: Database) -> Database:
+    with database.write() as session:
+        session.add(BalanceView(account_id="usr_1", available_credits=0, version=0))
+    return database
+
+
+def test_a_block_that_raises_leaves_nothing_behind(with_balance: Database) -> None:
+    done: list[str] = []
+    with pytest.raises(RuntimeError), with_balance.write() as session:
+        session.execute(update(BalanceView).values(available_credits=7))
+        session.after_commit(lambda: done.append("committed"))
+        raise RuntimeError
+    assert balance(with_balance) == 0
+    assert done == []
+
+
+def test_actions_run_after_the_commit_only(with_balance: Database) -> None:
+    seen: list[int] = []
+    with with_balance.write() as session:
+        session.execute(update(BalanceView).values(available_credits=7))
+        session.after_commit(lambda: seen.append(balance(with_balance)))
+    assert seen == [7]
+
+
+def test_nothing_can_be_written_through_a_reading_session(with_balance: Database) -> None:
+    with pytest.raises(RuntimeError), with_balance.read() as session:
+        session.get_one(BalanceView, "usr_1").available_credits = 9
+        session.flush()
+    assert balance(with_balance) == 0
+
+
+def test_read_modify_write_by_many_threads_loses_no_update(with_balance: Database) -> None:
+    def add_one(_: int) -> None:
+        with with_balance.write() as session:
+            row = session.scalars(select(BalanceView).with_for_update()).one()
+            row.available_credits += 1
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(add_one, range(200)))
+    assert balance(with_balance) == 200
+
+
+def test_readers_are_not_kept_waiting_by_a_writer(with_balance: Database) -> None:
+    with with_balance.write() as session:
+        session.execute(update(BalanceView).values(available_credits=5))
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(balance, with_balance).result(timeout=5) == 0
+    assert balance(with_balance) == 5
+
+
+def test_times_come_back_in_utc_and_naive_ones_are_refused(database: Database) -> None:
+    facts = {
+        "id": "wrk_1",
+        "sequence": 1,
+        "slots": 1,
+        "assignments_partition": 0,
+        "running": [],
+        "models": {},
+        "device": "cpu",
+        "speed": 0.0,
+        "stopping": False,
+        "host": "",
+        "first_seen_at": datetime(2026, 11, 22, 12, 0, 0, 5, tzinfo=UTC),
+    }
+    with database.write() as session:
+        session.add(Worker(**facts, last_seen_at=datetime(2026, 11, 22, 12, tzinfo=UTC)))
+    with database.read() as session:
+        assert session.get_one(Worker, "wrk_1").first_seen_at == facts["first_seen_at"]
+        assert session.now().tzinfo is UTC
+    with pytest.raises(Exception, match="naive"), database.write() as session:
+        session.execute(update(Worker).values(last_seen_at=datetime(2026, 11, 22, 12)))  # noqa: DTZ001 - the point
+
+
+def test_an_accepted_write_survives_a_process_that_dies_in_the_next(tmp_path: Path) -> None:
+    """The file is copied as it lies in the middle of a transaction, as a SIGKILL would leave it."""
+    from services.kit.migrations import migrate
+
+    url = f"sqlite:///{tmp_path}/{{service}}.db"
+    migrate(url, "orchestrator")
+    database = Database(url, "orchestrator")
+    with database.write() as session:
+        session.add(BalanceView(account_id="usr_1", available_credits=3, version=0))
+    left = tmp_path / "left"
+    left.mkdir()
+    with database.write() as session:
+        session.execute(update(BalanceView).values(available_credits=4))
+        for file in tmp_path.glob("orchestrator.db*"):
+            (left / file.name).write_bytes(file.read_bytes())
+    database.close()
+    after = Database(f"sqlite:///{left}/{{service}}.db", "orchestrator")
+    assert balance(after) == 3
+    after.close()
+    with sqlite3.connect(left / "orchestrator.db") as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    connection.close()
+
+
+def test_a_database_that_is_not_there_says_so(tmp_path: Path) -> None:
+    database = Database("postgresql://nobody@127.0.0.1:9/none", "orchestrator")
+    with pytest.raises(OperationalError):
+        database.ping()
+    database.close()
+    folder = tmp_path / "folder.db"
+    folder.mkdir()
+    with pytest.raises(OperationalError):
+        Database(f"sqlite:///{folder}", "orchestrator").ping()
+
+
+def test_each_service_has_a_database_of_its_own() -> None:
+    assert service_url("sqlite:////data/{service}.db", "upload") == "sqlite:////data/upload.db"
+    assert service_url("postgres://u@h/stems", "upload") == "postgresql+psycopg://u@h/stems"
+
+
+def test_writers_of_one_process_wait_for_each_other(with_balance: Database) -> None:
+    inside = threading.Event()
+    order: list[str] = []
+
+    def second() -> None:
+        inside.wait(5)
+        with with_balance.write() as session:
+            session.scalars(select(BalanceView).with_for_update()).one()
+            order.append("second")
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(second)
+        with with_balance.write() as session:
+            session.scalars(select(BalanceView).with_for_update()).one()
+            inside.set()
+            order.append("first")
+        waiting.result(timeout=10)
+    assert order == ["first", "second"]

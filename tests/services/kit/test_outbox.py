@@ -1,0 +1,157 @@
+"""The outbox against a producer in the test's hand; the producer against the real broker is tested with the events."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import func, select
+
+from services.kit import outbox
+from services.kit.database import Database
+from services.kit.events.codec import OutgoingEvent, Record
+from services.kit.events.producer import EventProducer
+from services.kit.events.topics import JOBS_INTERNAL
+from services.kit.inbox import first_time
+from services.kit.outbox import OutboxRelay
+from services.kit.protos import jobs_pb2
+from services.kit.tables import OUTBOX
+
+
+class Broker:
+    """Takes records, or refuses those it is told to refuse."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.refused: set[str] = set()
+        self.closed = False
+
+    def send_records(self, records: Sequence[Record]) -> list[Exception | None]:
+        outcomes: list[Exception | None] = []
+        for record in records:
+            name = record.key.decode()
+            if name in self.refused:
+                outcomes.append(OSError("away"))
+            else:
+                self.taken.append(name)
+                outcomes.append(None)
+        return outcomes
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def relay_of(database: Database, broker: Any) -> OutboxRelay:
+    return OutboxRelay(database, cast("EventProducer", broker), poll_seconds=0.05)
+
+
+def ask(upload_id: str) -> OutgoingEvent:
+    return OutgoingEvent(JOBS_INTERNAL, upload_id, jobs_pb2.UploadStatusRequested(upload_id=upload_id))
+
+
+def waiting(database: Database) -> int:
+    with database.read() as session:
+        return session.execute(select(func.count()).where(OUTBOX.c.published_at.is_(None))).scalar_one()
+
+
+def test_an_event_of_a_transaction_that_fails_is_never_published(database: Database) -> None:
+    with pytest.raises(RuntimeError), database.write() as session:
+        outbox.add(session, ask("upl_1"))
+        raise RuntimeError
+    broker = Broker()
+    assert relay_of(database, broker).publish_batch() == 0
+    assert broker.taken == []
+    assert not database.outbox_ready.is_set()
+
+
+def test_events_leave_in_the_order_of_their_ids_and_once(database: Database) -> None:
+    with database.write() as session:
+        for number in range(5):
+            outbox.add(session, ask(f"upl_{number}"))
+    broker = Broker()
+    relay = relay_of(database, broker)
+    assert relay.publish_batch() == 5
+    assert relay.publish_batch() == 0
+    assert broker.taken == [f"upl_{number}" for number in range(5)]
+
+
+def test_what_the_broker_refuses_stays_and_comes_again(database: Database) -> None:
+    with database.write() as session:
+        for name in ("upl_1", "upl_2", "upl_3"):
+            outbox.add(session, ask(name))
+    broker = Broker()
+    broker.refused = {"upl_2"}
+    relay = relay_of(database, broker)
+    assert relay.publish_batch() == 2
+    assert waiting(database) == 1
+    broker.refused = set()
+    assert relay.publish_batch() == 1
+    assert broker.taken == ["upl_1", "upl_3", "upl_2"]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_a_row_with_a_lower_id_that_commits_late_is_published_all_the_same(database: Database) -> None:
+    """Ids are given out before commit. SQLite has one writer at a time; there this cannot happen."""
+    broker = Broker()
+    relay = relay_of(database, broker)
+    with database.write() as late:
+        outbox.add(late, ask("upl_late"))
+        late.flush()
+        with database.write() as quick:
+            outbox.add(quick, ask("upl_quick"))
+        assert relay.publish_batch() == 1
+    assert relay.publish_batch() == 1
+    assert broker.taken == ["upl_quick", "upl_late"]
+
+
+def test_the_running_relay_is_woken_by_a_commit_and_ends_when_told(database: Database) -> None:
+    broker = Broker()
+    relay = OutboxRelay(database, cast("EventProducer", broker), poll_seconds=60)
+    stop = threading.Event()
+    thread = threading.Thread(target=relay.run, args=(stop,))
+    thread.start()
+    done = threading.Event()
+    with database.write() as session:
+        outbox.add(session, ask("upl_1"))
+        session.after_commit(done.set)
+    assert done.wait(5)
+    for _ in range(500):
+        if broker.taken:
+            break
+        threading.Event().wait(0.01)
+    assert broker.taken == ["upl_1"]
+    stop.set()
+    database.outbox_ready.set()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert broker.closed
+
+
+def test_only_one_of_two_relays_publishes_and_the_other_takes_over(database: Database) -> None:
+    second_database = Database(database.url, database.service)
+    first, second = relay_of(database, Broker()), relay_of(second_database, Broker())
+    assert first._lock.acquire()
+    assert not second._lock.acquire()
+    first._lock.release()
+    assert second._lock.acquire()
+    second._lock.release()
+    second_database.close()
+
+
+def test_an_event_that_breaks_its_topics_contract_is_the_callers_fault(database: Database) -> None:
+    wrong = OutgoingEvent(JOBS_INTERNAL, "other", jobs_pb2.UploadStatusRequested(upload_id="upl_1"))
+    with pytest.raises(ValueError, match="key"), database.write() as session:
+        outbox.add(session, wrong)
+
+
+def test_the_inbox_knows_what_it_has_seen(database: Database) -> None:
+    with database.write() as session:
+        assert first_time(session, "accounts", "evt_1")
+        assert not first_time(session, "accounts", "evt_1")
+        assert first_time(session, "notifier", "evt_1")
+    with pytest.raises(RuntimeError), database.write() as session:
+        assert first_time(session, "accounts", "evt_2")
+        raise RuntimeError
+    with database.write() as session:
+        assert first_time(session, "accounts", "evt_2")
