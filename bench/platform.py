@@ -29,8 +29,7 @@ from rich.table import Table
 
 from services.local.client import FINAL, Client
 from services.local.home import Home
-from services.local.platform import LOOPBACK
-from services.local.sockets import free_port
+from services.local.sockets import LOOPBACK, free_port
 
 AIMS = {
     "preview_overhead_seconds": 0.5,

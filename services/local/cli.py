@@ -16,9 +16,9 @@ from rich.console import Console
 from services.local.errors import LocalError
 from services.local.home import Home
 from services.local.keeper import EX_CONFIG
-from services.local.platform import LOOPBACK, Platform
+from services.local.platform import Platform
 from services.local.settings import LocalSettings
-from services.local.sockets import free_port
+from services.local.sockets import LOOPBACK, free_port
 from services.local.status import View, view_for
 
 MEMORY_REFRESH_SECONDS = 5.0
@@ -41,11 +41,11 @@ def up(workers: int | None) -> None:
     try:
         with StopSignals(changed.set) as signals, Platform(settings, on_change=changed.set) as platform:
             signals.when_impatient = platform.supervisor.kill_now
-            for note in platform.notes:
+            for note in platform.plan.notes:
                 view.say(f"Note: {note}.")
             _watch(platform, view, changed, signals.stop)
             view.say("Stopping ...")
-        view.refresh(platform)
+        view.say("Everything is stopped.")
     except LocalError as error:
         view.close()
         click.echo(f"stemwright: {error}", err=True)
@@ -74,7 +74,7 @@ def demo(song: Path | None, output: Path) -> None:
     own = settings.model_copy(update={"home": settings.home / "demo", "gateway_port": free_port(LOOPBACK)})
     try:
         with Platform(own, environment=DEMO_ENVIRONMENT) as platform:
-            for note in platform.notes:
+            for note in platform.plan.notes:
                 console.print(f"Note: {note}.", highlight=False)
             platform.wait_until_ready()
             console.print(f"Every part is ready after {platform.seconds_to_ready:.1f} s.", highlight=False)

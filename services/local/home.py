@@ -5,6 +5,7 @@
        objects/    the object store's buckets
        logs/       one log per part
        secrets/    made once, readable by their owner only
+       tmp/        what services work on; emptied at every start
        run/        lock, state.json (ports, process ids), ports.json (ports of the last run, taken again when free)
 ```
 """
@@ -40,6 +41,7 @@ class Home:
         self.logs = self.root / "logs"
         self.secrets = self.root / "secrets"
         self.run = self.root / "run"
+        self.temporary = self.root / "tmp"
 
     def make(self) -> None:
         for folder in (self.root, self.data, self.objects, self.logs, self.run):

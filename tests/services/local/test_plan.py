@@ -1,0 +1,145 @@
+"""Which parts there are for which settings."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.local.errors import PortTaken
+from services.local.home import Home
+from services.local.part import Part
+from services.local.plan import Plan, make_plan
+from services.local.settings import LocalSettings
+from services.local.sockets import LOOPBACK, free_port, listen_on_a_free_port, port_of
+
+
+class Planner:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._plans: list[Plan] = []
+
+    def __call__(self, home: str = "home", extra: dict[str, str] | None = None, **settings: Any) -> dict[str, Part]:
+        nothing_elsewhere = {"database_url": None, "kafka_bootstrap_servers": None, "s3_endpoint_url": None}
+        chosen = LocalSettings(**{"home": self._folder / home, **nothing_elsewhere, **settings})
+        made = Home(chosen.home)
+        made.make()
+        self._plans.append(make_plan(chosen, made, extra or {}))
+        return {part.name: part for part in self.last.parts}
+
+    @property
+    def last(self) -> Plan:
+        return self._plans[-1]
+
+    def close(self) -> None:
+        for plan in self._plans:
+            for part in plan.parts:
+                if part.listener is not None:
+                    part.listener.close()
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Iterator[Planner]:
+    planner = Planner(tmp_path)
+    yield planner
+    planner.close()
+
+
+def test_every_part_of_the_platform_is_a_process_of_its_own(plan: Planner) -> None:
+    parts = plan(workers=2)
+    assert {
+        *("broker", "object-store", "migrate"),
+        *("gateway", "accounts", "upload", "orchestrator", "worker-1", "worker-2"),
+    } <= set(parts)
+    assert all(part.command for part in parts.values())
+    ports = [port_of(part.listener) for part in parts.values() if part.listener is not None]
+    assert len(set(ports)) == 6
+
+
+def test_what_runs_elsewhere_is_not_started_but_waited_for(plan: Planner) -> None:
+    parts = plan(
+        kafka_bootstrap_servers="kafka:9092",
+        s3_endpoint_url="https://s3.example.com",
+        database_url="postgresql://db/stemwright",
+    )
+    for name, address in (("broker", "kafka:9092"), ("object-store", "https://s3.example.com")):
+        assert (parts[name].command, parts[name].address) == (None, address)
+        assert parts[name].ready is not None
+    told = parts["orchestrator"].environment
+    assert told["KAFKA_BOOTSTRAP_SERVERS"] == "kafka:9092"
+    assert told["DATABASE_URL"] == "postgresql://db/stemwright"
+    assert "S3_SECRET_ACCESS_KEY" not in told  # whoever names the store has given its keys, too
+
+
+def test_services_find_each_other_and_their_ground(plan: Planner) -> None:
+    parts = plan()
+    told = parts["gateway"].environment
+    for service in ("accounts", "upload", "orchestrator"):
+        assert told[f"STEMWRIGHT_GATEWAY_{service.upper()}_URL"] == parts[service].address
+    assert told["STEMWRIGHT_JWKS_URL"] == f"{parts['accounts'].address}/.well-known/jwks.json"
+    assert told["KAFKA_BOOTSTRAP_SERVERS"] == parts["broker"].address
+    assert told["S3_ENDPOINT_URL"] == told["S3_PUBLIC_ENDPOINT_URL"] == parts["object-store"].address
+
+
+def test_services_with_a_database_wait_for_its_schema(plan: Planner) -> None:
+    parts = plan()
+    assert {name for name, part in parts.items() if "migrate" in part.needs} == {"accounts", "upload", "orchestrator"}
+
+
+def test_a_model_that_is_missing_is_imported_before_a_worker_starts(
+    plan: Planner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEMWRIGHT_MODEL_REPOSITORY", str(tmp_path / "models"))
+    parts = plan()
+    assert parts["worker-1"].needs == ("model",)
+    assert "up to a minute" in " ".join(plan.last.notes)
+    (tmp_path / "models" / "spleeter-2stems" / "1").mkdir(parents=True)
+    (tmp_path / "models" / "spleeter-2stems" / "1" / "model.onnx").touch()
+    assert "model" not in plan(home="other")
+
+
+def test_the_door_closes_first_and_the_ground_goes_last(plan: Planner) -> None:
+    stages = {name: part.stop_stage for name, part in plan().items()}
+    assert stages["gateway"] < stages["worker-1"] == stages["orchestrator"] < stages["broker"] == stages["object-store"]
+
+
+def test_the_port_that_was_asked_for_is_taken_or_the_start_fails(plan: Planner) -> None:
+    port = free_port(LOOPBACK)
+    plan(gateway_port=port)
+    assert plan.last.gateway_url == f"http://127.0.0.1:{port}"
+    with pytest.raises(PortTaken):
+        plan(home="other", gateway_port=port)
+
+
+def test_the_default_port_gives_way_and_says_so(plan: Planner) -> None:
+    try:
+        holder = listen_on_a_free_port(LOOPBACK, 8080)
+    except PortTaken:
+        holder = None
+    plan(gateway_port=None)
+    assert plan.last.gateway_url != "http://127.0.0.1:8080"
+    assert "port 8080 is in use" in " ".join(plan.last.notes)
+    if holder is not None:
+        holder.close()
+
+
+def test_ports_are_those_of_the_last_run(plan: Planner, tmp_path: Path) -> None:
+    first = plan()
+    plan.close()
+    again = plan()
+    for name in ("accounts", "broker", "object-store", "worker-1"):
+        assert again[name].address == first[name].address
+
+
+def test_settings_for_one_machine_can_be_overridden(plan: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert plan()["worker-1"].environment["STEMWRIGHT_WORKER_HEARTBEAT_SECONDS"] == "2"
+    monkeypatch.setenv("STEMWRIGHT_WORKER_HEARTBEAT_SECONDS", "7")
+    assert "STEMWRIGHT_WORKER_HEARTBEAT_SECONDS" not in plan(home="b")["worker-1"].environment
+    extra = {"STEMWRIGHT_WORKER_HEARTBEAT_SECONDS": "9"}
+    assert plan(home="c", extra=extra)["worker-1"].environment["STEMWRIGHT_WORKER_HEARTBEAT_SECONDS"] == "9"
+
+
+def test_no_secret_is_on_a_command_line(plan: Planner, tmp_path: Path) -> None:
+    parts = plan()
+    secret = parts["accounts"].environment["S3_SECRET_ACCESS_KEY"]
+    assert not any(secret in word for part in parts.values() for word in part.command or ())
