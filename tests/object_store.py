@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ class ObjectStore:
             self._process.wait()
             self._process = None
 
-    def settings(self, bucket: str) -> dict[str, str]:
+    def settings(self, bucket: str) -> dict[str, Any]:
         """Fields of a service's settings that name this store."""
         return {
             "s3_endpoint_url": self.endpoint_url,

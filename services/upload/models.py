@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, String, Text, text
+from sqlalchemy import BigInteger, Double, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.kit.database import ServiceBase
@@ -79,7 +79,7 @@ class Upload(Base):
     code: Mapped[str | None] = mapped_column(String(80))
     reason: Mapped[str | None] = mapped_column(Text)
     sha256: Mapped[str | None] = mapped_column(String(64))
-    duration_seconds: Mapped[float | None]
+    duration_seconds: Mapped[float | None] = mapped_column(Double)
     samples: Mapped[int | None] = mapped_column(BigInteger)
     sample_rate_hz: Mapped[int | None]
     channels: Mapped[int | None]

@@ -89,8 +89,10 @@ class Prober:
     def warm(self) -> None:
         """Starts a spare child unless one waits already."""
         with self._lock:
-            if self._spare is None or self._spare.poll() is not None:
-                self._spare = self._start()
+            if self._spare is not None and self._spare.poll() is not None:
+                _end(self._spare)
+                self._spare = None
+            self._spare = self._spare or self._start()
 
     def close(self) -> None:
         """Ends the spare child."""
@@ -114,6 +116,7 @@ class Prober:
         with self._lock:
             child, self._spare = self._spare, None
         if child is not None and child.poll() is not None:
+            _end(child)
             child = None
         child = child or self._start()
         try:

@@ -16,7 +16,7 @@ import pytest
 import uvicorn
 from sqlalchemy import select
 
-from services.kit.auth import SCOPES, InvalidToken, Principal
+from services.kit.auth import SCOPES, InvalidToken, Principal, TokenVerifier
 from services.kit.database import Database
 from services.kit.events.codec import decode
 from services.kit.storage import ObjectStorage, S3Storage
@@ -35,8 +35,11 @@ from tests.object_store import ObjectStore
 DEADLINE_SECONDS = 30
 
 
-class NamedTokens:
+class NamedTokens(TokenVerifier):
     """Takes a token for the name of its account; `<account>:<scope>` has that scope only."""
+
+    def __init__(self) -> None:
+        """Needs no keys."""
 
     def verify(self, token: str) -> Principal:
         account, _, scope = token.partition(":")
@@ -74,7 +77,7 @@ class Parts:
             self.database,
             storage or self.storage,
             self.settings,
-            cleaner=self.cleaner,
+            cleaner=Cleaner(self.database, storage or self.storage),
             prober=prober or Prober(self.settings),
             scratch=self.scratch,
             bell=self.bell,

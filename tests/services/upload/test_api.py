@@ -17,6 +17,8 @@ pytestmark = pytest.mark.s3
 
 MEBIBYTE = 1024 * 1024
 
+sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 def test_a_song_in_parts_becomes_ready(client: Client, storage: S3Storage, events: Events) -> None:
     song = songs.wav(60, rate=48_000)
@@ -73,6 +75,7 @@ def test_an_interrupted_upload_is_resumed(client: Client, events: Events) -> Non
     assert client.complete(created["id"], parts).json()["status"] == "ready"
 
 
+@sqlite_only
 def test_parts_need_not_be_named(client: Client) -> None:
     song = songs.wav()
     created = client.create(len(song))
@@ -81,6 +84,7 @@ def test_parts_need_not_be_named(client: Client) -> None:
     assert client.complete(created["id"]).json()["status"] == "ready"
 
 
+@sqlite_only
 def test_etags_are_checked_and_a_mistake_can_be_mended(client: Client) -> None:
     song = songs.wav()
     created = client.create(len(song))
@@ -198,6 +202,7 @@ def test_another_account_sees_nothing(client: Client, storage: S3Storage) -> Non
     assert client.complete(mine["id"], named).json()["status"] == "ready"
 
 
+@sqlite_only
 def test_a_token_with_the_scope_is_needed(client: Client) -> None:
     mine = client.create(10)["id"]
     for account, status in (("nobody", 401), ("usr_one:jobs", 403)):
@@ -215,6 +220,7 @@ def test_a_token_with_the_scope_is_needed(client: Client) -> None:
             assert answer.headers["content-type"] == "application/problem+json"
 
 
+@sqlite_only
 @pytest.mark.parametrize(
     "fields",
     [
@@ -248,6 +254,7 @@ def test_nonsense_is_refused(client: Client, fields: dict[str, Any]) -> None:
     assert answer.status_code == 422, answer.text
 
 
+@sqlite_only
 @pytest.mark.parametrize("filename", ["../../etc/passwd", "-rf", "$(id)|x", "CON", "日本語.mp3", '"; x="', "a" * 255])
 def test_a_strange_name_is_only_shown(client: Client, storage: S3Storage, filename: str) -> None:
     upload = client.upload(songs.wav(0.1), filename=filename)
@@ -256,6 +263,7 @@ def test_a_strange_name_is_only_shown(client: Client, storage: S3Storage, filena
     assert [found.key for found in storage.list_objects("sources/")] == [f"sources/{upload['id']}/original"]
 
 
+@sqlite_only
 def test_a_file_over_the_limit_is_refused_at_once(client: Client, settings: Settings, events: Events) -> None:
     answer = client.request("POST", "/v1/uploads", json={"filename": "x", "size_bytes": settings.max_size_bytes + 1})
 
@@ -264,6 +272,7 @@ def test_a_file_over_the_limit_is_refused_at_once(client: Client, settings: Sett
     assert events.all() == []
 
 
+@sqlite_only
 def test_the_largest_file_has_a_bounded_number_of_parts(client: Client, settings: Settings) -> None:
     created = client.create(settings.max_size_bytes)
 
@@ -283,12 +292,14 @@ def test_pending_uploads_of_one_account_are_limited(settings: Settings, database
         client.of("usr_two").create(10)
 
 
+@sqlite_only
 @pytest.mark.parametrize("upload_id", ["upl_none", "x" * 41, "..", "%00", "upl_%2e%2e"])
 def test_unknown_ids_are_not_found(client: Client, upload_id: str) -> None:
     for method in ("GET", "DELETE"):
         assert client.request(method, f"/v1/uploads/{upload_id}").status_code in (404, 405, 422)
 
 
+@sqlite_only
 def test_nothing_stays_on_the_disk(client: Client, settings: Settings) -> None:
     client.upload(songs.wav())
     client.upload(songs.TEXT)

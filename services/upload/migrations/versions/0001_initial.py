@@ -39,7 +39,7 @@ def upgrade() -> None:
         sa.Column("code", sa.String(80)),
         sa.Column("reason", sa.Text),
         sa.Column("sha256", sa.String(64)),
-        sa.Column("duration_seconds", sa.Float),
+        sa.Column("duration_seconds", sa.Double),
         sa.Column("samples", sa.BigInteger),
         sa.Column("sample_rate_hz", sa.Integer),
         sa.Column("channels", sa.Integer),

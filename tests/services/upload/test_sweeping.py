@@ -1,0 +1,100 @@
+"""What is cleaned up after uploads that nobody finished, and after deleted ones."""
+
+import pytest
+
+from services.kit.database import Database
+from services.kit.storage import MultipartNotFound, StorageUnavailable
+from services.upload import repository
+from services.upload.cleaning import Cleaner
+from services.upload.schemas import NewUpload
+from tests.databases import MakeDatabase
+from tests.services.upload.conftest import Events, Parts
+from tests.services.upload.test_validation import Clock
+
+pytestmark = pytest.mark.s3
+
+ACCOUNT = "usr_one"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def database(make_database: MakeDatabase, clock: Clock) -> Database:
+    return make_database("upload", clock=clock)
+
+
+def create(parts: Parts) -> str:
+    parts.uploads.create(ACCOUNT, NewUpload(filename="a.wav", size_bytes=10), None)
+    return parts.uploads.list(ACCOUNT, cursor=None, limit=1).items[0].id
+
+
+def test_an_upload_that_nobody_finishes_expires(parts: Parts, events: Events, clock: Clock) -> None:
+    old = create(parts)
+    upload = parts.uploads._own(ACCOUNT, old)
+    assert upload.multipart_id is not None
+    parts.storage.upload_part(upload.incoming_key, upload.multipart_id, 1, b"12345")
+    clock.forward(parts.settings.pending_seconds - 10)
+    young = create(parts)
+    parts.sweeper.sweep()
+    assert parts.uploads.get(ACCOUNT, old).status == "pending"
+
+    clock.forward(11)
+    parts.sweeper.sweep()
+    parts.sweeper.sweep()
+
+    view = parts.uploads.get(ACCOUNT, old)
+    assert (view.status, view.code) == ("rejected", "upload_expired")
+    assert events.types(old) == ["UploadCreated", "UploadRejected"]
+    with pytest.raises(MultipartNotFound):
+        parts.storage.list_parts(upload.incoming_key, upload.multipart_id)
+    assert parts.uploads.get(ACCOUNT, young).status == "pending"
+    assert parts.uploads.complete(ACCOUNT, old, None).status == "rejected"
+
+
+def test_what_the_store_did_not_let_us_remove_is_removed_later(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    upload_id = create(parts)
+    parts.storage.put_bytes(f"incoming/{upload_id}", b"x", "x/y")
+
+    def away(_key: str) -> None:
+        raise StorageUnavailable
+
+    with monkeypatch.context() as accident:
+        accident.setattr(parts.storage, "delete", away)
+        parts.uploads.delete(ACCOUNT, upload_id)
+    assert parts.storage.head(f"incoming/{upload_id}") is not None
+
+    parts.sweeper.sweep()
+
+    assert parts.storage.head(f"incoming/{upload_id}") is None
+
+
+def test_a_deleted_upload_is_forgotten_after_one_more_look(parts: Parts, clock: Clock) -> None:
+    upload_id = create(parts)
+    parts.uploads.delete(ACCOUNT, upload_id)
+    with parts.database.read() as session:
+        tombstone = repository.find_any(session, upload_id)
+    assert tombstone is not None
+    assert tombstone.filename == "", "what the person called it goes at once"
+    parts.storage.put_bytes(f"sources/{upload_id}/original", b"late", "x/y")
+
+    parts.sweeper.sweep()
+    clock.forward(parts.settings.tombstone_seconds + 1)
+    parts.sweeper.sweep()
+
+    assert parts.storage.head(f"sources/{upload_id}/original") is None
+    with parts.database.read() as session:
+        assert repository.find_any(session, upload_id) is None
+
+
+def test_cleaning_is_repeatable(parts: Parts) -> None:
+    upload_id = create(parts)
+    parts.uploads.delete(ACCOUNT, upload_id)
+    with parts.database.read() as session:
+        upload = repository.find_any(session, upload_id)
+    assert upload is not None
+
+    for _ in range(2):
+        assert Cleaner(parts.database, parts.storage).clean(upload)
