@@ -102,6 +102,8 @@ class Cap:
         self._per_key = per_key
         self._in_all = in_all
         self._open: Counter[str] = Counter()
+        self.total = 0
+        """How many are open in all."""
 
     def open(self, key: str) -> int:
         """How many this key has open."""
@@ -111,12 +113,14 @@ class Cap:
         """Opens one. Raises `TooManyAtOnce` (429)."""
         if self._open[key] >= self._per_key:
             raise TooManyAtOnce(f"At most {self._per_key} {self._what} at once.", retry_after_seconds=5)
-        if self._in_all is not None and self._open.total() >= self._in_all:
+        if self._in_all is not None and self.total >= self._in_all:
             raise TooManyAtOnce(f"No more {self._what} can be opened at the moment.", retry_after_seconds=5)
         self._open[key] += 1
+        self.total += 1
 
     def give_back(self, key: str) -> None:
         """Closes one that `take` opened."""
+        self.total -= 1
         self._open[key] -= 1
         if self._open[key] <= 0:
             del self._open[key]

@@ -77,10 +77,13 @@ class Settings(KitSettings):
     """Of each client address on the routes that check passwords and send mail."""
     uploads_at_once_per_account: int = Field(8, ge=1)
     streams_per_account: int = Field(50, ge=1)
-    streams_in_all: int = Field(5000, ge=1)
+    streams_in_all: int = Field(2000, ge=1)
+    """Each takes about 80 KiB."""
 
     stream_poll_seconds: float = Field(3.0, gt=0)
     """How often an open event stream asks the orchestrator, in case the broker lost the news."""
+    stream_polls_per_second: int = Field(100, ge=1)
+    """Of all streams together: with many open, each asks less often."""
     stream_max_seconds: float = Field(3600.0, gt=0)
     """After this a stream is closed and the client resumes it."""
 

@@ -8,7 +8,7 @@ import json
 import random
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -105,7 +105,7 @@ class JobStream:
         first: Snapshot,
         *,
         last_event_id: str | None,
-        poll_seconds: float,
+        poll_seconds: Callable[[], float],
         max_seconds: float,
     ) -> None:
         self._source = source
@@ -156,7 +156,7 @@ class JobStream:
     async def _until_due(self) -> AsyncIterator[ServerSentEvent]:
         """Progress until the status may have changed or it is time to ask."""
         # Spread, so that streams that were opened together do not ask together.
-        due = min(self._ends, time.monotonic() + self._poll_seconds * random.uniform(0.8, 1.2))  # noqa: S311
+        due = min(self._ends, time.monotonic() + self._poll_seconds() * random.uniform(0.8, 1.2))  # noqa: S311
         subscription = self._subscription
         while not subscription.take_status_changed() and not subscription.closed:
             left = due - time.monotonic()
@@ -197,7 +197,9 @@ async def open_stream(
                 subscription,
                 first,
                 last_event_id=after,
-                poll_seconds=settings.stream_poll_seconds,
+                poll_seconds=lambda: max(
+                    settings.stream_poll_seconds, admission.streams.total / settings.stream_polls_per_second
+                ),
                 max_seconds=settings.stream_max_seconds,
             )
         finally:

@@ -115,6 +115,7 @@ def test_a_cap_counts_per_key_and_in_all_and_forgets_what_was_closed() -> None:
     for key in ("a", "b"):
         cap.give_back(key)
     assert not cap._open
+    assert cap.total == 0
 
 
 def test_a_store_of_counters_that_is_away_refuses_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,18 @@ def test_a_stream_outlives_a_restart_of_the_orchestrator() -> None:
         assert reader.statuses() == ["queued", "running", "succeeded"]
 
 
+def test_many_streams_together_ask_no_more_often_than_the_orchestrator_bears() -> None:
+    with platform(stream_poll_seconds=0.01, stream_polls_per_second=1) as gateway:
+        job = Job()
+        job.move("queued")
+        with watched(gateway, job) as first, watched(gateway, job) as second:
+            eventually(lambda: first.statuses() and second.statuses())
+            time.sleep(0.4)  # nothing to wait for: what is shown is that nothing happens
+            assert len(job.asked) <= 4
+            job.move("succeeded")
+            gateway.hub.publish("job_1", None)
+
+
 def test_news_about_the_past_do_not_end_or_repeat_anything(gateway: Platform) -> None:
     job = Job()
     job.attempt = 2
