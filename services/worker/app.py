@@ -24,7 +24,7 @@ from services.worker.inference.local import LocalInference
 from services.worker.memory import give_back
 from services.worker.metrics import BUSY_SLOTS
 from services.worker.scratch import Scratch
-from services.worker.separate import Separator
+from services.worker.separate import PUTS_AT_ONCE, Separator
 from services.worker.service import WorkerService
 from services.worker.settings import Settings
 from services.worker.slots import SlotPool
@@ -88,11 +88,16 @@ class Opening:
 
 def build(settings: Settings) -> FastAPI:
     """The worker's app. Loads nothing and connects to nothing before it is started."""
-    service = WorkerService(worker_id=new_id("wrk"), slots=settings.slots, progress_seconds=settings.progress_seconds)
+    service = WorkerService(
+        worker_id=new_id("wrk"),
+        slots=settings.slots,
+        progress_seconds=settings.progress_seconds,
+        stuck_seconds=settings.stuck_seconds,
+    )
     BUSY_SLOTS.set_function(lambda: service.busy_slots)
     scratch = Scratch(settings.temp_dir, service.worker_id)
     inference = LocalInference(settings.model_repository, settings.model, threads=settings.threads)
-    storage = S3Storage.from_settings(settings)
+    storage = S3Storage.from_settings(settings, connections=max(10, PUTS_AT_ONCE * settings.slots))
     producer = EventProducer(settings.kafka_bootstrap_servers, SOURCE)
     consumer = assignments_consumer(settings.kafka_bootstrap_servers, service)
     opening = Opening(service, inference, storage, consumer)

@@ -89,6 +89,8 @@ class Attempt:
     stage: Stage = Stage.DOWNLOADING
     fraction: float = 0.0
     abort: AbortReason | None = None
+    moved_at_seconds: float = 0.0
+    """When it last showed that it goes on, on the table's clock."""
 
     @property
     def key(self) -> AttemptKey:
@@ -146,7 +148,13 @@ class AttemptTable:
         for key, running in self._running.items():
             if key.job_id == attempt.key.job_id:
                 running.abort = AbortReason.STALE
+        attempt.moved_at_seconds = self.monotonic()
         self._running[attempt.key] = attempt
+
+    def stuck(self, limit_seconds: float) -> AttemptKey | None:
+        """A running attempt that has shown no progress for longer than the limit, if there is one."""
+        oldest = self.monotonic() - limit_seconds
+        return next((key for key, attempt in self._running.items() if attempt.moved_at_seconds < oldest), None)
 
     def cancel(self, key: AttemptKey) -> bool:
         """Tells a running attempt to stop. True if it runs here."""

@@ -23,6 +23,10 @@ class AttemptAborted(AttemptError):
         super().__init__(reason.value)
 
 
+class AttemptStuck(Exception):
+    """An attempt neither goes on nor stops. A thread cannot be ended, so the process is, and the lease lapses."""
+
+
 class AttemptFailed(AttemptError):
     """The attempt cannot be brought to its end. `message` is a sentence for the person who waits for the song."""
 

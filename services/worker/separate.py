@@ -44,6 +44,9 @@ MANIFEST_LIMIT_BYTES = 128 * 1024
 DOWNLOAD_TRIES = 3
 """A source whose hash is wrong this often is wrong in the store, not on the way."""
 
+PUTS_AT_ONCE = 4
+"""Three stems and their waveforms."""
+
 # Shares of the stages in the progress of the whole attempt.
 SEPARATING_FROM = 0.05
 UPLOADING_FROM = 0.95
@@ -196,7 +199,7 @@ class Separator:
             if info is None or info.size_bytes != path.stat().st_size:
                 raise StorageRefused("a stem did not arrive whole")
 
-        with ThreadPoolExecutor(max_workers=len(files), thread_name_prefix="put") as pool:
+        with ThreadPoolExecutor(max_workers=PUTS_AT_ONCE, thread_name_prefix="put") as pool:
             puts = [pool.submit(self._patiently, attempt, partial(put, path)) for path in files]
             for done, future in enumerate(puts, 1):
                 future.result()

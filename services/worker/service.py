@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from services.kit.protos import separation_pb2, workers_pb2
 from services.worker.attempts import AbortReason, Attempt, AttemptKey, AttemptTable, Stage, Verdict
-from services.worker.errors import AttemptAborted, AttemptFailed, WorkerBusy
+from services.worker.errors import AttemptAborted, AttemptFailed, AttemptStuck, WorkerBusy
 from services.worker.metrics import ASSIGNMENTS
 
 _log = logging.getLogger(__name__)
@@ -58,12 +58,14 @@ class WorkerService:
         worker_id: str,
         slots: int,
         progress_seconds: float = 0.25,
+        stuck_seconds: float = 900.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.worker_id = worker_id
         self.slots = slots
         self._progress_seconds = progress_seconds
+        self._stuck_seconds = stuck_seconds
         self._now = now
         self._monotonic = monotonic
         self._table = AttemptTable(worker_id, slots, monotonic)
@@ -135,6 +137,7 @@ class WorkerService:
     def pause(self, attempt: Attempt, seconds: float) -> None:
         """Waits; a word to stop ends the wait and is raised as AttemptAborted."""
         with self._changed:
+            attempt.moved_at_seconds = self._monotonic()
             self._changed.wait_for(lambda: attempt.abort is not None, seconds)
         check(attempt)
 
@@ -142,6 +145,7 @@ class WorkerService:
         """Notes where an attempt stands; told to others a few times a second at most."""
         with self._changed:
             attempt.stage = stage
+            attempt.moved_at_seconds = self._monotonic()
             # A reader sees progress go one way, whatever the engine's estimate does.
             attempt.fraction = min(1.0, max(attempt.fraction, fraction))
             self._moved[attempt.key] = attempt
@@ -183,8 +187,13 @@ class WorkerService:
     # From the announcer.
 
     def wait_for_news(self, heartbeat_at: float) -> News:
-        """Waits for something to tell, at most until `heartbeat_at` (monotonic seconds), when a heartbeat is due."""
+        """Waits for something to tell, at most until `heartbeat_at` (monotonic seconds), when a heartbeat is due.
+
+        Raises AttemptStuck: heartbeats would renew the lease of an attempt that will never end.
+        """
         with self._changed:
+            if (stuck := self._table.stuck(self._stuck_seconds)) is not None:
+                raise AttemptStuck(f"{stuck.job_id} attempt {stuck.attempt} made no progress for too long")
             while True:
                 now = self._monotonic()
                 progress_due = bool(self._moved) and now >= self._next_progress

@@ -28,6 +28,9 @@ class Settings(KitSettings):
     grace_seconds: float = Field(20.0, ge=0)
     """What running attempts get to end by themselves when the process is told to stop."""
 
+    stuck_seconds: float = Field(900.0, gt=0)
+    """A running attempt without progress for this long ends the process; longer than the slowest PUT of one stem."""
+
     temp_dir: Path = Path(tempfile.gettempdir()) / "stemwright-worker"
     """Where sources and stems lie while an attempt runs; emptied after each, and of dead processes at start."""
 

@@ -5,7 +5,7 @@ import pytest
 
 from services.kit.protos import separation_pb2
 from services.worker.attempts import AbortReason, Attempt, Stage, Verdict
-from services.worker.errors import AttemptAborted
+from services.worker.errors import AttemptAborted, AttemptStuck
 from services.worker.service import News, WorkerService, check
 from tests.services.worker.assignments import NOON, assigned, succeeded
 
@@ -174,6 +174,24 @@ def test_progress_carries_whose_it_is(service: WorkerService) -> None:
     message = entry.message
     assert (message.worker_id, message.job_id, message.attempt, message.account_id) == (ME, "job_a", 1, "usr_a")
     assert (message.stage, message.fraction) == ("uploading", 0.5)
+
+
+def test_an_attempt_that_is_stuck_is_noticed(service: WorkerService, clock: Clock) -> None:
+    """Its heartbeats would renew its lease for ever."""
+    attempt = start(service)
+    clock.seconds += 800
+    service.progress(attempt, Stage.SEPARATING, 0.5)
+    clock.seconds += 800
+    news(service)
+    clock.seconds += 101
+    with pytest.raises(AttemptStuck):
+        news(service)
+
+
+def test_an_idle_worker_is_not_stuck(service: WorkerService, clock: Clock) -> None:
+    service.finish(start(service), succeeded())
+    clock.seconds += 10_000
+    news(service)
 
 
 def test_an_ended_attempt_makes_no_more_progress(service: WorkerService) -> None:
