@@ -8,8 +8,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.gateway.headers import first
 from services.kit.ids import new_id
 
-OPERATORS_PATHS = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"})
-"""Of this process itself; hidden from who comes through a load balancer or from another network."""
+PROBES = frozenset({"/healthz", "/readyz"})
+"""Hidden from who comes through a load balancer or from a public address."""
+
+NOT_PUBLIC = frozenset({"/metrics", "/openapi.json"})
+"""What the app factory gives every service and a public port does not show. Metrics have a port of their own."""
 
 _HIDDEN = "/hidden"
 
@@ -38,7 +41,7 @@ class Boundary:
             return
         request_id = new_id("req")
         scope.setdefault("state", {})["request_id"] = request_id
-        if scope["path"] in OPERATORS_PATHS and not _is_operator(scope):
+        if scope["path"] in NOT_PUBLIC or (scope["path"] in PROBES and not _is_near(scope)):
             scope["path"] = _HIDDEN
         secure = scope.get("scheme") == "https"
 
@@ -55,7 +58,7 @@ class Boundary:
         await self._app(scope, receive, send_with_headers)
 
 
-def _is_operator(scope: Scope) -> bool:
+def _is_near(scope: Scope) -> bool:
     if first(scope["headers"], b"x-forwarded-for") or first(scope["headers"], b"forwarded"):
         return False
     try:

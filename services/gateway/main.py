@@ -1,5 +1,7 @@
 """`stemwright run gateway`."""
 
+from prometheus_client import start_http_server
+
 from services.gateway.app import gateway_app
 from services.gateway.consumers import news_consumer
 from services.gateway.hub import Hub
@@ -12,6 +14,8 @@ from services.kit.settings import load
 def main() -> None:
     """Serves until it is told to stop."""
     settings = load(Settings)
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, addr=settings.host)
     hub = Hub()
     app = gateway_app(settings, hub=hub, tasks=(news_consumer(settings.kafka_bootstrap_servers, hub),))
     # Streams end at once when the process stops. Whose `X-Forwarded-For` is believed is a setting of ours, not

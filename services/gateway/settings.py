@@ -48,6 +48,9 @@ class Settings(KitSettings):
 
     port: int = Field(8080, ge=0, le=65535)
 
+    metrics_port: int = Field(0, ge=0, le=65535)
+    """Where Prometheus reads this process's metrics, on the same address; 0: nowhere. Never the public port."""
+
     accounts_url: HttpUrl = HttpUrl("http://127.0.0.1:8081")
     upload_url: HttpUrl = HttpUrl("http://127.0.0.1:8082")
     orchestrator_url: HttpUrl = HttpUrl("http://127.0.0.1:8083")

@@ -164,6 +164,15 @@ def test_a_request_under_way_is_finished_before_it_stops() -> None:
         assert gateway.child.wait(15) == 0
 
 
+def test_metrics_have_a_port_of_their_own() -> None:
+    port = free_port()
+    with running(StandIn(), STEMWRIGHT_GATEWAY_METRICS_PORT=str(port)) as gateway:
+        httpx.get(f"{gateway.url}/v1/nothing", trust_env=False)
+        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+        assert 'http_requests_total{method="GET",route="unmatched",status="404"}' in metrics
+        assert httpx.get(f"{gateway.url}/metrics", trust_env=False).status_code == 404
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
