@@ -67,8 +67,8 @@ class AudioInfo:
     complete: bool = True
 
 
-# How many seconds less than its header says a file may hold: MP4 counts the encoder's padding, which is not decoded. Other
-# containers only estimate their length.
+# How many seconds less than its header says a file may hold: MP4 counts the encoder's padding, which is not decoded.
+# Other containers only estimate their length.
 _LENGTH_TOLERANCE_SECONDS = {"wav": 0.001, "flac": 0.001, "aiff": 0.001, "mp4": 0.25}
 
 

@@ -107,10 +107,8 @@ class StemWriter:
 
 
 def _encodable_layout(layout: str, channels: int) -> str:
-    """The input's layout where it has a name that encoders know, else the usual one for its channel count."""
-    try:
-        if av.AudioLayout(layout).nb_channels == channels:
-            return layout
-    except ValueError:
-        pass
-    return _LAYOUTS[channels]
+    """The input's layout where it has a name that encoders know, else the usual one for its channel count.
+
+    FFmpeg writes "6 channels" for a file that does not say, and "6 channels (FL+FR+...)" for an unusual order.
+    """
+    return _LAYOUTS[channels] if "channels" in layout else layout

@@ -19,7 +19,8 @@ def music(seconds: float, rate: int = 44100, channels: int = 2, seed: int = 0) -
     time = np.arange(round(seconds * rate)) / rate
     pitch = 220 * 2 ** (np.sin(2 * np.pi * 0.31 * time + seed) / 2)
     phase = 2 * np.pi * np.cumsum(pitch) / rate
-    voice = sum(np.sin(k * phase + 0.1 * np.sin(2 * np.pi * 5 * time)) / k for k in range(1, 9))
+    harmonics = np.arange(1, 9)[:, None]
+    voice = (np.sin(harmonics * phase + 0.1 * np.sin(2 * np.pi * 5 * time)) / harmonics).sum(axis=0)
     beat = np.sin(2 * np.pi * 60 * time) * np.exp(-8 * (time % 0.5))
     hiss = random.standard_normal(len(time)) * np.exp(-30 * (time % 0.25))
     sides = np.linspace(0.6, 1.0, channels)

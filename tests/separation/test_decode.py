@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from separation.decode import AudioLimits, open_audio, probe
+from separation.decode import AudioInfo, AudioLimits, open_audio, probe
 from separation.errors import (
     AudioError,
     AudioTooLong,
@@ -92,6 +92,14 @@ def test_cover_art_is_ignored(tmp_path: Path) -> None:
     tagged = tmp_path / "tagged.mp3"
     tagged.write_bytes(id3_tag(b"\x89PNG\r\n\x1a\n" + bytes(300_000), padding=5000) + plain.read_bytes())
     assert np.array_equal(read(tagged), read(plain))
+
+
+def _outcome(path: Path, limits: AudioLimits | None = None) -> AudioInfo | str:
+    """What ``probe`` finds, or the code of its error; any other exception fails the test."""
+    try:
+        return probe(path, limits)
+    except AudioError as error:
+        return error.code
 
 
 def _bytes(path: Path, content: bytes) -> Path:
@@ -181,7 +189,7 @@ def test_no_samples(tmp_path: Path) -> None:
 
 
 def test_one_sample(tmp_path: Path) -> None:
-    assert probe(write_wav(tmp_path / "a.wav", np.ones((1, 2), np.float32) / 2)).samples == 1
+    assert probe(write_wav(tmp_path / "a.wav", np.full((1, 2), 0.5, np.float32))).samples == 1
 
 
 @pytest.mark.parametrize(("container", "codec"), [("wav", "pcm_s16le"), ("flac", "flac"), ("mp3", "libmp3lame")])
@@ -214,13 +222,11 @@ def test_damage_in_the_middle_is_survived(tmp_path: Path) -> None:
 
 
 def test_every_truncation_is_an_answer_or_an_error_with_a_code(tmp_path: Path) -> None:
-    for container, codec in [("wav", "pcm_s16le"), ("flac", "flac"), ("ogg", "vorbis"), ("matroska", "flac")]:
+    for container, codec in [("wav", "pcm_s16le"), ("flac", "flac"), ("ogg", "flac"), ("matroska", "flac")]:
         whole = write_encoded(tmp_path / "whole.bin", music(0.3, 8000, 1), 8000, container, codec).read_bytes()
         for length in range(1, len(whole), max(1, len(whole) // 25)):
-            try:
-                assert probe(_bytes(tmp_path / "cut.bin", whole[:length])).samples >= 0
-            except AudioError as error:
-                assert error.code.startswith("audio_")
+            outcome = _outcome(_bytes(tmp_path / "cut.bin", whole[:length]))
+            assert isinstance(outcome, AudioInfo) or outcome.startswith("audio_")
 
 
 def test_flipped_bits_never_escape_the_error_tree(tmp_path: Path) -> None:
@@ -231,10 +237,8 @@ def test_flipped_bits_never_escape_the_error_tree(tmp_path: Path) -> None:
             damaged = bytearray(whole)
             for place in random.integers(0, len(damaged), 10):
                 damaged[place] ^= 1 << int(random.integers(8))
-            try:
-                probe(_bytes(tmp_path / "cut.bin", bytes(damaged)), AudioLimits(max_duration_seconds=60))
-            except AudioError as error:
-                assert error.code.startswith("audio_")
+            outcome = _outcome(_bytes(tmp_path / "cut.bin", bytes(damaged)), AudioLimits(max_duration_seconds=60))
+            assert isinstance(outcome, AudioInfo) or outcome.startswith("audio_")
 
 
 def test_the_limit_counts_decoded_samples_not_the_header(tmp_path: Path) -> None:
@@ -245,7 +249,7 @@ def test_the_limit_counts_decoded_samples_not_the_header(tmp_path: Path) -> None
     content[18:26] = ((stream_info >> 36 << 36) | 44100).to_bytes(8, "big")
     path.write_bytes(content)
     assert probe(path).samples == 4 * 44100
-    with pytest.raises(AudioTooLong, match="longer than the limit of 2.5 seconds"):
+    with pytest.raises(AudioTooLong, match=r"longer than the limit of 2\.5 seconds"):
         probe(path, AudioLimits(max_duration_seconds=2.5))
 
 
@@ -259,10 +263,11 @@ def test_the_limit_itself_is_allowed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("said", [0, 1, 0x7FFFFFFF, 0xFFFFFFFF])
 def test_a_wav_header_that_lies_about_its_length(tmp_path: Path, said: int) -> None:
     raw = (music(1) * 2**14).astype("<i2").tobytes()
-    try:
-        assert probe(_bytes(tmp_path / "a.wav", wav_header(said) + raw)).samples <= 44100
-    except AudioError as error:
-        assert error.code in ("audio_no_samples", "audio_undecodable")
+    outcome = _outcome(_bytes(tmp_path / "a.wav", wav_header(said) + raw))
+    if isinstance(outcome, AudioInfo):
+        assert outcome.samples <= 44100
+    else:
+        assert outcome in ("audio_no_samples", "audio_undecodable")
 
 
 @pytest.mark.parametrize(
@@ -283,13 +288,12 @@ def test_a_wav_header_that_lies_about_its_length(tmp_path: Path, said: int) -> N
     ],
 )
 def test_impossible_wav_headers_are_errors_with_codes(tmp_path: Path, header: bytes) -> None:
-    try:
-        info = probe(_bytes(tmp_path / "a.wav", header + bytes(4000)))
-    except AudioError as error:
-        assert error.code.startswith("audio_")
-    else:  # FFmpeg makes sense of some of them
-        assert 8000 <= info.sample_rate_hz <= 192_000
-        assert 1 <= info.channels <= 8
+    outcome = _outcome(_bytes(tmp_path / "a.wav", header + bytes(4000)))
+    if isinstance(outcome, AudioInfo):  # FFmpeg makes sense of some of them
+        assert 8000 <= outcome.sample_rate_hz <= 192_000
+        assert 1 <= outcome.channels <= 8
+    else:
+        assert outcome.startswith("audio_")
 
 
 def test_rate_and_channels_outside_the_limits(tmp_path: Path) -> None:
