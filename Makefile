@@ -37,7 +37,8 @@ bench: $(VENV)/dev ## Measure the platform: start-up, latency, memory, idle proc
 	$(BIN)/python -m bench.platform
 
 proto: $(VENV)/dev ## Generate code and documents from the event schemas
-	$(BIN)/python -m services.kit.protos.generate
+	$(BIN)/python proto/generate.py
+	$(BIN)/python -m services.kit.events.asyncapi
 
 lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/*.lock
 	$(LOCK) --extra cpu --extra services --extra local pyproject.toml requirements/build.in -o requirements/run.lock

@@ -5,6 +5,7 @@ wait for one; more are turned away at once, so that a flood of logins costs neit
 other requests need.
 """
 
+import ctypes
 import threading
 import unicodedata
 from collections.abc import Iterator
@@ -20,6 +21,10 @@ MAX_CHARACTERS = 256
 MEMORY_KIB = 19 * 1024
 PASSES = 2
 LANES = 1
+
+
+_M_MMAP_THRESHOLD = -3
+_LARGE_BLOCK_BYTES = 1024 * 1024
 
 
 class TooManyPasswordsError(Exception):
@@ -56,6 +61,7 @@ class PasswordHashing:
     def _hasher(self) -> "PasswordHasher":
         from argon2 import PasswordHasher  # imported by the first login, not by the start
 
+        _give_large_blocks_back()
         return PasswordHasher(time_cost=PASSES, memory_cost=MEMORY_KIB, parallelism=LANES)
 
     @cached_property
@@ -98,3 +104,14 @@ class PasswordHashing:
     def outdated(self, encoded: str) -> bool:
         """Whether the hash was made with other parameters than today's."""
         return self._hasher.check_needs_rehash(encoded)
+
+
+def _give_large_blocks_back() -> None:
+    """Has glibc return each large block to the system as it is freed (mallopt(3)).
+
+    By default it learns from the first 19 MiB to keep them, once for each thread that ever hashed: 40 of the server's
+    threads kept 355 MB (measured), and 13 MB with this. Other C libraries return such blocks by themselves.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK_BYTES)

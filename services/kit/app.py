@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.encoders import jsonable_encoder
@@ -46,6 +46,10 @@ DURATION = Histogram(
 )
 
 
+class NotReady(Exception):
+    """What a readiness check raises to say why."""
+
+
 class BackgroundTask(Protocol):
     """Work that runs beside the HTTP server for as long as the process lives."""
 
@@ -55,8 +59,34 @@ class BackgroundTask(Protocol):
         """Runs until `stop` is set. Raising ends the whole process: a half-working service is worse than none."""
 
 
+@runtime_checkable
+class Subscriber(Protocol):
+    """A background task that hears the event log once it is ready."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether what is written from now on will be read."""
+
+
 Check = Callable[[], None]
 """A readiness check; raises if what it checks is not ready."""
+
+
+def _subscribed(subscriber: Subscriber) -> Check:
+    """Not ready until the task was subscribed once, and ready ever after.
+
+    A service that has not joined yet would miss answers; one that loses the event log for a while still serves
+    requests, which wait in its outbox.
+    """
+    latched = threading.Event()
+
+    def check() -> None:
+        if not latched.is_set():
+            if not subscriber.is_ready:
+                raise NotReady("not subscribed yet")
+            latched.set()
+
+    return check
 
 
 def create_app(
@@ -107,7 +137,8 @@ def create_app(
         for away in (OperationalError, PoolTimeoutError):
             app.add_exception_handler(away, _on_database_away)
     app.add_middleware(_Observed, service=name)
-    _add_health(app, checks or {})
+    subscriptions = {task.name: _subscribed(task) for task in tasks if isinstance(task, Subscriber)}
+    _add_health(app, {**(checks or {}), **subscriptions})
     for router in routers:
         app.include_router(router)
     return app

@@ -28,10 +28,9 @@ def build_app(settings: Settings, *, with_tasks: bool = True) -> FastAPI:
     storage = S3Storage.from_settings(settings)
     signals = Signals()
     lifecycle = Lifecycle(settings, signals)
-    consumer = Handlers(database, lifecycle, signals).consumer(settings.kafka_bootstrap_servers)
     tasks: list[BackgroundTask] = [
         OutboxRelay(database, EventProducer(settings.kafka_bootstrap_servers, NAME)),
-        consumer,
+        Handlers(database, lifecycle, signals).consumer(settings.kafka_bootstrap_servers),
         Dispatcher(database, settings, lifecycle, signals),
         Sweeper(database, storage, settings, lifecycle),
         Housekeeping(database),

@@ -76,10 +76,7 @@ class Handlers:
 
     def upload_created(self, session: WriteSession, event: Event) -> None:
         """An upload begins; a job may name it already."""
-        if repository.upload(session, event.data.upload_id) is None:
-            view = UploadView(id=event.data.upload_id, account_id=event.data.account_id, status="pending")
-            view.updated_at = session.now()
-            session.add(view)
+        self._view(session, event.data.upload_id, event.data.account_id)
 
     def upload_ready(self, session: WriteSession, event: Event) -> None:
         """The song is there: jobs that waited for it learn their price."""
@@ -108,8 +105,6 @@ class Handlers:
     def upload_deleted(self, session: WriteSession, event: Event) -> None:
         """The upload is gone, or never was; jobs that were priced before go on with what workers can still read."""
         data = event.data
-        if not data.account_id and repository.upload(session, data.upload_id) is None:
-            return
         view = self._view(session, data.upload_id, data.account_id)
         view.status, view.object_key = "deleted", None
         for job in repository.locked_jobs_of_upload(session, view.id):
@@ -119,8 +114,11 @@ class Handlers:
     def _view(session: WriteSession, upload_id: str, account_id: str) -> UploadView:
         view = repository.upload(session, upload_id)
         if view is None:
-            view = UploadView(id=upload_id, account_id=account_id, status="pending")
+            view = UploadView(id=upload_id)
             session.add(view)
+        if not view.account_id:
+            # New here, or named by somebody before it was made and then noted as not existing.
+            view.account_id, view.status = account_id, "pending"
         view.updated_at = session.now()
         return view
 

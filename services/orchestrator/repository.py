@@ -180,11 +180,19 @@ def forget_workers(session: WriteSession, before: datetime) -> None:
     session.execute(delete(Worker).where(Worker.last_seen_at < before))
 
 
-def anything_to_forget(session: ReadSession, workers_before: datetime) -> bool:
-    """Whether `forget_workers` or `forgotten_jobs` would find something."""
-    silent = session.scalar(select(Worker.id).where(Worker.last_seen_at < workers_before).limit(1))
-    deleted = session.scalar(select(Job.id).where(Job.deleted_at.is_not(None), Job.settled.is_(True)).limit(1))
-    return silent is not None or deleted is not None
+def forget_unknown_uploads(session: WriteSession, before: datetime) -> None:
+    """Drops the notes that an upload does not exist."""
+    session.execute(delete(UploadView).where(UploadView.account_id == "", UploadView.updated_at < before))
+
+
+def anything_to_forget(session: ReadSession, workers_before: datetime, uploads_before: datetime) -> bool:
+    """Whether `forget_workers`, `forget_unknown_uploads` or `forgotten_jobs` would find something."""
+    found = (
+        select(Worker.id).where(Worker.last_seen_at < workers_before),
+        select(UploadView.id).where(UploadView.account_id == "", UploadView.updated_at < uploads_before),
+        select(Job.id).where(Job.deleted_at.is_not(None), Job.settled.is_(True)),
+    )
+    return any(session.scalar(query.limit(1)) is not None for query in found)
 
 
 def waiting_audio_seconds(session: ReadSession) -> float:

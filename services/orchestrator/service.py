@@ -6,7 +6,7 @@ from typing import Any
 from fastapi.responses import JSONResponse
 
 from services.kit.database import Database, WriteSession
-from services.kit.errors import StemwrightError
+from services.kit.errors import StemwrightError, Unavailable
 from services.kit.idempotency import Answer, idempotent
 from services.kit.ids import new_id
 from services.kit.schemas import RequestBody
@@ -52,7 +52,7 @@ class Jobs:
 
     def quote(self, account_id: str, request: NewQuote) -> Quote:
         """The exact price, and whether the account can pay it."""
-        self._learn_upload(account_id, request.upload_id)
+        self._learn_upload(request.upload_id)
         balance = self._learn_balance(account_id)
         with self._database.read() as session:
             upload = self._usable_upload(session, account_id, request.upload_id)
@@ -70,7 +70,7 @@ class Jobs:
         """A new job: 201 when it is queued, 402 when it cannot be paid, 202 when accounts has not answered yet."""
         if request.model is not None and request.model != self._settings.default_model:
             raise UnknownModel(f"models: {self._settings.default_model}")
-        self._learn_upload(account_id, request.upload_id)
+        self._learn_upload(request.upload_id)
 
         def make(session: WriteSession) -> str:
             job = Job(
@@ -229,17 +229,21 @@ class Jobs:
             return refusal.status, refusal.problem()
         return (202 if job.state is Status.RESERVING else 201), job_answer(job).model_dump(mode="json")
 
-    def _learn_upload(self, account_id: str, upload_id: str) -> None:
-        """Asks the upload service about an upload that is not known here, and waits a moment for the answer."""
+    def _learn_upload(self, upload_id: str) -> None:
+        """Asks the upload service about an upload that is not known here, and waits a moment for the answer.
+
+        Raises Unavailable where none comes: that the upload does not exist is then not known either.
+        """
 
         def known() -> UploadView | None:
             with self._database.read() as session:
-                return repository.owned_upload(session, account_id, upload_id) or repository.upload(session, upload_id)
+                return repository.upload(session, upload_id)
 
         if known() is None:
             with self._database.write() as session:
                 self._lifecycle.ask_for_upload(session, upload_id)
-            self._signals.wait_for(known, self._settings.answer_wait_seconds)
+            if self._signals.wait_for(known, self._settings.answer_wait_seconds) is None:
+                raise Unavailable("what became of the upload is not known yet", retry_after_seconds=2)
 
     def _learn_balance(self, account_id: str) -> int:
         def known() -> int | None:

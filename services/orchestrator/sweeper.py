@@ -24,6 +24,8 @@ OLDEST_WAIT = Gauge("queue_oldest_seconds", "How long the job at the head of the
 JOBS = Gauge("jobs_open", "Jobs that have not ended.", ["status"])
 
 FORGET_WORKERS_AFTER = timedelta(hours=1)
+FORGET_UNKNOWN_UPLOADS_AFTER = timedelta(minutes=10)
+"""How long it is remembered that an upload somebody named does not exist."""
 
 
 class Sweeper:
@@ -122,10 +124,13 @@ class Sweeper:
 
     def _forget(self) -> None:
         with self._database.read() as session:
-            nothing = not repository.anything_to_forget(session, session.now() - FORGET_WORKERS_AFTER)
+            nothing = not repository.anything_to_forget(
+                session, session.now() - FORGET_WORKERS_AFTER, session.now() - FORGET_UNKNOWN_UPLOADS_AFTER
+            )
         if nothing:
             return
         with self._database.write() as session:
             repository.forget_workers(session, session.now() - FORGET_WORKERS_AFTER)
+            repository.forget_unknown_uploads(session, session.now() - FORGET_UNKNOWN_UPLOADS_AFTER)
             for job in repository.forgotten_jobs(session):
                 session.delete(job)

@@ -58,7 +58,8 @@ def _ensure(admin: Any, wanted: list[NewTopic]) -> None:
         count = present.get(new.name)
         if count is not None and count < new.num_partitions:
             log.warning("topic %s has %d partitions instead of %d", new.name, count, new.num_partitions)
-            if not _add_partitions(admin, new):
+            # Looked at once more: another process may have made it anew in the meantime.
+            if not _add_partitions(admin, new) and _partition_counts(admin, [new]).get(new.name) == count:
                 admin.delete_topics([new.name])
                 count = None
         if count is None:

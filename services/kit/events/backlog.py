@@ -90,6 +90,13 @@ class Backlog:
             heapq.heapify(self._aside)
             self._blocked = {lane: works for lane, works in self._blocked.items() if lane[0].open}
 
+    def renew(self, partitions: Iterable[Partition]) -> None:
+        """Ends the open claims among these and begins them again, empty."""
+        with self._changed:
+            still = [partition for partition in partitions if partition in self._claims]
+            self.revoke(still)
+            self.assign(still)
+
     def put(self, partition: Partition, records: Iterable[RawRecord]) -> None:
         """Adds fetched records of a partition, in order; of one that is not claimed any more, forgets them."""
         with self._changed:

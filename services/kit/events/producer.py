@@ -88,8 +88,8 @@ class EventProducer:
             self._posting.notify()
         with self._lock:
             client, self._client = self._client, None
-        if client is not None:
-            _close(client, timeout_seconds=1.0)
+        if client is not None and not _close(client, timeout_seconds=1.0):
+            _abandon(client)
 
     def __enter__(self) -> Self:
         return self
@@ -138,7 +138,7 @@ class EventProducer:
         with self._lock:
             if self._client is client:
                 self._client = None
-        _close(client, timeout_seconds=0)
+        _abandon(client)
 
     def _post(self) -> None:
         while not self._closed:
@@ -162,8 +162,17 @@ def _outcome(future: Any, deadline: float) -> Exception | None:
     return None
 
 
-def _close(client: Any, timeout_seconds: float) -> None:
+def _abandon(client: Any) -> None:
+    """Closes a client that failed, without sending what it still holds. Does not wait for it."""
+    # Before the client's own close, which would try to send it first and give up half closed.
+    client._sender.force_close()
+    threading.Thread(target=_close, args=(client, 10.0), name="abandoned-producer", daemon=True).start()
+
+
+def _close(client: Any, timeout_seconds: float) -> bool:
     try:
         client.close(timeout=timeout_seconds)
     except KafkaError as error:
-        log.debug("a producer was closed with records in it: %s", error)
+        log.debug("a producer was not closed in time: %s", error)
+        return False
+    return True

@@ -144,6 +144,8 @@ class Reader:
             return
         self._check_topics()
         for source, records in arrived.items():
+            if source.topic in self._made_anew:
+                continue
             self._backlog.put((source.topic, source.partition), records)
             if self._group is None:
                 self._positions[source.topic, source.partition] = records[-1].offset + 1
@@ -229,11 +231,20 @@ class Reader:
         return news
 
     def _check_topics(self) -> None:
-        if self._note_topics():
-            lost = ", ".join(sorted(self._made_anew))
-            # What was done of the lost topics must not be committed to the new ones.
+        """Starts over with topics that were made anew, so that nothing of the old ones is committed to them."""
+        if not self._note_topics():
+            return
+        lost = ", ".join(sorted(self._made_anew))
+        if not self._member:
             self._backlog.revoke()
             raise TopicsLost(f"made anew: {lost}")
+        # A member stays: whoever leaves in the middle of a rebalance is waited for until its session ends.
+        log.warning("%s: starts over with topics that were made anew: %s", self._name, lost)
+        mine = [partition for partition in self._client.assignment() if partition.topic in self._made_anew]
+        self._backlog.renew((partition.topic, partition.partition) for partition in mine)
+        for partition in mine:
+            self._client.seek_to_beginning(partition)
+        ensure_topics(self._bootstrap, self._topics.values(), timeout_seconds=0)
 
     def _step_over(self, error: Exception) -> None:
         """Goes on behind a record that the client cannot parse; polling again in place would never return."""

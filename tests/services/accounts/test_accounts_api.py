@@ -283,10 +283,10 @@ GUARDED = [
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
 def test_every_guarded_route_asks_who_is_there(client: TestClient, method: str, path: str) -> None:
-    body = {"json": KEY if "api-keys" in path else {}} if method in ("POST", "PATCH") else {}
+    body = (KEY if "api-keys" in path else {}) if method in ("POST", "PATCH") else None
 
     for credentials in ("", "Bearer", "Bearer x", "Bearer sk_x", "Basic eA=="):
-        answer = client.request(method, path, headers={"Authorization": credentials}, **body)
+        answer = client.request(method, path, headers={"Authorization": credentials}, json=body)
         assert answer.status_code == 401
         assert answer.headers["www-authenticate"] == "Bearer"
         assert answer.headers["content-type"] == "application/problem+json"

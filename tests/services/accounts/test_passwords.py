@@ -1,5 +1,7 @@
 """Password hashing."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -76,3 +78,23 @@ def test_the_gate_turns_away_what_it_cannot_hold(monkeypatch: pytest.MonkeyPatch
     first.join()
     second.join()
     assert hashing.hash("correct horse") == "correct horse"
+
+
+def test_hashing_in_many_threads_keeps_no_memory() -> None:
+    # In a process of its own: how a library allocates is a property of the whole process.
+    program = """
+import pathlib, threading
+from services.accounts.passwords import PasswordHashing
+hashing = PasswordHashing(concurrency=2, waiting_max=100)
+encoded = hashing.hash("correct horse")
+threads = [threading.Thread(target=hashing.matches, args=("correct horse", encoded)) for _ in range(20)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * 4096)
+"""
+
+    printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+
+    assert int(printed) < 60 * 1024 * 1024

@@ -189,7 +189,7 @@ class World:
             )
         )
 
-    def settle(self, job_id: str, settlement: billing_pb2.Settlement.ValueType) -> None:
+    def settle(self, job_id: str, settlement: billing_pb2.Settlement) -> None:
         """Accounts ends the hold of a job."""
         self.hear(
             billing_pb2.ReservationSettled(job_id=job_id, account_id=self.account_of(job_id), settlement=settlement)

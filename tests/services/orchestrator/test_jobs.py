@@ -79,6 +79,18 @@ def test_a_job_whose_upload_turns_out_bad_is_rejected_with_the_reason(world: Wor
     assert (refused.status_code, refused.json()["code"]) == (422, "upload_rejected")
 
 
+def test_an_upload_that_does_not_exist_is_404_and_one_nobody_answers_about_is_503(world: World) -> None:
+    account, upload = new_id("usr"), new_id("upl")
+    silent = world.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(account))
+    assert silent.status_code == 503
+    assert "Retry-After" in silent.headers
+    assert world.types_told() == ["UploadStatusRequested"]
+    world.hear(uploads_pb2.UploadDeleted(upload_id=upload))
+    for path in ("/v1/jobs", "/v1/quotes"):
+        answer = world.client.post(path, json={"upload_id": upload}, headers=bearer(account))
+        assert (answer.status_code, answer.json()["code"]) == (404, "upload_not_found")
+
+
 def test_no_credits_is_402_and_names_the_job(world: World) -> None:
     account = new_id("usr")
     job = world.post_job(account, world.ready_upload(account))
@@ -342,8 +354,8 @@ def test_lists_are_paged_newest_first(world: World) -> None:
     seen: list[str] = []
     cursor = ""
     while cursor is not None:
-        query = {"limit": 2, **({"cursor": cursor} if cursor else {})}
-        page = world.client.get("/v1/jobs", params=query, headers=bearer(account)).json()
+        more = f"&cursor={cursor}" if cursor else ""
+        page = world.client.get(f"/v1/jobs?limit=2{more}", headers=bearer(account)).json()
         seen += [job["id"] for job in page["items"]]
         cursor = page["next_cursor"]
     assert sorted(seen) == sorted(made)
