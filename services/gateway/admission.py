@@ -147,9 +147,8 @@ def _check_body(route: Route, request_headers: http.Headers, limit_bytes: int) -
             raise BadRequest("The Content-Length is not a number.")
         if int(length) > limit_bytes:
             raise PayloadTooLarge(f"At most {limit_bytes} bytes are accepted here.")
-    has_body = length not in {None, b"0"} or http.first(request_headers, b"transfer-encoding") is not None
     expected = {Body.JSON: b"application/json", Body.FORM: b"application/x-www-form-urlencoded"}.get(route.body)
-    if has_body and expected is not None:
+    if expected is not None and http.announces_body(request_headers):
         content_type = http.first(request_headers, b"content-type") or b""
         if content_type.partition(b";")[0].strip().lower() != expected:
             raise UnsupportedMediaType(f"Send {expected.decode()}.")

@@ -100,7 +100,7 @@ class Incoming:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self.receive = receive
-        self.read = not _announces_body(scope["headers"])
+        self.read = not http.announces_body(scope["headers"])
 
     async def chunks(self, limit_bytes: int, timeout_seconds: float) -> AsyncIterator[bytes]:
         """The body piece by piece. Raises PayloadTooLarge, BodyTimeout (silence), ClientGone."""
@@ -172,11 +172,6 @@ async def _refuse(error: StemwrightError, incoming: Incoming, answer: Answer) ->
     if http.first(incoming.scope["headers"], b"expect") is None:
         await incoming.discard(LINGER_BYTES, LINGER_SECONDS)
     await answer.send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def _announces_body(headers: http.Headers) -> bool:
-    length = http.first(headers, b"content-length")
-    return length not in {None, b"0"} or http.first(headers, b"transfer-encoding") is not None
 
 
 def _repeatable(route: Route, headers: http.Headers) -> bool:

@@ -57,6 +57,11 @@ def first(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     return next((value for key, value in headers if key == name), None)
 
 
+def announces_body(headers: Headers) -> bool:
+    """Whether a body follows the head of this request."""
+    return first(headers, b"content-length") not in {None, b"0"} or first(headers, b"transfer-encoding") is not None
+
+
 def check(headers: Headers, *, http_version: str, allowed_hosts: Iterable[str] = ()) -> None:
     """Refuses headers that two readers could understand differently.
 
