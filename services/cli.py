@@ -68,5 +68,16 @@ def migrate(service: str | None) -> None:
         click.echo(f"{name}: schema is up to date")
 
 
+@main.command()
+def settings() -> None:
+    """Print every setting of every service with its meaning and default, as an environment file."""
+    from services.kit.settings import KitSettings, document
+
+    click.echo(document(KitSettings, "Shared by all services"))
+    for name in SERVICES:
+        own = import_module(f"services.{name}.settings").Settings
+        click.echo(document(own, f"Service {name}"))
+
+
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,7 +4,9 @@ The parts that operators know carry their usual names (`DATABASE_URL`, `KAFKA_BO
 everything of ours starts with `STEMWRIGHT_`. `deploy/settings.env` lists every setting with its default.
 """
 
+import json
 import sys
+import textwrap
 from typing import Literal, TypeVar
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
@@ -18,7 +20,9 @@ DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - the value that productio
 
 def service_config(service: str) -> SettingsConfigDict:
     """Configuration under which a service's own fields are read from `STEMWRIGHT_<SERVICE>_<FIELD>`."""
-    return SettingsConfigDict(env_prefix=f"STEMWRIGHT_{service.upper()}_", extra="ignore", frozen=True)
+    return SettingsConfigDict(
+        env_prefix=f"STEMWRIGHT_{service.upper()}_", extra="ignore", frozen=True, use_attribute_docstrings=True
+    )
 
 
 def _named(name: str) -> AliasChoices:
@@ -28,21 +32,27 @@ def _named(name: str) -> AliasChoices:
 class KitSettings(BaseSettings):
     """What every service needs to know. A service's `Settings` subclasses this."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True, use_attribute_docstrings=True)
 
     environment: Literal["development", "production"] = Field(
         "development", validation_alias=_named("STEMWRIGHT_ENVIRONMENT")
     )
+    """`development` or `production`; production refuses to start with development secrets."""
     log_format: Literal["json", "console"] = Field("json", validation_alias=_named("STEMWRIGHT_LOG_FORMAT"))
+    """`json` for machines, `console` for people."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", validation_alias=_named("STEMWRIGHT_LOG_LEVEL")
     )
+    """DEBUG, INFO, WARNING or ERROR."""
 
     host: str = Field("127.0.0.1", validation_alias=_named("STEMWRIGHT_HOST"))
+    """Address to listen on."""
     port: int = Field(0, ge=0, le=65535, validation_alias=_named("STEMWRIGHT_PORT"))
+    """Port to listen on; 0 takes a free one."""
     listen_fd: int | None = Field(None, validation_alias=_named("LISTEN_FD"))
     """An inherited listening socket; wins over host and port."""
     shutdown_grace_seconds: int = Field(20, ge=1, validation_alias=_named("STEMWRIGHT_SHUTDOWN_GRACE_SECONDS"))
+    """How long requests under way may take after SIGTERM."""
 
     database_url: str = Field(
         "sqlite:///.stemwright/data/{service}.db",
@@ -51,20 +61,29 @@ class KitSettings(BaseSettings):
     """`{service}` stands for the service's name. On PostgreSQL each service lives in a schema of its name."""
 
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS"))
+    """Brokers, `host:port`, separated by commas."""
 
     s3_endpoint_url: str | None = Field(None, validation_alias=_named("S3_ENDPOINT_URL"))
+    """Where the object store answers; empty for AWS itself."""
     s3_public_endpoint_url: str | None = Field(None, validation_alias=_named("S3_PUBLIC_ENDPOINT_URL"))
     """What presigned URLs name, where clients reach the store under another address than services do."""
     s3_region: str = Field("us-east-1", validation_alias=_named("S3_REGION"))
+    """Region that requests are signed for."""
     s3_bucket: str = Field("stemwright", min_length=3, validation_alias=_named("S3_BUCKET"))
+    """The one bucket; made where it does not exist."""
     s3_access_key_id: str = Field("stemwright", validation_alias=_named("S3_ACCESS_KEY_ID"))
+    """Key id of the object store."""
     s3_secret_access_key: SecretStr = Field(
         SecretStr(DEVELOPMENT_SECRET), validation_alias=_named("S3_SECRET_ACCESS_KEY")
     )
+    """Secret key of the object store."""
 
     jwks_url: str = Field("http://127.0.0.1:8081/.well-known/jwks.json", validation_alias=_named("STEMWRIGHT_JWKS_URL"))
+    """Where accounts publishes the public keys of access tokens."""
     token_issuer: str = Field("stemwright", validation_alias=_named("STEMWRIGHT_TOKEN_ISSUER"))
+    """Issuer that access tokens must name."""
     token_audience: str = Field("stemwright-api", validation_alias=_named("STEMWRIGHT_TOKEN_AUDIENCE"))
+    """Audience that access tokens must name."""
 
     @model_validator(mode="after")
     def _no_development_secret_in_production(self) -> "KitSettings":
@@ -87,11 +106,28 @@ def load(settings_class: type[SettingsT]) -> SettingsT:
         raise SystemExit(EX_CONFIG) from None
 
 
-def environment_names(settings_class: type[KitSettings]) -> dict[str, str]:
-    """Environment variable of each field, by field name."""
+def document(settings_class: type[KitSettings], title: str) -> str:
+    """The settings of one service as the text of an environment file: each with its meaning and its default.
+
+    For `KitSettings` itself, those that all services share; for a service, its own.
+    """
     prefix = settings_class.model_config.get("env_prefix", "")
-    names = {}
+    lines = [f"# {title}", ""]
     for field, info in settings_class.model_fields.items():
+        if settings_class is not KitSettings and field in KitSettings.model_fields:
+            continue
         alias = info.validation_alias
-        names[field] = str(alias.choices[0]) if isinstance(alias, AliasChoices) else (prefix + field).upper()
-    return names
+        name = str(alias.choices[0]) if isinstance(alias, AliasChoices) else (prefix + field).upper()
+        lines += [f"# {line}" for line in textwrap.wrap(info.description or "", 110)]
+        lines += [f"#{name}={_as_text(info.get_default(call_default_factory=True))}", ""]
+    return "\n".join(lines)
+
+
+def _as_text(default: object) -> str:
+    if default is None:
+        return ""
+    if isinstance(default, SecretStr):
+        return default.get_secret_value()
+    if isinstance(default, dict | list | tuple):
+        return json.dumps(default)
+    return str(default)
