@@ -13,6 +13,7 @@ Samples = NDArray[np.float32]
 Integers = NDArray[np.int32]
 
 _FLOAT32_DIGITS = 24
+_SMALLEST_EXPONENT = -149  # float32 has no finer spacing than 2**-149
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,6 @@ def split_float(mixture: Samples, vocals: Samples) -> tuple[Samples, Samples]:
     """
     largest = np.maximum(np.maximum(np.abs(mixture), np.abs(vocals)), np.abs(mixture - vocals))
     _, exponent = np.frexp(largest)
-    # Not below the smallest spacing that float32 has, or the scaling would overflow for denormals.
-    spacing = np.maximum(exponent - _FLOAT32_DIGITS, -126)
+    spacing = np.maximum(exponent - _FLOAT32_DIGITS, _SMALLEST_EXPONENT)
     rounded = np.ldexp(np.rint(np.ldexp(vocals, -spacing)), spacing).astype(np.float32)
     return rounded, mixture - rounded

@@ -1,4 +1,4 @@
-"""Shared by the engine's tests: the imported model, a stand-in for it, the audio beside the project."""
+"""Shared by the engine's tests: the imported model, a stand-in for it, and a song."""
 
 import fcntl
 import hashlib
@@ -84,12 +84,3 @@ def energy_model() -> EnergyModel:
 def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """26 s of 16-bit stereo at 44.1 kHz: three patches."""
     return write_wav(tmp_path_factory.mktemp("songs") / "song.wav", to_16_bit(music(26)))
-
-
-@pytest.fixture(scope="session")
-def cc0_songs() -> Path:
-    """Whole songs with known stems, which lie beside the project and not in it."""
-    folder = Path(__file__).parents[3] / "shared" / "audio" / "cc0_songs"
-    if not folder.is_dir():
-        pytest.skip("the development audio ../shared/audio is not on this machine")
-    return folder

@@ -189,9 +189,8 @@ def test_no_seam_at_patch_borders(tmp_path: Path) -> None:
             vocals = np.broadcast_to(wrong[None, None, :, None], magnitudes.shape)
             return np.stack([vocals, 1 - vocals], axis=1)
 
-    source = write_wav(
-        tmp_path / "song.wav", 0.2 * np.random.default_rng(0).standard_normal((60 * 44100, 1)).astype("f4")
-    )
+    noise = np.random.default_rng(0).standard_normal((60 * 44100, 1), np.float32)
+    source = write_wav(tmp_path / "song.wav", np.float32(0.2) * noise)
     levels = {}
     for name, settings in (("default", SeparationSettings()), ("spleeter", SeparationSettings.spleeter())):
         separate_file(source, tmp_path / name, model=EdgyModel(), output=FLOAT_WAV, settings=settings)

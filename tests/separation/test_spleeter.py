@@ -1,4 +1,4 @@
-"""With the real network: agreement with Spleeter itself, previews, and the gain over Spleeter's own way."""
+"""With the real network: agreement with Spleeter itself, previews and repeats."""
 
 from pathlib import Path
 
@@ -44,19 +44,3 @@ def test_previews_and_repeats_with_the_real_network(spleeter_model: OnnxMaskMode
     for stem in ("vocals.flac", "instrumental.flac"):
         expected = read(tmp_path / "whole" / stem)[round(9.5 * 48000) : 11 * 48000]
         assert np.array_equal(read(tmp_path / "part" / stem), expected)
-
-
-def test_default_settings_are_closer_to_the_true_vocals_than_spleeters(
-    spleeter_model: OnnxMaskModel, tmp_path: Path, cc0_songs: Path
-) -> None:
-    """On 7 s, of which Spleeter fills half a patch with silence. Figures over many songs stand in docs/engine.md."""
-    excerpt = slice(195 * 44100, 202 * 44100)
-    vocals, accompaniment = (
-        read(cc0_songs / "Hydrogen" / name)[excerpt] for name in ("vocals.ogg", "accompaniment.ogg")
-    )
-    source = write_wav(tmp_path / "song.wav", vocals + accompaniment, bits=32)
-    scores = {}
-    for name, settings in (("default", SeparationSettings()), ("spleeter", SeparationSettings.spleeter())):
-        separate_file(source, tmp_path / name, model=spleeter_model, output=FLOAT_WAV, settings=settings)
-        scores[name] = _sdr(vocals, read(tmp_path / name / "vocals.wav"))
-    assert scores["default"] > scores["spleeter"]

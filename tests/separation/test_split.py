@@ -33,9 +33,10 @@ def test_float_stems_of_24_bit_audio_sum_exactly(mixture: Samples, vocals: Sampl
 @given(ANY, ANY)
 def test_float_stems_of_anything_sum_to_the_last_bit_of_the_larger_stem(mixture: Samples, vocals: Samples) -> None:
     estimate, rest = split_float(mixture, vocals)
-    larger = np.maximum(np.maximum(np.abs(estimate), np.abs(rest)), np.float32(2**-126)).astype(np.float64)
-    assert (np.abs(estimate.astype(np.float64) + rest - mixture) <= larger * 2**-24).all()
-    assert (np.abs(estimate - vocals) <= np.maximum(np.maximum(np.abs(mixture), np.abs(vocals)), larger) * 2**-22).all()
+    larger = np.maximum(np.abs(estimate), np.abs(rest)).astype(np.float64)
+    assert (np.abs(estimate.astype(np.float64) + rest - mixture) <= np.maximum(larger * 2**-24, 2**-149)).all()
+    largest = np.maximum(np.maximum(np.abs(mixture), np.abs(vocals)), larger)
+    assert (np.abs(estimate.astype(np.float64) - vocals) <= np.maximum(largest * 2**-23, 2**-149)).all()
 
 
 @given(FLOATS, ANY)
