@@ -1,13 +1,11 @@
 """Requests to the services behind the gateway, streamed both ways with bounded memory.
 
-httpcore is used below httpx: headers and target go out byte for byte as we wrote them, bodies are pulled chunk by chunk
-(so a slow reader slows the writer), and nothing is decoded.
+httpcore2 is used, the layer below httpx2: headers and target go out byte for byte as we wrote them, bodies are pulled
+chunk by chunk (so a slow reader slows the writer), and nothing is decoded.
 """
 
 import asyncio
-import importlib.util
 import logging
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,7 +13,7 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 import anyio
-import httpcore
+import httpcore2
 from starlette.types import Receive, Scope, Send
 
 from services.gateway.errors import BadRequest, Overloaded, UpstreamBroken, UpstreamDown, UpstreamTimeout
@@ -25,19 +23,14 @@ from services.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
 
-if importlib.util.find_spec("sniffio") is None:
-    # httpcore asks four times a request whether sniffio is there, and a module that is missing is looked for on the
-    # whole path each time: a quarter of the gateway's processor time. This says no at once.
-    sys.modules["sniffio"] = None  # type: ignore[assignment]
-
 WHOLE_ANSWER_BYTES = 64 * 1024
 """Answers up to this size are read whole and written at once."""
 
 # Below the time after which the services close an idle connection (5 s), so that a request rarely meets one.
 KEEP_ALIVE_SECONDS = 4.0
 
-_NEVER_ARRIVED = (httpcore.ConnectError, httpcore.ConnectTimeout)
-_BROKE_OFF = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+_NEVER_ARRIVED = (httpcore2.ConnectError, httpcore2.ConnectTimeout)
+_BROKE_OFF = (httpcore2.ReadError, httpcore2.WriteError, httpcore2.RemoteProtocolError)
 
 
 class ClientGone(Exception):
@@ -78,7 +71,7 @@ class Service:
         self._authority = parts.netloc.encode()
         self._prefix = parts.path.rstrip("/").encode()
         self._settings = settings
-        self._pool = httpcore.AsyncConnectionPool(
+        self._pool = httpcore2.AsyncConnectionPool(
             max_connections=settings.upstream_connections,
             max_keepalive_connections=min(20, settings.upstream_connections),
             keepalive_expiry=KEEP_ALIVE_SECONDS,
@@ -88,7 +81,7 @@ class Service:
         await self._pool.aclose()
 
     @asynccontextmanager
-    async def request(self, outgoing: Outgoing) -> AsyncIterator[httpcore.Response]:
+    async def request(self, outgoing: Outgoing) -> AsyncIterator[httpcore2.Response]:
         """The answer's head; its body is read inside the block.
 
         Sent once more, after a pause, if the service was not reached (it restarts), or if it broke off before it
@@ -115,11 +108,11 @@ class Service:
             return UpstreamDown(f"The service {self.name} cannot be reached at the moment.", retry_after_seconds=2)
         return UpstreamBroken(f"The service {self.name} broke off; whether it did the work is not known.")
 
-    async def _send(self, outgoing: Outgoing) -> httpcore.Response:
+    async def _send(self, outgoing: Outgoing) -> httpcore2.Response:
         body = outgoing.body
-        request = httpcore.Request(
+        request = httpcore2.Request(
             outgoing.method,
-            httpcore.URL(scheme=self._scheme, host=self._host, port=self._port, target=self._prefix + outgoing.target),
+            httpcore2.URL(scheme=self._scheme, host=self._host, port=self._port, target=self._prefix + outgoing.target),
             headers=[(b"host", self._authority), *outgoing.headers],
             content=body if isinstance(body, bytes) else outgoing.chunks(),
             extensions={
@@ -133,11 +126,11 @@ class Service:
         )
         try:
             return await self._pool.handle_async_request(request)
-        except httpcore.PoolTimeout as error:
+        except httpcore2.PoolTimeout as error:
             raise Overloaded(f"The service {self.name} is busy.", retry_after_seconds=2) from error
-        except (httpcore.ReadTimeout, httpcore.WriteTimeout) as error:
+        except (httpcore2.ReadTimeout, httpcore2.WriteTimeout) as error:
             raise UpstreamTimeout(f"The service {self.name} did not answer in time.") from error
-        except httpcore.LocalProtocolError as error:
+        except httpcore2.LocalProtocolError as error:
             # Our own side of the wire refused what the client sent: a byte in the query, a body of another length.
             raise BadRequest("The request is not valid HTTP.") from error
 
@@ -166,7 +159,7 @@ class Services:
             await service.close()
 
 
-async def read_whole(response: httpcore.Response, limit_bytes: int) -> bytes:
+async def read_whole(response: httpcore2.Response, limit_bytes: int) -> bytes:
     """A small answer's body. Raises UpstreamBroken if it is larger than the limit or breaks off."""
     pieces = bytearray()
     try:
@@ -174,12 +167,12 @@ async def read_whole(response: httpcore.Response, limit_bytes: int) -> bytes:
             pieces += chunk
             if len(pieces) > limit_bytes:
                 raise UpstreamBroken("A service answered more than was expected.")
-    except (*_BROKE_OFF, httpcore.ReadTimeout) as error:
+    except (*_BROKE_OFF, httpcore2.ReadTimeout) as error:
         raise UpstreamBroken from error
     return bytes(pieces)
 
 
-async def relay(response: httpcore.Response, extra: Headers, receive: Receive, send: Send) -> None:
+async def relay(response: httpcore2.Response, extra: Headers, receive: Receive, send: Send) -> None:
     """Writes a service's answer to the client. Raises UpstreamBroken only before anything was written.
 
     An answer that breaks off later breaks the client's connection too: a cut file must not look whole.
@@ -200,7 +193,7 @@ async def relay(response: httpcore.Response, extra: Headers, receive: Receive, s
             async for chunk in response.aiter_stream():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except (*_BROKE_OFF, httpcore.ReadTimeout) as error:
+        except (*_BROKE_OFF, httpcore2.ReadTimeout) as error:
             log.warning("an answer broke off half-way: %r", error)
         group.cancel_scope.cancel()
 

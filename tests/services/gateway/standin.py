@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2
 import jwt
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -219,7 +219,7 @@ class Platform:
     app: FastAPI
     hub: Hub
     port: int
-    client: httpx.Client
+    client: httpx2.Client
 
     @property
     def url(self) -> str:
@@ -267,6 +267,6 @@ def platform(*, bootstrap: str | None = None, **settings: Any) -> Iterator[Platf
         port = stack.enter_context(
             serving(app, on_stopping=hub.close, http=GuardedProtocol, proxy_headers=False, server_header=False)
         )
-        client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20))
+        client = stack.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20))
         assert news is None or news.wait_until_ready(20)
         yield Platform(accounts, upload, orchestrator, app, hub, port, client)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.services.gateway.standin import Reply, StandIn, bearer, eventually, free_port, serving
@@ -55,7 +55,7 @@ def running(service: StandIn, **environment: str) -> Iterator[Process]:
         )
         process = Process(child, f"http://127.0.0.1:{listener.getsockname()[1]}")
         try:
-            httpx.get(f"{process.url}/healthz", timeout=60, trust_env=False).raise_for_status()
+            httpx2.get(f"{process.url}/healthz", timeout=60, trust_env=False).raise_for_status()
             yield process
         finally:
             if child.poll() is None:
@@ -76,7 +76,7 @@ def test_memory_does_not_grow_with_what_streams_through() -> None:
         for _ in range(size * 4):
             yield b"\xbb" * (MIB // 4)
 
-    with running(service) as gateway, httpx.Client(base_url=gateway.url, trust_env=False, timeout=60) as client:
+    with running(service) as gateway, httpx2.Client(base_url=gateway.url, trust_env=False, timeout=60) as client:
         assert client.get("/v1/me", headers=bearer()).status_code == 200
         idle = gateway.resident_mib()
         assert idle < IDLE_LIMIT_MIB
@@ -113,7 +113,7 @@ def test_a_reader_that_stops_reading_stops_the_service_and_takes_no_memory() -> 
             sent += 1
             yield b"\xbb" * MIB
 
-    with running(service) as gateway, httpx.Client(base_url=gateway.url, trust_env=False, timeout=60) as client:
+    with running(service) as gateway, httpx2.Client(base_url=gateway.url, trust_env=False, timeout=60) as client:
         client.get("/v1/me", headers=bearer())
         idle = gateway.resident_mib()
         service.answer = lambda _: Reply(200, {}, pieces=endless)
@@ -154,7 +154,7 @@ def test_a_request_under_way_is_finished_before_it_stops() -> None:
         yield b"last"
 
     service.answer = lambda _: Reply(200, {}, pieces=slowly)
-    with running(service) as gateway, httpx.Client(base_url=gateway.url, trust_env=False, timeout=60) as client:
+    with running(service) as gateway, httpx2.Client(base_url=gateway.url, trust_env=False, timeout=60) as client:
         with client.stream("GET", "/v1/jobs/job_1/archive", headers=bearer()) as response:
             pieces = response.iter_raw()
             assert next(pieces) == b"first "
@@ -167,10 +167,10 @@ def test_a_request_under_way_is_finished_before_it_stops() -> None:
 def test_metrics_have_a_port_of_their_own() -> None:
     port = free_port()
     with running(StandIn(), STEMWRIGHT_GATEWAY_METRICS_PORT=str(port)) as gateway:
-        httpx.get(f"{gateway.url}/v1/nothing", trust_env=False)
-        metrics = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+        httpx2.get(f"{gateway.url}/v1/nothing", trust_env=False)
+        metrics = httpx2.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
         assert 'http_requests_total{method="GET",route="unmatched",status="404"}' in metrics
-        assert httpx.get(f"{gateway.url}/metrics", trust_env=False).status_code == 404
+        assert httpx2.get(f"{gateway.url}/metrics", trust_env=False).status_code == 404
 
 
 @pytest.mark.parametrize(

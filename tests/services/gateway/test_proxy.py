@@ -5,7 +5,7 @@ import hashlib
 import threading
 from collections.abc import AsyncIterator, Iterator
 
-import httpx
+import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
 
@@ -23,7 +23,7 @@ from tests.services.gateway.standin import (
 )
 
 
-def problem(response: httpx.Response, status: int, code: str) -> None:
+def problem(response: httpx2.Response, status: int, code: str) -> None:
     assert response.headers["content-type"] == "application/problem+json"
     content = response.json()
     assert (response.status_code, content["status"], content["code"]) == (status, status, code)
@@ -258,11 +258,11 @@ def test_a_large_answer_streams_out_piece_by_piece(gateway: Platform) -> None:
 
 def test_an_answer_that_is_cut_does_not_look_whole(gateway: Platform) -> None:
     gateway.orchestrator.answer = lambda _: Reply(200, {"content-type": "application/zip"}, b"half a file", dies=True)
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(httpx2.RemoteProtocolError):
         gateway.client.get("/v1/jobs/job_1/archive", headers=bearer())
     sized = {"content-type": "application/zip", "content-length": "1000000"}
     gateway.orchestrator.answer = lambda _: Reply(200, sized, b"half a file", dies=True)
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(httpx2.RemoteProtocolError):
         gateway.client.get("/v1/jobs/job_1/archive", headers=bearer())
 
 
@@ -326,7 +326,7 @@ def test_a_service_that_is_away() -> None:
 def test_a_service_that_comes_back_while_the_gateway_waits() -> None:
     port = free_port()
     with platform(orchestrator_url=f"http://127.0.0.1:{port}", retry_delay_seconds=1.0) as gateway:
-        answers: list[httpx.Response] = []
+        answers: list[httpx2.Response] = []
 
         def ask() -> None:
             answers.append(gateway.client.post("/v1/jobs", json={"a": 1}, headers=bearer()))
@@ -436,7 +436,7 @@ def test_uploads_at_once_are_capped_per_account() -> None:
         thread.start()
         admission = gateway.app.state.admission
         eventually(lambda: admission.uploads.open("usr_alice") == 1)
-        second = httpx.put(f"{gateway.url}/v1/uploads/upl_2/content", content=b"x", headers=bearer(), trust_env=False)
+        second = httpx2.put(f"{gateway.url}/v1/uploads/upl_2/content", content=b"x", headers=bearer(), trust_env=False)
         problem(second, 429, "too_many_at_once")
         go.set()
         thread.join(10)

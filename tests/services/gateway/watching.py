@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpx2
 
 from tests.services.gateway.standin import Platform, Reply, Seen, token
 
@@ -62,7 +62,7 @@ class Reader:
         self.events: list[tuple[str, str | None, Any]] = []
         self.comments = 0
         self.retry: str | None = None
-        self.response: httpx.Response | None = None
+        self.response: httpx2.Response | None = None
         self.ended = threading.Event()
         self.cut = False
         self._headers = {"Authorization": f"Bearer {token_of('usr_alice')}", **headers}
@@ -72,7 +72,7 @@ class Reader:
 
     def _run(self) -> None:
         with (
-            httpx.Client(trust_env=False, timeout=20) as client,
+            httpx2.Client(trust_env=False, timeout=20) as client,
             client.stream("GET", self._url, headers=self._headers) as response,
         ):
             self.response = response
@@ -89,7 +89,7 @@ class Reader:
                         if "data" in fields:
                             self.events.append((fields["event"], fields.get("id"), json.loads(fields["data"])))
                         fields = {}
-            except httpx.RemoteProtocolError:
+            except httpx2.RemoteProtocolError:
                 self.cut = True
         self.ended.set()
 
