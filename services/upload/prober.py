@@ -154,7 +154,9 @@ class Prober:
             if poller.poll(min(remaining, BEAT_SECONDS) * 1000):
                 data = os.read(child.stdout.fileno(), MAX_ANSWER_BYTES)
                 output += data
-                if not data or len(output) > MAX_ANSWER_BYTES:
+                if len(output) > MAX_ANSWER_BYTES:
+                    raise ProbeFailed("the probe says more than an answer holds")
+                if not data:
                     return output
             else:
                 beat()

@@ -165,6 +165,7 @@ def test_a_file_that_kills_its_validators_is_rejected_in_the_end(parts: Parts, e
     assert keys(parts) == []
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("operation", ["complete_multipart", "head", "stream", "copy"])
 def test_a_store_that_is_away_is_waited_for(parts: Parts, clock: Clock, operation: str) -> None:
     upload_id = completed(parts)
@@ -183,6 +184,7 @@ def test_a_store_that_is_away_is_waited_for(parts: Parts, clock: Clock, operatio
     assert state(parts, upload_id).status == "ready", "the file is not to blame, however often"
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_full_disk_is_waited_out(parts: Parts, clock: Clock) -> None:
     upload_id = completed(parts)
 
@@ -199,6 +201,7 @@ def test_a_full_disk_is_waited_out(parts: Parts, clock: Clock) -> None:
     assert state(parts, upload_id).status == "ready"
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_truncated_answer_of_the_store_is_not_a_verdict(parts: Parts, clock: Clock) -> None:
     upload_id = completed(parts)
 
@@ -215,6 +218,7 @@ def test_a_truncated_answer_of_the_store_is_not_a_verdict(parts: Parts, clock: C
     assert state(parts, upload_id).status == "ready"
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_store_that_forgets_the_parts_is_survived(parts: Parts, events: Events, tmp_path: Path) -> None:
     with running_object_store(tmp_path / "own-store") as store:
         storage: Any = Scripted(parts.storage)
@@ -229,6 +233,7 @@ def test_a_store_that_forgets_the_parts_is_survived(parts: Parts, events: Events
         assert events.types(upload_id) == ["UploadRejected"]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_pending_parts_that_the_store_forgot_are_asked_for_again(parts: Parts, tmp_path: Path) -> None:
     with running_object_store(tmp_path / "own-store") as store:
         storage: Any = store.new_bucket()
@@ -318,6 +323,7 @@ class Stub(Prober):
         return self._outcome
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_probe_without_a_word_is_tried_again_and_given_up(parts: Parts, clock: Clock) -> None:
     upload_id = completed(parts)
     for _ in range(parts.settings.max_attempts):
@@ -329,6 +335,7 @@ def test_a_probe_without_a_word_is_tried_again_and_given_up(parts: Parts, clock:
     assert state(parts, upload_id).code == "upload_not_checked"
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_more_samples_than_allowed_are_rejected(parts: Parts) -> None:
     upload_id = completed(parts)
     facts = AudioFacts(10.0, parts.settings.max_decoded_samples, 192_000, 2, "flac", "flac", complete=True)
@@ -359,6 +366,7 @@ def test_a_lease_is_renewed_while_the_probe_runs(parts: Parts, clock: Clock, mon
     assert state(parts, upload_id).code == "x"
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("script", "code"),
     [
