@@ -20,7 +20,7 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 _PROVIDER = TracerProvider(shutdown_on_exit=False)
 _TRACER = _PROVIDER.get_tracer("stemwright")
 
-_NOISY = ("kafka", "botocore", "boto3", "urllib3", "httpx", "httpcore", "alembic", "s3transfer")
+_NOISY = ("botocore", "boto3", "urllib3", "httpx", "httpcore", "alembic", "s3transfer")
 
 
 class _TraceFilter(logging.Filter):
@@ -53,6 +53,8 @@ def configure_logging(service: str, *, log_format: Literal["json", "console"] = 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    # kafka-python writes several errors a second while the broker is away; our producer and consumer say it once.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
 

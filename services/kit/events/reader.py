@@ -1,6 +1,7 @@
 """The Kafka client under a `Consumer`: one connection, used by one thread, from assignment to commit."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 COMMIT_INTERVAL_SECONDS = 0.1
 COMMIT_TIMEOUT_SECONDS = 2.0
+REJOIN_SECONDS = 3.0
 POSITION_TIMEOUT_SECONDS = 3.0
 
 
@@ -85,6 +87,7 @@ class Reader:
         self._positions: dict[Partition, int] = {}
         """Where to go on, without a group, after the connection was lost."""
         self._committed_at = 0.0
+        self._rejoin_at = math.inf
 
     def open(self) -> None:
         """Connects, with the topics in place. Raises KafkaError, OSError or BrokerUnavailable."""
@@ -142,9 +145,12 @@ class Reader:
         except Exception as error:  # noqa: BLE001 - whatever the client's parser raises at a malformed record
             self._step_over(error)
             return
-        self._check_topics()
+        void = self._check_topics()
+        if time.monotonic() >= self._rejoin_at and self.ready.is_set():
+            self._rejoin_at = math.inf
+            raise TopicsLost("joins its group once more, for all of the partitions")
         for source, records in arrived.items():
-            if source.topic in self._made_anew:
+            if source.topic in void:
                 continue
             self._backlog.put((source.topic, source.partition), records)
             if self._group is None:
@@ -230,10 +236,13 @@ class Reader:
                 news = True
         return news
 
-    def _check_topics(self) -> None:
-        """Starts over with topics that were made anew, so that nothing of the old ones is committed to them."""
+    def _check_topics(self) -> set[str]:
+        """Starts over with topics that were made anew, so that nothing of the old ones is committed to them.
+
+        Returns those topics: what was fetched from them just now is void, it comes again.
+        """
         if not self._note_topics():
-            return
+            return set()
         lost = ", ".join(sorted(self._made_anew))
         if not self._member:
             self._backlog.revoke()
@@ -242,9 +251,19 @@ class Reader:
         log.warning("%s: starts over with topics that were made anew: %s", self._name, lost)
         mine = [partition for partition in self._client.assignment() if partition.topic in self._made_anew]
         self._backlog.renew((partition.topic, partition.partition) for partition in mine)
-        for partition in mine:
-            self._client.seek_to_beginning(partition)
+        void = set(self._made_anew)
+        self._rewind(mine)
+        if not mine:
+            self._made_anew = void  # Rewound when the group gives us partitions again.
+        if any(len(self._partitions_of(name)) < self._topics[name].partitions for name in void):
+            # The group may have shared out too few partitions, and nothing makes it look again.
+            self._rejoin_at = time.monotonic() + REJOIN_SECONDS
         ensure_topics(self._bootstrap, self._topics.values(), timeout_seconds=0)
+        return void
+
+    def _partitions_of(self, topic: str) -> set[int]:
+        """Partitions by the metadata at hand; the client's own method would ask for more, and wait."""
+        return self._client._client.cluster.partitions_for_topic(topic) or set()
 
     def _step_over(self, error: Exception) -> None:
         """Goes on behind a record that the client cannot parse; polling again in place would never return."""
