@@ -1,0 +1,137 @@
+"""What the producer promises, on the real broker."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from kafka import KafkaConsumer, TopicPartition
+
+from services.kit.events.codec import OutgoingEvent, Record, encode
+from services.kit.events.connection import BrokerUnavailable
+from services.kit.events.producer import EventProducer
+from services.kit.events.topics import ASSIGNMENTS, PROGRESS
+from services.kit.protos import separation_pb2
+from tests.broker import Broker, running_broker
+from tests.services.kit.events.consuming import progress, until
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+def producer(broker: Broker) -> Iterator[EventProducer]:
+    with EventProducer(broker.bootstrap, "tests") as made:
+        yield made
+
+
+def read(broker: Broker, topic: str, count: int) -> list[Any]:
+    """The first `count` records of a topic, in order within each partition."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=broker.bootstrap,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=50,
+        metrics_enabled=False,
+    )
+    records: list[Any] = []
+
+    def enough() -> bool:
+        for arrived in consumer.poll(timeout_ms=100).values():
+            records.extend(arrived)
+        return len(records) >= count
+
+    try:
+        consumer.assign([TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic))])
+        until(enough, f"{count} records")
+    finally:
+        consumer.close()
+    return records
+
+
+def test_a_batch_keeps_the_order_of_each_key(broker: Broker, producer: EventProducer) -> None:
+    records = [encode(progress(f"job_{number % 7}", number / 100)) for number in range(70)]
+    assert producer.send_records(records) == [None] * 70
+
+    written = read(broker, PROGRESS.name, 70)
+    for job in range(7):
+        values = [
+            separation_pb2.SeparationProgress.FromString(record.value).fraction
+            for record in written
+            if record.key == f"job_{job}".encode()
+        ]
+        assert values == [number / 100 for number in range(70) if number % 7 == job]
+
+
+def test_a_record_goes_to_the_partition_it_names(broker: Broker, producer: EventProducer) -> None:
+    assigned = separation_pb2.SeparationAssigned(worker_id="wrk_1", job_id="job_1")
+    producer.send(OutgoingEvent(ASSIGNMENTS, "wrk_1", assigned, partition=3))
+
+    assert read(broker, ASSIGNMENTS.name, 1)[0].partition == 3
+
+
+def test_after_a_failure_no_later_record_of_its_key_is_written(broker: Broker, producer: EventProducer) -> None:
+    """Sent again in the same order, they cannot overtake it."""
+    first, third = encode(progress("job_1", 0.1)), encode(progress("job_1", 0.3))
+    refused = Record(first.topic, first.key, b"x" * 2_000_000, first.headers)
+    other = encode(progress("job_2", 0.1))
+    outcomes = producer.send_records([first, other, refused, third])
+
+    assert outcomes[0] is None
+    assert outcomes[1] is None
+    assert outcomes[2] is not None
+    assert outcomes[3] is not None
+    assert producer.send_records([third]) == [None]
+    written = [record for record in read(broker, PROGRESS.name, 3) if record.key == b"job_1"]
+    assert [record.value for record in written] == [first.value, third.value]
+
+
+def test_without_a_broker_every_record_fails_within_the_time() -> None:
+    with running_broker() as broker, EventProducer(broker.bootstrap, "tests") as producer:
+        broker.kill()
+        asked = time.monotonic()
+        outcomes = producer.send_records([encode(progress(f"job_{number}")) for number in range(500)])
+        assert time.monotonic() - asked < 5
+        assert all(outcome is not None for outcome in outcomes)
+        with pytest.raises(BrokerUnavailable):
+            producer.send(progress("job_1"))
+
+
+def test_a_broker_that_hangs_costs_the_timeout_and_no_more(broker: Broker) -> None:
+    import os
+    import signal
+
+    with EventProducer(broker.bootstrap, "tests") as producer:
+        producer.send(progress("job_1"))
+        os.kill(broker.pid, signal.SIGSTOP)
+        try:
+            asked = time.monotonic()
+            outcomes = producer.send_records([encode(progress("job_2"))], timeout_seconds=0.5)
+            assert time.monotonic() - asked < 4
+            assert outcomes[0] is not None
+        finally:
+            os.kill(broker.pid, signal.SIGCONT)
+        until(lambda: producer.send_records([encode(progress("job_2"))]) == [None], "the broker to answer")
+
+
+def test_posting_returns_at_once_and_the_event_arrives(broker: Broker, producer: EventProducer) -> None:
+    asked = time.monotonic()
+    producer.post(progress("job_1"))
+    assert time.monotonic() - asked < 0.1
+
+    assert read(broker, PROGRESS.name, 1)[0].key == b"job_1"
+
+
+def test_posting_without_a_broker_never_blocks_and_holds_little() -> None:
+    with running_broker() as broker, EventProducer(broker.bootstrap, "tests") as producer:
+        broker.kill()
+        asked = time.monotonic()
+        for number in range(2000):
+            producer.post(progress(f"job_{number}"))
+        assert time.monotonic() - asked < 2
+        broker.start()
+
+        def arrives() -> bool:
+            producer.post(progress("job_late"))
+            return any(record.key == b"job_late" for record in read(broker, PROGRESS.name, 1))
+
+        until(arrives, "a late post")
