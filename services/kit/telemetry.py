@@ -20,7 +20,7 @@ _PROPAGATOR = TraceContextTextMapPropagator()
 _PROVIDER = TracerProvider(shutdown_on_exit=False)
 _TRACER = _PROVIDER.get_tracer("stemwright")
 
-_NOISY = ("botocore", "boto3", "urllib3", "httpx", "httpcore", "alembic", "s3transfer")
+_NOISY = ("botocore", "boto3", "urllib3", "httpx2", "httpcore2", "alembic", "s3transfer")
 
 
 class _TraceFilter(logging.Filter):

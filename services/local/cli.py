@@ -61,7 +61,7 @@ def demo(song: Path | None, output: Path) -> None:
 
     Uses only the public REST API. The stems are kept in the output folder; the platform's own data is removed.
     """
-    from httpx import HTTPError
+    from httpx2 import HTTPError
 
     from separation.importers.spleeter import sample_song
     from services.local.client import ApiError

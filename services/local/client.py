@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
+import httpx2
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "rejected"})
 CHECKED = frozenset({"ready", "rejected"})
@@ -20,7 +20,7 @@ Document = dict[str, Any]
 class ApiError(Exception):
     """The platform answered with a problem document (RFC 9457)."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx2.Response) -> None:
         self.status = response.status_code
         self.headers = response.headers
         try:
@@ -45,7 +45,7 @@ class Client:
     """One account's view of the platform. Not safe to share between threads that change `token`."""
 
     def __init__(self, base_url: str, token: str | None = None, timeout_seconds: float = 60) -> None:
-        self.http = httpx.Client(base_url=base_url, timeout=timeout_seconds)
+        self.http = httpx2.Client(base_url=base_url, timeout=timeout_seconds)
         self.token = token
 
     def __enter__(self) -> Self:
@@ -56,12 +56,12 @@ class Client:
     ) -> None:
         self.http.close()
 
-    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """One request with this account's token; `options` as `httpx.Client.request` takes them.
+    def send(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """One request with this account's token; `options` as `httpx2.Client.request` takes them.
 
         Raises:
             ApiError: the answer's status is 400 or higher.
-            httpx.TransportError: there was no answer.
+            httpx2.TransportError: there was no answer.
         """
         headers = {**self._authorization(), **options.pop("headers", {})}
         response = self.http.request(method, path, headers=headers, **options)
@@ -131,7 +131,7 @@ class Client:
         while time.monotonic() < until:
             try:
                 job = self.job(job_id)
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 state = "out of reach"
             except ApiError as error:
                 if error.status != 503:
@@ -166,7 +166,7 @@ class Client:
                     yield event
                     if event.type == "status" and event.data["status"] in FINAL:
                         return
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 time.sleep(0.2)
         raise TimeoutError(f"job {job_id} has not ended")
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import uvicorn
 from sqlalchemy import select
@@ -170,7 +170,7 @@ def serving(settings: Settings, database: Database, storage: ObjectStorage) -> I
         thread.start()
         try:
             until(lambda: server.started, "the service starts")
-            with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=60) as http:
+            with httpx2.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=60) as http:
                 yield Client(http)
         finally:
             server.should_exit = True
@@ -186,14 +186,14 @@ def client(settings: Settings, database: Database, storage: S3Storage) -> Iterat
 class Client:
     """What a client of the API does, as one account."""
 
-    def __init__(self, http: httpx.Client, account: str = "usr_one") -> None:
+    def __init__(self, http: httpx2.Client, account: str = "usr_one") -> None:
         self.http = http
         self.headers = {"Authorization": f"Bearer {account}"}
 
     def of(self, account: str) -> "Client":
         return Client(self.http, account)
 
-    def request(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
+    def request(self, method: str, path: str, **kwargs: Any) -> httpx2.Response:
         headers = {**self.headers, **kwargs.pop("headers", {})}
         return self.http.request(method, path, headers=headers, **kwargs)
 
@@ -218,15 +218,15 @@ class Client:
         named = []
         for part in upload["parts"]:
             begin = (part["number"] - 1) * size
-            answer = httpx.put(part["url"], content=data[begin : begin + size])
+            answer = httpx2.put(part["url"], content=data[begin : begin + size])
             answer.raise_for_status()
             named.append({"number": part["number"], "etag": answer.headers["ETag"]})
         return named
 
-    def complete(self, upload_id: str, parts: list[dict[str, Any]] | None = None) -> httpx.Response:
+    def complete(self, upload_id: str, parts: list[dict[str, Any]] | None = None) -> httpx2.Response:
         return self.request("POST", f"/v1/uploads/{upload_id}/complete", json={"parts": parts})
 
-    def put_content(self, upload_id: str, content: Any) -> httpx.Response:
+    def put_content(self, upload_id: str, content: Any) -> httpx2.Response:
         return self.request("PUT", f"/v1/uploads/{upload_id}/content", content=content)
 
     def upload(self, data: bytes, *, filename: str = "song.wav", **fields: Any) -> Any:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from services.kit.database import Database
@@ -78,8 +78,8 @@ def test_a_presigned_url_is_of_no_use_after_completion(client: Client, storage: 
     created = client.create(len(song))
     client.complete(created["id"], client.send_parts(created, song))
 
-    with pytest.raises(httpx.HTTPError):
-        httpx.put(created["parts"][0]["url"], content=os.urandom(100)).raise_for_status()
+    with pytest.raises(httpx2.HTTPError):
+        httpx2.put(created["parts"][0]["url"], content=os.urandom(100)).raise_for_status()
 
     assert client.get(created["id"])["status"] == "ready"
     assert b"".join(storage.stream(f"sources/{created['id']}/original")) == song

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from services.kit.database import Database
@@ -62,7 +62,7 @@ def test_a_body_of_another_length_is_refused_and_can_be_sent_again(
     body = song[:difference] if difference < 0 else song + bytes(difference)
     try:
         answer = client.put_content(created["id"], body if announced else chunked(body))
-    except httpx.TransportError:
+    except httpx2.TransportError:
         # The service may close the connection before a body that it does not want has been sent.
         assert difference > MEBIBYTE
     else:
@@ -130,7 +130,7 @@ def test_transfers_at_the_same_time_are_limited(settings: Settings, database: Da
             yield song[1000:]
 
         first, second = client.create(len(song)), client.create(len(song))
-        answers: list[httpx.Response] = []
+        answers: list[httpx2.Response] = []
         sending = threading.Thread(target=lambda: answers.append(client.put_content(first["id"], slowly())))
         sending.start()
         begun.wait(20)

@@ -1,6 +1,6 @@
 """The way of one song through the API, on both databases."""
 
-import httpx
+import httpx2
 import pytest
 
 from services.kit.storage import S3Storage
@@ -86,8 +86,8 @@ def test_deleting_removes_everything_in_every_state(client: Client, storage: S3S
         assert client.request("DELETE", f"/v1/uploads/{upload['id']}").status_code == 404
         assert events.types(upload["id"])[-1] == "UploadDeleted"
     assert list(storage.list_objects("")) == []
-    with pytest.raises(httpx.HTTPError):
-        httpx.put(pending["parts"][0]["url"], content=song).raise_for_status()
+    with pytest.raises(httpx2.HTTPError):
+        httpx2.put(pending["parts"][0]["url"], content=song).raise_for_status()
     assert client.request("GET", "/v1/uploads").json() == {"items": [], "next_cursor": None}
 
 
