@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from services.local.client import Client, Document
@@ -19,7 +19,7 @@ FEEDBACK = {"rating": 1}
 
 @pytest.fixture(scope="module")
 def document(platform: Platform) -> Document:
-    document: Document = httpx.get(f"{platform.gateway_url}/v1/openapi.json").json()
+    document: Document = httpx2.get(f"{platform.gateway_url}/v1/openapi.json").json()
     return document
 
 

@@ -8,7 +8,7 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import numpy as np
 import pytest
 
@@ -157,14 +157,14 @@ def test_a_deleted_job_and_a_deleted_upload_are_gone_with_their_objects(account:
     upload = account.upload(write_wav_16(tmp_path / "song.wav", music(3)))
     job = account.wait_for_job(account.create_job(upload["id"])["id"])
     link = account.send("GET", f"/v1/jobs/{job['id']}/stems/vocals").headers["Location"]
-    assert httpx.get(link).status_code == 200
+    assert httpx2.get(link).status_code == 200
     for path in (f"/v1/jobs/{job['id']}", f"/v1/uploads/{upload['id']}"):
         assert account.send("DELETE", path).status_code == 204
         with pytest.raises(ApiError) as gone:
             account.call("GET", path)
         assert gone.value.status == 404
     until = time.monotonic() + 10
-    while httpx.get(link).status_code != 404:
+    while httpx2.get(link).status_code != 404:
         assert time.monotonic() < until, "the stem is still there"
         time.sleep(0.05)
 
