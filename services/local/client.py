@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,8 +110,13 @@ class Client:
                 raise TimeoutError(f"upload {upload_id} is still {upload['status']}")
             time.sleep(0.05)
 
-    def create_job(self, upload_id: str, *, key: str | None = None, **wanted: Any) -> Document:
-        """`wanted`: fields of the request besides the upload; both stems as FLAC of the whole song by default."""
+    def create_job(
+        self, upload_id: str, *, key: str | None = None, patience_seconds: float = 30, **wanted: Any
+    ) -> Document:
+        """Order a job; `wanted`: fields of the request besides the upload, by default both stems of the whole song.
+
+        The idempotency key (made here where none is given) lets the order be repeated while parts restart.
+        """
         body = {
             "upload_id": upload_id,
             "mode": "full",
@@ -118,8 +124,15 @@ class Client:
             "output": {"format": "flac"},
             **wanted,
         }
-        headers = {} if key is None else {"Idempotency-Key": key}
-        return self.call("POST", "/v1/jobs", json=body, headers=headers)
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        until = time.monotonic() + patience_seconds
+        while True:
+            try:
+                return self.call("POST", "/v1/jobs", json=body, headers=headers)
+            except (ApiError, httpx.TransportError) as error:
+                if not is_passing(error) or time.monotonic() > until:
+                    raise
+            time.sleep(0.25)
 
     def job(self, job_id: str) -> Document:
         return self.call("GET", f"/v1/jobs/{job_id}")
@@ -184,6 +197,15 @@ class Client:
 
     def _authorization(self) -> dict[str, str]:
         return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+
+def is_passing(error: ApiError | httpx.TransportError) -> bool:
+    """Whether the same request may succeed a moment later: no answer, 503, or one with the same key is under way."""
+    return (
+        not isinstance(error, ApiError)
+        or error.status == 503
+        or (error.status == 409 and "Retry-After" in error.headers)
+    )
 
 
 def parse_events(lines: Iterable[str]) -> Iterator[StreamEvent]:

@@ -57,7 +57,7 @@ def separate_through(gateway_url: str, song: Path, target: Path, console: Consol
         console.print(describe(upload), highlight=False)
 
         begun = time.monotonic()
-        job = client.create_job(upload["id"], key=uuid.uuid4().hex)
+        job = client.create_job(upload["id"])
         wall["order"] = time.monotonic() - begun
         for event in client.follow(job["id"]):
             if event.type == "status":
