@@ -129,7 +129,7 @@ class Client:
         while True:
             try:
                 return self.call("POST", "/v1/jobs", json=body, headers=headers)
-            except (ApiError, httpx.TransportError) as error:
+            except (ApiError, httpx2.TransportError) as error:
                 if not is_passing(error) or time.monotonic() > until:
                     raise
             time.sleep(0.25)
@@ -144,10 +144,8 @@ class Client:
         while time.monotonic() < until:
             try:
                 job = self.job(job_id)
-            except httpx2.TransportError:
-                state = "out of reach"
-            except ApiError as error:
-                if error.status != 503:
+            except (ApiError, httpx2.TransportError) as error:
+                if not is_passing(error):
                     raise
                 state = "out of reach"
             else:
@@ -199,7 +197,7 @@ class Client:
         return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
 
 
-def is_passing(error: ApiError | httpx.TransportError) -> bool:
+def is_passing(error: ApiError | httpx2.TransportError) -> bool:
     """Whether the same request may succeed a moment later: no answer, 503, or one with the same key is under way."""
     return (
         not isinstance(error, ApiError)

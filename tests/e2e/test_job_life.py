@@ -7,6 +7,7 @@ import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import numpy as np
@@ -40,7 +41,7 @@ def test_twenty_orders_with_one_key_are_one_job_and_one_reservation(account: Cli
 
 def test_another_order_with_the_same_key_is_refused(finished: FinishedJob, tmp_path: Path) -> None:
     client, upload_id = finished.client, finished.upload["id"]
-    wanted = {"mode": "preview", "preview": {"duration_seconds": 1}}
+    wanted: dict[str, Any] = {"mode": "preview", "preview": {"duration_seconds": 1}}
     job = client.create_job(upload_id, key="once", **wanted)
     assert client.create_job(upload_id, key="once", **wanted)["id"] == job["id"]
     with pytest.raises(ApiError) as refused:
