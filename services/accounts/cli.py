@@ -13,7 +13,7 @@ from services.kit.database import Database
 from services.kit.settings import load
 
 
-class _Email(click.ParamType):
+class _Email(click.ParamType[EmailAddress]):
     name = "email"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> EmailAddress:

@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from services.accounts.cli import accounts as command
-from services.kit.protos import billing_pb2
 from services.kit.database import Database
+from services.kit.protos import billing_pb2
 from tests.services.accounts.conftest import Join, Outbox
 
 Run = Callable[..., Result]
