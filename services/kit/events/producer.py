@@ -11,6 +11,7 @@ from typing import Any, Self
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
+from services.kit.events import client_gaps
 from services.kit.events.admin import ensure_topics
 from services.kit.events.codec import OutgoingEvent, Record, encode
 from services.kit.events.connection import BrokerUnavailable, connect
@@ -164,8 +165,7 @@ def _outcome(future: Any, deadline: float) -> Exception | None:
 
 def _abandon(client: Any) -> None:
     """Closes a client that failed, without sending what it still holds. Does not wait for it."""
-    # Before the client's own close, which would try to send it first and give up half closed.
-    client._sender.force_close()
+    client_gaps.drop_pending(client)
     threading.Thread(target=_close, args=(client, 10.0), name="abandoned-producer", daemon=True).start()
 
 

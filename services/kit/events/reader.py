@@ -12,6 +12,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import CorruptRecordError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
+from services.kit.events import client_gaps
 from services.kit.events.admin import ensure_topics
 from services.kit.events.backlog import Backlog, Partition
 from services.kit.events.connection import connect
@@ -133,8 +134,8 @@ class Reader:
         Raises KafkaError, OSError or TopicsLost, after which the reader has to be closed.
         """
         client = self._client
-        # The client reads this for every fetch it sends and has no other way to change it.
-        client._fetcher.config["fetch_max_wait_ms"] = self._pace.wait_ms()
+        client_gaps.set_fetch_wait(client, self._pace.wait_ms())
+        client_gaps.release_parked(client)
         try:
             arrived = client.poll(timeout_ms=int(timeout_seconds * 1000))
         except CorruptRecordError as error:
@@ -227,9 +228,8 @@ class Reader:
     def _note_topics(self) -> bool:
         """Remembers the ids of the topics; True if one of them was made anew since it was last asked."""
         news = False
-        cluster = self._client._client.cluster
         for name in self._topics:
-            topic_id = cluster.topic_id(name)
+            topic_id = client_gaps.topic_id(self._client, name)
             if topic_id is not None and self._topic_ids.setdefault(name, topic_id) != topic_id:
                 self._topic_ids[name] = topic_id
                 self._made_anew.add(name)
@@ -255,22 +255,18 @@ class Reader:
         self._rewind(mine)
         if not mine:
             self._made_anew = void  # Rewound when the group gives us partitions again.
-        if any(len(self._partitions_of(name)) < self._topics[name].partitions for name in void):
+        if any(len(client_gaps.known_partitions(self._client, name)) < self._topics[name].partitions for name in void):
             # The group may have shared out too few partitions, and nothing makes it look again.
             self._rejoin_at = time.monotonic() + REJOIN_SECONDS
         ensure_topics(self._bootstrap, self._topics.values(), timeout_seconds=0)
         return void
 
-    def _partitions_of(self, topic: str) -> set[int]:
-        """Partitions by the metadata at hand; the client's own method would ask for more, and wait."""
-        return self._client._client.cluster.partitions_for_topic(topic) or set()
-
     def _step_over(self, error: Exception) -> None:
         """Goes on behind a record that the client cannot parse; polling again in place would never return."""
-        part = self._client._fetcher._next_partition_records
-        if part is None:
+        where = client_gaps.unreadable_partition(self._client)
+        if where is None:
             raise error
-        where, offset = part.topic_partition, self._client.position(part.topic_partition)
+        offset = self._client.position(where)
         self._client.seek(where, offset + 1)
         reason = f"the record cannot be read: {error}"
         self._backlog.put((where.topic, where.partition), [Unreadable(where.topic, where.partition, offset, reason)])

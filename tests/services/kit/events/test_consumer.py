@@ -402,20 +402,27 @@ def test_a_worker_reads_its_own_partition_of_the_assignments(broker: Broker, pro
 
 
 def test_a_full_backlog_pauses_and_everything_is_still_handled(
-    sole_consumer: MakeConsumer, producer: EventProducer, monkeypatch: pytest.MonkeyPatch
+    consumer: MakeConsumer, producer: EventProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.kit.events.backlog.FULL_RECORDS", 10)
-    seen = Seen()
-    go = threading.Event()
+    """More in one partition than one poll brings, so that the client holds records of paused partitions."""
+    monkeypatch.setattr("services.kit.events.backlog.FULL_RECORDS", 100)
+    seen, go = Seen(), threading.Event()
 
     def handle(event: Event) -> None:
         go.wait(20)
         seen(event)
 
-    with Running(sole_consumer(handle)):
-        failures = producer.send_records([encode(progress(job)) for job in jobs(200)], 20)
-        assert failures == [None] * 200
+    with Running(consumer(handle)):
+        failures = producer.send_records([encode(progress(job)) for job in jobs(3000)], 60)
+        assert failures == [None] * 3000
         go.set()
-        until(lambda: len(seen.events) == 200, "all events")
+        until(lambda: len(seen.events) == 3000, "all events")
 
-    assert sorted(seen.keys) == sorted(jobs(200))
+    assert sorted(seen.keys) == sorted(jobs(3000))
+
+
+def test_records_that_wait_in_the_log_are_all_read(broker: Broker, producer: EventProducer) -> None:
+    producer.send_records([encode(progress(job)) for job in jobs(3000)], 60)
+    seen = Seen()
+    with Running(progress_consumer(broker, seen, group="test", sole=True)):
+        until(lambda: len(seen.events) == 3000, "all events")
