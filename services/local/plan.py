@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from separation.registry import ModelRepository
 from services.local.ground import BROKER, GROUND_STAGE, STORE, broker_part, store_part
@@ -54,14 +54,16 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
     """
     ports = Ports(home.remembered_ports())
     gateway = gateway_listener(settings)
+    temporary = {"TMPDIR": str(home.temporary)}
     ground, ground_environment = ground_parts(settings, home, ports)
+    ground = [replace(part, environment={**part.environment, **temporary}) for part in ground]
     workers = [f"{WORKER}{number}" for number in range(1, settings.workers + 1)]
     listeners = {GATEWAY: gateway, **{name: ports.listen(name) for name in (*WITH_DATABASE, *workers)}}
     urls = {name: f"http://{LOOPBACK}:{port_of(listener)}" for name, listener in listeners.items()}
     urls[GATEWAY] = f"http://{settings.gateway_host}:{port_of(gateway)}"
     home.remember_ports(ports.given)
 
-    environment = {**service_environment(settings, home, urls), **ground_environment, **extra_environment}
+    environment = {**service_environment(settings, home, urls), **ground_environment, **temporary, **extra_environment}
     errands = errand_parts(settings, environment)
     waits = {errand.name for errand in errands}
     services = [
@@ -102,7 +104,6 @@ def service_environment(settings: LocalSettings, home: Home, urls: Mapping[str, 
         "STEMWRIGHT_JWKS_URL": f"{urls['accounts']}/.well-known/jwks.json",
         "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE": str(home.signing_key()),
         **{f"STEMWRIGHT_GATEWAY_{name.upper()}_URL": urls[name] for name in WITH_DATABASE},
-        "TMPDIR": str(home.temporary),
         # Few threads allocate at the same time, and each of glibc's arenas keeps what it once had.
         "MALLOC_ARENA_MAX": "2",
     }

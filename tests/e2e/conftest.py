@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Iterator
 
-import psutil
 import pytest
 
 from services.local.client import Client
@@ -11,6 +10,7 @@ from services.local.platform import Platform
 from services.local.settings import LocalSettings
 from services.local.sockets import LOOPBACK, free_port
 from tests.e2e.jobs import FinishedJob, NewAccount
+from tests.e2e.processes import processes_of
 from tests.e2e.songs import music, read, write_wav_16
 
 ENVIRONMENT = {
@@ -35,20 +35,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     with Platform(settings, environment=ENVIRONMENT) as platform:
         platform.wait_until_ready()
         yield platform
-    assert processes_of(platform) == []
-
-
-def processes_of(platform: Platform) -> list[str]:
-    """Every process that inherited this platform's settings, started by whomever."""
-    marker = str(platform.home.temporary)
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("TMPDIR") == marker and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(" ".join(process.cmdline()))
-        except psutil.Error:
-            continue
-    return found
+    assert processes_of(platform.home) == []
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
 """What the tests say of jobs and accounts."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.local.client import Client, Document
+from services.local.client import ApiError, Client, Document
 from tests.e2e.songs import Samples, read
 
 NewAccount = Callable[[], Client]
@@ -19,6 +20,18 @@ class FinishedJob:
     mixture: Samples
     upload: Document
     job: Document
+
+
+def quote_of(account: Client, upload: Document) -> Document:
+    """The price in full; the part that knows prices may hear of a finished upload a moment after we do."""
+    until = time.monotonic() + 10
+    while True:
+        try:
+            return account.call("POST", "/v1/quotes", json={"upload_id": upload["id"], "mode": "full"})
+        except ApiError as error:
+            if error.code != "upload_not_ready" or time.monotonic() > until:
+                raise
+        time.sleep(0.05)
 
 
 def stems_of(client: Client, job: Document, folder: Path) -> dict[str, tuple[Samples, int]]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from services.local.client import ApiError, Client
-from tests.e2e.jobs import FinishedJob
+from tests.e2e.jobs import FinishedJob, quote_of
 from tests.e2e.songs import music, silent_flac, video_only, write_wav_16
 
 pytestmark = pytest.mark.e2e
@@ -131,7 +131,7 @@ def test_an_order_for_an_upload_that_nobody_knows_is_404(account: Client) -> Non
 def test_without_credits_the_order_is_402_and_nothing_is_held(account: Client, tmp_path: Path) -> None:
     song = silent_flac(tmp_path / "long.flac", hours=0.2)
     upload = account.upload(song)
-    quote = account.call("POST", "/v1/quotes", json={"upload_id": upload["id"], "mode": "full"})
+    quote = quote_of(account, upload)
     assert quote["affordable"] is False
     with pytest.raises(ApiError) as refused:
         account.create_job(upload["id"])

@@ -9,7 +9,7 @@ import pytest
 
 from services.local.client import Client, sha256_of
 from services.local.demo import null_residual_dbfs
-from tests.e2e.jobs import FinishedJob, stems_of
+from tests.e2e.jobs import FinishedJob, quote_of, stems_of
 from tests.e2e.songs import music, read, steps_of_16_bit, whole_song, write_wav, write_wav_16
 
 pytestmark = pytest.mark.e2e
@@ -27,7 +27,7 @@ def test_a_song_of_five_minutes_is_separated_through_the_api_alone(account: Clie
     assert (upload["audio"]["sample_rate_hz"], upload["audio"]["channels"]) == (rate_hz, mixture.shape[1])
     assert upload["audio"]["duration_seconds"] == pytest.approx(len(mixture) / rate_hz)
 
-    quote = account.call("POST", "/v1/quotes", json={"upload_id": upload["id"], "mode": "full"})
+    quote = quote_of(account, upload)
     job = account.create_job(upload["id"], output={"format": "flac", "bit_depth": 16})
     assert job["price_credits"] == quote["price_credits"] == math.ceil(len(mixture) / rate_hz)
     job = account.wait_for_job(job["id"])
