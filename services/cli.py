@@ -13,6 +13,7 @@ class LazyGroup(click.Group):
     """Imports a subcommand when it is asked for, so that `stemwright --help` starts at once."""
 
     places: ClassVar[dict[str, tuple[str, str]]] = {
+        "accounts": ("services.accounts.cli:accounts", "Give roles and credits to accounts."),
         "separate": ("separation.cli:separate", "Separate songs on this machine, without any service."),
         "models": ("separation.cli:models", "Import, list and verify models."),
         "up": ("services.local.cli:up", "Start every part of the platform on this machine."),

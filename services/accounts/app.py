@@ -11,8 +11,7 @@ from services.accounts.service.accounts import Accounts
 from services.accounts.settings import Settings
 from services.accounts.sweeper import Periodic, sweep_holds, tidy
 from services.accounts.tokens import SigningKeys
-from services.kit.app import BackgroundTask
-from services.kit.app import create_app as create_kit_app
+from services.kit.app import BackgroundTask, create_app
 from services.kit.auth import KeySet, TokenVerifier
 from services.kit.database import Database
 from services.kit.events.producer import EventProducer
@@ -22,15 +21,14 @@ from services.kit.outbox import OutboxRelay
 TIDY_SECONDS = 600
 
 
-def create_app(settings: Settings, keys: SigningKeys, database: Database | None = None) -> FastAPI:
+def build(settings: Settings, keys: SigningKeys, database: Database | None = None) -> FastAPI:
     """The app with its background tasks; those start when the app does, and connect by themselves."""
     database = database or Database(settings.database_url, "accounts")
     accounts = Accounts.build(settings, database, keys)
     published = json.dumps(keys.jwks()).encode()
     # This service needs no network to learn its own keys.
     own_keys = KeySet("", fetch=lambda _url: published)
-    return create_kit_app(
-        settings,
+    return create_app(
         name="accounts",
         title="Stemwright accounts",
         routers=ROUTERS,

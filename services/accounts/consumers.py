@@ -34,6 +34,7 @@ def job_consumer(settings: KitSettings, accounts: Accounts) -> Consumer:
         settings.kafka_bootstrap_servers,
         name="accounts",
         group="accounts",
+        sole=settings.kafka_sole_consumers,
         topics=[JOBS_INTERNAL, JOBS_EVENTS],
         handlers=handlers(accounts),
     )

@@ -2,7 +2,7 @@
 
 import sys
 
-from services.accounts.app import create_app
+from services.accounts.app import build
 from services.accounts.settings import Settings
 from services.accounts.signing_key import SigningKeyMissingError, load_signing_keys
 from services.kit.app import serve
@@ -16,4 +16,4 @@ def main() -> None:
     except SigningKeyMissingError as error:
         print(f"stemwright: {error}", file=sys.stderr)  # noqa: T201 - logging is not set up yet
         raise SystemExit(EX_CONFIG) from None
-    serve(create_app(settings, keys), settings)
+    serve(build(settings, keys), settings)

@@ -26,7 +26,6 @@ def gateway_app(settings: Settings, *, hub: Hub, tasks: tuple[BackgroundTask, ..
     services = Services(settings)
     admission = Admission(settings, services, TokenVerifier.from_settings(settings))
     app = create_app(
-        settings,
         name="gateway",
         title="Stemwright",
         routers=[stream.router, docs.router],

@@ -90,7 +90,6 @@ def _subscribed(subscriber: Subscriber) -> Check:
 
 
 def create_app(
-    settings: KitSettings,
     *,
     name: str,
     title: str,
@@ -100,7 +99,6 @@ def create_app(
     state: Mapping[str, Any] | None = None,
 ) -> FastAPI:
     """The app of one service. `state` is put on `app.state`; `tasks` run while the app does."""
-    configure_logging(name, log_format=settings.log_format, level=settings.log_level)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -125,6 +123,7 @@ def create_app(
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
     )
+    app.state.service = name
     for key, value in (state or {}).items():
         setattr(app.state, key, value)
     app.add_exception_handler(StemwrightError, _on_stemwright_error)
@@ -153,6 +152,8 @@ def serve(
     uvicorn's own.
     """
     import uvicorn
+
+    configure_logging(app.state.service, log_format=settings.log_format, level=settings.log_level)
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -6,7 +6,7 @@ from ulid import ULID
 
 PREFIXES = ("usr", "key", "upl", "job", "evt", "whe", "whd", "pay", "ses", "trf", "wrk", "req")
 
-_PATTERN = re.compile(r"^[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}$")
+_PATTERN = re.compile(r"[a-z]{3}_[0-9a-hjkmnp-tv-z]{26}")
 
 
 def new_id(prefix: str) -> str:
@@ -18,4 +18,4 @@ def new_id(prefix: str) -> str:
 
 def is_id(prefix: str, value: str) -> bool:
     """Whether `value` has the shape of an id with this prefix."""
-    return value.startswith(prefix + "_") and _PATTERN.match(value) is not None
+    return value.startswith(prefix + "_") and _PATTERN.fullmatch(value) is not None

@@ -62,6 +62,9 @@ class KitSettings(BaseSettings):
 
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS"))
     """Brokers, `host:port`, separated by commas."""
+    kafka_sole_consumers: bool = Field(False, validation_alias=_named("STEMWRIGHT_KAFKA_SOLE_CONSUMERS"))
+    """Promises that one process of each service runs: it then reads every partition without the seconds that joining a
+    group takes. On one machine only."""
 
     s3_endpoint_url: str | None = Field(None, validation_alias=_named("S3_ENDPOINT_URL"))
     """Where the object store answers; empty for AWS itself."""

@@ -85,7 +85,9 @@ def ground_parts(settings: LocalSettings, home: Home, ports: "Ports") -> tuple[l
         broker = Part(BROKER, address=address, ready=KafkaProbe(address), stop_stage=GROUND_STAGE)
     else:
         broker = broker_part(ports.free(BROKER))
-    environment = {"KAFKA_BOOTSTRAP_SERVERS": broker.address}
+    # Who else reads from a broker elsewhere is not known here; from ours, one process of each service does.
+    sole = "false" if settings.kafka_bootstrap_servers else "true"
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": broker.address, "STEMWRIGHT_KAFKA_SOLE_CONSUMERS": sole}
     if settings.s3_endpoint_url:
         url = settings.s3_endpoint_url
         store = Part(STORE, address=url, ready=HttpProbe(url, any_answer=True), stop_stage=GROUND_STAGE)

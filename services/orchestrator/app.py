@@ -22,25 +22,24 @@ from services.orchestrator.sweeper import Sweeper
 NAME = "orchestrator"
 
 
-def build_app(settings: Settings, *, with_tasks: bool = True) -> FastAPI:
-    """The app with everything it needs. Without tasks it only answers requests, for tests and the API document."""
+def build(settings: Settings) -> FastAPI:
+    """The app with everything it needs; nothing is connected before it starts."""
     database = Database(settings.database_url, NAME)
     storage = S3Storage.from_settings(settings)
     signals = Signals()
     lifecycle = Lifecycle(settings, signals)
     tasks: list[BackgroundTask] = [
         OutboxRelay(database, EventProducer(settings.kafka_bootstrap_servers, NAME)),
-        Handlers(database, lifecycle, signals).consumer(settings.kafka_bootstrap_servers),
+        Handlers(database, lifecycle, signals).consumer(settings),
         Dispatcher(database, settings, lifecycle, signals),
         Sweeper(database, storage, settings, lifecycle),
         Housekeeping(database),
     ]
     return create_app(
-        settings,
         name=NAME,
         title="Stemwright: jobs",
         routers=[jobs.router, internal.router],
-        tasks=tasks if with_tasks else [],
+        tasks=tasks,
         checks={"database": database.ping},
         state={
             "verifier": TokenVerifier.from_settings(settings),

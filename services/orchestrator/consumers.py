@@ -22,6 +22,7 @@ from services.orchestrator import repository
 from services.orchestrator.errors import PreviewOutside
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.models import BalanceView, Job, UploadView, Worker
+from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
 from services.orchestrator.states import Status
 
@@ -41,7 +42,7 @@ class Handlers:
         self._lifecycle = lifecycle
         self._signals = signals
 
-    def consumer(self, bootstrap: str) -> Consumer:
+    def consumer(self, settings: Settings) -> Consumer:
         """The background task that feeds these handlers."""
         handlers: dict[Any, Callable[[WriteSession, Event], None]] = {
             uploads_pb2.UploadCreated: self.upload_created,
@@ -56,9 +57,10 @@ class Handlers:
             workers_pb2.WorkerHeartbeat: self.heartbeat,
         }
         return Consumer(
-            bootstrap,
+            settings.kafka_bootstrap_servers,
             name="orchestrator",
             group="orchestrator",
+            sole=settings.kafka_sole_consumers,
             topics=[UPLOADS, BILLING, FINISHED, WORKERS],
             handlers={kind: self._in_transaction(handle) for kind, handle in handlers.items()},
         )

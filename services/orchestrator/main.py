@@ -2,14 +2,14 @@
 
 from services.kit.app import serve
 from services.kit.settings import load
-from services.orchestrator.app import build_app
+from services.orchestrator.app import build
 from services.orchestrator.settings import Settings
 
 
 def main() -> None:
     """Serves until told to stop."""
     settings = load(Settings)
-    serve(build_app(settings), settings)
+    serve(build(settings), settings)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ def build(settings: Settings) -> FastAPI:
         settings.kafka_bootstrap_servers,
         name="upload-questions",
         group="upload",
+        sole=settings.kafka_sole_consumers,
         topics=[JOBS_INTERNAL],
         handlers=UploadQuestions(database).handlers,
     )
@@ -73,7 +74,6 @@ def assemble(
         for number in range(1, settings.validators + 1)
     ]
     return create_app(
-        settings,
         name="upload",
         title="Stemwright uploads",
         routers=[router],

@@ -122,7 +122,6 @@ def build(settings: Settings) -> FastAPI:
         scratch.close()
 
     return create_app(
-        settings,
         name="worker",
         title="Stemwright worker",
         routers=[APIRouter(lifespan=drained)],

@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 from google.protobuf.message import Message
 from sqlalchemy import select
 
-from services.accounts.app import create_app
+from services.accounts.app import build
 from services.accounts.service.accounts import Accounts
 from services.accounts.settings import Settings
 from services.accounts.tokens import SigningKeys
@@ -18,7 +19,6 @@ from services.kit.database import Database
 from services.kit.events.codec import Event, decode
 from services.kit.tables import OUTBOX
 from tests.databases import MakeDatabase
-from tests.services.accounts.http import TestClient
 
 PASSWORD = "correct horse battery"
 
@@ -131,7 +131,7 @@ def outbox(database: Database) -> Outbox:
 @pytest.fixture
 def client(settings: Settings, database: Database, keys: SigningKeys) -> TestClient:
     """The real app; not entered, so that its background tasks do not look for a broker."""
-    return TestClient(create_app(settings, keys, database), raise_server_exceptions=False)
+    return TestClient(build(settings, keys, database), raise_server_exceptions=False)
 
 
 @pytest.fixture

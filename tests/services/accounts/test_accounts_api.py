@@ -5,6 +5,7 @@ from typing import Any
 
 import jwt
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from services.accounts.emails import parse
@@ -20,7 +21,6 @@ from services.kit.ids import new_id
 from services.kit.tables import IDEMPOTENCY
 from tests.services.accounts.billing_cases import Money
 from tests.services.accounts.conftest import Clock, Join, Person, in_parallel
-from tests.services.accounts.http import TestClient
 
 KEY = {"name": "CI", "scopes": ["jobs", "uploads"]}
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import jwt
 import pytest
+from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
 from services.accounts.emails import parse
@@ -18,7 +19,6 @@ from services.kit.database import Database
 from services.kit.protos import billing_pb2
 from services.kit.tables import IDEMPOTENCY
 from tests.services.accounts.conftest import PASSWORD, Clock, Join, Outbox, in_parallel
-from tests.services.accounts.http import TestClient
 
 SignIn = Callable[..., Any]
 Refresh = Callable[[str], Any]

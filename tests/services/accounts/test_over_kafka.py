@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
-from services.accounts.app import create_app
+from services.accounts.app import build
 from services.accounts.settings import Settings
 from services.accounts.tokens import SigningKeys
 from services.kit.database import Database
@@ -21,7 +22,6 @@ from services.kit.protos import billing_pb2, jobs_pb2
 from tests.broker import Broker
 from tests.databases import MakeDatabase
 from tests.services.accounts.conftest import PASSWORD
-from tests.services.accounts.http import TestClient
 
 pytestmark = pytest.mark.kafka
 
@@ -104,7 +104,7 @@ def test_a_job_is_held_for_and_charged_even_if_the_broker_forgets_everything_bet
 ) -> None:
     database: Database = make_database("accounts")
     settings = Settings(KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap)
-    with TestClient(create_app(settings, keys, database)) as client:
+    with TestClient(build(settings, keys, database)) as client:
         registered = client.post("/v1/auth/register", json={"email": "ada@example.com", "password": PASSWORD})
         account_id, job_id = registered.json()["id"], new_id("job")
 

@@ -67,7 +67,7 @@ def documents() -> dict[Upstream, Document]:
     }
     settings = KitSettings(log_level="ERROR")
     return {
-        upstream: create_app(settings, name=upstream, title=upstream, routers=of_service).openapi()
+        upstream: create_app(name=upstream, title=upstream, routers=of_service).openapi()
         for upstream, of_service in routers.items()
     }
 

@@ -68,6 +68,7 @@ def test_what_runs_elsewhere_is_not_started_but_waited_for(plan: Planner) -> Non
     told = parts["orchestrator"].environment
     assert told["KAFKA_BOOTSTRAP_SERVERS"] == "kafka:9092"
     assert told["DATABASE_URL"] == "postgresql://db/stemwright"
+    assert told["STEMWRIGHT_KAFKA_SOLE_CONSUMERS"] == "false"
     assert "S3_SECRET_ACCESS_KEY" not in told  # whoever names the store has given its keys, too
 
 
@@ -78,6 +79,7 @@ def test_services_find_each_other_and_their_ground(plan: Planner) -> None:
         assert told[f"STEMWRIGHT_GATEWAY_{service.upper()}_URL"] == parts[service].address
     assert told["STEMWRIGHT_JWKS_URL"] == f"{parts['accounts'].address}/.well-known/jwks.json"
     assert told["KAFKA_BOOTSTRAP_SERVERS"] == parts["broker"].address
+    assert told["STEMWRIGHT_KAFKA_SOLE_CONSUMERS"] == "true"
     assert told["S3_ENDPOINT_URL"] == told["S3_PUBLIC_ENDPOINT_URL"] == parts["object-store"].address
 
 

@@ -309,7 +309,6 @@ def _world(database: Database, clock: Clock) -> Iterator[World]:
     storage = MemoryStorage()
     lifecycle = Lifecycle(settings, signals)
     app = create_app(
-        settings,
         name="orchestrator",
         title="test",
         routers=[jobs.router, internal.router],
