@@ -19,7 +19,7 @@ class SeparationSettings:
     """
 
     context_frames: int = 64
-    first_frame: int = -64
+    first_frame: int = -96
     edges: Literal["mirror", "silence"] = "mirror"
     mask_exponent: float = 1.0
     extension: Literal["top_bins", "zero"] = "top_bins"
