@@ -9,7 +9,7 @@ from services.accounts.consumers import job_consumer
 from services.accounts.routes import ROUTERS
 from services.accounts.service.accounts import Accounts
 from services.accounts.settings import Settings
-from services.accounts.sweeper import Periodic, sweep_holds, tidy
+from services.accounts.sweeper import sweep_holds, tidy
 from services.accounts.tokens import SigningKeys
 from services.kit.app import BackgroundTask, create_app
 from services.kit.auth import KeySet, TokenVerifier
@@ -17,6 +17,7 @@ from services.kit.database import Database
 from services.kit.events.producer import EventProducer
 from services.kit.housekeeping import Housekeeping
 from services.kit.outbox import OutboxRelay
+from services.kit.periodic import Periodic
 
 TIDY_SECONDS = 600
 

@@ -1,24 +1,21 @@
 """Events that accounts acts on: the orchestrator's questions, and the ends of jobs."""
 
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Mapping
 
 from google.protobuf.message import Message
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from services.accounts.reservations import Ending
 from services.accounts.service.accounts import Accounts
 from services.accounts.service.billing import AccountMismatchError, HoldRequest
+from services.kit.database import WriteSession
 from services.kit.events.codec import Event
 from services.kit.events.consumer import Consumer, Handler
-from services.kit.events.outcomes import InvalidMessage, RetryLater
+from services.kit.events.outcomes import InvalidMessage
 from services.kit.events.topics import JOBS_EVENTS, JOBS_INTERNAL
+from services.kit.handling import in_transaction
 from services.kit.ids import is_id
 from services.kit.protos import jobs_pb2
 from services.kit.settings import KitSettings
-
-DATABASE_AWAY_SECONDS = 1.0
 
 ENDINGS: Mapping[str, Ending] = {
     "job.succeeded": Ending.CAPTURE,
@@ -47,8 +44,7 @@ def handlers(accounts: Accounts) -> Mapping[type[Message] | str, Handler]:
     repetition must be answered again. The effect happens once because it is bound to the job's id.
     """
 
-    @_retried_while_database_is_away
-    def on_reservation_requested(event: Event) -> None:
+    def on_reservation_requested(session: WriteSession, event: Event) -> None:
         asked: jobs_pb2.ReservationRequested = event.data
         preview = asked.mode == jobs_pb2.JOB_MODE_PREVIEW
         if not preview and asked.mode != jobs_pb2.JOB_MODE_FULL:
@@ -57,41 +53,29 @@ def handlers(accounts: Accounts) -> Mapping[type[Message] | str, Handler]:
             raise InvalidMessage("a preview costs nothing, and nothing else does")
         _check_ids(asked.job_id, asked.account_id)
         request = HoldRequest(asked.job_id, asked.account_id, asked.price_credits, preview)
-        with accounts.database.write() as session:
-            accounts.billing.reserve(session, request)
-
-    @_retried_while_database_is_away
-    def on_balance_requested(event: Event) -> None:
-        asked: jobs_pb2.BalanceRequested = event.data
-        _check_account(asked.account_id)
-        with accounts.database.write() as session:
-            accounts.billing.tell_balance(session, asked.account_id)
-
-    @_retried_while_database_is_away
-    def on_job_ended(event: Event) -> None:
-        job = event.data["job"]
-        _check_ids(job["id"], job["account_id"])
-        with accounts.database.write() as session:
-            accounts.billing.end_hold(session, job["id"], job["account_id"], ENDINGS[event.type])
-
-    return {
-        jobs_pb2.ReservationRequested: on_reservation_requested,
-        jobs_pb2.BalanceRequested: on_balance_requested,
-        **dict.fromkeys(ENDINGS, on_job_ended),
-    }
-
-
-def _retried_while_database_is_away(handle: Callable[[Event], None]) -> Handler:
-    @wraps(handle)
-    def handler(event: Event) -> None:
         try:
-            handle(event)
-        except (OperationalError, PoolTimeoutError) as error:
-            raise RetryLater(DATABASE_AWAY_SECONDS, "the database does not answer") from error
+            accounts.billing.reserve(session, request)
         except AccountMismatchError as error:
             raise InvalidMessage(str(error)) from error
 
-    return handler
+    def on_balance_requested(session: WriteSession, event: Event) -> None:
+        asked: jobs_pb2.BalanceRequested = event.data
+        _check_account(asked.account_id)
+        accounts.billing.tell_balance(session, asked.account_id)
+
+    def on_job_ended(session: WriteSession, event: Event) -> None:
+        job = event.data["job"]
+        _check_ids(job["id"], job["account_id"])
+        try:
+            accounts.billing.end_hold(session, job["id"], job["account_id"], ENDINGS[event.type])
+        except AccountMismatchError as error:
+            raise InvalidMessage(str(error)) from error
+
+    return {
+        jobs_pb2.ReservationRequested: in_transaction(accounts.database, on_reservation_requested),
+        jobs_pb2.BalanceRequested: in_transaction(accounts.database, on_balance_requested),
+        **dict.fromkeys(ENDINGS, in_transaction(accounts.database, on_job_ended)),
+    }
 
 
 def _check_ids(job_id: str, account_id: str) -> None:

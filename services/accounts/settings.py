@@ -31,8 +31,8 @@ class Settings(KitSettings):
     default_plan: str = Field("free", min_length=1, max_length=40)
     previews_per_day: dict[str, int] = {"free": 30}  # noqa: RUF012 - settings are frozen
     """Free previews a day (UTC) by plan, as JSON; a plan that is not named has those of the default plan."""
-    hold_hours: float = Field(24, gt=0)
-    """Hours after which credits held for a job that never ended are given back."""
+    hold_hours: float = Field(48, gt=0)
+    """Hours after which credits held for a job that never ended are given back; longer than a job may take."""
     sweep_seconds: float = Field(30, gt=0)
     """Seconds between two looks for such holds."""
     api_keys_max: int = Field(50, ge=1)

@@ -1,12 +1,7 @@
 """What happens because time passes: holds expire, and what is of no use any more is deleted."""
 
 import logging
-import threading
-from collections.abc import Callable
 from datetime import timedelta
-
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from services.accounts.repository import api_keys, reservations, sessions
 from services.accounts.service.accounts import Accounts
@@ -16,23 +11,6 @@ from services.kit.housekeeping import KEEP_IDEMPOTENCY
 log = logging.getLogger(__name__)
 
 KEEP_PREVIEW_USES = timedelta(days=7)
-
-
-class Periodic:
-    """A background task that does one thing again and again. While the database is away it waits."""
-
-    def __init__(self, name: str, interval_seconds: float, action: Callable[[], None]) -> None:
-        self.name = name
-        self._interval_seconds = interval_seconds
-        self._action = action
-
-    def run(self, stop: threading.Event) -> None:
-        """Works until told to stop."""
-        while not stop.wait(self._interval_seconds):
-            try:
-                self._action()
-            except (OperationalError, PoolTimeoutError) as error:
-                log.warning("%s is put off: %s", self.name, error)
 
 
 def sweep_holds(accounts: Accounts) -> None:

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any, Protocol, runtime_checkable
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
@@ -130,10 +131,9 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     if "sqlalchemy" in sys.modules:  # a service without a database does not pay 12 MB for it
-        from sqlalchemy.exc import OperationalError
-        from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+        from services.kit.database import DATABASE_AWAY
 
-        for away in (OperationalError, PoolTimeoutError):
+        for away in DATABASE_AWAY:
             app.add_exception_handler(away, _on_database_away)
     app.add_middleware(_Observed, service=name)
     subscriptions = {task.name: _subscribed(task) for task in tasks if isinstance(task, Subscriber)}
@@ -202,27 +202,46 @@ def _start(task: BackgroundTask, stop: threading.Event) -> threading.Thread:
     return thread
 
 
+class _Readiness:
+    """Runs the checks at most twice a second, in a thread of its own: threads that wait for a database or for other
+    services must not make the process look dead. While a round is under way the last result counts.
+    """
+
+    def __init__(self, checks: Mapping[str, Check]) -> None:
+        self._checks = checks
+        self._problems = {"start": "no check has ended yet"}
+        self._looking = False
+        self._looked_at = float("-inf")
+
+    async def problems(self) -> Mapping[str, str]:
+        """What is not ready, by the check's name."""
+        if not self._looking and time.monotonic() - self._looked_at >= READINESS_CACHE_SECONDS:
+            self._looking = True
+            try:
+                # A limiter of its own: the shared pool may be full of waiting requests.
+                self._problems = await to_thread.run_sync(_problems, self._checks, limiter=CapacityLimiter(1))
+            finally:
+                self._looking = False
+                self._looked_at = time.monotonic()
+        return self._problems
+
+
 def _add_health(app: FastAPI, checks: Mapping[str, Check]) -> None:
-    cached: dict[str, Any] = {"until": 0.0, "problems": {}}
-    lock = threading.Lock()
+    readiness = _Readiness(checks)
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
         return {"status": "alive"}
 
     @app.get("/readyz", include_in_schema=False)
-    def readyz() -> JSONResponse:
-        with lock:
-            if time.monotonic() >= cached["until"]:
-                cached["problems"] = _problems(checks)
-                cached["until"] = time.monotonic() + READINESS_CACHE_SECONDS
-            problems = cached["problems"]
+    async def readyz() -> JSONResponse:
+        problems = await readiness.problems()
         if problems:
             return JSONResponse({"status": "not ready", "problems": problems}, 503)
         return JSONResponse({"status": "ready"})
 
     @app.get("/metrics", include_in_schema=False)
-    def metrics() -> Response:
+    async def metrics() -> Response:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

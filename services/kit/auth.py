@@ -4,6 +4,7 @@ Tokens are JWTs signed with Ed25519 (`alg` EdDSA, `typ` at+jwt as in RFC 9068). 
 place of the keys are fixed by settings; nothing in a token's header can change them.
 """
 
+import http.client
 import json
 import threading
 import time
@@ -82,7 +83,7 @@ class KeySet:
         try:
             document = json.loads(self._fetch(self._url))
             keys = {key.key_id: key.key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id}
-        except (OSError, ValueError, jwt.PyJWTError):
+        except (OSError, http.client.HTTPException, ValueError, TypeError, AttributeError, jwt.PyJWTError):
             # Nothing is known yet: the next request may try again soon, so that start-up order does not matter.
             self._next_fetch = time.monotonic() + (FETCH_INTERVAL_SECONDS if self._keys else 0.5)
             return

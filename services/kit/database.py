@@ -31,12 +31,27 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 BUSY_TIMEOUT_SECONDS = 15
 READ_CONNECTIONS = 8
 POSTGRES_CONNECTIONS = 12
+
+DATABASE_AWAY = (OperationalError, PoolTimeoutError)
+"""What SQLAlchemy raises when the database does not answer; it may the next time."""
+
+# A server that went away without a word must not keep threads for the hours that TCP would.
+POSTGRES_OPTIONS = "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+POSTGRES_TIMEOUTS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -147,7 +162,7 @@ class Database:
                 max_overflow=0,
                 pool_timeout=BUSY_TIMEOUT_SECONDS,
                 pool_pre_ping=True,
-                connect_args={"options": f"-c search_path={service}", "connect_timeout": 5},
+                connect_args={"options": f"-c search_path={service} {POSTGRES_OPTIONS}", **POSTGRES_TIMEOUTS},
             )
 
     def _sqlite_engines(self) -> tuple[Engine, Engine]:

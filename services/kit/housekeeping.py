@@ -1,17 +1,13 @@
 """Deletes what the kit's tables no longer need: published events, old inbox rows, old idempotency keys."""
 
-import logging
-import threading
 from datetime import timedelta
 
 from sqlalchemy import delete
-from sqlalchemy.exc import SQLAlchemyError
 
 from services.kit import outbox
 from services.kit.database import Database
+from services.kit.periodic import Periodic
 from services.kit.tables import IDEMPOTENCY, INBOX
-
-log = logging.getLogger(__name__)
 
 KEEP_PUBLISHED = timedelta(hours=1)
 KEEP_INBOX = timedelta(days=8)
@@ -20,22 +16,15 @@ KEEP_IDEMPOTENCY = timedelta(hours=24)
 """As the public contract promises."""
 
 
-class Housekeeping:
+INTERVAL_SECONDS = 300
+
+
+class Housekeeping(Periodic):
     """A background task that tidies every few minutes."""
 
-    name = "housekeeping"
-
-    def __init__(self, database: Database, *, interval_seconds: float = 300) -> None:
+    def __init__(self, database: Database) -> None:
+        super().__init__("housekeeping", INTERVAL_SECONDS, self.tidy)
         self._database = database
-        self._interval_seconds = interval_seconds
-
-    def run(self, stop: threading.Event) -> None:
-        """Tidies until told to stop."""
-        while not stop.wait(self._interval_seconds):
-            try:
-                self.tidy()
-            except SQLAlchemyError as error:
-                log.warning("housekeeping put off: %s", error)
 
     def tidy(self) -> None:
         """One round."""

@@ -32,6 +32,8 @@ def migrate(url: str, service: str, revision: str = "head") -> None:
     try:
         with database.write_engine.begin() as connection:
             if not database.is_sqlite:
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
+                connection.execute(text("SET LOCAL lock_timeout = 0"))
                 # Replicas that start together must not migrate together.
                 connection.execute(
                     text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"migrate:{service}"}

@@ -15,7 +15,7 @@ from prometheus_client import Counter, Gauge
 from sqlalchemy import Connection, delete, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.kit.database import Database, WriteSession
+from services.kit.database import Database, ReadSession, WriteSession
 from services.kit.events.codec import OutgoingEvent, Record, encode
 from services.kit.events.producer import EventProducer
 from services.kit.tables import OUTBOX
@@ -188,6 +188,14 @@ class OutboxRelay:
             problem = next(failure for failure in failures if failure is not None)
             log.warning("%d of %d events could not be published: %s", len(rows) - len(published), len(rows), problem)
         return len(published)
+
+
+def backed_up(session: ReadSession, longer_than: timedelta) -> bool:
+    """Whether an event has been waiting in the outbox for longer than this: the event log does not take any."""
+    oldest = session.scalar(
+        select(OUTBOX.c.created_at).where(OUTBOX.c.published_at.is_(None)).order_by(OUTBOX.c.id).limit(1)
+    )
+    return oldest is not None and oldest < session.now() - longer_than
 
 
 def purge_published(session: WriteSession, older_than: timedelta) -> None:

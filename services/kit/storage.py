@@ -128,7 +128,8 @@ _AWAY = {"500", "502", "503", "504", "InternalError", "ServiceUnavailable", "Slo
 
 
 @contextmanager
-def _translated(key: str) -> Iterator[None]:
+def _translated() -> Iterator[None]:
+    """botocore's errors as ours. Addresses and keys stay in the cause, for the log; clients may see the rest."""
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
     try:
@@ -136,14 +137,14 @@ def _translated(key: str) -> Iterator[None]:
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         if code in _NO_MULTIPART:
-            raise MultipartNotFound(f"no multipart upload under {key!r}") from error
+            raise MultipartNotFound from error
         if code in _NOT_FOUND:
-            raise ObjectNotFound(f"no object {key!r}") from error
+            raise ObjectNotFound from error
         if code in _AWAY:
-            raise StorageUnavailable(str(error)) from error
-        raise StorageRefused(str(error)) from error
+            raise StorageUnavailable from error
+        raise StorageRefused from error
     except (BotoCoreError, HTTPClientError) as error:
-        raise StorageUnavailable(str(error)) from error
+        raise StorageUnavailable from error
 
 
 class S3Storage:
@@ -220,7 +221,7 @@ class S3Storage:
         return self._client(self._endpoint_url)
 
     def ensure_bucket(self) -> None:
-        with _translated(self.bucket):
+        with _translated():
             try:
                 self._s3.head_bucket(Bucket=self.bucket)
             except self._s3.exceptions.ClientError as error:
@@ -234,7 +235,7 @@ class S3Storage:
                         raise
 
     def ping(self) -> None:
-        with _translated(self.bucket):
+        with _translated():
             self._s3.head_bucket(Bucket=self.bucket)
 
     def put_file(self, key: str, path: Path, content_type: str, download_name: str | None = None) -> None:
@@ -242,10 +243,10 @@ class S3Storage:
         if download_name:
             extra["ContentDisposition"] = attachment(download_name)
         if path.stat().st_size <= UPLOAD_PART_BYTES:
-            with _translated(key), path.open("rb") as file:
+            with _translated(), path.open("rb") as file:
                 self._s3.put_object(Bucket=self.bucket, Key=key, Body=file, **extra)
             return
-        with _translated(key):
+        with _translated():
             multipart_id = self._s3.create_multipart_upload(Bucket=self.bucket, Key=key, **extra)["UploadId"]
         try:
             parts: list[Part] = []
@@ -259,11 +260,11 @@ class S3Storage:
             raise
 
     def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
-        with _translated(key):
+        with _translated():
             self._s3.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
 
     def read_bytes(self, key: str, limit_bytes: int) -> bytes:
-        with _translated(key):
+        with _translated():
             answer = self._s3.get_object(Bucket=self.bucket, Key=key)
             with answer["Body"] as body:
                 data: bytes = body.read(limit_bytes + 1)
@@ -272,7 +273,7 @@ class S3Storage:
         return data
 
     def stream(self, key: str) -> Iterator[bytes]:
-        with _translated(key):
+        with _translated():
             body = self._s3.get_object(Bucket=self.bucket, Key=key)["Body"]
             with body:
                 yield from body.iter_chunks(CHUNK_BYTES)
@@ -287,18 +288,18 @@ class S3Storage:
 
     def head(self, key: str) -> ObjectInfo | None:
         try:
-            with _translated(key):
+            with _translated():
                 answer = self._s3.head_object(Bucket=self.bucket, Key=key)
         except ObjectNotFound:
             return None
         return ObjectInfo(key, answer["ContentLength"], answer["ETag"].strip('"'))
 
     def copy(self, source: str, target: str) -> None:
-        with _translated(source):
+        with _translated():
             self._s3.copy_object(Bucket=self.bucket, Key=target, CopySource={"Bucket": self.bucket, "Key": source})
 
     def delete(self, key: str) -> None:
-        with _translated(key):
+        with _translated():
             self._s3.delete_object(Bucket=self.bucket, Key=key)
 
     def delete_prefix(self, prefix: str) -> int:
@@ -311,7 +312,7 @@ class S3Storage:
         return deleted
 
     def list_objects(self, prefix: str) -> Iterator[ObjectInfo]:
-        with _translated(prefix):
+        with _translated():
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 for item in page.get("Contents", ()):
                     yield ObjectInfo(item["Key"], item["Size"], item["ETag"].strip('"'))
@@ -323,7 +324,7 @@ class S3Storage:
         return self._presign("get_object", parameters, expires_seconds)
 
     def create_multipart(self, key: str, content_type: str) -> str:
-        with _translated(key):
+        with _translated():
             answer = self._s3.create_multipart_upload(Bucket=self.bucket, Key=key, ContentType=content_type)
             return answer["UploadId"]
 
@@ -333,11 +334,11 @@ class S3Storage:
 
     def _presign(self, operation: str, parameters: dict[str, Any], expires_seconds: int) -> str:
         client = self._client(self._public_endpoint_url)
-        with _translated(parameters["Key"]):
+        with _translated():
             return client.generate_presigned_url(operation, Params=parameters, ExpiresIn=expires_seconds)
 
     def upload_part(self, key: str, multipart_id: str, number: int, data: bytes) -> str:
-        with _translated(key):
+        with _translated():
             answer = self._s3.upload_part(
                 Bucket=self.bucket, Key=key, UploadId=multipart_id, PartNumber=number, Body=data
             )
@@ -345,7 +346,7 @@ class S3Storage:
 
     def list_parts(self, key: str, multipart_id: str) -> Sequence[Part]:
         parts: list[Part] = []
-        with _translated(key):
+        with _translated():
             pages = self._s3.get_paginator("list_parts").paginate(Bucket=self.bucket, Key=key, UploadId=multipart_id)
             for page in pages:
                 parts.extend(
@@ -355,7 +356,7 @@ class S3Storage:
 
     def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> None:
         listed = [{"PartNumber": part.number, "ETag": f'"{part.etag}"'} for part in parts]
-        with _translated(key):
+        with _translated():
             self._s3.complete_multipart_upload(
                 Bucket=self.bucket,
                 Key=key,
@@ -365,7 +366,7 @@ class S3Storage:
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:
         try:
-            with _translated(key):
+            with _translated():
                 self._s3.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=multipart_id)
         except MultipartNotFound:
             return

@@ -10,7 +10,9 @@ from services.kit.housekeeping import Housekeeping
 from services.kit.outbox import OutboxRelay
 from services.kit.storage import S3Storage
 from services.orchestrator.consumers import Handlers
+from services.orchestrator.deletions import Deleter
 from services.orchestrator.dispatcher import Dispatcher
+from services.orchestrator.hearing import Hearing
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.results import Results
 from services.orchestrator.routes import internal, jobs
@@ -26,13 +28,15 @@ def build(settings: Settings) -> FastAPI:
     """The app with everything it needs; nothing is connected before it starts."""
     database = Database(settings.database_url, NAME)
     storage = S3Storage.from_settings(settings)
-    signals = Signals()
+    signals = Signals(settings.waiting_requests)
+    hearing = Hearing(settings.lease_seconds / 2)
     lifecycle = Lifecycle(settings, signals)
     tasks: list[BackgroundTask] = [
         OutboxRelay(database, EventProducer(settings.kafka_bootstrap_servers, NAME)),
-        Handlers(database, lifecycle, signals).consumer(settings),
-        Dispatcher(database, settings, lifecycle, signals),
-        Sweeper(database, storage, settings, lifecycle),
+        Handlers(database, lifecycle, signals, hearing).consumer(settings),
+        Dispatcher(database, settings, lifecycle, signals, hearing),
+        Sweeper(database, settings, lifecycle),
+        Deleter(database, storage, settings),
         Housekeeping(database),
     ]
     return create_app(

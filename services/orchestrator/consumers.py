@@ -4,24 +4,26 @@ Every handler may meet the same news twice, late or out of order. Job ids, attem
 decide what still counts; that is why no inbox is needed here.
 """
 
-import json
 import logging
+import math
 from collections.abc import Callable
 from typing import Any
-
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from services.kit.database import Database, WriteSession
 from services.kit.events.codec import Event
 from services.kit.events.consumer import Consumer
-from services.kit.events.outcomes import InvalidMessage, RetryLater
+from services.kit.events.outcomes import InvalidMessage
 from services.kit.events.topics import BILLING, FINISHED, UPLOADS, WORKERS
+from services.kit.handling import in_transaction
+from services.kit.ids import is_id
 from services.kit.protos import billing_pb2, separation_pb2, uploads_pb2, workers_pb2
 from services.orchestrator import repository
 from services.orchestrator.errors import PreviewOutside
+from services.orchestrator.hearing import Hearing
 from services.orchestrator.lifecycle import Lifecycle
+from services.orchestrator.messages import stems_prefix
 from services.orchestrator.models import BalanceView, Job, UploadView, Worker
+from services.orchestrator.reports import UnreadableManifest, check_finished, check_heartbeat, read_manifest
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
 from services.orchestrator.states import Status
@@ -37,10 +39,11 @@ BUSY = "worker_busy"
 class Handlers:
     """One method for each type of event."""
 
-    def __init__(self, database: Database, lifecycle: Lifecycle, signals: Signals) -> None:
+    def __init__(self, database: Database, lifecycle: Lifecycle, signals: Signals, hearing: Hearing) -> None:
         self._database = database
         self._lifecycle = lifecycle
         self._signals = signals
+        self._hearing = hearing
 
     def consumer(self, settings: Settings) -> Consumer:
         """The background task that feeds these handlers."""
@@ -62,19 +65,8 @@ class Handlers:
             group="orchestrator",
             sole=settings.kafka_sole_consumers,
             topics=[UPLOADS, BILLING, FINISHED, WORKERS],
-            handlers={kind: self._in_transaction(handle) for kind, handle in handlers.items()},
+            handlers={kind: in_transaction(self._database, handle) for kind, handle in handlers.items()},
         )
-
-    def _in_transaction(self, handle: Callable[[WriteSession, Event], None]) -> Callable[[Event], None]:
-        def handler(event: Event) -> None:
-            try:
-                with self._database.write() as session:
-                    handle(session, event)
-                    session.after_commit(self._signals.job_changed)
-            except (OperationalError, PoolTimeoutError) as error:
-                raise RetryLater(1.0, f"the database does not answer: {error}") from error
-
-        return handler
 
     def upload_created(self, session: WriteSession, event: Event) -> None:
         """An upload begins; a job may name it already."""
@@ -83,11 +75,14 @@ class Handlers:
     def upload_ready(self, session: WriteSession, event: Event) -> None:
         """The song is there: jobs that waited for it learn their price."""
         data = event.data
+        if not math.isfinite(data.audio.duration_seconds) or data.audio.duration_seconds <= 0:
+            raise InvalidMessage("the song has no length")
         view = self._view(session, data.upload_id, data.account_id)
-        if view.status != "deleted":
-            view.status = "ready"
-            view.object_key, view.sha256, view.size_bytes = data.object_key, data.sha256, data.size_bytes
-            view.filename, view.duration_seconds = data.filename, data.audio.duration_seconds
+        if view.status == "deleted":
+            return
+        view.status = "ready"
+        view.object_key, view.sha256, view.size_bytes = data.object_key, data.sha256, data.size_bytes
+        view.filename, view.duration_seconds = data.filename, data.audio.duration_seconds
         for job in repository.locked_jobs_of_upload(session, view.id):
             if job.account_id != view.account_id:
                 continue
@@ -105,15 +100,23 @@ class Handlers:
             self._lifecycle.refuse(session, job, "upload_rejected", data.reason)
 
     def upload_deleted(self, session: WriteSession, event: Event) -> None:
-        """The upload is gone, or never was; jobs that were priced before go on with what workers can still read."""
+        """The upload is gone, or never was. Jobs that run have read it; those that have not begun never can."""
         data = event.data
         view = self._view(session, data.upload_id, data.account_id)
         view.status, view.object_key = "deleted", None
-        for job in repository.locked_jobs_of_upload(session, view.id):
-            self._lifecycle.refuse(session, job, "upload_rejected", "The upload was deleted before it was complete.")
+        for job in repository.locked_unstarted_jobs_of_upload(session, view.id):
+            if job.price_credits is None:
+                message = "The upload was deleted before it was complete."
+                self._lifecycle.refuse(session, job, "upload_rejected", message)
+            elif job.state is Status.QUEUED and job.worker_id is None:
+                self._lifecycle.give_up(
+                    session, job, "upload_deleted", "The upload was deleted before the job could run."
+                )
 
-    @staticmethod
-    def _view(session: WriteSession, upload_id: str, account_id: str) -> UploadView:
+    def _view(self, session: WriteSession, upload_id: str, account_id: str) -> UploadView:
+        if not is_id("upl", upload_id) or (account_id and not is_id("usr", account_id)):
+            raise InvalidMessage("it names no upload of an account")
+        session.after_commit(self._signals.job_changed)
         view = repository.upload(session, upload_id)
         if view is None:
             view = UploadView(id=upload_id)
@@ -162,8 +165,10 @@ class Handlers:
         job = repository.locked_job(session, event.data.job_id)
         return job if job is not None and job.account_id == event.data.account_id else None
 
-    @staticmethod
-    def _note_balance(session: WriteSession, account_id: str, balance: billing_pb2.Balance) -> None:
+    def _note_balance(self, session: WriteSession, account_id: str, balance: billing_pb2.Balance) -> None:
+        if not is_id("usr", account_id):
+            raise InvalidMessage("it names no account")
+        session.after_commit(self._signals.job_changed)
         known = repository.balance(session, account_id)
         if known is None:
             known = BalanceView(account_id=account_id, available_credits=0, version=-1)
@@ -174,7 +179,8 @@ class Handlers:
     def separation_finished(self, session: WriteSession, event: Event) -> None:
         """An attempt ended on a worker."""
         finished: separation_pb2.SeparationFinished = event.data
-        worker = session.get(Worker, finished.worker_id)
+        check_finished(finished)
+        worker = repository.locked_worker(session, finished.worker_id)
         if worker is not None:
             # Its slot is free from now on, not only from the next heartbeat on.
             ended = [finished.job_id, finished.attempt]
@@ -200,37 +206,39 @@ class Handlers:
                 )
             case "aborted":
                 self._lifecycle.hand_back(session, job)
-            case _:
-                raise InvalidMessage("the attempt ended without an outcome")
 
     def _accept(self, session: WriteSession, job: Job, succeeded: separation_pb2.SeparationSucceeded) -> None:
         """Publishes the result, if it is this job's: made from its input, by its model, with every stem there."""
         prefix, _, name = succeeded.manifest_key.rpartition("/")
         upload = repository.upload(session, job.upload_id)
+        problem = None
+        document: dict[str, Any] = {}
         try:
-            manifest = json.loads(succeeded.manifest)
-            made = {stem["name"] for stem in manifest["stems"]}
-            fits = (
-                name == "manifest.json"
-                and prefix.startswith(f"stems/{job.id}/")
-                and set(job.stems) <= made
-                and upload is not None
-                and manifest["input"]["sha256"] == upload.sha256
-                and manifest["model"]["digest"] == job.model_digest
-            )
-        except (ValueError, KeyError, TypeError):
-            fits, manifest = False, {}
-        if not fits:
-            log.error("the result of attempt %d does not belong to %s", job.attempt, job.id)
+            manifest, document = read_manifest(succeeded.manifest)
+        except UnreadableManifest as error:
+            problem = str(error)
+        else:
+            if name != "manifest.json" or prefix not in _prefixes(job):
+                problem = f"it lies at {succeeded.manifest_key}"
+            elif not set(job.stems) <= {stem.name for stem in manifest.stems}:
+                problem = "stems are missing"
+            elif upload is None or manifest.input.sha256 != upload.sha256:
+                problem = "it was made from another song"
+            elif manifest.model.digest != job.model_digest:
+                problem = "it was made by another model"
+        if problem is not None:
+            log.error("the result of attempt %d of %s is refused: %s", job.attempt, job.id, problem)
             message = "The separated files did not belong to the song."
             self._lifecycle.fail_attempt(session, job, "result_mismatch", message, retryable=True)
             return
-        self._lifecycle.succeed(session, job, manifest, prefix + "/")
+        self._lifecycle.succeed(session, job, document, prefix + "/")
 
     def heartbeat(self, session: WriteSession, event: Event) -> None:
         """A worker lives: leases are renewed, what it ended is noted, what it should not run is recalled."""
         beat: workers_pb2.WorkerHeartbeat = event.data
-        worker = session.get(Worker, beat.worker_id, with_for_update=True)
+        check_heartbeat(beat)
+        self._hearing.heard()
+        worker = repository.locked_worker(session, beat.worker_id)
         now = session.now()
         if worker is None:
             worker = Worker(id=beat.worker_id, first_seen_at=now, sequence=-1)
@@ -257,3 +265,8 @@ class Handlers:
             elif not any(f.job_id == running.job_id and f.attempt == running.attempt for f in beat.finished):
                 self._lifecycle.recall(session, worker.id, running.job_id, running.attempt)
         session.after_commit(self._signals.placement.set)
+
+
+def _prefixes(job: Job) -> set[str]:
+    """Where a result of the job may lie: under its present attempt, or an earlier one that was found finished."""
+    return {stems_prefix(job.id, attempt).rstrip("/") for attempt in range(1, job.attempt + 1)}

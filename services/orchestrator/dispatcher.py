@@ -3,18 +3,17 @@
 import logging
 import threading
 from collections import Counter
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-
-from services.kit.database import Database
+from services.kit.database import DATABASE_AWAY, Database
 from services.orchestrator import repository
+from services.orchestrator.hearing import Hearing
 from services.orchestrator.lifecycle import Lifecycle
+from services.orchestrator.models import Job, Worker
 from services.orchestrator.placement import Slot, choose
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
-from services.orchestrator.states import Status
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +26,14 @@ class Dispatcher:
 
     name = "dispatcher"
 
-    def __init__(self, database: Database, settings: Settings, lifecycle: Lifecycle, signals: Signals) -> None:
+    def __init__(
+        self, database: Database, settings: Settings, lifecycle: Lifecycle, signals: Signals, hearing: Hearing
+    ) -> None:
         self._database = database
         self._settings = settings
         self._lifecycle = lifecycle
         self._signals = signals
+        self._hearing = hearing
 
     def run(self, stop: threading.Event) -> None:
         """Places jobs until told to stop."""
@@ -41,36 +43,47 @@ class Dispatcher:
             try:
                 while self.place() and not stop.is_set():
                     pass
-            except (OperationalError, PoolTimeoutError) as error:
+            except DATABASE_AWAY as error:
                 log.warning("placement put off: the database does not answer: %s", error)
                 stop.wait(LOOK_SECONDS)
 
     def place(self) -> bool:
         """Gives one job to one worker; False where no job fits a free slot."""
+        # Looked at without any lock first: most of the time there is nothing to do, and a queue may be long.
         with self._database.read() as session:
-            if not repository.candidates(session, session.now()):
+            now = session.now()
+            workers = repository.live_workers(session, now, self._heard_since(now))
+            if not repository.anything_queued(session) or not _with_room(workers, repository.leased_jobs(session)):
                 return False
+        lapsed = self._hearing.steady()
         with self._database.write() as session:
             now = session.now()
-            workers = repository.live_workers(session, now - timedelta(seconds=self._settings.worker_expiry_seconds))
-            if not workers:
-                return False
+            workers = repository.locked_live_workers(session, now, self._heard_since(now))
             leased = repository.leased_jobs(session)
-            occupied = {worker.id: {(job_id, attempt) for job_id, attempt in worker.running} for worker in workers}
-            for job in leased:
-                if job.worker_id in occupied:
-                    occupied[job.worker_id].add((job.id, job.attempt))
-            slots = [
-                Slot(worker.id, worker.models, worker.slots - len(occupied[worker.id]), worker.speed)
-                for worker in workers
-            ]
-            pair = choose(repository.candidates(session, now), slots, Counter(running.account_id for running in leased))
+            pair = choose(
+                repository.candidates(session, now, lapsed=lapsed),
+                _with_room(workers, leased),
+                Counter(running.account_id for running in leased),
+            )
             if pair is None:
                 return False
-            chosen = repository.locked_job(session, pair[0].job_id)
-            if chosen is None or chosen.state is not Status.QUEUED:
-                return True
-            self._lifecycle.assign(
-                session, chosen, next(worker for worker in workers if worker.id == pair[1].worker_id)
-            )
+            candidate, slot = pair
+            job = repository.locked_head(session, candidate, now, lapsed=lapsed)
+            if job is not None:
+                self._lifecycle.assign(session, job, next(worker for worker in workers if worker.id == slot.worker_id))
             return True
+
+    def _heard_since(self, now: datetime) -> datetime:
+        return now - timedelta(seconds=self._settings.worker_expiry_seconds)
+
+
+def _with_room(workers: Iterable[Worker], leased: Iterable[Job]) -> list[Slot]:
+    """Free slots: those that neither a lease of ours takes nor, by its own word, the worker itself."""
+    occupied = {worker.id: {(job_id, attempt) for job_id, attempt in worker.running} for worker in workers}
+    for job in leased:
+        if job.worker_id in occupied:
+            occupied[job.worker_id].add((job.id, job.attempt))
+    slots = [
+        Slot(worker.id, worker.models, worker.slots - len(occupied[worker.id]), worker.speed) for worker in workers
+    ]
+    return [slot for slot in slots if slot.free > 0]

@@ -43,7 +43,7 @@ class PreviewAllowanceExhausted(PaymentRequired):
     title = "Today's free previews are used up"
 
 
-class JobRejected(PaymentRequired):
+class JobRejected(Invalid):
     code = "job_rejected"
     title = "The job was not accepted"
 

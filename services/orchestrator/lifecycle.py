@@ -32,6 +32,8 @@ ENDED = Counter("jobs_ended_total", "Jobs that reached a final status.", ["statu
 ATTEMPTS_ENDED = Counter("attempts_ended_total", "Attempts by how they ended.", ["outcome"])
 
 MESSAGE_LIMIT = 500
+MAX_DOUBLINGS = 16
+PASSED_OVER_LEASES = 10
 
 
 class Lifecycle:
@@ -66,8 +68,8 @@ class Lifecycle:
     def ask(self, session: WriteSession, job: Job, *, again: bool = True) -> None:
         """Asks whoever the job waits for, and notes when to ask again should no answer come."""
         job.asked_times = job.asked_times + 1 if again else 0
-        wait = min(self._settings.ask_again_seconds * 2**job.asked_times, self._settings.ask_again_limit_seconds)
-        job.ask_at = session.now() + timedelta(seconds=wait)
+        doubled = self._settings.ask_again_seconds * 2 ** min(job.asked_times, MAX_DOUBLINGS)
+        job.ask_at = session.now() + timedelta(seconds=min(doubled, self._settings.ask_again_limit_seconds))
         with use_traceparent(job.traceparent):
             if job.state in FINAL:
                 self._announce_again(session, job)
@@ -81,6 +83,8 @@ class Lifecycle:
                     mode=MODES[job.mode],
                 )
                 outbox.add(session, OutgoingEvent(JOBS_INTERNAL, job.id, request))
+            elif job.state is Status.RUNNING and not job.lease_confirmed:
+                self._send_assignment(session, job)
             else:
                 job.ask_at = None
 
@@ -116,41 +120,55 @@ class Lifecycle:
         self._end(session, job, Step.GAVE_UP, code, message)
 
     def assign(self, session: WriteSession, job: Job, worker: Worker) -> None:
-        """Gives the job to a worker under a lease, as a new attempt."""
+        """Gives the job to a worker under a lease, as a new attempt.
+
+        Where the last attempt was running when its worker was last heard, that worker is held to have died of it; a job
+        that took too many workers with it is given to no other.
+        """
+        if job.worker_id is not None and job.lease_confirmed:
+            job.silent_deaths += 1
+            if job.silent_deaths >= self._settings.max_silent_deaths:
+                self.give_up(session, job, "worker_died", "The separation ended without a word more than once.")
+                return
+        upload = repository.upload(session, job.upload_id)
+        if upload is None or upload.object_key is None:
+            self.give_up(session, job, "upload_deleted", "The upload was deleted before the job could run.")
+            return
         now = session.now()
         job.status = after(job.state, Step.ASSIGNED)
         job.attempt += 1
         job.model_digest = job.model_digest or worker.models[job.model_name]
         job.worker_id = worker.id
         job.assigned_at = now
-        job.lease_until = now + timedelta(seconds=self._settings.lease_seconds)
+        # Shorter until the worker has confirmed: it may be gone by now.
+        unconfirmed = min(self._settings.lease_seconds, 2 * self._settings.resend_seconds)
+        job.lease_until = now + timedelta(seconds=unconfirmed)
         job.lease_confirmed = False
         job.started_at = job.started_at or now
         job.not_before = None
         job.progress_stage, job.progress_fraction = None, 0.0
-        self.send_assignment(session, job, worker)
+        self._send_assignment(session, job)
         self._announce(session, job)
 
-    def send_assignment(self, session: WriteSession, job: Job, worker: Worker) -> None:
-        """Tells the worker; may be repeated, the worker runs an attempt once."""
+    def _send_assignment(self, session: WriteSession, job: Job) -> None:
+        """Tells the worker, and will again until a heartbeat confirms it; the worker runs an attempt once."""
+        job.ask_at = session.now() + timedelta(seconds=self._settings.resend_seconds)
         upload = repository.upload(session, job.upload_id)
-        assert upload is not None  # noqa: S101 - a job is priced, hence queued, only with its upload known
+        worker = repository.worker(session, job.worker_id)
+        if upload is None or worker is None:
+            return
         with use_traceparent(job.traceparent):
             message = assignment(job, upload, worker)
             outbox.add(
                 session,
                 OutgoingEvent(
-                    ASSIGNMENTS,
-                    worker.id,
-                    message,
-                    partition=worker.assignments_partition,
-                    account_id=job.account_id,
+                    ASSIGNMENTS, worker.id, message, partition=worker.assignments_partition, account_id=job.account_id
                 ),
             )
 
     def recall(self, session: WriteSession, worker_id: str | None, job_id: str, attempt: int) -> None:
         """Tells a worker to stop an attempt; without effect where the worker is gone."""
-        worker = session.get(Worker, worker_id) if worker_id else None
+        worker = repository.worker(session, worker_id)
         if worker is None:
             return
         message = separation_pb2.SeparationCanceled(worker_id=worker.id, job_id=job_id, attempt=attempt)
@@ -163,6 +181,7 @@ class Lifecycle:
             log.info("job %s goes on at attempt %d: its worker is heard again", job.id, job.attempt)
             self._announce(session, job)
         job.lease_confirmed = True
+        job.ask_at = None
         job.lease_until = session.now() + timedelta(seconds=self._settings.lease_seconds)
         job.progress_stage, job.progress_fraction = stage[:40] or None, min(max(fraction, 0.0), 1.0)
 
@@ -173,20 +192,24 @@ class Lifecycle:
         job.progress_fraction = 1.0
         self._end(session, job, Step.SUCCEEDED)
 
-    def lapse(self, session: WriteSession, job: Job, *, worker_died: bool) -> None:
-        """The lease ran out. A worker's death is counted against the job only where it is likely."""
+    def lapse(self, session: WriteSession, job: Job) -> None:
+        """The lease ran out. The worker may be dead or out of earshot; until another gets the job, it may go on."""
         ATTEMPTS_ENDED.labels("lapsed").inc()
-        if worker_died:
-            job.silent_deaths += 1
-        if job.silent_deaths >= self._settings.max_silent_deaths:
-            self.give_up(session, job, "worker_died", "The separation ended without a word more than once.")
-        else:
-            self._put_back(session, job, wait_seconds=0.0)
+        worker = repository.worker(session, job.worker_id)
+        now = session.now()
+        heard_since = now - timedelta(seconds=self._settings.worker_expiry_seconds)
+        if not job.lease_confirmed and worker is not None and worker.last_seen_at >= heard_since:
+            # It lives and did not take the job: a clock that is off, or a full disk. Others may do better.
+            log.warning("worker %s is passed over: it did not take attempt %d of %s", worker.id, job.attempt, job.id)
+            worker.passed_over_until = now + timedelta(seconds=PASSED_OVER_LEASES * self._settings.lease_seconds)
+            job.worker_id = None
+        self._put_back(session, job, wait_seconds=0.0)
 
     def fail_attempt(self, session: WriteSession, job: Job, code: str, message: str, *, retryable: bool) -> None:
         """An attempt ended in an error: another one later where that may help, else the end."""
         ATTEMPTS_ENDED.labels("failed").inc()
         job.failures += 1
+        job.worker_id = None
         if not retryable or job.failures >= self._settings.max_attempts:
             self.give_up(session, job, code, message)
         else:
@@ -195,6 +218,7 @@ class Lifecycle:
     def hand_back(self, session: WriteSession, job: Job) -> None:
         """The worker had no room or stops: the job goes to another at once and nothing counts against it."""
         ATTEMPTS_ENDED.labels("handed_back").inc()
+        job.worker_id = None
         self._put_back(session, job, wait_seconds=0.0)
 
     def settle(self, job: Job) -> None:
@@ -211,8 +235,11 @@ class Lifecycle:
     def _put_back(self, session: WriteSession, job: Job, *, wait_seconds: float) -> None:
         if job.state is not Status.RUNNING:
             return
+        if session.now() - job.created_at > timedelta(seconds=self._settings.queue_limit_seconds):
+            self.give_up(session, job, "waited_too_long", "The job could not be done in time.")
+            return
         job.status = after(job.state, Step.RETURNED)
-        job.lease_until = None
+        job.lease_until = job.ask_at = None
         job.not_before = session.now() + timedelta(seconds=wait_seconds) if wait_seconds else None
         job.progress_stage, job.progress_fraction = None, 0.0
         self._announce(session, job)

@@ -45,6 +45,8 @@ class Job(Base):
     failures: Mapped[int] = mapped_column(default=0)
     silent_deaths: Mapped[int] = mapped_column(default=0)
     worker_id: Mapped[str | None] = mapped_column(String(40))
+    """Who holds the present attempt. Kept while a job is back in the queue because its lease lapsed: that worker may
+    still run it. None once the attempt is known to have ended."""
     lease_until: Mapped[datetime | None]
     lease_confirmed: Mapped[bool] = mapped_column(default=False)
     assigned_at: Mapped[datetime | None]
@@ -72,6 +74,24 @@ class Job(Base):
     __table_args__ = (
         Index("ix_jobs_account_id_id", "account_id", "id"),
         Index("ix_jobs_status_queued_at", "status", "queued_at"),
+        Index(
+            "ix_jobs_queue",
+            "account_id",
+            "mode",
+            "model_name",
+            "model_digest",
+            "queued_at",
+            "not_before",
+            "worker_id",
+            sqlite_where=text("status = 'queued'"),
+            postgresql_where=text("status = 'queued'"),
+        ),
+        Index(
+            "ix_jobs_held",
+            "worker_id",
+            sqlite_where=text("status IN ('queued', 'running')"),
+            postgresql_where=text("status IN ('queued', 'running')"),
+        ),
         Index(
             "ix_jobs_unsettled",
             "ask_at",
@@ -165,6 +185,8 @@ class Worker(Base):
     device: Mapped[str] = mapped_column(String(40))
     speed: Mapped[float]
     stopping: Mapped[bool]
+    passed_over_until: Mapped[datetime | None]
+    """It was heard and yet did not take what it was given; until then it gets nothing."""
     host: Mapped[str] = mapped_column(String(120))
     first_seen_at: Mapped[datetime]
     last_seen_at: Mapped[datetime] = mapped_column(index=True)

@@ -7,6 +7,7 @@ less than `FREE_HANDICAP_SECONDS` after it. Each job that an account has running
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 FREE_HANDICAP_SECONDS = 300.0
 FAIRNESS_SECONDS = 120.0
@@ -14,15 +15,16 @@ FAIRNESS_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A job that waits for a slot."""
+    """The head of one of an account's queues: those of its jobs that need the same go in order."""
 
-    job_id: str
     account_id: str
-    paid: bool
-    waited_seconds: float
+    mode: str
+    """`full` is paid for, `preview` is free."""
     model_name: str
     model_digest: str | None
     """None until the first attempt pins it."""
+    queued_at: datetime
+    waited_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Slot:
 
 def rank(candidate: Candidate, running: int) -> float:
     """Seconds of merit against the job: the lowest goes first."""
-    handicap = 0.0 if candidate.paid else FREE_HANDICAP_SECONDS
+    handicap = 0.0 if candidate.mode == "full" else FREE_HANDICAP_SECONDS
     return handicap + FAIRNESS_SECONDS * running - candidate.waited_seconds
 
 
@@ -51,13 +53,10 @@ def serves(slot: Slot, candidate: Candidate) -> bool:
 def choose(
     candidates: Iterable[Candidate], slots: Iterable[Slot], running_by_account: Mapping[str, int]
 ) -> tuple[Candidate, Slot] | None:
-    """The best pair of a job and a slot, or None where nothing fits. The fastest worker with room is taken."""
+    """The best head of a queue and the fastest slot that serves it, or None where nothing fits."""
     free = sorted((slot for slot in slots if slot.free > 0), key=lambda slot: (-slot.speed, -slot.free, slot.worker_id))
-    ordered = sorted(
-        candidates,
-        key=lambda candidate: (rank(candidate, running_by_account.get(candidate.account_id, 0)), candidate.job_id),
-    )
-    for candidate in ordered:
+    by_merit = sorted(candidates, key=lambda head: rank(head, running_by_account.get(head.account_id, 0)))
+    for candidate in by_merit:
         for slot in free:
             if serves(slot, candidate):
                 return candidate, slot

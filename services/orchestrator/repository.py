@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
 
 from services.kit.database import ReadSession, WriteSession
 from services.orchestrator.models import BalanceView, Deletion, Feedback, Job, JobEvent, UploadView, Worker
 from services.orchestrator.placement import Candidate
 from services.orchestrator.states import FINAL, Status
 
-CANDIDATES_PER_ACCOUNT = 16
-"""How many queued jobs of one account are looked at in one round of placement."""
+MAX_EVENTS = 100
+OPEN = tuple(sorted(set(Status) - FINAL))
 
 
 def owned_job(session: ReadSession, account_id: str, job_id: str) -> Job | None:
@@ -35,6 +35,11 @@ def _visible(account_id: str) -> Select[Job]:
     return select(Job).where(Job.account_id == account_id, Job.deleted_at.is_(None))
 
 
+def locked_owned_job(session: WriteSession, account_id: str, job_id: str) -> Job | None:
+    """The account's job, unless it was deleted, held against other writers until the transaction ends."""
+    return session.scalar(_visible(account_id).where(Job.id == job_id).with_for_update())
+
+
 def locked_job(session: WriteSession, job_id: str) -> Job | None:
     """The job, held against other writers until the transaction ends."""
     return session.scalar(select(Job).where(Job.id == job_id).with_for_update())
@@ -44,6 +49,12 @@ def locked_jobs_of_upload(session: WriteSession, upload_id: str) -> Sequence[Job
     """Jobs that wait for this upload."""
     waiting = select(Job).where(Job.upload_id == upload_id, Job.status == Status.RESERVING, Job.price_credits.is_(None))
     return session.scalars(waiting.with_for_update()).all()
+
+
+def locked_unstarted_jobs_of_upload(session: WriteSession, upload_id: str) -> Sequence[Job]:
+    """Jobs that would still have to read this upload."""
+    unstarted = select(Job).where(Job.upload_id == upload_id, Job.status.in_([Status.RESERVING, Status.QUEUED]))
+    return session.scalars(unstarted.with_for_update()).all()
 
 
 def owned_upload(session: ReadSession, account_id: str, upload_id: str) -> UploadView | None:
@@ -65,12 +76,12 @@ def balance(session: ReadSession, account_id: str) -> BalanceView | None:
 
 
 def events_after(session: ReadSession, job_id: str, event_id: str | None) -> Sequence[JobEvent]:
-    """The job's public events, oldest first; those after `event_id` if that is given."""
-    query = select(JobEvent).where(JobEvent.job_id == job_id).order_by(JobEvent.seq)
+    """The job's public events, oldest first; those after `event_id` if that is given. The newest hundred at most."""
+    query = select(JobEvent).where(JobEvent.job_id == job_id).order_by(JobEvent.seq.desc()).limit(MAX_EVENTS)
     if event_id is not None:
         seen = select(JobEvent.seq).where(JobEvent.job_id == job_id, JobEvent.id == event_id).scalar_subquery()
         query = query.where(JobEvent.seq > func.coalesce(seen, 0))
-    return session.scalars(query).all()
+    return session.scalars(query).all()[::-1]
 
 
 def last_event(session: ReadSession, job_id: str) -> JobEvent | None:
@@ -83,32 +94,73 @@ def feedback(session: ReadSession, job_id: str) -> Feedback | None:
     return session.get(Feedback, job_id)
 
 
-def candidates(session: ReadSession, now: datetime) -> list[Candidate]:
-    """Queued jobs that may start now: the oldest few of every account."""
-    place = func.row_number().over(partition_by=Job.account_id, order_by=(Job.queued_at, Job.id)).label("place")
-    ready = (
-        select(Job.id, Job.account_id, Job.mode, Job.queued_at, Job.model_name, Job.model_digest, place)
-        .where(Job.status == Status.QUEUED, or_(Job.not_before.is_(None), Job.not_before <= now))
-        .subquery()
-    )
-    rows = session.execute(select(ready).where(ready.c.place <= CANDIDATES_PER_ACCOUNT)).all()
+def candidates(session: ReadSession, now: datetime, *, lapsed: bool) -> list[Candidate]:
+    """Heads of the queues: for each account and need, the job that has waited longest and may start now.
+
+    `lapsed` says whether jobs whose last worker may still be running them are among those.
+    """
+    queue = (Job.account_id, Job.mode, Job.model_name, Job.model_digest)
+    heads = select(*queue, func.min(Job.queued_at).label("queued_at")).where(*_may_start(now, lapsed)).group_by(*queue)
     return [
         Candidate(
-            job_id=row.id,
             account_id=row.account_id,
-            paid=row.mode == "full",
-            waited_seconds=(now - row.queued_at).total_seconds(),
+            mode=row.mode,
             model_name=row.model_name,
             model_digest=row.model_digest,
+            queued_at=row.queued_at,
+            waited_seconds=(now - row.queued_at).total_seconds(),
         )
-        for row in rows
+        for row in session.execute(heads)
     ]
 
 
-def live_workers(session: WriteSession, since: datetime) -> Sequence[Worker]:
-    """Workers heard of since then that take work, held against other placements until the transaction ends."""
-    query = select(Worker).where(Worker.last_seen_at >= since, Worker.stopping.is_(False))
-    return session.scalars(query.order_by(Worker.id).with_for_update()).all()
+def locked_head(session: WriteSession, candidate: Candidate, now: datetime, *, lapsed: bool) -> Job | None:
+    """The job at the head of that queue, locked; None where another replica was faster."""
+    query = select(Job).where(
+        *_may_start(now, lapsed),
+        Job.account_id == candidate.account_id,
+        Job.mode == candidate.mode,
+        Job.model_name == candidate.model_name,
+        Job.model_digest.is_not_distinct_from(candidate.model_digest),
+        Job.queued_at == candidate.queued_at,
+    )
+    return session.scalar(query.order_by(Job.id).limit(1).with_for_update(skip_locked=True))
+
+
+def _may_start(now: datetime, lapsed: bool) -> tuple[ColumnElement[bool], ...]:
+    ready = (Job.status == Status.QUEUED, or_(Job.not_before.is_(None), Job.not_before <= now))
+    return ready if lapsed else (*ready, Job.worker_id.is_(None))
+
+
+def anything_queued(session: ReadSession) -> bool:
+    """Whether any job waits for a worker."""
+    return session.scalar(select(Job.id).where(Job.status == Status.QUEUED).limit(1)) is not None
+
+
+def worker(session: ReadSession, worker_id: str | None) -> Worker | None:
+    """The worker, if it was heard of lately."""
+    return session.get(Worker, worker_id) if worker_id else None
+
+
+def locked_worker(session: WriteSession, worker_id: str) -> Worker | None:
+    """The same, held against other writers until the transaction ends."""
+    return session.get(Worker, worker_id, with_for_update=True)
+
+
+def live_workers(session: ReadSession, now: datetime, since: datetime) -> Sequence[Worker]:
+    """Workers heard of since then that take work."""
+    return session.scalars(_live_workers(now, since)).all()
+
+
+def locked_live_workers(session: WriteSession, now: datetime, since: datetime) -> Sequence[Worker]:
+    """The same, held against other placements until the transaction ends."""
+    return session.scalars(_live_workers(now, since).with_for_update()).all()
+
+
+def _live_workers(now: datetime, since: datetime) -> Select[Worker]:
+    passed_over = or_(Worker.passed_over_until.is_(None), Worker.passed_over_until <= now)
+    live = select(Worker).where(Worker.last_seen_at >= since, Worker.stopping.is_(False), passed_over)
+    return live.order_by(Worker.id)
 
 
 def leased_jobs(session: ReadSession) -> Sequence[Job]:
@@ -122,14 +174,6 @@ def leased_to(session: WriteSession, worker_id: str) -> Sequence[Job]:
     return session.scalars(query.with_for_update()).all()
 
 
-def heard_other_than(session: ReadSession, worker_id: str | None, since: datetime) -> bool:
-    """Whether any other worker was heard of since then."""
-    return (
-        session.scalar(select(Worker.id).where(Worker.id != worker_id, Worker.last_seen_at >= since).limit(1))
-        is not None
-    )
-
-
 def lapsed_ids(session: ReadSession, now: datetime) -> Sequence[str]:
     """Running jobs whose lease has run out."""
     return session.scalars(select(Job.id).where(Job.status == Status.RUNNING, Job.lease_until < now)).all()
@@ -138,14 +182,6 @@ def lapsed_ids(session: ReadSession, now: datetime) -> Sequence[str]:
 def overdue_ids(session: ReadSession, started_before: datetime) -> Sequence[str]:
     """Running jobs whose attempt began too long ago."""
     return session.scalars(select(Job.id).where(Job.status == Status.RUNNING, Job.assigned_at < started_before)).all()
-
-
-def unconfirmed_ids(session: ReadSession, assigned_before: datetime) -> Sequence[str]:
-    """Running jobs whose worker has not said that it runs them."""
-    query = select(Job.id).where(
-        Job.status == Status.RUNNING, Job.lease_confirmed.is_(False), Job.assigned_at < assigned_before
-    )
-    return session.scalars(query).all()
 
 
 def stranded_ids(session: ReadSession, created_before: datetime) -> Sequence[str]:
@@ -173,6 +209,11 @@ def due_deletions(session: ReadSession, now: datetime) -> Sequence[Deletion]:
 def finish_deletion(session: WriteSession, deletion_id: int) -> None:
     """The objects are gone."""
     session.execute(delete(Deletion).where(Deletion.id == deletion_id))
+
+
+def put_off_deletion(session: WriteSession, deletion_id: int, until: datetime) -> None:
+    """The objects are still there; to be tried again."""
+    session.execute(update(Deletion).where(Deletion.id == deletion_id).values(due_at=until))
 
 
 def forget_workers(session: WriteSession, before: datetime) -> None:
@@ -204,9 +245,7 @@ def waiting_audio_seconds(session: ReadSession) -> float:
 
 def jobs_by_status(session: ReadSession) -> dict[str, int]:
     """How many jobs stand where, final ones left out."""
-    query = (
-        select(Job.status, func.count().label("number")).where(Job.status.not_in(sorted(FINAL))).group_by(Job.status)
-    )
+    query = select(Job.status, func.count().label("number")).where(Job.status.in_(OPEN)).group_by(Job.status)
     return {row.status: row.number for row in session.execute(query)}
 
 

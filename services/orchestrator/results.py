@@ -88,5 +88,8 @@ class Results:
 
 
 def _file_name(upload: UploadView | None, stem: str, extension: str) -> str:
-    title = (upload.filename if upload is not None else None) or "song"
-    return f"{title.rpartition('.')[0] or title} ({stem}).{extension}"
+    """Name under which a person finds the file again. Only the last part of the upload's name counts: no path."""
+    given = upload.filename if upload is not None and upload.filename else ""
+    name = given.replace("\\", "/").rpartition("/")[2].lstrip(". ")
+    title = name.rpartition(".")[0] or name or "song"
+    return f"{title} ({stem}).{extension}"

@@ -94,6 +94,12 @@ class NewJob(RequestBody):
         return self
 
 
+class RetryRequest(RequestBody):
+    """What a retry asks for; it has no body, this is what its idempotency key stands for."""
+
+    job_id: str
+
+
 class Progress(BaseModel):
     """How far a running job is."""
 

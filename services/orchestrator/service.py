@@ -1,15 +1,13 @@
 """What clients may do with jobs. Each call is one transaction; waiting is done outside of any."""
 
 from datetime import timedelta
-from typing import Any
 
 from fastapi.responses import JSONResponse
 
-from services.kit.database import Database, WriteSession
+from services.kit.database import Database, ReadSession, WriteSession
 from services.kit.errors import StemwrightError, Unavailable
 from services.kit.idempotency import Answer, idempotent
 from services.kit.ids import new_id
-from services.kit.schemas import RequestBody
 from services.kit.telemetry import current_traceparent
 from services.orchestrator import repository
 from services.orchestrator.errors import (
@@ -20,6 +18,7 @@ from services.orchestrator.errors import (
     JobNotRetryable,
     JobRejected,
     PreviewAllowanceExhausted,
+    PreviewOutside,
     UnknownModel,
     UploadNotFound,
     UploadNotReady,
@@ -29,16 +28,19 @@ from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.messages import job_answer, stems_prefix
 from services.orchestrator.models import Feedback, Job, UploadView
 from services.orchestrator.pricing import price_credits
-from services.orchestrator.schemas import FeedbackAnswer, JobAnswer, MissedEvents, NewFeedback, NewJob, NewQuote, Quote
+from services.orchestrator.schemas import (
+    FeedbackAnswer,
+    JobAnswer,
+    MissedEvents,
+    NewFeedback,
+    NewJob,
+    NewQuote,
+    Quote,
+    RetryRequest,
+)
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
 from services.orchestrator.states import FINAL, Status
-
-
-class RetryRequest(RequestBody):
-    """The body of a retry: none; it names the job for the idempotency key."""
-
-    job_id: str
 
 
 class Jobs:
@@ -51,20 +53,25 @@ class Jobs:
         self._signals = signals
 
     def quote(self, account_id: str, request: NewQuote) -> Quote:
-        """The exact price, and whether the account can pay it."""
+        """The exact price, and whether the account can pay it. Raises UploadNotReady while the song is still coming."""
         self._learn_upload(request.upload_id)
-        balance = self._learn_balance(account_id)
         with self._database.read() as session:
             upload = self._usable_upload(session, account_id, request.upload_id)
-            if upload.status != "ready":
-                raise UploadNotReady
-            price = price_credits(request.mode, upload.duration_seconds or 0.0)
-            return Quote(
-                price_credits=price,
-                available_credits=balance,
-                affordable=price <= balance,
-                expires_at=session.now() + timedelta(seconds=self._settings.quote_seconds),
-            )
+        if upload.status != "ready":
+            # The word that it is ready may have been lost: ask, for whoever comes next.
+            with self._database.write() as session:
+                self._lifecycle.ask_for_upload(session, request.upload_id)
+            raise UploadNotReady
+        price = price_credits(request.mode, upload.duration_seconds or 0.0)
+        available = self._learn_balance(account_id)
+        with self._database.read() as session:
+            expires_at = session.now() + timedelta(seconds=self._settings.quote_seconds)
+        return Quote(
+            price_credits=price,
+            available_credits=available,
+            affordable=price <= available,
+            expires_at=expires_at,
+        )
 
     def create(self, account_id: str, request: NewJob, key: str | None) -> JSONResponse:
         """A new job: 201 when it is queued, 402 when it cannot be paid, 202 when accounts has not answered yet."""
@@ -94,7 +101,7 @@ class Jobs:
             operation="createJob",
             body=request,
             create=make,
-            respond=self._first_answer,
+            respond=lambda job_id: self._first_answer(account_id, job_id),
         )
 
     def retry(self, account_id: str, job_id: str, key: str | None) -> JSONResponse:
@@ -126,7 +133,7 @@ class Jobs:
             operation="retryJob",
             body=RetryRequest(job_id=job_id),
             create=make,
-            respond=self._first_answer,
+            respond=lambda job_id: self._first_answer(account_id, job_id),
         )
 
     def get(self, account_id: str, job_id: str) -> JobAnswer:
@@ -212,18 +219,16 @@ class Jobs:
             self._lifecycle.ask(session, job, again=False)
         return job.id
 
-    def _first_answer(self, job_id: str) -> Answer:
+    def _first_answer(self, account_id: str, job_id: str) -> Answer:
         def decided() -> Job | None:
             with self._database.read() as session:
-                job = session.get(Job, job_id)
-                return job if job is None or job.state is not Status.RESERVING or job.price_credits is None else None
+                job = self._owned(session, account_id, job_id)
+                return job if job.state is not Status.RESERVING or job.price_credits is None else None
 
         job = self._signals.wait_for(decided, self._settings.answer_wait_seconds)
         if job is None:
             with self._database.read() as session:
-                job = session.get(Job, job_id)
-        if job is None:
-            raise JobNotFound
+                job = self._owned(session, account_id, job_id)
         if job.state is Status.REJECTED:
             refusal = _refusal(job)
             return refusal.status, refusal.problem()
@@ -256,9 +261,11 @@ class Jobs:
             with self._database.write() as session:
                 self._lifecycle.ask_for_balance(session, account_id)
             available = self._signals.wait_for(known, self._settings.answer_wait_seconds)
-        return available or 0
+        if available is None:
+            raise Unavailable("the balance is not known at the moment", retry_after_seconds=2)
+        return available
 
-    def _usable_upload(self, session: Any, account_id: str, upload_id: str) -> UploadView:
+    def _usable_upload(self, session: ReadSession, account_id: str, upload_id: str) -> UploadView:
         upload = repository.owned_upload(session, account_id, upload_id)
         if upload is None:
             raise UploadNotFound
@@ -266,23 +273,23 @@ class Jobs:
             raise UploadRejected(upload.reason, extra={"reason_code": upload.code})
         return upload
 
-    def _owned(self, session: Any, account_id: str, job_id: str) -> Job:
+    def _owned(self, session: ReadSession, account_id: str, job_id: str) -> Job:
         job = repository.owned_job(session, account_id, job_id)
         if job is None:
             raise JobNotFound
         return job
 
     def _owned_locked(self, session: WriteSession, account_id: str, job_id: str) -> Job:
-        locked = repository.locked_job(session, job_id)
-        if locked is None or locked.account_id != account_id or locked.deleted_at is not None:
+        job = repository.locked_owned_job(session, account_id, job_id)
+        if job is None:
             raise JobNotFound
-        return locked
+        return job
 
 
 def _refusal(job: Job) -> StemwrightError:
     """Why a job was rejected, as an error; it names the job, which exists and says the same."""
     known: dict[str, type[StemwrightError]] = {
-        error.code: error for error in (InsufficientCredits, PreviewAllowanceExhausted, UploadRejected)
+        error.code: error for error in (InsufficientCredits, PreviewAllowanceExhausted, PreviewOutside, UploadRejected)
     }
     error = known.get(job.error_code or "", JobRejected)
     return error(job.error_message, extra={"job_id": job.id})

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from services.orchestrator.routes.jobs import Caller, JobsDep
+from services.orchestrator.routes.jobs import Caller, JobId, JobsDep
 from services.orchestrator.schemas import MissedEvents
 
 router = APIRouter(prefix="/internal", include_in_schema=False)
@@ -12,7 +12,7 @@ router = APIRouter(prefix="/internal", include_in_schema=False)
 
 @router.get("/jobs/{job_id}/events")
 def missed_events(
-    job_id: str, caller: Caller, jobs: JobsDep, after: Annotated[str | None, Query(max_length=64)] = None
+    job_id: JobId, caller: Caller, jobs: JobsDep, after: Annotated[str | None, Query(max_length=64)] = None
 ) -> MissedEvents:
     """The job as it stands and its public events, those after `after` if that is given."""
     return jobs.missed_events(caller.account_id, job_id, after)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from services.kit.auth import Principal, require_scope
@@ -28,6 +28,9 @@ def _results(request: Request) -> Results:
 JobsDep = Annotated[Jobs, Depends(_jobs)]
 ResultsDep = Annotated[Results, Depends(_results)]
 Caller = Annotated[Principal, Depends(require_scope("jobs"))]
+
+JobId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_]{1,64}$")]
+StemName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 
 router = APIRouter(prefix="/v1", tags=["Jobs"])
 
@@ -60,19 +63,19 @@ def list_jobs(
 
 
 @router.get("/jobs/{job_id}")
-def get_job(job_id: str, caller: Caller, jobs: JobsDep) -> JobAnswer:
+def get_job(job_id: JobId, caller: Caller, jobs: JobsDep) -> JobAnswer:
     """One job."""
     return jobs.get(caller.account_id, job_id)
 
 
 @router.delete("/jobs/{job_id}", status_code=204, response_class=Response)
-def delete_job(job_id: str, caller: Caller, jobs: JobsDep) -> None:
+def delete_job(job_id: JobId, caller: Caller, jobs: JobsDep) -> None:
     """Deletes the job and its stems; cancels it first where it has not ended."""
     jobs.delete(caller.account_id, job_id)
 
 
 @router.post("/jobs/{job_id}/cancel")
-def cancel_job(job_id: str, caller: Caller, jobs: JobsDep) -> JobAnswer:
+def cancel_job(job_id: JobId, caller: Caller, jobs: JobsDep) -> JobAnswer:
     """Cancels the job; nothing is charged."""
     return jobs.cancel(caller.account_id, job_id)
 
@@ -83,19 +86,19 @@ def cancel_job(job_id: str, caller: Caller, jobs: JobsDep) -> JobAnswer:
     response_model=JobAnswer,
     responses={202: {"model": JobAnswer}, **_REFUSALS},
 )
-def retry_job(job_id: str, caller: Caller, jobs: JobsDep, idempotency_key: IdempotencyKey = None) -> JSONResponse:
+def retry_job(job_id: JobId, caller: Caller, jobs: JobsDep, idempotency_key: IdempotencyKey = None) -> JSONResponse:
     """A new job like this one, which failed, was canceled or was rejected."""
     return jobs.retry(caller.account_id, job_id, idempotency_key)
 
 
 @router.get("/jobs/{job_id}/stems/{name}", status_code=307, response_class=RedirectResponse)
-def get_stem(job_id: str, name: str, caller: Caller, results: ResultsDep) -> str:
+def get_stem(job_id: JobId, name: StemName, caller: Caller, results: ResultsDep) -> str:
     """Redirects to where the stem can be downloaded for a while: `vocals`, `instrumental` or `mixture`."""
     return results.stem_url(caller.account_id, job_id, name)
 
 
 @router.get("/jobs/{job_id}/archive", response_class=StreamingResponse)
-def get_archive(job_id: str, caller: Caller, results: ResultsDep) -> StreamingResponse:
+def get_archive(job_id: JobId, caller: Caller, results: ResultsDep) -> StreamingResponse:
     """All stems of the job in one zip."""
     name, length, content = results.archive(caller.account_id, job_id)
     headers = {"Content-Disposition": attachment(name), "Content-Length": str(length)}
@@ -103,25 +106,25 @@ def get_archive(job_id: str, caller: Caller, results: ResultsDep) -> StreamingRe
 
 
 @router.get("/jobs/{job_id}/waveforms", response_model=Waveforms)
-def get_waveforms(job_id: str, caller: Caller, results: ResultsDep) -> JSONResponse:
+def get_waveforms(job_id: JobId, caller: Caller, results: ResultsDep) -> JSONResponse:
     """Minimum and maximum of every track, to draw."""
     headers = {"Cache-Control": "private, max-age=86400, immutable"}
     return JSONResponse(results.waveforms(caller.account_id, job_id), headers=headers)
 
 
 @router.get("/jobs/{job_id}/manifest")
-def get_manifest(job_id: str, caller: Caller, results: ResultsDep) -> dict[str, Any]:
+def get_manifest(job_id: JobId, caller: Caller, results: ResultsDep) -> dict[str, Any]:
     """The proof of the separation, as the worker wrote it."""
     return results.manifest(caller.account_id, job_id)
 
 
 @router.get("/jobs/{job_id}/feedback")
-def get_feedback(job_id: str, caller: Caller, jobs: JobsDep) -> FeedbackAnswer:
+def get_feedback(job_id: JobId, caller: Caller, jobs: JobsDep) -> FeedbackAnswer:
     """Feedback given on this job."""
     return jobs.feedback(caller.account_id, job_id)
 
 
 @router.put("/jobs/{job_id}/feedback")
-def put_feedback(job_id: str, body: NewFeedback, caller: Caller, jobs: JobsDep) -> FeedbackAnswer:
+def put_feedback(job_id: JobId, body: NewFeedback, caller: Caller, jobs: JobsDep) -> FeedbackAnswer:
     """Gives feedback, in place of any given before."""
     return jobs.give_feedback(caller.account_id, job_id, body)

@@ -115,7 +115,7 @@ def test_the_first_ending_wins(money: Money) -> None:
 
 def test_a_hold_expires_and_the_orchestrator_is_told(money: Money, outbox: Outbox, clock: Clock) -> None:
     job_id, _ = money.reserve(200)
-    clock.advance(hours=23)
+    clock.advance(hours=47)
     later, _ = money.reserve(50)
     assert money.expire() == 0
 

@@ -19,7 +19,6 @@ from services.gateway import docs, stream
 from services.gateway.openapi import merge
 from services.gateway.routes import ROUTES, Upstream
 from services.kit.app import create_app
-from services.kit.settings import KitSettings
 from services.orchestrator.routes import internal, jobs
 from services.upload.routes import router as upload_router
 from tests.services.gateway.standin import Reply, Seen, platform
@@ -65,7 +64,6 @@ def documents() -> dict[Upstream, Document]:
         Upstream.ORCHESTRATOR: [jobs.router, internal.router],
         Upstream.GATEWAY: [stream.router, docs.router],
     }
-    settings = KitSettings(log_level="ERROR")
     return {
         upstream: create_app(name=upstream, title=upstream, routers=of_service).openapi()
         for upstream, of_service in routers.items()

@@ -1,6 +1,7 @@
 """The orchestrator on a migrated database, with its siblings' voices and a clock in the test's hand."""
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,11 +18,14 @@ from services.kit.auth import Principal
 from services.kit.database import Database, WriteSession
 from services.kit.errors import Unauthorized
 from services.kit.events.codec import Event, Record, decode
+from services.kit.handling import in_transaction
 from services.kit.ids import new_id
 from services.kit.protos import billing_pb2, separation_pb2, uploads_pb2, workers_pb2
 from services.kit.tables import OUTBOX
 from services.orchestrator.consumers import Handlers
+from services.orchestrator.deletions import Deleter
 from services.orchestrator.dispatcher import Dispatcher
+from services.orchestrator.hearing import Hearing
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.models import Job
 from services.orchestrator.results import Results
@@ -106,6 +110,7 @@ class World:
     handlers: Handlers
     dispatcher: Dispatcher
     sweeper: Sweeper
+    deleter: Deleter
     app: FastAPI
     client: TestClient
     _read: int = 0
@@ -113,6 +118,9 @@ class World:
 
     def hear(self, message: Message) -> None:
         """An event of a sibling arrives."""
+        in_transaction(self.database, self._handler_of(type(message)))(_event(message, self.clock()))
+
+    def _handler_of(self, kind: type[Message]) -> Callable[[WriteSession, Event], None]:
         types: dict[type[Message], Callable[[WriteSession, Event], None]] = {
             uploads_pb2.UploadCreated: self.handlers.upload_created,
             uploads_pb2.UploadReady: self.handlers.upload_ready,
@@ -125,22 +133,18 @@ class World:
             separation_pb2.SeparationFinished: self.handlers.separation_finished,
             workers_pb2.WorkerHeartbeat: self.handlers.heartbeat,
         }
-        event = Event(
-            id=new_id("evt"),
-            type=message.DESCRIPTOR.full_name,
-            source="/test",
-            subject=None,
-            time=self.clock(),
-            traceparent=None,
-            topic="",
-            partition=0,
-            offset=0,
-            key="",
-            data=message,
-            account_id=None,
-        )
-        with self.database.write() as session:
-            types[type(message)](session, event)
+        return types[kind]
+
+    def pass_time(self, seconds: float, *, beating: Sequence[str] = (), sweeping: bool = True) -> None:
+        """Time passes in steps of a heartbeat; the workers named are heard in each, idle, and the sweeper comes by."""
+        while seconds > 0:
+            step = min(seconds, 15.0)
+            self.clock.advance(step)
+            seconds -= step
+            for worker_id in beating:
+                self.beat(worker_id)
+            if sweeping:
+                self.sweeper.sweep()
 
     def told(self) -> list[Event]:
         """Events that the orchestrator put into its outbox since the last call."""
@@ -259,10 +263,25 @@ class World:
         return self.job(job_id).account_id
 
 
+def _event(message: Message, time: datetime) -> Event:
+    return Event(
+        id=new_id("evt"),
+        type=message.DESCRIPTOR.full_name,
+        source="/test",
+        subject=None,
+        time=time,
+        traceparent=None,
+        topic="",
+        partition=0,
+        offset=0,
+        key="",
+        data=message,
+        account_id=None,
+    )
+
+
 def succeeded(worker_id: str, job_id: str, attempt: int, *, sha256: str = SHA256) -> separation_pb2.SeparationFinished:
     """The message of an attempt that went well."""
-    import json
-
     stem = {
         "format": "flac",
         "size_bytes": 10,
@@ -306,6 +325,7 @@ def failed(
 def _world(database: Database, clock: Clock) -> Iterator[World]:
     settings = Settings(answer_wait_seconds=0.0, log_level="ERROR", database_url="sqlite:///unused.db")
     signals = Signals()
+    hearing = Hearing(settings.lease_seconds / 2, clock=lambda: clock().timestamp())
     storage = MemoryStorage()
     lifecycle = Lifecycle(settings, signals)
     app = create_app(
@@ -325,9 +345,10 @@ def _world(database: Database, clock: Clock) -> Iterator[World]:
             settings=settings,
             storage=storage,
             lifecycle=lifecycle,
-            handlers=Handlers(database, lifecycle, signals),
-            dispatcher=Dispatcher(database, settings, lifecycle, signals),
-            sweeper=Sweeper(database, storage, settings, lifecycle),  # type: ignore[arg-type]
+            handlers=Handlers(database, lifecycle, signals, hearing),
+            dispatcher=Dispatcher(database, settings, lifecycle, signals, hearing),
+            sweeper=Sweeper(database, settings, lifecycle),
+            deleter=Deleter(database, storage, settings),  # type: ignore[arg-type]
             app=app,
             client=client,
         )

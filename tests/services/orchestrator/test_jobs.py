@@ -1,13 +1,16 @@
 """Jobs from the API's and the siblings' side, on a real database."""
 
+import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from services.kit.events.outcomes import InvalidMessage
 from services.kit.ids import new_id
 from services.kit.migrations import drift
-from services.kit.protos import billing_pb2, separation_pb2, uploads_pb2
+from services.kit.protos import billing_pb2, separation_pb2, uploads_pb2, workers_pb2
 from services.orchestrator.models import Base
 from tests.services.orchestrator.conftest import SHA256, World, failed, succeeded
 
@@ -77,6 +80,111 @@ def test_a_job_whose_upload_turns_out_bad_is_rejected_with_the_reason(world: Wor
     assert answer["error"] == {"code": "upload_rejected", "message": "There is no sound in it."}
     refused = world.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(account))
     assert (refused.status_code, refused.json()["code"]) == (422, "upload_rejected")
+
+
+def test_the_jobs_of_one_account_go_in_order(world: World) -> None:
+    account = new_id("usr")
+    jobs = []
+    for _ in range(3):
+        jobs.append(world.queued_job(account))
+        world.clock.advance(1)
+    for expected in jobs:
+        world.beat(WORKER)
+        assert world.dispatcher.place()
+        assert world.job(expected).attempt == 1
+        world.hear(succeeded(WORKER, expected, 1))
+
+
+def test_a_job_whose_upload_is_deleted_before_it_runs_ends(world: World) -> None:
+    account = new_id("usr")
+    upload = world.ready_upload(account)
+    job = world.post_job(account, upload)
+    world.grant(job)
+    world.hear(uploads_pb2.UploadDeleted(upload_id=upload, account_id=account))
+    assert (world.job(job["id"]).status, world.job(job["id"]).error_code) == ("failed", "upload_deleted")
+    # News of before the deletion, delivered again, does not bring it back.
+    world.make_ready(account, upload)
+    assert world.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(account)).status_code == 404
+
+
+def test_a_quote_asks_again_about_an_upload_whose_word_was_lost(world: World) -> None:
+    account, upload = new_id("usr"), new_id("upl")
+    world.hear(uploads_pb2.UploadCreated(upload_id=upload, account_id=account))
+    world.hear(billing_pb2.BalanceChanged(account_id=account, balance=billing_pb2.Balance(version=1)))
+    quote = world.client.post("/v1/quotes", json={"upload_id": upload}, headers=bearer(account))
+    assert (quote.status_code, quote.json()["code"]) == (409, "upload_not_ready")
+    assert world.types_told() == ["UploadStatusRequested"]
+
+
+def test_a_quote_without_a_known_balance_is_503_not_a_guess(world: World) -> None:
+    account = new_id("usr")
+    quote = world.client.post("/v1/quotes", json={"upload_id": world.ready_upload(account)}, headers=bearer(account))
+    assert quote.status_code == 503
+    assert "BalanceRequested" in world.types_told()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda beat: setattr(beat, "slots", 2**31),
+        lambda beat: setattr(beat, "sequence", 2**63),
+        lambda beat: setattr(beat, "worker_id", "w" * 100),
+        lambda beat: setattr(beat, "assignments_partition", 99),
+        lambda beat: setattr(beat, "speed", float("nan")),
+        lambda beat: beat.models.add(name="net", digest="x" * 100),
+        lambda beat: beat.running.add(job_id="job_1", attempt=1),
+        lambda beat: beat.finished.add(worker_id=WORKER, job_id=new_id("job"), attempt=1),
+    ],
+)
+def test_a_heartbeat_that_makes_no_sense_is_a_dead_letter(
+    world: World, spoil: Callable[[workers_pb2.WorkerHeartbeat], object]
+) -> None:
+    beat = workers_pb2.WorkerHeartbeat(worker_id=WORKER, sequence=1, slots=1)
+    spoil(beat)
+    with pytest.raises(InvalidMessage):
+        world.hear(beat)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda manifest: manifest["stems"][0].pop("peak_dbfs"),
+        lambda manifest: manifest["stems"].pop(),
+        lambda manifest: manifest["stems"][0].update(file="../../other"),
+        lambda manifest: manifest["quality"].update(note="\x00"),
+        lambda manifest: manifest["quality"].update(null_residual_dbfs=float("nan")),
+        lambda manifest: manifest["model"].update(digest="sha256:other"),
+        lambda manifest: manifest.pop("input"),
+    ],
+)
+def test_a_manifest_that_makes_no_sense_is_a_failed_attempt(
+    world: World, spoil: Callable[[dict[str, Any]], object]
+) -> None:
+    job_id = world.running_job(WORKER)
+    end = succeeded(WORKER, job_id, 1)
+    manifest = json.loads(end.succeeded.manifest)
+    spoil(manifest)
+    end.succeeded.manifest = json.dumps(manifest).encode()
+    world.hear(end)
+    assert (world.job(job_id).status, world.job(job_id).failures) == ("queued", 1)
+
+
+def test_a_manifest_of_another_jobs_folder_is_refused(world: World) -> None:
+    job_id = world.running_job(WORKER)
+    end = succeeded(WORKER, job_id, 1)
+    end.succeeded.manifest_key = f"stems/{new_id('job')}/1/manifest.json"
+    world.hear(end)
+    assert world.job(job_id).status == "queued"
+
+
+def test_a_window_outside_of_a_song_that_comes_later_is_the_reason_given(world: World) -> None:
+    account, upload = new_id("usr"), new_id("upl")
+    world.hear(uploads_pb2.UploadCreated(upload_id=upload, account_id=account))
+    body = {"upload_id": upload, "mode": "preview", "preview": {"start_seconds": 50}}
+    assert world.client.post("/v1/jobs", json=body, headers=bearer(account)).status_code == 202
+    world.make_ready(account, upload, seconds=10.0)
+    [job] = world.client.get("/v1/jobs", headers=bearer(account)).json()["items"]
+    assert job["error"]["code"] == "preview_outside_song"
 
 
 def test_an_upload_that_does_not_exist_is_404_and_one_nobody_answers_about_is_503(world: World) -> None:
@@ -167,6 +275,12 @@ def test_the_quote_is_the_price(world: World) -> None:
     quote = world.client.post("/v1/quotes", json={"upload_id": upload}, headers=bearer(account)).json()
     assert (quote["price_credits"], quote["available_credits"], quote["affordable"]) == (91, 90, False)
     assert world.post_job(account, upload)["price_credits"] == 91
+
+
+@pytest.mark.parametrize("job_id", ["a%00b", "..%2Fx", "x" * 65, "%F0%9F%98%80"])
+def test_an_id_that_is_none_is_refused(world: World, job_id: str) -> None:
+    answer = world.client.get(f"/v1/jobs/{job_id}", headers=bearer(new_id("usr")))
+    assert answer.status_code in (404, 422)
 
 
 def test_one_key_sent_twenty_times_at_once_makes_one_job(world: World) -> None:
@@ -275,10 +389,15 @@ def test_the_songs_own_fault_ends_the_job_at_once(world: World) -> None:
 
 
 def test_a_passing_fault_is_tried_again_later_and_at_most_three_times(world: World) -> None:
+    """However often and in whatever order the worker's word of it arrives."""
     job_id = world.running_job(WORKER)
     for attempt, wait in ((1, 10.0), (2, 40.0)):
-        world.hear(failed(WORKER, job_id, attempt, "storage_unavailable", retryable=True))
-        world.beat(WORKER)
+        end = failed(WORKER, job_id, attempt, "storage_unavailable", retryable=True)
+        world.hear(end)
+        world.beat(WORKER, finished=[end])
+        world.beat(WORKER, running=[(job_id, attempt)])
+        world.beat(WORKER, finished=[end])
+        assert world.job(job_id).failures == attempt
         assert world.job(job_id).status == "queued"
         assert not world.dispatcher.place()
         world.clock.advance(wait)

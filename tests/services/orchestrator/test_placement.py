@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,36 +7,32 @@ from hypothesis import strategies as st
 from services.orchestrator.placement import FREE_HANDICAP_SECONDS, Candidate, Slot, choose
 from services.orchestrator.pricing import price_credits
 
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
 DIGEST = "sha256:1"
 SLOT = Slot("wrk_1", {"net": DIGEST}, free=1, speed=40.0)
 
 
-def candidate(job_id: str, *, account: str = "usr_1", paid: bool = True, waited: float = 0.0) -> Candidate:
-    return Candidate(job_id, account, paid, waited, "net", None)
+def candidate(account: str, *, mode: str = "full", waited: float = 0.0) -> Candidate:
+    return Candidate(account, mode, "net", None, NOW - timedelta(seconds=waited), waited)
 
 
 def chosen(*candidates: Candidate, running: dict[str, int] | None = None) -> str | None:
     pair = choose(candidates, [SLOT], running or {})
-    return pair[0].job_id if pair else None
+    return pair[0].account_id if pair else None
 
 
 def test_a_paid_job_goes_before_a_free_one_that_came_earlier() -> None:
-    assert chosen(candidate("free", paid=False, waited=60), candidate("paid", waited=1)) == "paid"
+    assert chosen(candidate("free", mode="preview", waited=60), candidate("paid", waited=1)) == "paid"
 
 
 def test_a_free_job_that_has_waited_long_enough_goes_before_a_fresh_paid_one() -> None:
-    assert chosen(candidate("free", paid=False, waited=FREE_HANDICAP_SECONDS + 1), candidate("paid")) == "free"
-
-
-def test_jobs_of_one_account_go_in_order() -> None:
-    assert chosen(candidate("second", waited=1), candidate("first", waited=2)) == "first"
+    assert chosen(candidate("free", mode="preview", waited=FREE_HANDICAP_SECONDS + 1), candidate("paid")) == "free"
 
 
 def test_an_account_with_jobs_running_lets_others_pass() -> None:
-    greedy = candidate("greedy", account="usr_1", waited=30)
-    modest = candidate("modest", account="usr_2", waited=1)
+    greedy, modest = candidate("greedy", waited=30), candidate("modest", waited=1)
     assert chosen(greedy, modest) == "greedy"
-    assert chosen(greedy, modest, running={"usr_1": 1}) == "modest"
+    assert chosen(greedy, modest, running={"greedy": 1}) == "modest"
 
 
 def test_a_pinned_job_waits_for_a_worker_with_its_model() -> None:
@@ -53,8 +50,8 @@ def test_the_fastest_worker_with_room_is_taken() -> None:
 
 @given(st.floats(0, 7200), st.integers(1, 50))
 def test_no_free_job_starves_however_many_paid_ones_keep_coming(waited: float, fresh: int) -> None:
-    paid = [candidate(f"paid{n}", account=f"usr_{n + 2}", waited=min(waited, n)) for n in range(fresh)]
-    old = candidate("free", paid=False, waited=waited + FREE_HANDICAP_SECONDS + fresh)
+    paid = [candidate(f"paid{n}", waited=min(waited, n)) for n in range(fresh)]
+    old = candidate("free", mode="preview", waited=waited + FREE_HANDICAP_SECONDS + fresh)
     assert chosen(*paid, old) == "free"
 
 

@@ -1,27 +1,29 @@
 """What the sweeper does about deaths, losses and silence, by the database's clock."""
 
+import pytest
+from sqlalchemy import update
+
+from services.kit.database import WriteSession
 from services.kit.ids import new_id
 from services.kit.protos import billing_pb2, uploads_pb2
+from services.kit.tables import OUTBOX
+from services.orchestrator.models import Job
 from tests.services.orchestrator.conftest import World, succeeded
 
 WORKER = new_id("wrk")
 
 
 def lapse(world: World) -> None:
-    """Time passes until a lease that was renewed just now has run out, and the sweeper comes by."""
+    """Silence until a lease that was renewed just now has run out, and the sweeper comes by."""
     world.clock.advance(world.settings.lease_seconds + 1)
     world.sweeper.sweep()
 
 
 def test_a_dead_workers_job_goes_to_another_as_a_new_attempt(world: World) -> None:
-    job_id = world.running_job(WORKER)
-    world.clock.advance(world.settings.lease_seconds / 2)
     other = new_id("wrk")
-    world.beat(other)
-    world.clock.advance(world.settings.lease_seconds / 2 + 1)
-    world.sweeper.sweep()
+    job_id = world.running_job(WORKER)
+    world.pass_time(world.settings.lease_seconds + 1, beating=[other])
     assert world.job(job_id).status == "queued"
-    world.beat(other)
     assert world.dispatcher.place()
     job = world.job(job_id)
     assert (job.status, job.attempt, job.worker_id, job.silent_deaths) == ("running", 2, other, 1)
@@ -34,30 +36,64 @@ def test_a_dead_workers_job_goes_to_another_as_a_new_attempt(world: World) -> No
 
 
 def test_a_job_that_takes_two_workers_with_it_is_given_to_no_third(world: World) -> None:
+    """Also where the next worker takes longer to start than a lease lasts."""
     job_id = world.running_job(WORKER)
     for _ in range(2):
-        world.clock.advance(world.settings.lease_seconds / 2)
+        lapse(world)
+        world.clock.advance(600)
         survivor = new_id("wrk")
         world.beat(survivor)
-        world.clock.advance(world.settings.lease_seconds / 2 + 1)
-        world.sweeper.sweep()
-        world.beat(survivor)
-        if world.dispatcher.place():
-            world.beat(survivor, running=[(job_id, world.job(job_id).attempt)])
+        assert not world.dispatcher.place()
+        world.pass_time(world.settings.lease_seconds, beating=[survivor])
+        assert world.dispatcher.place()
+        world.beat(survivor, running=[(job_id, world.job(job_id).attempt)])
     job = world.job(job_id)
     assert (job.status, job.error_code, job.attempt) == ("failed", "worker_died", 2)
 
 
-def test_silence_of_everyone_is_the_event_logs_fault_and_the_worker_goes_on(world: World) -> None:
-    job_id = world.running_job(WORKER)
+def test_after_a_silence_of_everyone_the_workers_go_on_and_nothing_counts_against_the_job(world: World) -> None:
+    """The event log was away, or this service was; one worker is heard again before the other."""
+    first, second = new_id("wrk"), new_id("wrk")
+    job_id = world.running_job(first)
     for _ in range(3):
         lapse(world)
+        world.beat(second)
+        assert not world.dispatcher.place()
+        world.clock.advance(5)
+        world.beat(first, running=[(job_id, 1)])
+        assert world.job(job_id).status == "running"
     job = world.job(job_id)
-    assert (job.status, job.attempt, job.silent_deaths) == ("queued", 1, 0)
-    world.beat(WORKER, running=[(job_id, 1)])
-    assert world.job(job_id).status == "running"
-    world.hear(succeeded(WORKER, job_id, 1))
+    assert (job.attempt, job.silent_deaths) == (1, 0)
+    world.hear(succeeded(first, job_id, 1))
     assert world.job(job_id).status == "succeeded"
+
+
+def test_a_worker_that_lives_and_does_not_take_its_work_is_passed_over(world: World) -> None:
+    job_id = world.queued_job()
+    world.beat(WORKER)
+    assert world.dispatcher.place()
+    world.pass_time(world.settings.lease_seconds, beating=[WORKER])
+    assert world.job(job_id).status == "queued"
+    assert not world.dispatcher.place()
+    other = new_id("wrk")
+    world.beat(other)
+    assert world.dispatcher.place()
+    job = world.job(job_id)
+    assert (job.worker_id, job.attempt, job.failures, job.silent_deaths) == (other, 2, 0, 0)
+
+
+def test_a_job_ends_even_if_no_worker_ever_takes_it(world: World) -> None:
+    job_id = world.queued_job()
+    for _ in range(100):
+        world.beat(WORKER)
+        world.dispatcher.place()
+        world.clock.advance(world.settings.lease_seconds + 1)
+        world.beat(WORKER)
+        world.sweeper.sweep()
+        if world.job(job_id).status == "failed":
+            break
+        world.clock.advance(world.settings.queue_limit_seconds / 50)
+    assert (world.job(job_id).status, world.job(job_id).error_code) == ("failed", "waited_too_long")
 
 
 def test_a_result_that_arrives_after_the_silence_counts(world: World) -> None:
@@ -68,14 +104,21 @@ def test_a_result_that_arrives_after_the_silence_counts(world: World) -> None:
 
 
 def test_an_assignment_that_no_heartbeat_confirms_is_sent_again_as_the_same_attempt(world: World) -> None:
-    world.queued_job()
+    job_id = world.queued_job()
     world.beat(WORKER)
     world.dispatcher.place()
     world.told()
-    world.clock.advance(world.settings.resend_seconds + 1)
-    world.sweeper.sweep()
-    [again] = [event for event in world.told() if event.type.endswith("SeparationAssigned")]
-    assert again.data.attempt == 1
+    publish_all(world)
+    sent = []
+    for second in range(35):
+        world.clock.advance(1)
+        world.sweeper.sweep()
+        sent += [(second, event.data.attempt) for event in world.told() if event.type.endswith("SeparationAssigned")]
+        publish_all(world)
+    assert sent == [(19, 1)]
+    world.beat(WORKER, running=[(job_id, 1)])
+    world.pass_time(19)
+    assert world.types_told() == []
 
 
 def test_unanswered_questions_are_asked_again_ever_more_slowly(world: World) -> None:
@@ -88,18 +131,67 @@ def test_unanswered_questions_are_asked_again_ever_more_slowly(world: World) -> 
         world.clock.advance(1)
         world.sweeper.sweep()
         asked += [second for kind in world.types_told() if kind == "UploadStatusRequested"]
+        publish_all(world)
     assert asked == [4, 14, 34]
     world.make_ready(account, upload)
     assert world.types_told() == ["ReservationRequested"]
+    publish_all(world)
     world.clock.advance(world.settings.ask_again_seconds)
     world.sweeper.sweep()
     assert world.types_told() == ["ReservationRequested"]
+
+
+def publish_all(world: World) -> None:
+    """The relay gets everything out."""
+    with world.database.write() as session:
+        session.execute(update(OUTBOX).values(published_at=session.now()))
+
+
+def test_a_question_that_nobody_answers_for_a_day_does_no_harm(world: World) -> None:
+    account, upload = new_id("usr"), new_id("upl")
+    world.hear(uploads_pb2.UploadCreated(upload_id=upload, account_id=account))
+    job_id = world.post_job(account, upload)["id"]
+    with world.database.write() as session:
+        session.get_one(Job, job_id).asked_times = 5000
+    world.clock.advance(3600)
+    publish_all(world)
+    world.sweeper.sweep()
+    assert world.job(job_id).asked_times == 5001
+
+
+def test_nothing_is_asked_again_while_the_event_log_takes_nothing(world: World) -> None:
+    account, upload = new_id("usr"), new_id("upl")
+    world.hear(uploads_pb2.UploadCreated(upload_id=upload, account_id=account))
+    world.post_job(account, upload)
+    assert world.types_told() == ["UploadStatusRequested"]
+    for _ in range(20):
+        world.clock.advance(30)
+        world.sweeper.sweep()
+    assert world.types_told() == []
+
+
+def test_one_job_that_trips_the_sweeper_does_not_keep_the_others_from_ending(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = world.queued_job(), world.queued_job()
+    give_up = world.lifecycle.give_up
+
+    def trip(session: WriteSession, job: Job, code: str, message: str) -> None:
+        if job.id == bad:
+            raise ZeroDivisionError
+        give_up(session, job, code, message)
+
+    monkeypatch.setattr(world.lifecycle, "give_up", trip)
+    world.clock.advance(world.settings.queue_limit_seconds + 1)
+    world.sweeper.sweep()
+    assert (world.job(bad).status, world.job(good).status) == ("queued", "failed")
 
 
 def test_the_last_word_is_repeated_under_its_id_until_it_is_settled(world: World) -> None:
     job_id = world.running_job(WORKER)
     world.hear(succeeded(WORKER, job_id, 1))
     [first] = [event for event in world.told() if event.type == "job.succeeded"]
+    publish_all(world)
     world.clock.advance(world.settings.ask_again_seconds)
     world.sweeper.sweep()
     [again] = world.told()
@@ -129,24 +221,26 @@ def test_an_attempt_that_never_ends_is_taken_back(world: World) -> None:
     world.clock.advance(world.settings.attempt_limit_seconds + 1)
     world.beat(WORKER, running=[(job_id, 1)])
     world.told()
-    world.sweeper.sweep()
+    for _ in range(3):
+        world.sweeper.sweep()
+        # A heartbeat that was under way does not bring it back.
+        world.beat(WORKER, running=[(job_id, 1)])
     assert "SeparationCanceled" in world.types_told()
     assert (world.job(job_id).status, world.job(job_id).failures) == ("queued", 1)
 
 
 def test_objects_of_ended_attempts_go_and_those_of_late_writers_too(world: World) -> None:
     job_id = world.running_job(WORKER)
-    lapse(world)
     other = new_id("wrk")
-    world.beat(other)
+    world.pass_time(world.settings.lease_seconds + 1, beating=[other])
     world.dispatcher.place()
     world.hear(succeeded(other, job_id, 2))
     world.storage.objects = {f"stems/{job_id}/{n}/vocals.flac": b"" for n in (1, 2)}
-    world.sweeper.sweep()
+    world.deleter.delete_due()
     assert list(world.storage.objects) == [f"stems/{job_id}/2/vocals.flac"]
     world.storage.objects[f"stems/{job_id}/1/vocals.flac"] = b"written by a worker that woke up late"
     world.clock.advance(world.settings.zombie_sweep_seconds + 1)
-    world.sweeper.sweep()
+    world.deleter.delete_due()
     assert list(world.storage.objects) == [f"stems/{job_id}/2/vocals.flac"]
 
 
@@ -157,11 +251,9 @@ def test_deletion_removes_objects_and_once_settled_the_row(world: World) -> None
     world.storage.objects[f"stems/{job_id}/1/vocals.flac"] = b""
     assert world.client.delete(f"/v1/jobs/{job_id}", headers=headers).status_code == 204
     assert world.client.get(f"/v1/jobs/{job_id}", headers=headers).status_code == 404
-    world.sweeper.sweep()
+    world.deleter.delete_due()
     assert world.storage.objects == {}
     world.settle(job_id, billing_pb2.SETTLEMENT_RELEASED)
     world.sweeper.sweep()
     with world.database.read() as session:
-        from services.orchestrator.models import Job
-
         assert session.get(Job, job_id) is None

@@ -79,7 +79,7 @@ def test_the_answer_tells_the_present_state_each_time(
 
 
 def test_an_unknown_upload_is_a_deleted_one_of_nobody(database: Database, events: Events) -> None:
-    UploadQuestions(database).answer(question("upl_unknown"))
+    UploadQuestions(database).handlers[jobs_pb2.UploadStatusRequested](question("upl_unknown"))
 
     (event,) = events.all("upl_unknown")
     assert event.type.endswith("UploadDeleted")

@@ -81,6 +81,22 @@ def upgrade() -> None:
         sqlite_where=sa.text("deleted_at IS NOT NULL"),
         postgresql_where=sa.text("deleted_at IS NOT NULL"),
     )
+    op.create_index(
+        "ix_jobs_held",
+        "jobs",
+        ["worker_id"],
+        unique=False,
+        sqlite_where=sa.text("status IN ('queued', 'running')"),
+        postgresql_where=sa.text("status IN ('queued', 'running')"),
+    )
+    op.create_index(
+        "ix_jobs_queue",
+        "jobs",
+        ["account_id", "mode", "model_name", "model_digest", "queued_at", "not_before", "worker_id"],
+        unique=False,
+        sqlite_where=sa.text("status = 'queued'"),
+        postgresql_where=sa.text("status = 'queued'"),
+    )
     op.create_index("ix_jobs_status_queued_at", "jobs", ["status", "queued_at"], unique=False)
     op.create_index(
         "ix_jobs_unsettled",
@@ -117,6 +133,7 @@ def upgrade() -> None:
         sa.Column("device", sa.String(length=40), nullable=False),
         sa.Column("speed", sa.Double(), nullable=False),
         sa.Column("stopping", sa.Boolean(), nullable=False),
+        sa.Column("passed_over_until", UtcDateTime(), nullable=True),
         sa.Column("host", sa.String(length=120), nullable=False),
         sa.Column("first_seen_at", UtcDateTime(), nullable=False),
         sa.Column("last_seen_at", UtcDateTime(), nullable=False),
