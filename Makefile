@@ -20,7 +20,8 @@ up: $(VENV)/run ## Install and start every part of the platform; Ctrl-C stops it
 	@$(BIN)/stemwright up
 
 test: lint ## Every check and test (about ten minutes)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 tests/separation tests/services
+	$(BIN)/python -m pytest tests/e2e
 
 lint: $(VENV)/dev ## Style, types, import contracts, event schemas
 	$(BIN)/ruff check .
