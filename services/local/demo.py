@@ -138,7 +138,7 @@ def report(outcome: Outcome, console: Console) -> None:
     residual = "none: they sum to the song exactly"
     if outcome.residual_dbfs > -math.inf:
         residual = f"{outcome.residual_dbfs:.1f} dBFS at most (16-bit resolution is -90.3 dBFS)"
-    console.print(f"  Null-test residual, song minus the sum of the stems: {residual}", highlight=False)
+    console.print(f"  Null-test residual, song minus the sum of the stems: {residual}", highlight=False, soft_wrap=True)
     console.print()
     console.print(times(outcome))
 
