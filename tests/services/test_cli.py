@@ -3,12 +3,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
-def stemwright(*arguments: str) -> subprocess.CompletedProcess[str]:
+def stemwright(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     # Some defaults lie in the folder for temporary files; everything else must not depend on this environment.
-    environment = {"PATH": os.environ["PATH"], "TMPDIR": "/tmp"}
+    environment = {"PATH": os.environ["PATH"], "TMPDIR": "/tmp", **settings}
     return subprocess.run(
         [sys.executable, "-m", "services.cli", *arguments],
         capture_output=True,
@@ -31,32 +33,16 @@ def test_the_help_lists_every_command() -> None:
         assert f"  {command} " in text
 
 
-def test_a_wrong_setting_is_one_line_and_status_78() -> None:
-    environment = {"PATH": os.environ["PATH"], "STEMWRIGHT_PORT": "many"}
-    started = subprocess.run(
-        [sys.executable, "-m", "services.cli", "run", "orchestrator"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=ROOT,
-        env=environment,
-        check=False,
-    )
+@pytest.mark.parametrize(
+    ("setting", "value", "named"),
+    [
+        ("STEMWRIGHT_PORT", "many", "STEMWRIGHT_PORT"),
+        ("STEMWRIGHT_ENVIRONMENT", "production", "S3_SECRET_ACCESS_KEY"),
+    ],
+    ids=["not a number", "a development secret in production"],
+)
+def test_a_start_that_cannot_work_is_one_line_and_status_78(setting: str, value: str, named: str) -> None:
+    started = stemwright("run", "orchestrator", **{setting: value})
     assert started.returncode == 78
     assert started.stderr.count("\n") == 1
-    assert "STEMWRIGHT_PORT" in started.stderr
-
-
-def test_production_refuses_the_development_secret() -> None:
-    environment = {"PATH": os.environ["PATH"], "STEMWRIGHT_ENVIRONMENT": "production"}
-    started = subprocess.run(
-        [sys.executable, "-m", "services.cli", "run", "orchestrator"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        cwd=ROOT,
-        env=environment,
-        check=False,
-    )
-    assert started.returncode == 78
-    assert "S3_SECRET_ACCESS_KEY" in started.stderr
+    assert named in started.stderr
