@@ -8,6 +8,7 @@ a writer fails with "database is locked" under load, and no busy timeout helps i
 pool of one connection instead of spinning on the file lock.
 """
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +32,8 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
@@ -189,6 +191,13 @@ class Database:
                 connection.execute("PRAGMA foreign_keys = ON")
                 connection.execute("PRAGMA cache_size = -4096")
                 connection.execute(f"PRAGMA query_only = {'OFF' if begin == 'BEGIN IMMEDIATE' else 'ON'}")
+
+            @event.listens_for(made, "handle_error")
+            def tell_defects_apart(context: ExceptionContext) -> None:
+                # SQLite's driver says OperationalError for a missing column as for a locked file.
+                problem = context.original_exception
+                if isinstance(problem, sqlite3.OperationalError) and problem.sqlite_errorcode == sqlite3.SQLITE_ERROR:
+                    raise ProgrammingError(context.statement, context.parameters, problem) from problem
 
             @event.listens_for(made, "begin")
             def open_transaction(connection: Any) -> None:

@@ -55,12 +55,19 @@ class Jobs:
     def quote(self, account_id: str, request: NewQuote) -> Quote:
         """The exact price, and whether the account can pay it. Raises UploadNotReady while the song is still coming."""
         self._learn_upload(request.upload_id)
-        with self._database.read() as session:
-            upload = self._usable_upload(session, account_id, request.upload_id)
-        if upload.status != "ready":
-            # The word that it is ready may have been lost: ask, for whoever comes next.
+
+        def settled() -> UploadView | None:
+            with self._database.read() as session:
+                upload = self._usable_upload(session, account_id, request.upload_id)
+                return upload if upload.status == "ready" else None
+
+        upload = settled()
+        if upload is None:
+            # It may be ready, and the word of it under way or lost.
             with self._database.write() as session:
                 self._lifecycle.ask_for_upload(session, request.upload_id)
+            upload = self._signals.wait_for(settled, self._settings.answer_wait_seconds)
+        if upload is None:
             raise UploadNotReady
         price = price_credits(request.mode, upload.duration_seconds or 0.0)
         available = self._learn_balance(account_id)

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import select, text, update
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from services.kit.database import Database, service_url
 from services.orchestrator.models import BalanceView, Worker
@@ -124,6 +124,11 @@ def test_a_database_that_is_not_there_says_so(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(OperationalError):
         Database(f"sqlite:///{folder}", "orchestrator").ping()
+
+
+def test_a_defect_is_told_apart_from_a_database_that_is_away(database: Database) -> None:
+    with pytest.raises(ProgrammingError), database.read() as session:
+        session.execute(text("SELECT nothing FROM balances"))
 
 
 def test_each_service_has_a_database_of_its_own() -> None:
