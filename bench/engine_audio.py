@@ -1,8 +1,8 @@
 """Music with known stems to measure the engine on, and Spleeter itself as the rival.
 
-The music lies outside the project (``STEMWRIGHT_AUDIO``, by default ``../shared/audio``), as does the rival's environment
-(``STEMWRIGHT_PEER``: a folder made as ``../shared/peers/spleeter_reference.py`` says). What the rival answers is kept in
-the cache folder, because it takes minutes and never changes.
+The music lies outside the project (``STEMWRIGHT_AUDIO``, by default ``../shared/audio``), as does the rival's
+environment (``STEMWRIGHT_PEER``: a folder made as ``../shared/peers/spleeter_reference.py`` says). What the rival
+answers is kept in the cache folder, because it takes minutes and never changes.
 """
 
 import json

@@ -11,6 +11,9 @@ from separation.errors import ModelAnswerInvalid, ModelError
 from separation.memory import return_large_blocks
 from separation.registry import ModelManifest
 
+# Keeps 0/0 out of masks where no network finds anything.
+_RATIO_EPSILON = np.float32(1e-10)
+
 
 class MaskModel(Protocol):
     """Turns magnitude patches into soft masks. Thread-safe; blocks until the answer is there."""
@@ -27,6 +30,13 @@ class MaskModel(Protocol):
         the other patches of the call.
 
         Raises ``ModelAnswerInvalid`` for a wrong shape or numbers that are not finite.
+        """
+
+    def fractions(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Each network's own estimate of its stem's magnitude over that of the mixture, between 0 and 1.
+
+        Shapes, errors and independence as for ``masks``, but the stems are estimated one by one and need not sum to
+        1. The masks are the ratio of their squares. A model that knows only masks answers those.
         """
 
     def rest(self) -> None:
@@ -74,6 +84,9 @@ class OnnxMaskModel:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
         except Exception as error:  # the runtime raises its own types, all direct children of Exception
             raise ModelError(f"The model {manifest.name} cannot be loaded: {error}") from error
+        # Some networks know only how stems share the mixture.
+        outputs = [output.name for output in self._session.get_outputs()]
+        self._output = "fractions" if "fractions" in outputs else "masks"
         self._manifest = manifest
         self._shrink = onnxruntime.RunOptions()
         self._shrink.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
@@ -83,13 +96,21 @@ class OnnxMaskModel:
         return self._manifest
 
     def masks(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+        answer = self.fractions(magnitudes)
+        if self._output == "fractions":
+            np.square(answer, out=answer)
+            answer += _RATIO_EPSILON
+            answer /= answer.sum(axis=1, keepdims=True)
+        return answer
+
+    def fractions(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
         # Patch by patch: a larger batch is not faster on a CPU, needs more memory, and would let rounding depend on how
         # the patches were grouped.
-        answers = [self._session.run(["masks"], {"magnitudes": patch[None]})[0] for patch in magnitudes]
-        masks = answers[0] if len(answers) == 1 else np.concatenate(answers)
-        return checked_masks(masks, magnitudes, self._manifest)
+        answers = [self._session.run([self._output], {"magnitudes": patch[None]})[0] for patch in magnitudes]
+        answer = answers[0] if len(answers) == 1 else np.concatenate(answers)
+        return checked_masks(answer, magnitudes, self._manifest)
 
     def rest(self) -> None:
         # The runtime gives memory back at the end of a run only, so this is a run of no patches.
         patch = (2, self._manifest.frames, self._manifest.bins)
-        self._session.run(["masks"], {"magnitudes": np.empty((0, *patch), np.float32)}, self._shrink)
+        self._session.run([self._output], {"magnitudes": np.empty((0, *patch), np.float32)}, self._shrink)

@@ -1,4 +1,4 @@
-"""The grid of patches over a song's frames, and the assembly of their masks.
+"""The grid of patches over a song's frames, and the cross-fade of what is estimated from them.
 
 The grid is fixed by the song's beginning and the settings alone. So a preview, which needs only some of the patches,
 sees the very patches that the whole song would see.
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Magnitudes = NDArray[np.float32]
+Estimate = NDArray[np.complex64]
 
 
 @dataclass(frozen=True)
@@ -40,14 +41,10 @@ class PatchGrid:
         """The last patch needed for ``frame`` when it is the song's last: the one in whose core it lies."""
         return max(0, (frame - self.first_frame - self.context) // self.step)
 
-    def fade(self) -> NDArray[np.float32]:
-        """Weight of each frame of a patch: ramps over the overlap, such that neighbours sum to 1."""
-        weights = np.ones(self.frames)
-        if self.context:
-            ramp = (np.arange(2 * self.context) + 0.5) / (2 * self.context)
-            weights[: len(ramp)] = ramp
-            weights[-len(ramp) :] = ramp[::-1]
-        return weights.astype(np.float32)
+    def ramp(self) -> NDArray[np.float32]:
+        """Weight of a patch against its predecessor in the frames that both cover."""
+        overlap = 2 * self.context
+        return ((np.arange(overlap) + 0.5) / max(1, overlap)).astype(np.float32)
 
 
 def mirrored(frames: NDArray[np.intp], count: int) -> NDArray[np.intp]:
@@ -103,34 +100,28 @@ class FrameHistory:
         return np.ascontiguousarray(patch.swapaxes(0, 1))
 
 
-class MaskAssembly:
-    """Cross-fades the masks of overlapping patches into masks per frame."""
+class CrossFade:
+    """Joins the estimates of overlapping patches, which come in order, into one stream of frames."""
 
-    def __init__(self, grid: PatchGrid, first_frame: int, bins: int) -> None:
+    def __init__(self, grid: PatchGrid) -> None:
         self._grid = grid
-        self._fade = grid.fade()
-        self.begin = first_frame
-        self._sum: NDArray[np.float32] = np.zeros((0, 2, bins), np.float32)
-        self._weight = np.zeros(0, np.float32)
+        self._ramp = grid.ramp()
+        self._tail: Estimate | None = None
 
-    def add(self, patch: int, masks: NDArray[np.float32]) -> None:
-        """``masks``: ``(2, frames, bins)`` of patch number ``patch``; patches come in order."""
-        begin = self._grid.begin(patch)
-        skip = max(0, self.begin - begin)
-        masks = masks.swapaxes(0, 1)[skip:] * self._fade[skip:, None, None]
-        start = begin + skip - self.begin
-        end = start + len(masks)
-        grow = end - len(self._sum)
-        self._sum = np.concatenate([self._sum, np.zeros((grow, *masks.shape[1:]), np.float32)])
-        self._weight = np.concatenate([self._weight, np.zeros(grow, np.float32)])
-        self._sum[start:end] += masks
-        self._weight[start:end] += self._fade[skip:]
+    def add(self, patch: int, estimate: Estimate, begin: int, *, last: bool) -> Estimate:
+        """The frames that are final by now: up to the next patch's beginning, or all of them from the last patch.
 
-    def take(self, end: int) -> NDArray[np.float32]:
-        """Masks ``(n, 2, bins)`` of the frames from ``begin`` up to ``end``, to which no later patch may add."""
-        count = max(0, end - self.begin)
-        # The weights are 1 but for rounding, and less only where a patch has no neighbour: at the song's ends.
-        masks = self._sum[:count] / self._weight[:count, None, None]
-        self._sum, self._weight = self._sum[count:].copy(), self._weight[count:].copy()
-        self.begin += count
-        return masks
+        ``estimate``: ``(n, channels, bins)`` of the frames of patch number ``patch`` that the song has, the first of
+        which is frame ``begin``. Overwrites it.
+        """
+        if self._tail is not None:
+            # Where a predecessor exists it ends inside this patch, and both know the frames in between.
+            overlap = len(self._tail)
+            offset = begin - self._grid.begin(patch)
+            head = estimate[:overlap]
+            head -= self._tail
+            head *= self._ramp[offset : offset + overlap, None, None]
+            head += self._tail
+        final = len(estimate) if last else max(0, self._grid.begin(patch + 1) - begin)
+        self._tail = None if last else estimate[final:].copy()
+        return estimate[:final]

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from separation.backends import MaskModel
 from separation.channels import downmix_matrix, mask_routing, mixed
-from separation.masks import apply_masks, shaped
-from separation.patches import FrameHistory, MaskAssembly, PatchGrid
+from separation.estimates import estimated_vocals
+from separation.patches import CrossFade, FrameHistory, PatchGrid
 from separation.resample import BlockResampler
 from separation.settings import SeparationSettings
 from separation.stft import StreamingIstft, StreamingStft, frame_count
@@ -71,7 +71,9 @@ class VocalsStream:
         self._stft = StreamingStft(channels, spec.fft_size, spec.hop, history_begin)
         self._history = FrameHistory(history_begin, spec.frames, spec.bins)
         self._spectra = np.empty((0, channels, spec.fft_size // 2 + 1), np.complex64)
-        self._assembly = MaskAssembly(self._grid, self._first_frame, spec.bins)
+        # Spectra are kept from the patch's beginning on: its statistics are those of all its frames.
+        self._spectra_begin = max(0, self._grid.begin(self._patch))
+        self._cross_fade = CrossFade(self._grid)
         self._istft = StreamingIstft(channels, spec.fft_size, spec.hop)
         # The inverse transform begins before the first wanted sample.
         self._surplus = vocals_begin - (self._first_frame * spec.hop - (spec.fft_size - spec.hop))
@@ -122,7 +124,7 @@ class VocalsStream:
 
     def _remember(self, spectra: NDArray[np.complex64]) -> None:
         """Keeps the magnitudes for patches to come, and the spectra that masks will be applied to."""
-        skip = max(0, self._first_frame - self._history.end)
+        skip = max(0, self._spectra_begin - self._history.end)
         with self._clock.stage("transform"):
             heard = mixed(self._downmix, spectra[..., : self._spec.bins])
             self._history.append(np.sqrt(heard.real * heard.real + heard.imag * heard.imag))
@@ -137,20 +139,33 @@ class VocalsStream:
             begin = grid.begin(self._patch)
             patch = self._history.patch(begin, spec.frames, self._song_frames, mirror=self._settings.edges == "mirror")
             with self._clock.stage("network"):
-                masks = self._model.masks(patch[None])[0, self._stem]
+                fractions = self._model.fractions(patch[None])[0]
             with self._clock.stage("mask"):
-                self._assembly.add(self._patch, shaped(masks, self._settings.mask_exponent))
-                self._patch += 1
-                final_end = grid.begin(self._patch)
-                if self._song_frames is not None:
-                    last = self._patch > grid.last_patch(self._song_frames - 1)
-                    final_end = self._song_frames if last else min(final_end, self._song_frames)
-                frame_masks = self._assembly.take(final_end)
-                count = len(frame_masks)
-                final.append(apply_masks(self._spectra[:count], frame_masks, self._routing, self._settings.extension))
-                self._spectra = self._spectra[count:].copy()
+                final.append(self._estimate(fractions))
                 self._history.forget_before(grid.begin(self._patch))
         return final
+
+    def _estimate(self, fractions: NDArray[np.float32]) -> NDArray[np.complex64]:
+        """What the current patch makes final, from the first wanted frame on; turns to the next patch."""
+        begin, known = self._grid.begin(self._patch), self._spectra_begin
+        end = begin + self._spec.frames
+        last = False
+        if self._song_frames is not None:
+            end = min(end, self._song_frames)
+            last = self._patch == self._grid.last_patch(self._song_frames - 1)
+        estimate = estimated_vocals(
+            self._spectra[: end - known],
+            fractions[:, :, known - begin : end - begin],
+            self._stem,
+            self._routing,
+            self._settings,
+        )
+        final = self._cross_fade.add(self._patch, estimate, known, last=last)
+        self._patch += 1
+        self._spectra_begin = max(0, self._grid.begin(self._patch))
+        self._spectra = self._spectra[self._spectra_begin - known :].copy()
+        skip = max(0, self._first_frame - known)
+        return final[skip:]
 
     def _patch_is_ready(self) -> bool:
         if self._song_frames is not None:

@@ -10,24 +10,30 @@ OutputFormatName = Literal["flac", "wav", "mp3"]
 
 @dataclass(frozen=True)
 class SeparationSettings:
-    """How the network's masks are made and used. The defaults are the best measured (``docs/engine.md``).
+    """How the networks' answers are made and used. The defaults are the best measured (``docs/engine.md``).
 
-    ``context_frames``: frames at each edge of a patch whose masks lean on the neighbour: patches overlap by twice
-    as many and are cross-faded there. ``edges``: what fills a patch beyond the song's ends, the song mirrored or
-    silence. ``first_frame``: the frame at which the first patch begins. ``mask_exponent`` is applied to the network's
-    ratio of squared estimates. ``extension``: the mask above the network's band, nothing or the mean of its top bins.
+    ``context_frames``: frames at each edge of a patch that lean on the neighbour: patches overlap by twice as many
+    and are cross-faded there. ``first_frame``: the frame at which the first patch begins. ``edges``: what fills a
+    patch beyond the song's ends, the song mirrored or silence. ``mask``: ``ratio`` of the estimates raised to
+    ``mask_exponent``, or ``residual``, the estimate and an equal share of what the estimates leave over (then the
+    exponent has no meaning). ``wiener_share``: how much of the answer, 0 to 1, comes from a multichannel Wiener filter;
+    stereo only. ``extension_gain``: the mask above the network's band, as a multiple of the mean of its top bins.
     """
 
     context_frames: int = 64
     first_frame: int = -96
     edges: Literal["mirror", "silence"] = "mirror"
-    mask_exponent: float = 1.0
-    extension: Literal["top_bins", "zero"] = "top_bins"
+    mask: Literal["residual", "ratio"] = "residual"
+    mask_exponent: float = 2.0
+    wiener_share: float = 0.6
+    extension_gain: float = 0.5
 
     @classmethod
     def spleeter(cls) -> Self:
         """Spleeter's own way: one silent frame first, patches side by side, padded with silence, band-limited."""
-        return cls(context_frames=0, first_frame=-1, edges="silence", mask_exponent=1.0, extension="zero")
+        return cls(
+            context_frames=0, first_frame=-1, edges="silence", mask="ratio", wiener_share=0.0, extension_gain=0.0
+        )
 
 
 @dataclass(frozen=True)

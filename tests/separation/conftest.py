@@ -71,6 +71,9 @@ class EnergyModel:
         vocals = around / (around + 30 * np.abs(magnitudes) + 1)
         return np.stack([vocals, 1 - vocals], axis=1)
 
+    def fractions(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self.masks(magnitudes)
+
     def rest(self) -> None:
         self.rests += 1
 

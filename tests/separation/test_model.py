@@ -44,7 +44,7 @@ def test_manifest_and_triton_configuration_fit_the_graph(model_repository: Model
         value.name: [dim.dim_param or dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in (*graph.input, *graph.output)
     }
-    assert shapes == {"magnitudes": ["batch", 2, 512, 1024], "masks": ["batch", 2, 2, 512, 1024]}
+    assert shapes == {"magnitudes": ["batch", 2, 512, 1024], "fractions": ["batch", 2, 2, 512, 1024]}
     config = (model_repository.folder(manifest.name) / "config.pbtxt").read_text()
     assert 'backend: "onnxruntime"' in config
     assert "dims: [ 2, 512, 1024 ]" in config

@@ -1,11 +1,11 @@
-"""The patch grid, its context, and the assembly of masks."""
+"""The patch grid, its context, and the cross-fade."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from separation.patches import FrameHistory, MaskAssembly, PatchGrid, mirrored
+from separation.patches import CrossFade, FrameHistory, PatchGrid, mirrored
 
 GRIDS = st.builds(
     lambda context, lead: PatchGrid(512, context, -context - lead), st.integers(0, 128), st.integers(0, 20)
@@ -25,25 +25,34 @@ def test_last_patch_covers_the_songs_last_frame(grid: PatchGrid, frame: int) -> 
     assert grid.begin(last) <= frame < grid.begin(last) + grid.frames
 
 
-def test_fades_of_neighbours_sum_to_one() -> None:
-    grid = PatchGrid(512, 64, -64)
-    fade = grid.fade()
-    np.testing.assert_allclose(fade[grid.step :] + fade[: 2 * grid.context], 1, rtol=1e-6)
-    assert (fade[2 * grid.context : grid.step] == 1).all()
+def test_the_ramp_rises_over_what_two_patches_share() -> None:
+    ramp = PatchGrid(512, 64, -64).ramp()
+    assert len(ramp) == 128
+    np.testing.assert_allclose(ramp + ramp[::-1], 1, rtol=1e-6)
+    assert (np.diff(ramp) > 0).all()
+    assert not len(PatchGrid(512, 0, -1).ramp())
 
 
-def test_equal_masks_assemble_to_themselves() -> None:
-    grid = PatchGrid(512, 64, -64)
-    assembly = MaskAssembly(grid, 0, bins=4)
-    masks = np.full((2, 512, 4), 0.25, np.float32)
-    assembled = []
-    for patch in range(3):
-        assembly.add(patch, masks)
-        assembled.append(assembly.take(grid.begin(patch + 1)))
-    assembled.append(assembly.take(1200))
-    frames = np.concatenate(assembled)
-    assert len(frames) == 1200
-    np.testing.assert_allclose(frames, 0.25, rtol=1e-6)
+@pytest.mark.parametrize("context", [0, 32, 64, 128])
+def test_estimates_that_agree_join_without_a_trace(context: int) -> None:
+    song = np.random.default_rng(0).standard_normal((1200, 1, 4)).astype(np.complex64)
+    grid = PatchGrid(512, context, -96)
+    fade, joined = CrossFade(grid), []
+    for patch in range(grid.last_patch(1199) + 1):
+        begin = max(0, grid.begin(patch))
+        estimate = song[begin : grid.begin(patch) + 512].copy()
+        joined.append(fade.add(patch, estimate, begin, last=patch == grid.last_patch(1199)).copy())
+    np.testing.assert_allclose(np.concatenate(joined), song, rtol=1e-5)
+
+
+def test_two_estimates_of_the_same_frames_are_cross_faded() -> None:
+    grid = PatchGrid(512, 64, 0)
+    fade = CrossFade(grid)
+    first = fade.add(0, np.zeros((512, 1, 1), np.complex64), 0, last=False)
+    second = fade.add(1, np.ones((512, 1, 1), np.complex64), 384, last=True)
+    assert (len(first), len(second)) == (384, 512)
+    np.testing.assert_allclose(second[:128, 0, 0], grid.ramp())
+    assert (second[128:] == 1).all()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 100])

@@ -1,0 +1,159 @@
+"""How well the engine separates, against Spleeter itself on the same songs.
+
+    python -m bench.engine_quality [--set nc_clips --set cc0_songs ...] [--settings NAME ...] [--output FILE]
+
+Global SDR per song, ``10 log10(sum of s^2 / sum of (s - estimate)^2)`` over all samples and channels, not aligned or
+scaled; for music without a voice the level of what leaks into the vocals. ``--settings`` compares steps of the
+ablation table in ``docs/engine.md``. The first run lets the rival separate everything and keeps its answers.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from bench.engine_audio import RATE, SETS, Rival, Samples, Track, tracks
+from separation.backends import MaskModel
+from separation.pipeline import VocalsStream
+from separation.registry import ModelRepository
+from separation.settings import SeparationSettings
+
+_DEFAULT = SeparationSettings()
+_SPLEETER = SeparationSettings.spleeter()
+_CONTEXT = replace(_SPLEETER, context_frames=_DEFAULT.context_frames, first_frame=_DEFAULT.first_frame, edges="mirror")
+# What each step adds to the one before it.
+STEPS = {
+    "spleeter": _SPLEETER,
+    "context": _CONTEXT,
+    "residual": replace(_CONTEXT, mask="residual"),
+    "wiener": replace(_CONTEXT, mask="residual", wiener_share=_DEFAULT.wiener_share),
+    "default": _DEFAULT,
+}
+_BLOCK = 65536
+
+
+@dataclass(frozen=True)
+class Score:
+    """dB. Of a song with a voice the two SDRs; without one ``vocals`` is the leakage, lower is better."""
+
+    group: str
+    song: str
+    who: str
+    vocals: float
+    accompaniment: float | None = None
+
+
+def sdr(reference: Samples, estimate: Samples) -> float:
+    """Global signal-to-distortion ratio in dB."""
+    error = reference.astype(np.float64) - estimate
+    return float(10 * np.log10((np.vdot(reference, reference) + 1e-12) / (np.vdot(error, error) + 1e-12)))
+
+
+def separated(model: MaskModel, settings: SeparationSettings, mixture: Samples) -> Samples:
+    """The vocals, streamed as in ``separate_file``."""
+    stream = VocalsStream(model, settings, sample_rate_hz=RATE, channel_names=("FL", "FR"))
+    pieces = [stream.push(mixture[begin : begin + _BLOCK]) for begin in range(0, len(mixture), _BLOCK)]
+    return np.concatenate([*pieces, stream.finish()])
+
+
+def score(track: Track, who: str, vocals: Samples, accompaniment: Samples) -> Score:
+    if track.vocals is None:
+        leak = np.vdot(vocals, vocals) / np.vdot(track.mixture, track.mixture)
+        return Score(track.group, track.name, who, float(10 * np.log10(leak + 1e-12)))
+    return Score(track.group, track.name, who, sdr(track.vocals, vocals), sdr(track.accompaniment, accompaniment))
+
+
+def measured(groups: Sequence[str], steps: Sequence[str], model: MaskModel, console: Console) -> list[Score]:
+    """The rival's scores, where it is installed, and those of every step on every song."""
+    rival = Rival()
+    scores: list[Score] = []
+    for group in groups:
+        if rival.installed:
+            rival.prepare(list(tracks([group])))
+        for track in tracks([group]):
+            if stems := rival.stems(track):
+                scores.append(score(track, "rival", *stems))
+            for step in steps:
+                vocals = separated(model, STEPS[step], track.mixture)
+                scores.append(score(track, step, vocals, track.mixture - vocals))
+            console.print(f"[dim]{group} {track.name}[/]")
+    return scores
+
+
+def _columns(scores: Sequence[Score], group: str) -> dict[str, list[Score]]:
+    columns: dict[str, list[Score]] = {}
+    for one in scores:
+        if one.group == group:
+            columns.setdefault(one.who, []).append(one)
+    return columns
+
+
+def summary(scores: Sequence[Score]) -> dict[str, Any]:
+    """By set and by who separated: medians, means, and the worst song against the rival."""
+    result: dict[str, Any] = {}
+    for group in dict.fromkeys(one.group for one in scores):
+        columns = _columns(scores, group)
+        for who, column in columns.items():
+            entry: dict[str, Any] = {"songs": len(column)}
+            for stem in ("vocals", "accompaniment"):
+                values = [getattr(one, stem) for one in column]
+                if None in values:
+                    continue
+                entry[f"{stem}_median"] = round(median(values), 3)
+                entry[f"{stem}_mean"] = round(float(np.mean(values)), 3)
+                if "rival" in columns:
+                    gains = [a - getattr(b, stem) for a, b in zip(values, columns["rival"], strict=True)]
+                    entry[f"{stem}_gain_median"] = round(median(gains), 3)
+                    entry[f"{stem}_gain_range"] = [round(min(gains), 3), round(max(gains), 3)]
+            result.setdefault(group, {})[who] = entry
+    return result
+
+
+def show(scores: Sequence[Score], console: Console) -> None:
+    for group in dict.fromkeys(one.group for one in scores):
+        columns = _columns(scores, group)
+        table = Table(title=f"{group}, dB: vocals / accompaniment" if group != "instrumental" else f"{group}: leakage")
+        table.add_column("song")
+        for who in columns:
+            table.add_column(who, justify="right")
+        for row in zip(*columns.values(), strict=True):
+            table.add_row(row[0].song, *(_cell(one.vocals, one.accompaniment) for one in row))
+        for name, of in (("median", median), ("mean", lambda values: float(np.mean(values)))):
+            cells = []
+            for column in columns.values():
+                backing = [one.accompaniment for one in column if one.accompaniment is not None]
+                cells.append(_cell(of([one.vocals for one in column]), of(backing) if backing else None))
+            table.add_row(name, *cells, style="bold")
+        console.print(table)
+
+
+def _cell(vocals: float, accompaniment: float | None) -> str:
+    return f"{vocals:.2f}" if accompaniment is None else f"{vocals:.2f} / {accompaniment:.2f}"
+
+
+@click.command()
+@click.option("--set", "groups", multiple=True, type=click.Choice(SETS), default=SETS)
+@click.option("--settings", "steps", multiple=True, type=click.Choice(list(STEPS)), default=("default",))
+@click.option("--threads", type=int)
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The summary as JSON.")
+def main(groups: tuple[str, ...], steps: tuple[str, ...], threads: int | None, output: Path | None) -> None:
+    """Measure the engine's quality against Spleeter."""
+    console = Console(width=160)
+    model = ModelRepository().load(threads=threads)
+    scores = measured(groups, steps, model, console)
+    show(scores, console)
+    figures = summary(scores)
+    console.print_json(json.dumps(figures))
+    if output:
+        output.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""From the networks' answers to an estimate of the vocals' spectrum, for every channel and every bin.
+
+Each network answers a fraction: the magnitude of its stem over the magnitude of the mixture. How fractions become an
+estimate is a choice (``SeparationSettings``), and most of what this engine gains over Spleeter is made here: figures in
+``docs/engine.md``, reasons in record 0017.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from separation.channels import mixed
+from separation.settings import SeparationSettings
+
+Fractions = NDArray[np.float32]
+Masks = NDArray[np.float32]
+Spectra = NDArray[np.complex64]
+
+# The mask above the network's band follows the mean of the bins just below its edge (345 Hz of them at 44.1 kHz).
+_TOP_BINS = 32
+# Keeps 0/0 out of silent bins; small against the square of one step of 16-bit audio in an unscaled spectrum.
+_TINY = np.float32(1e-7)
+# Exponent of the magnitudes from which the Wiener filter estimates the two covariances; below 1 because a bin that
+# is divided too sharply hides from each source what both have in common.
+_COVARIANCE_EXPONENT = 0.5
+# Share of the total power that the Wiener filter takes for noise without direction: bounds the inverse.
+_REGULARISATION = np.float32(1e-3)
+# Frames at a time, so that a block's numbers stay in the processor's cache.
+_BLOCK_FRAMES = 16
+
+
+def _power(values: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
+    if exponent == 1:
+        return values
+    if exponent == 2:
+        return values * values
+    if exponent == 0.5:
+        return np.sqrt(values)
+    return values ** np.float32(exponent)
+
+
+def ratio_mask(fractions: Fractions, stem: int, exponent: float) -> Masks:
+    """``f_i**e / sum_j f_j**e``; ``fractions`` has the stems first. Spleeter's mask is that of exponent 2."""
+    powers = [_power(part, exponent) for part in fractions]
+    total = sum(powers[1:], powers[0]) + np.float32(1e-10)
+    mask: Masks = powers[stem] / total
+    return mask
+
+
+def residual_mask(fractions: Fractions, stem: int) -> Masks:
+    """``f_i + (1 - sum_j f_j) / n``: the network's own estimate, and an equal share of what is left over or missing.
+
+    The ratio scales every estimate until they sum to the mixture. Sharing the residual in equal parts is the
+    least-squares answer where all estimates are equally uncertain, and leaves a good estimate of one stem less touched
+    by a bad one of another. Between 0 and 1 for two stems, clipped for more.
+    """
+    residual = 1 - fractions.sum(axis=0)
+    mask: Masks = fractions[stem] + residual / np.float32(len(fractions))
+    return mask if len(fractions) == 2 else mask.clip(0, 1)
+
+
+def wiener_vocals(spectra: Spectra, mask: Masks) -> Spectra:
+    """One step of expectation-maximisation of the multichannel Wiener filter, for two sources in stereo.
+
+    ``spectra``: ``(frames, 2, bins)``; ``mask``: of the vocals, same shape; the other source is the rest. From the
+    masked spectra each source gets its power in every bin, mean of the two channels, and for every frequency the
+    covariance between left and right over all the frames. The filter ``v_i R_i (sum_j v_j R_j)^-1`` then uses where a
+    source stands in the panorama, of which the networks know nothing. N. Duong, E. Vincent, R. Gribonval,
+    "Under-determined reverberant audio source separation using a full-rank spatial covariance model", IEEE TASLP 18(7),
+    2010.
+    """
+    left, right = spectra[:, 0], spectra[:, 1]
+    sums = np.zeros((2, 4, spectra.shape[-1]), np.float64)
+    for begin in range(0, len(spectra), _BLOCK_FRAMES):
+        block = slice(begin, begin + _BLOCK_FRAMES)
+        cross = left[block] * right[block].conj()
+        left_power = np.square(left[block].real) + np.square(left[block].imag)
+        right_power = np.square(right[block].real) + np.square(right[block].imag)
+        for source, (gain_left, gain_right) in enumerate(_gains(mask[block])):
+            both = gain_left * gain_right
+            sums[source, 0] += (gain_left * gain_left * left_power).sum(axis=0)
+            sums[source, 1] += (gain_right * gain_right * right_power).sum(axis=0)
+            sums[source, 2] += (both * cross.real).sum(axis=0)
+            sums[source, 3] += (both * cross.imag).sum(axis=0)
+    power = (sums[:, 0] + sums[:, 1]) / 2 + 1e-9
+    covariance = (sums / power[:, None]).astype(np.float32)
+    left_left, right_right = covariance[:, 0], covariance[:, 1]
+    left_right = (covariance[:, 2] + 1j * covariance[:, 3]).astype(np.complex64)
+
+    vocals = np.empty_like(spectra)
+    for begin in range(0, len(spectra), _BLOCK_FRAMES):
+        block = slice(begin, begin + _BLOCK_FRAMES)
+        x, y = left[block], right[block]
+        left_power = np.square(x.real) + np.square(x.imag)
+        right_power = np.square(y.real) + np.square(y.imag)
+        own, other = (
+            (gain_left * gain_left * left_power + gain_right * gain_right * right_power) * np.float32(0.5)
+            for gain_left, gain_right in _gains(mask[block])
+        )
+        noise = _REGULARISATION * (own + other) + _TINY
+        a = own * left_left[0] + other * left_left[1] + noise
+        d = own * right_right[0] + other * right_right[1] + noise
+        b = own * left_right[0] + other * left_right[1]
+        scale = own / (a * d - (np.square(b.real) + np.square(b.imag)))
+        u = d * x - b * y
+        v = a * y - b.conj() * x
+        vocals[block, 0] = scale * (left_left[0] * u + left_right[0] * v)
+        vocals[block, 1] = scale * (left_right[0].conj() * u + right_right[0] * v)
+    return vocals
+
+
+def _gains(mask: Masks) -> tuple[tuple[Masks, Masks], tuple[Masks, Masks]]:
+    """Left and right gain of the vocals and of the rest."""
+    left, right = mask[:, 0], mask[:, 1]
+    return (left, right), (1 - left, 1 - right)
+
+
+def estimated_vocals(
+    spectra: Spectra, fractions: Fractions, stem: int, routing: NDArray[np.float32], settings: SeparationSettings
+) -> Spectra:
+    """The vocals of ``spectra``, ``(frames, channels, bins of the transform)``.
+
+    ``fractions``: ``(stems, 2, frames, bins of the network)``. ``routing``: ``(channels, 2)``, which mixture of the
+    left and the right mask each channel takes; row sums are 1, or 0 for a channel that holds no voice. The Wiener
+    filter takes part for stereo, where both channels are heard as they are.
+    """
+    fractions = fractions.swapaxes(1, 2)
+    if settings.mask == "ratio":
+        masks = ratio_mask(fractions, stem, settings.mask_exponent)
+    else:
+        masks = residual_mask(fractions, stem)
+    bins = masks.shape[-1]
+    routed = mixed(routing, masks)
+    result = np.empty_like(spectra)
+    band, result_band = spectra[..., :bins], result[..., :bins]
+    np.multiply(band, routed, out=result_band)
+    if settings.wiener_share and np.array_equal(routing, np.eye(2)):
+        share = np.float32(settings.wiener_share)
+        filtered = wiener_vocals(band, ratio_mask(fractions, stem, _COVARIANCE_EXPONENT))
+        result_band *= 1 - share
+        filtered *= share
+        result_band += filtered
+    above = routed[..., -_TOP_BINS:].mean(axis=-1, keepdims=True) * np.float32(settings.extension_gain)
+    np.multiply(spectra[..., bins:], above, out=result[..., bins:])
+    return result
