@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SAMPLES_COMPARED = 1 << 17
+LEAST_SECONDS_SHOWN = 0.005
+WORKER_STAGES = {"download": "fetch the song", "upload": "store the stems"}
 
 
 @dataclass
@@ -77,7 +79,7 @@ def separate_through(gateway_url: str, song: Path, target: Path, console: Consol
         for stem in job["stems"]:
             stems.append(folder / f"{stem['name']}.{stem['format']}")
             client.download(f"/v1/jobs/{job['id']}/stems/{stem['name']}", stems[-1])
-        wall["download"] = time.monotonic() - begun
+        wall["fetch"] = time.monotonic() - begun
         manifest = client.call("GET", f"/v1/jobs/{job['id']}/manifest")
     return Outcome(song, upload, job, manifest, folder, stems, null_residual_dbfs(song, stems), wall)
 
@@ -150,14 +152,20 @@ def loudness(stem: Document) -> str:
 
 
 def times(outcome: Outcome) -> Table:
+    """Where the time went, in the order in which it was spent; what took no time to speak of is left out."""
     shown = Table(box=None, pad_edge=False, header_style="bold")
     shown.add_column("stage")
     shown.add_column("seconds", justify="right")
-    job = outcome.job
+    job, wall, stages = outcome.job, outcome.wall_seconds, outcome.manifest["timings_seconds"]
     queued, started, ended = (datetime.fromisoformat(job[name]) for name in ("queued_at", "started_at", "finished_at"))
-    waits = {"waiting for a worker": (started - queued).total_seconds(), "in work": (ended - started).total_seconds()}
-    for name, seconds in {**outcome.wall_seconds, **waits}.items():
-        shown.add_row(name, f"{seconds:.2f}")
-    for name, seconds in outcome.manifest["timings_seconds"].items():
-        shown.add_row(f"  of that: {name}", f"{seconds:.2f}", style="dim")
+    shown.add_row("upload and check", f"{wall['upload and check']:.2f}")
+    shown.add_row("order, until the credits are held", f"{wall['order']:.2f}")
+    shown.add_row("wait for a worker", f"{(started - queued).total_seconds():.2f}")
+    shown.add_row("separation", f"{(ended - started).total_seconds():.2f}")
+    engine = [name for name in stages if name not in ("download", "upload", "engine", "total")]
+    for name in ("download", *engine, "upload"):
+        if stages[name] >= LEAST_SECONDS_SHOWN:
+            shown.add_row(f"  {WORKER_STAGES.get(name, name)}", f"{stages[name]:.2f}", style="dim")
+    shown.add_row("fetch the stems", f"{wall['fetch']:.2f}")
+    shown.add_row("from the order to the result", f"{wall['order to result']:.2f}", style="bold")
     return shown

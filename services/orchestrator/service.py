@@ -71,8 +71,8 @@ class Jobs:
             raise UploadNotReady
         price = price_credits(request.mode, upload.duration_seconds or 0.0)
         available = self._learn_balance(account_id)
-        with self._database.read() as session:
-            expires_at = session.now() + timedelta(seconds=self._settings.quote_seconds)
+        with self._database.read() as reading:
+            expires_at = reading.now() + timedelta(seconds=self._settings.quote_seconds)
         return Quote(
             price_credits=price,
             available_credits=available,
