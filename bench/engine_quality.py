@@ -34,6 +34,7 @@ STEPS = {
     "context": _CONTEXT,
     "residual": replace(_CONTEXT, mask="residual"),
     "wiener": replace(_CONTEXT, mask="residual", wiener_share=_DEFAULT.wiener_share),
+    "extension": replace(_DEFAULT, presence_floor_db=None),
     "default": _DEFAULT,
 }
 _BLOCK = 65536

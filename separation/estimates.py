@@ -5,6 +5,8 @@ estimate is a choice (``SeparationSettings``), and most of what this engine gain
 ``docs/engine.md``, reasons in record 0017.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,11 +21,14 @@ Spectra = NDArray[np.complex64]
 _TOP_BINS = 32
 # Keeps 0/0 out of silent bins; small against the square of one step of 16-bit audio in an unscaled spectrum.
 _TINY = np.float32(1e-7)
-# Exponent of the magnitudes from which the Wiener filter estimates the two covariances; below 1 because a bin that
-# is divided too sharply hides from each source what both have in common.
-_COVARIANCE_EXPONENT = 0.5
+# The Wiener filter learns directions from masks that divide sharply, where one source is almost alone, and takes the
+# powers in a bin from softer ones, because a bin that is divided too sharply hides what the sources have in common.
+_DIRECTION_EXPONENT = 2.0
+_POWER_EXPONENT = 0.625
 # Share of the total power that the Wiener filter takes for noise without direction: bounds the inverse.
 _REGULARISATION = np.float32(1e-3)
+# Whether somebody sings is judged over 3 s around a frame.
+_PRESENCE_FRAMES = 129
 # Frames at a time, so that a block's numbers stay in the processor's cache.
 _BLOCK_FRAMES = 16
 
@@ -33,8 +38,9 @@ def _power(values: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
         return values
     if exponent == 2:
         return values * values
-    if exponent == 0.5:
-        return np.sqrt(values)
+    if exponent == 0.625:  # three square roots take a tenth of the time of a power
+        root = np.sqrt(values)
+        return root * np.sqrt(np.sqrt(root))
     return values ** np.float32(exponent)
 
 
@@ -58,23 +64,54 @@ def residual_mask(fractions: Fractions, stem: int) -> Masks:
     return mask if len(fractions) == 2 else mask.clip(0, 1)
 
 
-def wiener_vocals(spectra: Spectra, mask: Masks) -> Spectra:
+def _squared(values: Spectra) -> NDArray[np.float32]:
+    return np.square(values.real) + np.square(values.imag)
+
+
+def _blocks(frames: int) -> Iterator[slice]:
+    return (slice(begin, min(begin + _BLOCK_FRAMES, frames)) for begin in range(0, frames, _BLOCK_FRAMES))
+
+
+def wiener_vocals(spectra: Spectra, sharp: Masks, soft: Masks) -> Spectra:
     """One step of expectation-maximisation of the multichannel Wiener filter, for two sources in stereo.
 
-    ``spectra``: ``(frames, 2, bins)``; ``mask``: of the vocals, same shape; the other source is the rest. From the
-    masked spectra each source gets its power in every bin, mean of the two channels, and for every frequency the
-    covariance between left and right over all the frames. The filter ``v_i R_i (sum_j v_j R_j)^-1`` then uses where a
-    source stands in the panorama, of which the networks know nothing. N. Duong, E. Vincent, R. Gribonval,
-    "Under-determined reverberant audio source separation using a full-rank spatial covariance model", IEEE TASLP 18(7),
-    2010.
+    ``spectra``: ``(frames, 2, bins)``; ``sharp``, ``soft``: masks of the vocals, same shape; the other source is the
+    rest. Each source has a power in every bin (from ``soft``, mean of the two channels) and for every frequency a
+    covariance between left and right over all the frames (from ``sharp``). The filter ``v_i R_i (sum_j v_j R_j)^-1``
+    then uses where a source stands in the panorama, of which the networks know nothing. N. Duong, E. Vincent,
+    R. Gribonval, "Under-determined reverberant audio source separation using a full-rank spatial covariance model",
+    IEEE TASLP 18(7), 2010.
     """
-    left, right = spectra[:, 0], spectra[:, 1]
+    left_left, right_right, left_right = _covariances(spectra, sharp)
+    vocals = np.empty_like(spectra)
+    for block in _blocks(len(spectra)):
+        x, y = spectra[block, 0], spectra[block, 1]
+        left_power, right_power = _squared(x), _squared(y)
+        own, other = (
+            (gain_left * gain_left * left_power + gain_right * gain_right * right_power) * np.float32(0.5)
+            for gain_left, gain_right in _gains(soft[block])
+        )
+        noise = _REGULARISATION * (own + other) + _TINY
+        a = own * left_left[0] + other * left_left[1] + noise
+        d = own * right_right[0] + other * right_right[1] + noise
+        b = own * left_right[0] + other * left_right[1]
+        scale = own / (a * d - _squared(b))
+        u = d * x - b * y
+        v = a * y - b.conj() * x
+        vocals[block, 0] = scale * (left_left[0] * u + left_right[0] * v)
+        vocals[block, 1] = scale * (left_right[0].conj() * u + right_right[0] * v)
+    return vocals
+
+
+def _covariances(
+    spectra: Spectra, mask: Masks
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.complex64]]:
+    """Left-left, right-right and left-right of the vocals and of the rest, ``(2, bins)``; the two powers' mean is 1."""
     sums = np.zeros((2, 4, spectra.shape[-1]), np.float64)
-    for begin in range(0, len(spectra), _BLOCK_FRAMES):
-        block = slice(begin, begin + _BLOCK_FRAMES)
-        cross = left[block] * right[block].conj()
-        left_power = np.square(left[block].real) + np.square(left[block].imag)
-        right_power = np.square(right[block].real) + np.square(right[block].imag)
+    for block in _blocks(len(spectra)):
+        x, y = spectra[block, 0], spectra[block, 1]
+        cross = x * y.conj()
+        left_power, right_power = _squared(x), _squared(y)
         for source, (gain_left, gain_right) in enumerate(_gains(mask[block])):
             both = gain_left * gain_right
             sums[source, 0] += (gain_left * gain_left * left_power).sum(axis=0)
@@ -83,29 +120,32 @@ def wiener_vocals(spectra: Spectra, mask: Masks) -> Spectra:
             sums[source, 3] += (both * cross.imag).sum(axis=0)
     power = (sums[:, 0] + sums[:, 1]) / 2 + 1e-9
     covariance = (sums / power[:, None]).astype(np.float32)
-    left_left, right_right = covariance[:, 0], covariance[:, 1]
     left_right = (covariance[:, 2] + 1j * covariance[:, 3]).astype(np.complex64)
+    return covariance[:, 0], covariance[:, 1], left_right
 
-    vocals = np.empty_like(spectra)
-    for begin in range(0, len(spectra), _BLOCK_FRAMES):
-        block = slice(begin, begin + _BLOCK_FRAMES)
-        x, y = left[block], right[block]
-        left_power = np.square(x.real) + np.square(x.imag)
-        right_power = np.square(y.real) + np.square(y.imag)
-        own, other = (
-            (gain_left * gain_left * left_power + gain_right * gain_right * right_power) * np.float32(0.5)
-            for gain_left, gain_right in _gains(mask[block])
-        )
-        noise = _REGULARISATION * (own + other) + _TINY
-        a = own * left_left[0] + other * left_left[1] + noise
-        d = own * right_right[0] + other * right_right[1] + noise
-        b = own * left_right[0] + other * left_right[1]
-        scale = own / (a * d - (np.square(b.real) + np.square(b.imag)))
-        u = d * x - b * y
-        v = a * y - b.conj() * x
-        vocals[block, 0] = scale * (left_left[0] * u + left_right[0] * v)
-        vocals[block, 1] = scale * (left_right[0].conj() * u + right_right[0] * v)
-    return vocals
+
+def presence(spectra: Spectra, mask: Masks, floor_db: float) -> NDArray[np.float32]:
+    """A gain per frame: 1 while somebody sings, falling to 0 where nobody does; one half at ``floor_db``.
+
+    ``a^2 / (a^2 + floor^2)``, where ``a`` is the share of the masked power in that of the mixture over 3 s around the
+    frame. What soft masks let through of a band that plays alone is 26 dB and more below it; a voice is far above.
+    """
+    powers = np.zeros((2, len(spectra)))
+    for block in _blocks(len(spectra)):
+        power = _squared(spectra[block])
+        gain = mask[block]
+        powers[0, block] = (gain * gain * power).sum(axis=(1, 2))
+        powers[1, block] = power.sum(axis=(1, 2))
+    sums = np.concatenate([np.zeros((2, 1)), np.cumsum(powers, axis=1)], axis=1)
+    frames = np.arange(len(spectra))
+    begin, end = (
+        np.maximum(frames - _PRESENCE_FRAMES // 2, 0),
+        np.minimum(frames + _PRESENCE_FRAMES // 2 + 1, len(frames)),
+    )
+    vocals, mixture = sums[:, end] - sums[:, begin]
+    share = vocals / np.maximum(mixture, 1e-6)
+    gain_: NDArray[np.float64] = share**2 / (share**2 + 10 ** (floor_db / 5))
+    return gain_.astype(np.float32)
 
 
 def _gains(mask: Masks) -> tuple[tuple[Masks, Masks], tuple[Masks, Masks]]:
@@ -133,12 +173,15 @@ def estimated_vocals(
     result = np.empty_like(spectra)
     band, result_band = spectra[..., :bins], result[..., :bins]
     np.multiply(band, routed, out=result_band)
+    sharp = ratio_mask(fractions, stem, _DIRECTION_EXPONENT)
     if settings.wiener_share and np.array_equal(routing, np.eye(2)):
         share = np.float32(settings.wiener_share)
-        filtered = wiener_vocals(band, ratio_mask(fractions, stem, _COVARIANCE_EXPONENT))
+        filtered = wiener_vocals(band, sharp, ratio_mask(fractions, stem, _POWER_EXPONENT))
         result_band *= 1 - share
         filtered *= share
         result_band += filtered
     above = routed[..., -_TOP_BINS:].mean(axis=-1, keepdims=True) * np.float32(settings.extension_gain)
     np.multiply(spectra[..., bins:], above, out=result[..., bins:])
+    if settings.presence_floor_db is not None:
+        result *= presence(band, mixed(routing, sharp), settings.presence_floor_db)[:, None, None]
     return result

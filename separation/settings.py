@@ -18,21 +18,29 @@ class SeparationSettings:
     ``mask_exponent``, or ``residual``, the estimate and an equal share of what the estimates leave over (then the
     exponent has no meaning). ``wiener_share``: how much of the answer, 0 to 1, comes from a multichannel Wiener filter;
     stereo only. ``extension_gain``: the mask above the network's band, as a multiple of the mean of its top bins.
+    ``presence_floor_db``: the estimate fades where the vocals' share of the power falls below it; ``None``: never.
     """
 
-    context_frames: int = 64
+    context_frames: int = 32
     first_frame: int = -96
     edges: Literal["mirror", "silence"] = "mirror"
     mask: Literal["residual", "ratio"] = "residual"
     mask_exponent: float = 2.0
     wiener_share: float = 0.6
     extension_gain: float = 0.5
+    presence_floor_db: float | None = -26.0
 
     @classmethod
     def spleeter(cls) -> Self:
         """Spleeter's own way: one silent frame first, patches side by side, padded with silence, band-limited."""
         return cls(
-            context_frames=0, first_frame=-1, edges="silence", mask="ratio", wiener_share=0.0, extension_gain=0.0
+            context_frames=0,
+            first_frame=-1,
+            edges="silence",
+            mask="ratio",
+            wiener_share=0.0,
+            extension_gain=0.0,
+            presence_floor_db=None,
         )
 
 

@@ -85,5 +85,5 @@ def energy_model() -> EnergyModel:
 
 @pytest.fixture(scope="session")
 def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """26 s of 16-bit stereo at 44.1 kHz: four patches."""
+    """26 s of 16-bit stereo at 44.1 kHz: three patches."""
     return write_wav(tmp_path_factory.mktemp("songs") / "song.wav", to_16_bit(music(26)))
