@@ -15,6 +15,8 @@ _ABSOLUTE_GATE_LUFS = -70.0
 _RELATIVE_GATE_LU = -10.0
 _OFFSET = -0.691
 _MEMORY_SECONDS = 0.1
+# Samples filtered at a time, memory included: small enough for the processor's cache.
+_TRANSFORM = 32768
 _SEGMENTS_PER_BLOCK = 4  # 400 ms blocks every 100 ms
 
 
@@ -63,18 +65,24 @@ class LoudnessMeter:
 
     def push(self, samples: NDArray[np.float32]) -> None:
         """``samples``: ``(n, channels)``."""
-        if not len(samples):
-            return
+        memory = self._memory.shape[1]
+        step = max(_TRANSFORM - memory, memory)
+        for begin in range(0, len(samples), step):
+            self._filter(samples[begin : begin + step])
+
+    def _filter(self, samples: NDArray[np.float32]) -> None:
         memory = self._memory.shape[1]
         signal = np.concatenate([self._memory, samples.T], axis=1)
         size = scipy.fft.next_fast_len(signal.shape[1], real=True)
         if size not in self._responses:
-            # Blocks have one length but for a few; keep the response of the latest only.
-            self._responses = {size: k_weighting(self._rate, size)}
-        spectrum = scipy.fft.rfft(signal, n=size, axis=1) * self._responses[size]
-        weighted = scipy.fft.irfft(spectrum, n=size, axis=1)[:, memory : signal.shape[1]]
+            # Blocks have few lengths; of the odd ones keep the response of the latest only.
+            self._responses = dict(list(self._responses.items())[:2]) | {size: k_weighting(self._rate, size)}
+        spectrum = scipy.fft.rfft(signal, n=size, axis=1)
+        spectrum *= self._responses[size]
+        weighted = scipy.fft.irfft(spectrum, n=size, axis=1, overwrite_x=True)[:, memory : signal.shape[1]]
         self._memory = signal[:, -memory:].copy()
-        power = np.concatenate([self._pending, self._weights @ np.square(weighted)])
+        np.square(weighted, out=weighted)
+        power = np.concatenate([self._pending, self._weights @ weighted])
         whole = len(power) // self._segment * self._segment
         self._energies.append(power[:whole].reshape(-1, self._segment).mean(axis=1, dtype=np.float64))
         self._pending = power[whole:]

@@ -61,25 +61,27 @@ class FrameHistory:
     """The latest magnitude frames by their number in the song; forgets the oldest."""
 
     def __init__(self, first_frame: int, keep: int, bins: int) -> None:
-        self.begin = first_frame
+        self.begin = self.end = first_frame
+        """The oldest frame, and one past the newest."""
         self._keep = keep
-        self._frames: Magnitudes = np.empty((0, 2, bins), np.float32)
-
-    @property
-    def end(self) -> int:
-        """One past the newest frame."""
-        return self.begin + len(self._frames)
+        self._pieces: list[Magnitudes] = [np.empty((0, 2, bins), np.float32)]
 
     def append(self, frames: Magnitudes) -> None:
-        """``frames``: ``(n, 2, bins)``."""
-        self._frames = np.concatenate([self._frames, frames])
+        """``frames``: ``(n, 2, bins)``; kept as they are."""
+        self._pieces.append(frames)
+        self.end += len(frames)
 
     def forget_before(self, frame: int) -> None:
         """Frames more than ``keep`` before ``frame`` are not needed any more."""
         surplus = frame - self._keep - self.begin
         if surplus > 0:
-            self._frames = self._frames[surplus:].copy()
+            self._pieces = [self._joined()[surplus:].copy()]
             self.begin += surplus
+
+    def _joined(self) -> Magnitudes:
+        if len(self._pieces) > 1:
+            self._pieces = [np.concatenate(self._pieces)]
+        return self._pieces[0]
 
     def patch(self, begin: int, length: int, song_frames: int | None, *, mirror: bool) -> Magnitudes:
         """Frames ``[begin, begin + length)`` as ``(2, length, bins)``.
@@ -94,7 +96,7 @@ class FrameHistory:
         # Left of the song only the beginning is mirrored, so the unknown length does not matter there.
         indices = mirrored(wanted, song_frames if song_frames is not None else self.end) if mirror else wanted
         indices = np.where(outside & (not mirror), self.begin, indices) - self.begin
-        patch = self._frames[indices]
+        patch = self._joined()[indices]
         if not mirror:
             patch[outside] = 0
         return np.ascontiguousarray(patch.swapaxes(0, 1))

@@ -39,17 +39,25 @@ def split_integer(mixture: Samples, vocals: Samples, bits: int) -> IntegerSplit:
     """
     scale = 2 ** (bits - 1)
     low, high = -scale, scale - 1
-    whole = np.rint(np.clip(mixture, -2.0, 2.0 * high / scale) * np.float32(scale)).astype(np.int64)
-    rounded = np.rint(np.clip(vocals, -4.0, 4.0) * np.float32(scale)).astype(np.int64)
+    whole = _rounded(mixture, 2.0 * scale, scale)
+    rounded = _rounded(vocals, 4.0 * scale, scale)
     kept = np.clip(rounded, np.maximum(low, whole - high), np.minimum(high, whole - low))
     heard = np.clip(whole, low, high)
     return IntegerSplit(
-        mixture=heard.astype(np.int32),
-        vocals=kept.astype(np.int32),
-        instrumental=(whole - kept).astype(np.int32),
+        mixture=heard,
+        vocals=kept,
+        instrumental=whole - kept,
         stems_limited=int(np.count_nonzero(kept != rounded)),
         mixture_limited=int(np.count_nonzero(heard != whole)),
     )
+
+
+def _rounded(samples: Samples, limit: float, scale: int) -> Integers:
+    """``samples * scale`` as integers within ``[-limit, limit - 2]``, a range of at most 27 bits."""
+    scaled = samples * np.float32(scale)
+    np.clip(scaled, -limit, limit - 2, out=scaled)
+    np.rint(scaled, out=scaled)
+    return scaled.astype(np.int32)
 
 
 def split_float(mixture: Samples, vocals: Samples) -> tuple[Samples, Samples]:

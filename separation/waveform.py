@@ -24,16 +24,23 @@ class WaveformMeter:
 
     def push(self, samples: NDArray[np.float32]) -> None:
         """``samples``: ``(n, channels)``."""
-        if not len(samples):
-            return
-        # Channel by channel: a reduction along an axis of two is many times slower.
-        extremes = np.stack([np.minimum.reduce(list(samples.T)), np.maximum.reduce(list(samples.T))])
-        self._pending = np.concatenate([self._pending, extremes], axis=1)
+        lows, highs = (
+            reduce(list(samples.T)) if samples.shape[1] > 1 else samples[:, 0]
+            for reduce in (np.minimum.reduce, np.maximum.reduce)
+        )
+        self._pending = np.concatenate([self._pending, np.stack([lows, highs])], axis=1)
         whole = self._pending.shape[1] // self.samples_per_peak * self.samples_per_peak
-        self._append(self._pending[:, :whole].reshape(2, -1, self.samples_per_peak))
-        self._pending = self._pending[:, whole:]
+        if whole:
+            self._append(self._pending[:, :whole].reshape(2, -1, self.samples_per_peak))
+            self._pending = self._pending[:, whole:].copy()
         while len(self._lows) > MAX_PEAKS:
             self._join()
+
+    @property
+    def peak(self) -> float:
+        """The largest magnitude so far."""
+        extremes = [array for array in (self._lows, self._highs, self._pending) if array.size]
+        return max((float(np.abs(array).max()) for array in extremes), default=0.0)
 
     def _append(self, stretches: NDArray[np.float32]) -> None:
         self._lows = np.concatenate([self._lows, stretches[0].min(axis=1)])
