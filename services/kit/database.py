@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
@@ -44,6 +44,17 @@ POSTGRES_CONNECTIONS = 12
 
 DATABASE_AWAY = (OperationalError, PoolTimeoutError)
 """What SQLAlchemy raises when the database does not answer; it may the next time."""
+
+_SQLITE_COLLISIONS = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE)
+_POSTGRES_COLLISION = "23505"
+
+
+def is_collision(error: IntegrityError) -> bool:
+    """Whether another transaction inserted the same key at the same time; any other violation is a defect."""
+    if isinstance(error.orig, sqlite3.IntegrityError):
+        return error.orig.sqlite_errorcode in _SQLITE_COLLISIONS
+    return getattr(error.orig, "sqlstate", None) == _POSTGRES_COLLISION
+
 
 # A server that went away without a word must not keep threads for the hours that TCP would.
 POSTGRES_OPTIONS = "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
@@ -238,7 +249,9 @@ class Database:
             return self._clock()
         if self.is_sqlite:
             return datetime.now(UTC)
-        moment: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
+        # Asking for the time must not write what the caller has only half filled in.
+        with session.no_autoflush:
+            moment: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
         return moment.astimezone(UTC)
 
     def ping(self) -> None:

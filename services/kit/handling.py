@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm.exc import StaleDataError
 
-from services.kit.database import DATABASE_AWAY, Database, WriteSession
+from services.kit.database import DATABASE_AWAY, Database, WriteSession, is_collision
 from services.kit.events.codec import Event
 from services.kit.events.outcomes import InvalidMessage, RetryLater
 
@@ -27,6 +27,8 @@ def in_transaction(database: Database, handle: Callable[[WriteSession, Event], N
         except DATABASE_AWAY as error:
             raise RetryLater(AWAY_SECONDS, "the database does not answer") from error
         except (IntegrityError, StaleDataError) as error:
+            if isinstance(error, IntegrityError) and not is_collision(error):
+                raise
             raise RetryLater(COLLISION_SECONDS, "another process wrote the same row") from error
         except (DataError, OverflowError) as error:
             raise InvalidMessage("it holds a value that cannot be stored") from error

@@ -91,6 +91,7 @@ def ground_parts(settings: LocalSettings, home: Home, ports: "Ports") -> tuple[l
     if settings.s3_endpoint_url:
         url = settings.s3_endpoint_url
         store = Part(STORE, address=url, ready=HttpProbe(url, any_answer=True), stop_stage=GROUND_STAGE)
+        environment["S3_ENDPOINT_URL"] = url
     else:
         store, store_environment = store_part(ports.free(STORE), home, settings.s3_bucket)
         environment |= store_environment

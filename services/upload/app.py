@@ -78,7 +78,7 @@ def assemble(
         title="Stemwright uploads",
         routers=[router],
         tasks=[*validators, Sweeper(database, cleaner, settings), *tasks],
-        checks={"database": database.ping, "storage": storage.ping},
+        checks={"database": database.ping, "storage": storage.ensure_bucket},
         state={
             "database": database,
             "verifier": verifier,

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text, update
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy import insert, select, text, update
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
-from services.kit.database import Database, service_url
+from services.kit.database import Database, is_collision, service_url
 from services.orchestrator.models import BalanceView, Worker
 
 
@@ -129,6 +129,23 @@ def test_a_database_that_is_not_there_says_so(tmp_path: Path) -> None:
 def test_a_defect_is_told_apart_from_a_database_that_is_away(database: Database) -> None:
     with pytest.raises(ProgrammingError), database.read() as session:
         session.execute(text("SELECT nothing FROM balances"))
+
+
+def test_asking_for_the_time_does_not_write_what_is_only_half_filled_in(database: Database) -> None:
+    with database.write() as session:
+        row = BalanceView(account_id="usr_2")
+        session.add(row)
+        assert session.now().tzinfo is UTC
+        row.available_credits, row.version = 1, 1
+
+
+def test_a_key_that_is_taken_is_told_apart_from_other_violations(with_balance: Database) -> None:
+    with pytest.raises(IntegrityError) as taken, with_balance.write() as session:
+        session.execute(insert(BalanceView).values(account_id="usr_1", available_credits=0, version=0))
+    assert is_collision(taken.value)
+    with pytest.raises(IntegrityError) as missing, with_balance.write() as session:
+        session.execute(insert(BalanceView).values(account_id="usr_2"))
+    assert not is_collision(missing.value)
 
 
 def test_each_service_has_a_database_of_its_own() -> None:
