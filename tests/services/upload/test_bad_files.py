@@ -177,6 +177,6 @@ def little_time(settings: Settings, database: Database, storage: S3Storage) -> I
 
 
 def test_a_song_that_takes_too_much_processor_time_is_rejected(little_time: Client) -> None:
-    upload = little_time.upload(songs.encoded("flac", "flac", 1800, silent=True))
+    upload = little_time.upload(songs.encoded("flac", "flac", 7000, silent=True))
 
     assert (upload["status"], upload["code"]) == ("rejected", "audio_takes_too_long")
