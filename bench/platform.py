@@ -39,7 +39,8 @@ AIMS = {
 }
 START_SECONDS, LENGTH_SECONDS = 30.0, 30.0
 STEMS = ("vocals", "instrumental")
-SETTLE_SECONDS = 5.0
+SETTLE_SECONDS = 30.0
+"""How long nobody has asked for anything when the platform counts as idle: consumers look ever more rarely."""
 ENVIRONMENT = {
     # A measurement is many previews of one account in a minute.
     "STEMWRIGHT_ACCOUNTS_PREVIEWS_PER_DAY": '{"free": 100000}',

@@ -127,7 +127,7 @@ class OutboxRelay:
     name = "outbox-relay"
 
     def __init__(
-        self, database: Database, producer: EventProducer, *, poll_seconds: float = 1.0, batch_size: int = 500
+        self, database: Database, producer: EventProducer, *, poll_seconds: float = 2.0, batch_size: int = 500
     ) -> None:
         self._database = database
         self._producer = producer

@@ -10,7 +10,7 @@ from services.kit.housekeeping import Housekeeping
 from services.kit.outbox import OutboxRelay
 from services.kit.storage import S3Storage
 from services.orchestrator.consumers import Handlers
-from services.orchestrator.deletions import Deleter
+from services.orchestrator.deletions import Deleter, Forgetter
 from services.orchestrator.dispatcher import Dispatcher
 from services.orchestrator.hearing import Hearing
 from services.orchestrator.lifecycle import Lifecycle
@@ -37,6 +37,7 @@ def build(settings: Settings) -> FastAPI:
         Dispatcher(database, settings, lifecycle, signals, hearing),
         Sweeper(database, settings, lifecycle),
         Deleter(database, storage, settings),
+        Forgetter(database),
         Housekeeping(database),
     ]
     return create_app(

@@ -1,4 +1,7 @@
-"""Removes objects that are no longer wanted. A task of its own: a store that is slow must not delay anything else."""
+"""Removes what is no longer wanted: objects, and rows that nobody needs.
+
+Tasks of their own: a store that is slow must not delay what the sweeper sees to.
+"""
 
 import logging
 from datetime import timedelta
@@ -13,6 +16,10 @@ from services.orchestrator.settings import Settings
 log = logging.getLogger(__name__)
 
 TRY_AGAIN_AFTER = timedelta(minutes=1)
+FORGET_SECONDS = 60.0
+FORGET_WORKERS_AFTER = timedelta(hours=1)
+FORGET_UNKNOWN_UPLOADS_AFTER = timedelta(minutes=10)
+"""How long it is remembered that an upload somebody named does not exist."""
 
 
 class Deleter(Periodic):
@@ -37,3 +44,20 @@ class Deleter(Periodic):
             else:
                 with self._database.write() as session:
                     repository.finish_deletion(session, deletion_id)
+
+
+class Forgetter(Periodic):
+    """A background task."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__("forgetter", FORGET_SECONDS, self.forget)
+        self._database = database
+
+    def forget(self) -> None:
+        """One round: deleted jobs that are settled, workers long silent, uploads that never were."""
+        with self._database.write() as session:
+            now = session.now()
+            repository.forget_workers(session, now - FORGET_WORKERS_AFTER)
+            repository.forget_unknown_uploads(session, now - FORGET_UNKNOWN_UPLOADS_AFTER)
+            for job in repository.forgotten_jobs(session):
+                session.delete(job)

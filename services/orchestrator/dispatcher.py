@@ -51,9 +51,11 @@ class Dispatcher:
         """Gives one job to one worker; False where no job fits a free slot."""
         # Looked at without any lock first: most of the time there is nothing to do, and a queue may be long.
         with self._database.read() as session:
+            if not repository.anything_queued(session):
+                return False
             now = session.now()
             workers = repository.live_workers(session, now, self._heard_since(now))
-            if not repository.anything_queued(session) or not _with_room(workers, repository.leased_jobs(session)):
+            if not _with_room(workers, repository.leased_jobs(session)):
                 return False
         lapsed = self._hearing.steady()
         with self._database.write() as session:

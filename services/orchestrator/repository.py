@@ -132,6 +132,13 @@ def _may_start(now: datetime, lapsed: bool) -> tuple[ColumnElement[bool], ...]:
     return ready if lapsed else (*ready, Job.worker_id.is_(None))
 
 
+def anything_open(session: ReadSession) -> bool:
+    """Whether any job has not ended, or has ended and is not settled: whether there is anything to sweep."""
+    unfinished = select(Job.id).where(Job.status.in_(OPEN)).limit(1)
+    asking = select(Job.id).where(Job.ask_at.is_not(None)).limit(1)
+    return session.scalar(unfinished) is not None or session.scalar(asking) is not None
+
+
 def anything_queued(session: ReadSession) -> bool:
     """Whether any job waits for a worker."""
     return session.scalar(select(Job.id).where(Job.status == Status.QUEUED).limit(1)) is not None
@@ -224,16 +231,6 @@ def forget_workers(session: WriteSession, before: datetime) -> None:
 def forget_unknown_uploads(session: WriteSession, before: datetime) -> None:
     """Drops the notes that an upload does not exist."""
     session.execute(delete(UploadView).where(UploadView.account_id == "", UploadView.updated_at < before))
-
-
-def anything_to_forget(session: ReadSession, workers_before: datetime, uploads_before: datetime) -> bool:
-    """Whether `forget_workers`, `forget_unknown_uploads` or `forgotten_jobs` would find something."""
-    found = (
-        select(Worker.id).where(Worker.last_seen_at < workers_before),
-        select(UploadView.id).where(UploadView.account_id == "", UploadView.updated_at < uploads_before),
-        select(Job.id).where(Job.deleted_at.is_not(None), Job.settled.is_(True)),
-    )
-    return any(session.scalar(query.limit(1)) is not None for query in found)
 
 
 def waiting_audio_seconds(session: ReadSession) -> float:

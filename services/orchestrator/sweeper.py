@@ -1,7 +1,7 @@
 """The sweeper: whatever did not happen by itself. It is why every job ends, whoever dies and whatever Kafka loses."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from prometheus_client import Counter, Gauge
@@ -22,9 +22,6 @@ OLDEST_WAIT = Gauge("queue_oldest_seconds", "How long the job at the head of the
 JOBS = Gauge("jobs_open", "Jobs that have not ended.", ["status"])
 FAILED = Counter("sweeps_failed_total", "Jobs that the sweeper could not see to because of a defect.")
 
-FORGET_WORKERS_AFTER = timedelta(hours=1)
-FORGET_UNKNOWN_UPLOADS_AFTER = timedelta(minutes=10)
-"""How long it is remembered that an upload somebody named does not exist."""
 BACKED_UP_AFTER = timedelta(seconds=10)
 """With events this old in the outbox the event log is away: questions asked again would only pile up behind them."""
 
@@ -42,21 +39,31 @@ class Sweeper(Periodic):
         """One round."""
         settings = self._settings
         with self._database.read() as session:
+            if not repository.anything_open(session):
+                self._show({}, 0.0, timedelta(0))
+                return
             now = session.now()
             lapsed = repository.lapsed_ids(session, now)
             overdue = repository.overdue_ids(session, now - timedelta(seconds=settings.attempt_limit_seconds))
             stranded = repository.stranded_ids(session, now - timedelta(seconds=settings.queue_limit_seconds))
             to_ask = [] if outbox.backed_up(session, BACKED_UP_AFTER) else repository.to_ask_ids(session, now)
-            WAITING_AUDIO.set(repository.waiting_audio_seconds(session))
-            OLDEST_WAIT.set(repository.oldest_wait(session, now).total_seconds())
-            counts = repository.jobs_by_status(session)
-        for status in (Status.RESERVING, Status.QUEUED, Status.RUNNING):
-            JOBS.labels(status).set(counts.get(status, 0))
+            self._show(
+                repository.jobs_by_status(session),
+                repository.waiting_audio_seconds(session),
+                repository.oldest_wait(session, now),
+            )
         self._each(lapsed, self._lapse)
         self._each(overdue, self._take_back)
         self._each(stranded, self._give_up_waiting)
         self._each(to_ask, self._ask_again)
-        self._forget()
+
+    @staticmethod
+    def _show(counts: Mapping[str, int], waiting_audio_seconds: float, oldest_wait: timedelta) -> None:
+        """What operators and the autoscaler read."""
+        for status in (Status.RESERVING, Status.QUEUED, Status.RUNNING):
+            JOBS.labels(status).set(counts.get(status, 0))
+        WAITING_AUDIO.set(waiting_audio_seconds)
+        OLDEST_WAIT.set(oldest_wait.total_seconds())
 
     def _each(self, job_ids: Sequence[str], action: Callable[[WriteSession, Job], None]) -> None:
         """Each job in a transaction of its own: one that trips us must not keep the others from ending."""
@@ -92,15 +99,3 @@ class Sweeper(Periodic):
     def _ask_again(self, session: WriteSession, job: Job) -> None:
         if job.ask_at is not None and job.ask_at <= session.now():
             self._lifecycle.ask(session, job)
-
-    def _forget(self) -> None:
-        with self._database.read() as session:
-            now = session.now()
-            workers_before, uploads_before = now - FORGET_WORKERS_AFTER, now - FORGET_UNKNOWN_UPLOADS_AFTER
-            if not repository.anything_to_forget(session, workers_before, uploads_before):
-                return
-        with self._database.write() as session:
-            repository.forget_workers(session, workers_before)
-            repository.forget_unknown_uploads(session, uploads_before)
-            for job in repository.forgotten_jobs(session):
-                session.delete(job)

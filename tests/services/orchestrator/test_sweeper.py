@@ -7,6 +7,7 @@ from services.kit.database import WriteSession
 from services.kit.ids import new_id
 from services.kit.protos import billing_pb2, uploads_pb2
 from services.kit.tables import OUTBOX
+from services.orchestrator.deletions import Forgetter
 from services.orchestrator.models import Job
 from tests.services.orchestrator.conftest import World, succeeded
 
@@ -254,6 +255,6 @@ def test_deletion_removes_objects_and_once_settled_the_row(world: World) -> None
     world.deleter.delete_due()
     assert world.storage.objects == {}
     world.settle(job_id, billing_pb2.SETTLEMENT_RELEASED)
-    world.sweeper.sweep()
+    Forgetter(world.database).forget()
     with world.database.read() as session:
         assert session.get(Job, job_id) is None
