@@ -21,7 +21,7 @@ from rich.table import Table
 
 from bench.engine_audio import RATE, SETS, Rival, Samples, Track, tracks
 from separation.backends import MaskModel
-from separation.pipeline import VocalsStream
+from separation.pipeline import Course, separated_vocals
 from separation.registry import ModelRepository
 from separation.settings import SeparationSettings
 
@@ -59,9 +59,9 @@ def sdr(reference: Samples, estimate: Samples) -> float:
 
 def separated(model: MaskModel, settings: SeparationSettings, mixture: Samples) -> Samples:
     """The vocals, streamed as in ``separate_file``."""
-    stream = VocalsStream(model, settings, sample_rate_hz=RATE, channel_names=("FL", "FR"))
-    pieces = [stream.push(mixture[begin : begin + _BLOCK]) for begin in range(0, len(mixture), _BLOCK)]
-    return np.concatenate([*pieces, stream.finish()])
+    course = Course(model.manifest, settings, sample_rate_hz=RATE, channel_names=("FL", "FR"))
+    blocks = (mixture[begin : begin + _BLOCK] for begin in range(0, len(mixture), _BLOCK))
+    return np.concatenate(list(separated_vocals(course, model, blocks)))
 
 
 def score(track: Track, who: str, vocals: Samples, accompaniment: Samples) -> Score:

@@ -9,16 +9,19 @@ import math
 import shutil
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from threading import Lock, Thread
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from separation.backends import MaskModel
+from separation.channel import Channel, ChannelClosed
 from separation.decode import AudioFile, AudioLimits, open_audio
 from separation.encode import check_format
 from separation.errors import Cancelled, ModelError, OutputWriteFailed, UnknownStem, WindowOutsideAudio
@@ -30,16 +33,20 @@ from separation.manifest import (
     ModelRecord,
     WindowRecord,
 )
-from separation.pipeline import VocalsStream
+from separation.pipeline import Analysis, Course, Patch, Synthesis
 from separation.settings import OutputFormat, SeparationSettings, Window
 from separation.stems import STEM_NAMES, StemSet
 from separation.timing import StageClock
 
 Samples = NDArray[np.float32]
+Fractions = NDArray[np.float32]
+Item = TypeVar("Item")
 Stage = Literal["preparing", "separating", "finishing"]
 
 MANIFEST_FILE = "manifest.json"
 WAVEFORMS_FILE = "waveforms.json"
+# How long a wish to cancel may wait while no patch is ready.
+_PATIENCE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -51,24 +58,27 @@ class Progress:
 
 
 class _MixtureQueue:
-    """The part of the mixture whose vocals are still on their way."""
+    """The part of the mixture whose vocals are still on their way. One thread pushes, another one takes."""
 
     def __init__(self) -> None:
-        self._blocks: list[Samples] = []
+        self._blocks: deque[Samples] = deque()
+        self._lock = Lock()
 
     def push(self, samples: Samples) -> None:
-        self._blocks.append(samples)
+        with self._lock:
+            self._blocks.append(samples)
 
     def take(self, count: int) -> Samples:
-        """The oldest ``count`` samples."""
+        """The oldest ``count`` samples, which must be there."""
         taken: list[Samples] = []
-        while count > 0:
-            block = self._blocks.pop(0)
-            if len(block) > count:
-                self._blocks.insert(0, block[count:])
-                block = block[:count]
-            taken.append(block)
-            count -= len(block)
+        with self._lock:
+            while count > 0:
+                block = self._blocks.popleft()
+                if len(block) > count:
+                    self._blocks.appendleft(block[count:])
+                    block = block[:count]
+                taken.append(block)
+                count -= len(block)
         return np.concatenate(taken)
 
 
@@ -93,7 +103,8 @@ def separate_file(
     Same input, model and settings: same stem files, byte for byte.
 
     Blocks. Several threads may call it at once, with one model or several. Memory does not grow with the song.
-    ``on_progress`` and ``should_cancel`` are called on the calling thread, several times per patch (12 s of audio).
+    ``on_progress`` and ``should_cancel`` are called on the calling thread, at least once per patch (10 s of audio);
+    two helper threads live as long as the call.
 
     Raises ``AudioError`` (the song), ``RequestError`` (the wish), ``ModelError``, ``OutputWriteFailed``, ``Cancelled``;
     ``OSError`` when ``source`` cannot be read. Then ``out_dir`` holds nothing new.
@@ -210,34 +221,114 @@ class _Job:
         return manifest
 
     def _separate(self, audio: AudioFile, stem_set: StemSet, begin: int, end: int | None) -> None:
-        def before_patch() -> None:
-            self._stop_if_cancelled()
-            self.report("separating", 0.98 * _fraction_done(audio, end))
+        """Three threads: one decodes and transforms, this one runs the network, one transforms back and encodes.
 
-        stream = VocalsStream(
-            self._model,
+        No more than one patch waits between two of them. Which thread is faster changes no number.
+        """
+        course = Course(
+            self._model.manifest,
             self._settings,
             sample_rate_hz=audio.sample_rate_hz,
             channel_names=audio.channel_names,
             begin=begin,
             end=end,
-            before_patch=before_patch,
-            clock=self._clock,
         )
         mixture = _MixtureQueue()
+        patches: Channel[tuple[Patch, float]] = Channel()
+        answers: Channel[tuple[Patch, Fractions]] = Channel()
+        finished: Channel[None] = Channel()
+        threads = [
+            Thread(target=self._analyse, args=(course, audio, mixture, patches), name="analysis", daemon=True),
+            Thread(
+                target=self._synthesise,
+                args=(course, mixture, answers, stem_set, finished),
+                name="synthesis",
+                daemon=True,
+            ),
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            with suppress(ChannelClosed):  # then the reason is in `finished`
+                for patch, fraction in self._watched(patches):
+                    self.report("separating", 0.98 * fraction)
+                    with self._clock.stage("network"):
+                        fractions = self._model.fractions(patch.magnitudes[None])[0]
+                    answers.put((patch, fractions))
+                    del patch, fractions
+            answers.end()
+            for _ in self._watched(finished):
+                pass
+        finally:
+            patches.close()
+            answers.close()
+            answers.end()
+            for thread in threads:
+                thread.join()
+
+    def _watched(self, channel: Channel[Item]) -> Iterator[Item]:
+        """The channel's items; while none comes, and before each, it is asked whether to go on."""
+        items = iter(channel)
+        while True:
+            self._stop_if_cancelled()
+            while not channel.ready(_PATIENCE_SECONDS):
+                self._stop_if_cancelled()
+            self._stop_if_cancelled()
+            for item in items:
+                yield item
+                del item  # who waits for the next patch must not keep this one
+                break
+            else:
+                return
+
+    def _analyse(
+        self, course: Course, audio: AudioFile, mixture: _MixtureQueue, patches: Channel[tuple[Patch, float]]
+    ) -> None:
+        try:
+            for patch in self._patches(course, audio, mixture):
+                patches.put((patch, _fraction_done(audio, course.end)))
+                del patch
+        except ChannelClosed:
+            return
+        except BaseException as error:  # noqa: BLE001  it is raised in the calling thread
+            patches.end(error)
+        else:
+            patches.end()
+
+    def _patches(self, course: Course, audio: AudioFile, mixture: _MixtureQueue) -> Iterator[Patch]:
+        analysis = Analysis(course, self._clock)
+        begin, end = course.begin, course.end
         for position, block in self._blocks(audio):
-            before_patch()
             mixture.push(block[max(0, begin - position) : None if end is None else max(0, end - position)])
-            vocals = stream.push(block[max(0, stream.first_input - position) :])
-            stem_set.write(mixture, vocals)
-            if stream.done:
+            yield from analysis.push(block[max(0, course.first_input - position) :])
+            if analysis.done:
                 return
         if begin >= audio.samples:
             raise WindowOutsideAudio(
                 f"The preview begins at {begin / audio.sample_rate_hz:g} s, "
                 f"the song ends at {audio.samples / audio.sample_rate_hz:g} s."
             )
-        stem_set.write(mixture, stream.finish())
+        yield from analysis.finish()
+
+    def _synthesise(
+        self,
+        course: Course,
+        mixture: _MixtureQueue,
+        answers: Channel[tuple[Patch, Fractions]],
+        stem_set: StemSet,
+        finished: Channel[None],
+    ) -> None:
+        try:
+            synthesis = Synthesis(course, self._clock)
+            for patch, fractions in answers:
+                vocals = synthesis.push(patch, fractions)
+                del patch, fractions
+                stem_set.write(mixture, vocals)
+        except BaseException as error:  # noqa: BLE001  it is raised in the calling thread
+            answers.close()
+            finished.end(error)
+        else:
+            finished.end()
 
     def _blocks(self, audio: AudioFile) -> Iterator[tuple[int, Samples]]:
         """The song's blocks with the number of each one's first sample."""

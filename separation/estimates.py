@@ -23,8 +23,8 @@ _TOP_BINS = 32
 _TINY = np.float32(1e-7)
 # The Wiener filter learns directions from masks that divide sharply, where one source is almost alone, and takes the
 # powers in a bin from softer ones, because a bin that is divided too sharply hides what the sources have in common.
-_DIRECTION_EXPONENT = 2.0
-_POWER_EXPONENT = 0.625
+_SHARP_EXPONENT = 2.0
+_SOFT_EXPONENT = 0.625
 # Share of the total power that the Wiener filter takes for noise without direction: bounds the inverse.
 _REGULARISATION = np.float32(1e-3)
 # Whether somebody sings is judged over 3 s around a frame.
@@ -64,124 +64,119 @@ def residual_mask(fractions: Fractions, stem: int) -> Masks:
     return mask if len(fractions) == 2 else mask.clip(0, 1)
 
 
-def _squared(values: Spectra) -> NDArray[np.float32]:
-    return np.square(values.real) + np.square(values.imag)
+def power(spectra: Spectra) -> NDArray[np.float32]:
+    """Squared magnitudes."""
+    squares = np.square(spectra.real)
+    squares += np.square(spectra.imag)
+    return squares
 
 
-def _blocks(frames: int) -> Iterator[slice]:
-    return (slice(begin, min(begin + _BLOCK_FRAMES, frames)) for begin in range(0, frames, _BLOCK_FRAMES))
-
-
-def wiener_vocals(spectra: Spectra, sharp: Masks, soft: Masks) -> Spectra:
+class WienerFilter:
     """One step of expectation-maximisation of the multichannel Wiener filter, for two sources in stereo.
 
-    ``spectra``: ``(frames, 2, bins)``; ``sharp``, ``soft``: masks of the vocals, same shape; the other source is the
-    rest. Each source has a power in every bin (from ``soft``, mean of the two channels) and for every frequency a
-    covariance between left and right over all the frames (from ``sharp``). The filter ``v_i R_i (sum_j v_j R_j)^-1``
-    then uses where a source stands in the panorama, of which the networks know nothing. N. Duong, E. Vincent,
-    R. Gribonval, "Under-determined reverberant audio source separation using a full-rank spatial covariance model",
-    IEEE TASLP 18(7), 2010.
+    First ``learn`` from all frames of a patch, then ``apply``. Each source has a power in every bin (mean of the two
+    channels) and for every frequency a covariance between left and right over all the frames. The filter
+    ``v_i R_i (sum_j v_j R_j)^-1`` then uses where a source stands in the panorama, of which the networks know nothing.
+    N. Duong, E. Vincent, R. Gribonval, "Under-determined reverberant audio source separation using a full-rank spatial
+    covariance model", IEEE TASLP 18(7), 2010.
     """
-    left_left, right_right, left_right = _covariances(spectra, sharp)
-    vocals = np.empty_like(spectra)
-    for block in _blocks(len(spectra)):
-        x, y = spectra[block, 0], spectra[block, 1]
-        left_power, right_power = _squared(x), _squared(y)
-        own, other = (
-            (gain_left * gain_left * left_power + gain_right * gain_right * right_power) * np.float32(0.5)
-            for gain_left, gain_right in _gains(soft[block])
-        )
-        noise = _REGULARISATION * (own + other) + _TINY
-        a = own * left_left[0] + other * left_left[1] + noise
-        d = own * right_right[0] + other * right_right[1] + noise
-        b = own * left_right[0] + other * left_right[1]
-        scale = own / (a * d - _squared(b))
-        u = d * x - b * y
-        v = a * y - b.conj() * x
-        vocals[block, 0] = scale * (left_left[0] * u + left_right[0] * v)
-        vocals[block, 1] = scale * (left_right[0].conj() * u + right_right[0] * v)
-    return vocals
+
+    def __init__(self, bins: int) -> None:
+        # Of the vocals and of the rest: left, right, real and imaginary part of left times right.
+        self._sums = np.zeros((2, 4, bins), np.float64)
+
+    def learn(self, spectra: Spectra, powers: NDArray[np.float32], mask: Masks) -> None:
+        """``spectra``, ``powers`` (its squared magnitudes), ``mask`` of the vocals: ``(frames, 2, bins)``."""
+        cross = spectra[:, 0] * spectra[:, 1].conj()
+        for sums, gains in zip(self._sums, (mask, 1 - mask), strict=True):
+            sums[:2] += (gains * gains * powers).sum(axis=0)
+            both = gains[:, 0] * gains[:, 1]
+            sums[2] += (both * cross.real).sum(axis=0)
+            sums[3] += (both * cross.imag).sum(axis=0)
+
+    def apply(self, spectra: Spectra, powers: NDArray[np.float32], mask: Masks) -> Spectra:
+        """The vocals of the same spectra, or a part of their frames."""
+        total = (self._sums[:, 0] + self._sums[:, 1]) / 2 + 1e-9
+        covariance = (self._sums / total[:, None]).astype(np.float32)
+        left_left, right_right = covariance[:, 0], covariance[:, 1]
+        left_right = (covariance[:, 2] + 1j * covariance[:, 3]).astype(np.complex64)
+
+        own, rest = ((gains * gains * powers).sum(axis=1) * np.float32(0.5) for gains in (mask, 1 - mask))
+        noise = _REGULARISATION * (own + rest) + _TINY
+        a = own * left_left[0] + rest * left_left[1] + noise
+        d = own * right_right[0] + rest * right_right[1] + noise
+        b = own * left_right[0] + rest * left_right[1]
+        scale = own / (a * d - power(b))
+        left, right = spectra[:, 0], spectra[:, 1]
+        u = (d * left - b * right) * scale
+        v = (a * right - b.conj() * left) * scale
+        vocals = np.empty_like(spectra)
+        vocals[:, 0] = left_left[0] * u + left_right[0] * v
+        vocals[:, 1] = left_right[0].conj() * u + right_right[0] * v
+        return vocals
 
 
-def _covariances(
-    spectra: Spectra, mask: Masks
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.complex64]]:
-    """Left-left, right-right and left-right of the vocals and of the rest, ``(2, bins)``; the two powers' mean is 1."""
-    sums = np.zeros((2, 4, spectra.shape[-1]), np.float64)
-    for block in _blocks(len(spectra)):
-        x, y = spectra[block, 0], spectra[block, 1]
-        cross = x * y.conj()
-        left_power, right_power = _squared(x), _squared(y)
-        for source, (gain_left, gain_right) in enumerate(_gains(mask[block])):
-            both = gain_left * gain_right
-            sums[source, 0] += (gain_left * gain_left * left_power).sum(axis=0)
-            sums[source, 1] += (gain_right * gain_right * right_power).sum(axis=0)
-            sums[source, 2] += (both * cross.real).sum(axis=0)
-            sums[source, 3] += (both * cross.imag).sum(axis=0)
-    power = (sums[:, 0] + sums[:, 1]) / 2 + 1e-9
-    covariance = (sums / power[:, None]).astype(np.float32)
-    left_right = (covariance[:, 2] + 1j * covariance[:, 3]).astype(np.complex64)
-    return covariance[:, 0], covariance[:, 1], left_right
-
-
-def presence(spectra: Spectra, mask: Masks, floor_db: float) -> NDArray[np.float32]:
+def presence(vocals: NDArray[np.float64], mixture: NDArray[np.float64], floor_db: float) -> NDArray[np.float32]:
     """A gain per frame: 1 while somebody sings, falling to 0 where nobody does; one half at ``floor_db``.
 
-    ``a^2 / (a^2 + floor^2)``, where ``a`` is the share of the masked power in that of the mixture over 3 s around the
-    frame. What soft masks let through of a band that plays alone is 26 dB and more below it; a voice is far above.
+    ``vocals``, ``mixture``: power per frame. ``a^2 / (a^2 + floor^2)``, where ``a`` is the share of the vocals in the
+    mixture's power over 3 s around the frame. What masks let through of a band that plays alone is mostly 26 dB and
+    more below it; a voice is far above.
     """
-    powers = np.zeros((2, len(spectra)))
-    for block in _blocks(len(spectra)):
-        power = _squared(spectra[block])
-        gain = mask[block]
-        powers[0, block] = (gain * gain * power).sum(axis=(1, 2))
-        powers[1, block] = power.sum(axis=(1, 2))
-    sums = np.concatenate([np.zeros((2, 1)), np.cumsum(powers, axis=1)], axis=1)
-    frames = np.arange(len(spectra))
-    begin, end = (
-        np.maximum(frames - _PRESENCE_FRAMES // 2, 0),
-        np.minimum(frames + _PRESENCE_FRAMES // 2 + 1, len(frames)),
-    )
-    vocals, mixture = sums[:, end] - sums[:, begin]
-    share = vocals / np.maximum(mixture, 1e-6)
-    gain_: NDArray[np.float64] = share**2 / (share**2 + 10 ** (floor_db / 5))
-    return gain_.astype(np.float32)
-
-
-def _gains(mask: Masks) -> tuple[tuple[Masks, Masks], tuple[Masks, Masks]]:
-    """Left and right gain of the vocals and of the rest."""
-    left, right = mask[:, 0], mask[:, 1]
-    return (left, right), (1 - left, 1 - right)
+    frames = np.arange(len(vocals))
+    begin = np.maximum(frames - _PRESENCE_FRAMES // 2, 0)
+    end = np.minimum(frames + _PRESENCE_FRAMES // 2 + 1, len(frames))
+    around = [
+        (sums[end] - sums[begin]) for sums in (np.concatenate([[0.0], np.cumsum(part)]) for part in (vocals, mixture))
+    ]
+    share = around[0] / np.maximum(around[1], 1e-6)
+    gain: NDArray[np.float32] = (share**2 / (share**2 + 10 ** (floor_db / 5))).astype(np.float32)
+    return gain
 
 
 def estimated_vocals(
     spectra: Spectra, fractions: Fractions, stem: int, routing: NDArray[np.float32], settings: SeparationSettings
 ) -> Spectra:
-    """The vocals of ``spectra``, ``(frames, channels, bins of the transform)``.
+    """The vocals of a patch's ``spectra``, ``(frames, channels, bins of the transform)``, which are overwritten.
 
     ``fractions``: ``(stems, 2, frames, bins of the network)``. ``routing``: ``(channels, 2)``, which mixture of the
     left and the right mask each channel takes; row sums are 1, or 0 for a channel that holds no voice. The Wiener
     filter takes part for stereo, where both channels are heard as they are.
     """
-    fractions = fractions.swapaxes(1, 2)
-    if settings.mask == "ratio":
-        masks = ratio_mask(fractions, stem, settings.mask_exponent)
-    else:
-        masks = residual_mask(fractions, stem)
-    bins = masks.shape[-1]
-    routed = mixed(routing, masks)
-    result = np.empty_like(spectra)
-    band, result_band = spectra[..., :bins], result[..., :bins]
-    np.multiply(band, routed, out=result_band)
-    sharp = ratio_mask(fractions, stem, _DIRECTION_EXPONENT)
-    if settings.wiener_share and np.array_equal(routing, np.eye(2)):
-        share = np.float32(settings.wiener_share)
-        filtered = wiener_vocals(band, sharp, ratio_mask(fractions, stem, _POWER_EXPONENT))
-        result_band *= 1 - share
-        filtered *= share
-        result_band += filtered
-    above = routed[..., -_TOP_BINS:].mean(axis=-1, keepdims=True) * np.float32(settings.extension_gain)
-    np.multiply(spectra[..., bins:], above, out=result[..., bins:])
-    if settings.presence_floor_db is not None:
-        result *= presence(band, mixed(routing, sharp), settings.presence_floor_db)[:, None, None]
-    return result
+    bins = fractions.shape[-1]
+    gain: NDArray[np.float32] = np.ones(len(spectra), np.float32)
+    wiener = WienerFilter(bins) if settings.wiener_share and np.array_equal(routing, np.eye(2)) else None
+    if wiener or settings.presence_floor_db is not None:
+        powers = np.zeros((2, len(spectra)))
+        for block in _blocks(len(spectra)):
+            band = spectra[block, :, :bins]
+            sharp = mixed(routing, ratio_mask(fractions[:, :, block].swapaxes(1, 2), stem, _SHARP_EXPONENT))
+            band_power = power(band)
+            powers[:, block] = (sharp * sharp * band_power).sum(axis=(1, 2)), band_power.sum(axis=(1, 2))
+            if wiener:
+                wiener.learn(band, band_power, sharp)
+        if settings.presence_floor_db is not None:
+            gain = presence(powers[0], powers[1], settings.presence_floor_db)
+
+    for block in _blocks(len(spectra)):
+        answers = fractions[:, :, block].swapaxes(1, 2)
+        band, above = spectra[block, :, :bins], spectra[block, :, bins:]
+        if settings.mask == "ratio":
+            mask = ratio_mask(answers, stem, settings.mask_exponent)
+        else:
+            mask = residual_mask(answers, stem)
+        mask = mixed(routing, mask) * gain[block, None, None]
+        above *= mask[..., -_TOP_BINS:].mean(axis=-1, keepdims=True) * np.float32(settings.extension_gain)
+        if wiener:
+            share = np.float32(settings.wiener_share)
+            filtered = wiener.apply(band, power(band), ratio_mask(answers, stem, _SOFT_EXPONENT))
+            filtered *= share * gain[block, None, None]
+            band *= mask * (1 - share)
+            band += filtered
+        else:
+            band *= mask
+    return spectra
+
+
+def _blocks(frames: int) -> Iterator[slice]:
+    return (slice(begin, min(begin + _BLOCK_FRAMES, frames)) for begin in range(0, frames, _BLOCK_FRAMES))

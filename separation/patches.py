@@ -41,6 +41,10 @@ class PatchGrid:
         """The last patch needed for ``frame`` when it is the song's last: the one in whose core it lies."""
         return max(0, (frame - self.first_frame - self.context) // self.step)
 
+    def patch_that_completes(self, frame: int) -> int:
+        """The patch after which no other one has a say in ``frame``, if the song goes on."""
+        return max(0, (frame - self.first_frame) // self.step)
+
     def ramp(self) -> NDArray[np.float32]:
         """Weight of a patch against its predecessor in the frames that both cover."""
         overlap = 2 * self.context

@@ -1,12 +1,17 @@
 """The stream from mixture to vocals: everything between the decoder and the writers, in bounded memory.
 
-Native samples -> (resampled to the model's rate) -> spectra -> magnitude patches -> masks -> masked spectra -> samples
--> (resampled back) native vocals. Each step is fed with the next piece and gives what it can; the longest memory is
-one patch of spectra. Positions are absolute in the song at every step, which is what makes a window of the song
-come out exactly as it does in the whole.
+Three steps that share nothing but what they hand on, so that each can run in a thread of its own::
+
+    Analysis    native samples -> (the model's rate) -> spectra -> patches
+    the model   a patch's magnitudes -> fractions
+    Synthesis   fractions and spectra -> the vocals' spectra -> samples -> (the song's rate) -> native vocals
+
+Each is fed with the next piece and gives what it can; the longest memory is a patch of spectra. Positions are absolute
+in the song at every step, which is what makes a window of the song come out exactly as it does in the whole.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +20,7 @@ from separation.backends import MaskModel
 from separation.channels import downmix_matrix, mask_routing, mixed
 from separation.estimates import estimated_vocals
 from separation.patches import CrossFade, FrameHistory, PatchGrid
+from separation.registry import ModelManifest
 from separation.resample import BlockResampler
 from separation.settings import SeparationSettings
 from separation.stft import StreamingIstft, StreamingStft, frame_count
@@ -24,159 +30,202 @@ Samples = NDArray[np.float32]
 _VOCALS = "vocals"
 
 
-class VocalsStream:
-    """Feed the mixture from sample ``first_input`` on, take the vocals of ``[begin, end)``.
+@dataclass(frozen=True)
+class Patch:
+    """What one call of the network needs, and what its answer will be applied to.
 
-    ``end=None`` is the end of the song. Both are in samples at ``sample_rate_hz``, the mixture's own rate; input and
-    output are float32 ``(samples, channels)``. ``before_patch`` is called before the network is asked and
-    may raise to stop.
+    ``magnitudes``: ``(2, frames, bins)``. ``spectra``: ``(n, channels, bins of the transform)`` of those of the patch's
+    frames that the song has; the first is frame ``begin`` of the song. ``song_samples``: of the last patch, in which
+    the song ends, its length at its own rate; ``None`` before.
+    """
+
+    number: int
+    begin: int
+    magnitudes: NDArray[np.float32]
+    spectra: NDArray[np.complex64]
+    song_samples: int | None
+
+    @property
+    def last(self) -> bool:
+        return self.song_samples is not None
+
+
+class Course:
+    """What analysis and synthesis must agree on: where the window ``[begin, end)`` leads at each step.
+
+    From the wanted output back to the first sample of input that it depends on, in samples at ``sample_rate_hz``, the
+    mixture's own rate. ``end=None`` is the end of the song.
     """
 
     def __init__(
         self,
-        model: MaskModel,
+        spec: ModelManifest,
         settings: SeparationSettings,
         *,
         sample_rate_hz: int,
         channel_names: Sequence[str],
         begin: int = 0,
         end: int | None = None,
-        before_patch: Callable[[], None] = lambda: None,
-        clock: StageClock | None = None,
     ) -> None:
-        spec = model.manifest
-        channels = len(channel_names)
-        self._model, self._settings, self._spec = model, settings, spec
-        self._stem = spec.stems.index(_VOCALS)
-        self._before_patch = before_patch
-        self._clock = clock or StageClock()
-        self._downmix = downmix_matrix(channel_names)
-        self._routing = mask_routing(channel_names)
-        self._rate, self._end = sample_rate_hz, end
-        self._taken = begin
-        self._received = 0
-
-        # From the wanted output back to the first sample of input that it depends on.
-        self._to_native = BlockResampler(spec.sample_rate_hz, sample_rate_hz, channels, begin)
-        vocals_begin = self._to_native.first_input
-        self._first_frame = vocals_begin // spec.hop
-        self._grid = PatchGrid(spec.frames, settings.context_frames, settings.first_frame)
-        self._patch = self._grid.first_patch(self._first_frame)
+        self.spec, self.settings = spec, settings
+        self.rate, self.channel_names = sample_rate_hz, tuple(channel_names)
+        self.begin, self.end = begin, end
+        self.grid = PatchGrid(spec.frames, settings.context_frames, settings.first_frame)
+        to_native = self.to_native()
+        self.vocals_begin = to_native.first_input  # at the model's rate
+        self.first_frame = self.vocals_begin // spec.hop
+        self.first_patch = self.grid.first_patch(self.first_frame)
         # One patch more to the left: at the song's end a patch is completed with the mirror image of what precedes it.
-        history_begin = max(0, self._grid.begin(self._patch) - spec.frames)
-        mixture_begin = max(0, history_begin * spec.hop - (spec.fft_size - spec.hop))
-        self._to_model = BlockResampler(sample_rate_hz, spec.sample_rate_hz, channels, mixture_begin)
-        self.first_input = self._to_model.first_input
+        self.history_begin = max(0, self.grid.begin(self.first_patch) - spec.frames)
+        self.mixture_begin = max(0, self.history_begin * spec.hop - (spec.fft_size - spec.hop))
+        self.first_input = self.to_model().first_input
+        self.last_patch: int | None = None
+        """The last patch that the window needs if the song does not end before; ``None`` for the song's own end."""
+        if end is not None:
+            frames = -(-(to_native.input_for(end) + spec.fft_size - spec.hop) // spec.hop)
+            self.last_patch = self.grid.patch_that_completes(frames - 1)
 
-        self._stft = StreamingStft(channels, spec.fft_size, spec.hop, history_begin)
-        self._history = FrameHistory(history_begin, spec.frames, spec.bins)
-        self._spectra = np.empty((0, channels, spec.fft_size // 2 + 1), np.complex64)
+    def to_model(self) -> BlockResampler:
+        return BlockResampler(self.rate, self.spec.sample_rate_hz, len(self.channel_names), self.mixture_begin)
+
+    def to_native(self) -> BlockResampler:
+        return BlockResampler(self.spec.sample_rate_hz, self.rate, len(self.channel_names), self.begin)
+
+
+class Analysis:
+    """Feed the mixture from sample ``first_input`` of the course on, take patches."""
+
+    def __init__(self, course: Course, clock: StageClock) -> None:
+        self._course, self._clock = course, clock
+        spec = course.spec
+        self._downmix = downmix_matrix(course.channel_names)
+        self._to_model = course.to_model()
+        self._stft = StreamingStft(len(course.channel_names), spec.fft_size, spec.hop, course.history_begin)
+        self._history = FrameHistory(course.history_begin, spec.frames, spec.bins)
+        self._patch = course.first_patch
         # Spectra are kept from the patch's beginning on: its statistics are those of all its frames.
-        self._spectra_begin = max(0, self._grid.begin(self._patch))
-        self._cross_fade = CrossFade(self._grid)
-        self._istft = StreamingIstft(channels, spec.fft_size, spec.hop)
-        # The inverse transform begins before the first wanted sample.
-        self._surplus = vocals_begin - (self._first_frame * spec.hop - (spec.fft_size - spec.hop))
+        self._begin = max(0, course.grid.begin(self._patch))
+        self._spectra: list[NDArray[np.complex64]] = []
+        self._received = 0
         self._song_frames: int | None = None
         self._song_samples: int | None = None
 
     @property
     def done(self) -> bool:
-        """Whether the whole window has been given out; more input changes nothing."""
-        return self._end is not None and self._taken >= self._end
+        """Whether every patch that the window needs has been given out; more input changes nothing."""
+        return self._course.last_patch is not None and self._patch > self._course.last_patch
 
-    def push(self, samples: Samples) -> Samples:
-        """The next samples of the mixture in, the vocals that are final by now out."""
+    def push(self, samples: Samples) -> Iterator[Patch]:
+        """The next samples of the mixture in, float32 ``(n, channels)``; the patches that they complete out."""
         self._received += len(samples)
         with self._clock.stage("resample"):
             at_model_rate = self._to_model.push(samples)
         with self._clock.stage("transform"):
-            spectra = self._stft.push(at_model_rate)
-        return self._vocals(spectra)
+            self._remember(self._stft.push(at_model_rate))
+        yield from self._patches()
 
-    def finish(self) -> Samples:
-        """The mixture has ended: the rest of the vocals, to the last sample of the input."""
-        spec = self._spec
-        self._song_samples = self.first_input + self._received
-        at_model_rate = -(-self._song_samples * spec.sample_rate_hz // self._rate)
+    def finish(self) -> Iterator[Patch]:
+        """The mixture has ended: the rest of the patches."""
+        spec = self._course.spec
+        self._song_samples = self._course.first_input + self._received
+        at_model_rate = -(-self._song_samples * spec.sample_rate_hz // self._course.rate)
         self._song_frames = frame_count(at_model_rate, spec.fft_size, spec.hop)
         with self._clock.stage("resample"):
             rest = self._to_model.finish(at_model_rate)
         with self._clock.stage("transform"):
-            spectra = self._stft.push(rest)
-            missing = self._song_frames - self._history.end - len(spectra)
-            spectra = np.concatenate([spectra, self._stft.finish(missing)])
-        return self._vocals(spectra)
-
-    def _vocals(self, spectra: NDArray[np.complex64]) -> Samples:
-        self._remember(spectra)
-        pieces = [self._inverse(masked) for masked in self._masked_spectra()]
-        if self._song_samples is not None:
-            with self._clock.stage("resample"):
-                pieces.append(self._to_native.finish(self._song_samples))
-        vocals = np.concatenate(pieces) if pieces else np.zeros((0, len(self._routing)), np.float32)
-        ends = [end for end in (self._end, self._song_samples) if end is not None]
-        if ends:
-            end = min(ends)
-            vocals = vocals[: max(0, end - self._taken)]
-        self._taken += len(vocals)
-        return vocals
+            self._remember(self._stft.push(rest))
+            self._remember(self._stft.finish(self._song_frames - self._history.end))
+        yield from self._patches()
 
     def _remember(self, spectra: NDArray[np.complex64]) -> None:
-        """Keeps the magnitudes for patches to come, and the spectra that masks will be applied to."""
-        skip = max(0, self._spectra_begin - self._history.end)
-        with self._clock.stage("transform"):
-            heard = mixed(self._downmix, spectra[..., : self._spec.bins])
-            self._history.append(np.sqrt(heard.real * heard.real + heard.imag * heard.imag))
-            self._spectra = np.concatenate([self._spectra, spectra[skip:]])
+        """Keeps the magnitudes for patches to come, and the spectra of the frames from the next patch on."""
+        skip = max(0, self._begin - self._history.end)
+        heard = mixed(self._downmix, spectra[..., : self._course.spec.bins])
+        magnitudes = np.square(heard.real)
+        magnitudes += np.square(heard.imag)
+        self._history.append(np.sqrt(magnitudes, out=magnitudes))
+        if skip < len(spectra):
+            self._spectra.append(spectra[skip:])
 
-    def _masked_spectra(self) -> "list[NDArray[np.complex64]]":
-        """Runs every patch that is complete; returns the masked spectra of the frames that are final."""
-        final: list[NDArray[np.complex64]] = []
-        while not self.done and self._patch_is_ready():
-            self._before_patch()
-            grid, spec = self._grid, self._spec
-            begin = grid.begin(self._patch)
-            patch = self._history.patch(begin, spec.frames, self._song_frames, mirror=self._settings.edges == "mirror")
-            with self._clock.stage("network"):
-                fractions = self._model.fractions(patch[None])[0]
-            with self._clock.stage("mask"):
-                final.append(self._estimate(fractions))
+    def _patches(self) -> Iterator[Patch]:
+        grid, spec = self._course.grid, self._course.spec
+        while not self.done and self._is_complete():
+            with self._clock.stage("transform"):
+                begin = grid.begin(self._patch)
+                mirror = self._course.settings.edges == "mirror"
+                magnitudes = self._history.patch(begin, spec.frames, self._song_frames, mirror=mirror)
+                spectra = np.concatenate(self._spectra)
+                last = self._song_frames is not None and self._patch == grid.last_patch(self._song_frames - 1)
+                patch = Patch(
+                    self._patch,
+                    self._begin,
+                    magnitudes,
+                    spectra[: begin + spec.frames - self._begin],
+                    self._song_samples if last else None,
+                )
+                self._patch += 1
                 self._history.forget_before(grid.begin(self._patch))
-        return final
+                known, self._begin = self._begin, max(0, grid.begin(self._patch))
+                self._spectra = [spectra[self._begin - known :].copy()]
+                del spectra, magnitudes  # a generator that waits keeps what it has a name for
+            yield patch
+            del patch
 
-    def _estimate(self, fractions: NDArray[np.float32]) -> NDArray[np.complex64]:
-        """What the current patch makes final, from the first wanted frame on; turns to the next patch."""
-        begin, known = self._grid.begin(self._patch), self._spectra_begin
-        end = begin + self._spec.frames
-        last = False
+    def _is_complete(self) -> bool:
         if self._song_frames is not None:
-            end = min(end, self._song_frames)
-            last = self._patch == self._grid.last_patch(self._song_frames - 1)
-        estimate = estimated_vocals(
-            self._spectra[: end - known],
-            fractions[:, :, known - begin : end - begin],
-            self._stem,
-            self._routing,
-            self._settings,
-        )
-        final = self._cross_fade.add(self._patch, estimate, known, last=last)
-        self._patch += 1
-        self._spectra_begin = max(0, self._grid.begin(self._patch))
-        self._spectra = self._spectra[self._spectra_begin - known :].copy()
-        skip = max(0, self._first_frame - known)
-        return final[skip:]
+            return self._patch <= self._course.grid.last_patch(self._song_frames - 1)
+        return self._history.end >= self._course.grid.begin(self._patch) + self._course.spec.frames
 
-    def _patch_is_ready(self) -> bool:
-        if self._song_frames is not None:
-            return self._patch <= self._grid.last_patch(self._song_frames - 1)
-        return self._history.end >= self._grid.begin(self._patch) + self._spec.frames
 
-    def _inverse(self, masked: NDArray[np.complex64]) -> Samples:
+class Synthesis:
+    """Feed patches and what the network answered, take the vocals of the course's window."""
+
+    def __init__(self, course: Course, clock: StageClock) -> None:
+        self._course, self._clock = course, clock
+        spec = course.spec
+        channels = len(course.channel_names)
+        self._stem = spec.stems.index(_VOCALS)
+        self._routing = mask_routing(course.channel_names)
+        self._cross_fade = CrossFade(course.grid)
+        self._istft = StreamingIstft(channels, spec.fft_size, spec.hop)
+        self._to_native = course.to_native()
+        # The inverse transform begins before the first wanted sample.
+        self._surplus = course.vocals_begin - (course.first_frame * spec.hop - (spec.fft_size - spec.hop))
+        self._taken = course.begin
+
+    def push(self, patch: Patch, fractions: NDArray[np.float32]) -> Samples:
+        """``fractions``: ``(stems, 2, frames, bins)``. Returns the vocals that are final by now, ``(n, channels)``;
+        with the last patch all of them."""
+        with self._clock.stage("mask"):
+            skip = patch.begin - self._course.grid.begin(patch.number)
+            fractions = fractions[:, :, skip : skip + len(patch.spectra)]
+            estimate = estimated_vocals(patch.spectra, fractions, self._stem, self._routing, self._course.settings)
+            final = self._cross_fade.add(patch.number, estimate, patch.begin, last=patch.last)
+            final = final[max(0, self._course.first_frame - patch.begin) :]
         with self._clock.stage("inverse"):
-            vocals = self._istft.push(masked)
+            vocals = self._istft.push(final)
             skip = min(self._surplus, len(vocals))
             self._surplus -= skip
             vocals = vocals[skip:]
         with self._clock.stage("resample"):
-            return self._to_native.push(vocals)
+            vocals = self._to_native.push(vocals)
+            ends = [end for end in (self._course.end, patch.song_samples) if end is not None]
+            if patch.song_samples is not None:
+                vocals = np.concatenate([vocals, self._to_native.finish(patch.song_samples)])
+            if ends:
+                vocals = vocals[: max(0, min(ends) - self._taken)]
+            self._taken += len(vocals)
+            return vocals
+
+
+def separated_vocals(course: Course, model: MaskModel, blocks: Iterator[Samples]) -> Iterator[Samples]:
+    """The vocals of the course's window, step after step in this thread; ``blocks`` from ``first_input`` on."""
+    clock = StageClock()
+    analysis, synthesis = Analysis(course, clock), Synthesis(course, clock)
+    for block in blocks:
+        for patch in analysis.push(block):
+            yield synthesis.push(patch, model.fractions(patch.magnitudes[None])[0])
+        if analysis.done:
+            return
+    for patch in analysis.finish():
+        yield synthesis.push(patch, model.fractions(patch.magnitudes[None])[0])

@@ -43,6 +43,12 @@ class BlockResampler:
         self.first_input = first_output if self._identity else max(0, begin)
         self._pending: Samples = np.zeros((max(0, -begin), channels), np.float32)
 
+    def input_for(self, end: int) -> int:
+        """How much input, counted from sample 0, is enough for the output up to sample ``end``."""
+        if self._identity:
+            return end
+        return -(-end // self._block_out) * self._block_in + self._margin_in
+
     def push(self, samples: Samples) -> Samples:
         """``samples``: ``(n, channels)``, following those pushed before. Returns what is whole by now."""
         if self._identity:

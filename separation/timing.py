@@ -3,13 +3,15 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 
 class StageClock:
-    """Adds up wall-clock seconds by stage. Not for nested stages or several threads."""
+    """Adds up wall-clock seconds by stage, of all threads: where stages overlap, more than the time that passed."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._lock = Lock()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -17,4 +19,6 @@ class StageClock:
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begun
+            passed = time.perf_counter() - begun
+            with self._lock:
+                self.seconds[name] = self.seconds.get(name, 0.0) + passed

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from separation.estimates import estimated_vocals, presence, ratio_mask, residual_mask, wiener_vocals
+from separation.estimates import WienerFilter, estimated_vocals, power, presence, ratio_mask, residual_mask
 from separation.settings import SeparationSettings
 
 STEREO = np.eye(2, dtype=np.float32)
@@ -18,6 +18,13 @@ def _fractions(vocals: float, accompaniment: float, frames: int = 3) -> NDArray[
 def _noise(frames: int, bins: int, seed: int = 0) -> NDArray[np.complex64]:
     random = np.random.default_rng(seed)
     return (random.standard_normal((frames, bins)) + 1j * random.standard_normal((frames, bins))).astype(np.complex64)
+
+
+def _filtered(spectra: NDArray[np.complex64], mask: NDArray[np.float32]) -> NDArray[np.complex64]:
+    wiener = WienerFilter(spectra.shape[-1])
+    for half in (slice(0, len(spectra) // 2), slice(len(spectra) // 2, None)):
+        wiener.learn(spectra[half], power(spectra[half]), mask[half])
+    return wiener.apply(spectra, power(spectra), mask)
 
 
 @pytest.mark.parametrize("exponent", [0.625, 1.0, 1.5, 2.0])
@@ -47,17 +54,17 @@ def test_estimates_apply_to_the_band_and_extend_above_it() -> None:
     spectra = np.full((3, 2, 2049), 2 + 1j, np.complex64)
     fractions = _fractions(0.5, 0.5)
     fractions[0, ..., -32:], fractions[1, ..., -32:] = 0.25, 0.75
-    masked = estimated_vocals(spectra, fractions, 0, STEREO, MASKS_ONLY)
+    masked = estimated_vocals(spectra.copy(), fractions, 0, STEREO, MASKS_ONLY)
     np.testing.assert_allclose(masked[..., :900], 1 + 0.5j)
     np.testing.assert_allclose(masked[..., 1024:], (2 + 1j) / 4)
-    assert not estimated_vocals(spectra, fractions, 0, STEREO, SeparationSettings.spleeter())[..., 1024:].any()
+    assert not estimated_vocals(spectra.copy(), fractions, 0, STEREO, SeparationSettings.spleeter())[..., 1024:].any()
 
 
 def test_masks_are_routed_to_channels() -> None:
     spectra = np.ones((1, 3, 2049), np.complex64)
     vocals = np.stack([np.full((1, 1024), 0.2), np.full((1, 1024), 0.6)]).astype(np.float32)
     routing = np.array([[1, 0], [0.5, 0.5], [0, 0]], np.float32)
-    masked = estimated_vocals(spectra, np.stack([vocals, 1 - vocals]), 0, routing, MASKS_ONLY)
+    masked = estimated_vocals(spectra.copy(), np.stack([vocals, 1 - vocals]), 0, routing, MASKS_ONLY)
     np.testing.assert_allclose(masked[0, :, 5], [0.2, 0.4, 0], rtol=1e-6)
 
 
@@ -68,34 +75,43 @@ def test_the_wiener_filter_knows_where_a_source_stands() -> None:
     mixture = (sources[0] + sources[1]).astype(np.complex64)
     mask = np.full(mixture.shape, 0.5, np.float32)
     mask[:, 0], mask[:, 1] = 0.7, 0.3
-    errors = [
-        np.square(np.abs(estimate - sources[0])).sum()
-        for estimate in (mask * mixture, wiener_vocals(mixture, mask, mask))
-    ]
+    errors = [np.square(np.abs(estimate - sources[0])).sum() for estimate in (mask * mixture, _filtered(mixture, mask))]
     assert errors[1] < 0.3 * errors[0]
 
 
 def test_the_wiener_filter_is_finite_and_close_to_the_mask_without_directions() -> None:
     mono = np.repeat(_noise(512, 16)[:, None], 2, axis=1)
     mask = np.random.default_rng(1).random((512, 1, 16)).astype(np.float32).repeat(2, axis=1)
-    vocals = wiener_vocals(mono, mask, mask)
+    vocals = _filtered(mono, mask)
     np.testing.assert_allclose(vocals[:, 0], vocals[:, 1], rtol=1e-3, atol=1e-5)
     expected = mask**2 / (mask**2 + (1 - mask) ** 2)
     np.testing.assert_allclose(vocals, expected * mono, rtol=0.01, atol=0.01)
     silence, half = np.zeros((20, 2, 16), np.complex64), np.full((20, 2, 16), 0.5, np.float32)
-    assert not wiener_vocals(silence, half, half).any()
+    assert not _filtered(silence, half).any()
     nothing = np.zeros(mono.shape, np.float32)
-    assert np.isfinite(wiener_vocals(mono, nothing, nothing)).all()
+    assert np.isfinite(_filtered(mono, nothing)).all()
 
 
 def test_the_vocals_fade_where_nobody_sings() -> None:
-    spectra = np.repeat(_noise(512, 16)[:, None], 2, axis=1)
-    mask = np.full(spectra.shape, 0.5, np.float32)
-    mask[:200] = 0.01
-    gain = presence(spectra, mask, -26)
+    mixture = np.ones(512)
+    vocals = np.full(512, 0.25)
+    vocals[:200] = 1e-4
+    gain = presence(vocals, mixture, -26)
     assert (gain[:100] < 0.01).all()
     assert (gain[300:] > 0.99).all()
-    assert gain[130:270].min() >= gain[:100].min()
-    at_the_floor = np.full(spectra.shape, 10 ** (-26 / 20), np.float32)
-    np.testing.assert_allclose(presence(spectra, at_the_floor, -26), 0.5, rtol=1e-3)
-    assert not presence(np.zeros_like(spectra), mask, -26).any()
+    assert (np.diff(gain) >= 0).all()
+    np.testing.assert_allclose(presence(10**-2.6 * mixture, mixture, -26), 0.5, rtol=1e-3)
+    assert not presence(0 * mixture, 0 * mixture, -26).any()
+
+
+def test_a_patch_is_estimated_the_same_in_one_piece_and_with_all_steps() -> None:
+    spectra = np.stack([_noise(100, 2049, 1), _noise(100, 2049, 2)], axis=1)
+    fractions = np.random.default_rng(3).random((2, 2, 100, 1024)).astype(np.float32)
+    settings = SeparationSettings(wiener_share=0.6, presence_floor_db=None)
+    estimate = estimated_vocals(spectra.copy(), fractions, 0, STEREO, settings)
+    wiener, band = WienerFilter(1024), spectra[..., :1024]
+    swapped = fractions.swapaxes(1, 2)
+    wiener.learn(band, power(band), ratio_mask(swapped, 0, 2))
+    filtered = wiener.apply(band, power(band), ratio_mask(swapped, 0, 0.625))
+    expected = 0.4 * band * residual_mask(swapped, 0) + 0.6 * filtered
+    np.testing.assert_allclose(estimate[..., :1024], expected, rtol=1e-3, atol=1e-4)
