@@ -11,17 +11,16 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock, Thread
-from typing import Literal, TypeVar
+from threading import Lock
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from separation.backends import MaskModel
-from separation.channel import Channel, ChannelClosed
 from separation.decode import AudioFile, AudioLimits, open_audio
 from separation.encode import check_format
 from separation.errors import Cancelled, ModelError, OutputWriteFailed, UnknownStem, WindowOutsideAudio
@@ -33,20 +32,16 @@ from separation.manifest import (
     ModelRecord,
     WindowRecord,
 )
-from separation.pipeline import Analysis, Course, Patch, Synthesis
+from separation.pipeline import Course, separate_stream
 from separation.settings import OutputFormat, SeparationSettings, Window
 from separation.stems import STEM_NAMES, StemSet
 from separation.timing import StageClock
 
 Samples = NDArray[np.float32]
-Fractions = NDArray[np.float32]
-Item = TypeVar("Item")
 Stage = Literal["preparing", "separating", "finishing"]
 
 MANIFEST_FILE = "manifest.json"
 WAVEFORMS_FILE = "waveforms.json"
-# How long a wish to cancel may wait while no patch is ready.
-_PATIENCE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -221,10 +216,6 @@ class _Job:
         return manifest
 
     def _separate(self, audio: AudioFile, stem_set: StemSet, begin: int, end: int | None) -> None:
-        """Three threads: one decodes and transforms, this one runs the network, one transforms back and encodes.
-
-        No more than one patch waits between two of them. Which thread is faster changes no number.
-        """
         course = Course(
             self._model.manifest,
             self._settings,
@@ -234,113 +225,39 @@ class _Job:
             end=end,
         )
         mixture = _MixtureQueue()
-        patches: Channel[tuple[Patch, float]] = Channel()
-        answers: Channel[tuple[Patch, Fractions]] = Channel()
-        finished: Channel[None] = Channel()
-        threads = [
-            Thread(target=self._analyse, args=(course, audio, mixture, patches), name="analysis", daemon=True),
-            Thread(
-                target=self._synthesise,
-                args=(course, mixture, answers, stem_set, finished),
-                name="synthesis",
-                daemon=True,
-            ),
-        ]
-        for thread in threads:
-            thread.start()
-        try:
-            with suppress(ChannelClosed):  # then the reason is in `finished`
-                for patch, fraction in self._watched(patches):
-                    self.report("separating", 0.98 * fraction)
-                    with self._clock.stage("network"):
-                        fractions = self._model.fractions(patch.magnitudes[None])[0]
-                    answers.put((patch, fractions))
-                    del patch, fractions
-            answers.end()
-            for _ in self._watched(finished):
-                pass
-        finally:
-            patches.close()
-            answers.close()
-            answers.end()
-            for thread in threads:
-                thread.join()
 
-    def _watched(self, channel: Channel[Item]) -> Iterator[Item]:
-        """The channel's items; while none comes, and before each, it is asked whether to go on."""
-        items = iter(channel)
-        while True:
+        def before_patch() -> None:
             self._stop_if_cancelled()
-            while not channel.ready(_PATIENCE_SECONDS):
-                self._stop_if_cancelled()
-            self._stop_if_cancelled()
-            for item in items:
-                yield item
-                del item  # who waits for the next patch must not keep this one
-                break
-            else:
-                return
+            self.report("separating", 0.98 * _fraction_done(audio, end))
 
-    def _analyse(
-        self, course: Course, audio: AudioFile, mixture: _MixtureQueue, patches: Channel[tuple[Patch, float]]
-    ) -> None:
-        try:
-            for patch in self._patches(course, audio, mixture):
-                patches.put((patch, _fraction_done(audio, course.end)))
-                del patch
-        except ChannelClosed:
-            return
-        except BaseException as error:  # noqa: BLE001  it is raised in the calling thread
-            patches.end(error)
-        else:
-            patches.end()
+        separate_stream(
+            course,
+            self._model,
+            self._blocks(audio, course, mixture),
+            lambda vocals: stem_set.write(mixture, vocals),
+            before_patch=before_patch,
+            while_waiting=self._stop_if_cancelled,
+            clock=self._clock,
+        )
 
-    def _patches(self, course: Course, audio: AudioFile, mixture: _MixtureQueue) -> Iterator[Patch]:
-        analysis = Analysis(course, self._clock)
+    def _blocks(self, audio: AudioFile, course: Course, mixture: _MixtureQueue) -> Iterator[Samples]:
+        """The song's blocks from the course's first input on; what lies in the window waits for its vocals."""
+        blocks = audio.blocks()
+        position = 0
         begin, end = course.begin, course.end
-        for position, block in self._blocks(audio):
+        while True:
+            with self._clock.stage("decode"):
+                block = next(blocks, None)
+            if block is None:
+                break
             mixture.push(block[max(0, begin - position) : None if end is None else max(0, end - position)])
-            yield from analysis.push(block[max(0, course.first_input - position) :])
-            if analysis.done:
-                return
+            yield block[max(0, course.first_input - position) :]
+            position += len(block)
         if begin >= audio.samples:
             raise WindowOutsideAudio(
                 f"The preview begins at {begin / audio.sample_rate_hz:g} s, "
                 f"the song ends at {audio.samples / audio.sample_rate_hz:g} s."
             )
-        yield from analysis.finish()
-
-    def _synthesise(
-        self,
-        course: Course,
-        mixture: _MixtureQueue,
-        answers: Channel[tuple[Patch, Fractions]],
-        stem_set: StemSet,
-        finished: Channel[None],
-    ) -> None:
-        try:
-            synthesis = Synthesis(course, self._clock)
-            for patch, fractions in answers:
-                vocals = synthesis.push(patch, fractions)
-                del patch, fractions
-                stem_set.write(mixture, vocals)
-        except BaseException as error:  # noqa: BLE001  it is raised in the calling thread
-            answers.close()
-            finished.end(error)
-        else:
-            finished.end()
-
-    def _blocks(self, audio: AudioFile) -> Iterator[tuple[int, Samples]]:
-        """The song's blocks with the number of each one's first sample."""
-        blocks = audio.blocks()
-        position = 0
-        while True:
-            with self._clock.stage("decode"):
-                block = next(blocks, None)
-            if block is None:
-                return
-            yield position, block
-            position += len(block)
 
 
 def _fraction_done(audio: AudioFile, end: int | None) -> float:

@@ -10,8 +10,10 @@ Each is fed with the next piece and gives what it can; the longest memory is a p
 in the song at every step, which is what makes a window of the song come out exactly as it does in the whole.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +29,10 @@ from separation.stft import StreamingIstft, StreamingStft, frame_count
 from separation.timing import StageClock
 
 Samples = NDArray[np.float32]
+_Result = TypeVar("_Result")
 _VOCALS = "vocals"
+# How long a wish to cancel may wait while no patch is ready.
+_PATIENCE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -218,14 +223,53 @@ class Synthesis:
             return vocals
 
 
-def separated_vocals(course: Course, model: MaskModel, blocks: Iterator[Samples]) -> Iterator[Samples]:
-    """The vocals of the course's window, step after step in this thread; ``blocks`` from ``first_input`` on."""
-    clock = StageClock()
+def separate_stream(
+    course: Course,
+    model: MaskModel,
+    blocks: Iterable[Samples],
+    write: Callable[[Samples], None],
+    *,
+    before_patch: Callable[[], None] = lambda: None,
+    while_waiting: Callable[[], None] = lambda: None,
+    clock: StageClock | None = None,
+) -> None:
+    """Runs the three steps at once: the network in this thread, what is before it and after it in one thread each.
+
+    ``blocks`` of the mixture, from ``first_input`` of the course on, are drawn in the first of them; ``write`` is
+    called in the other with the vocals of the window, in order. Each works on one patch while the network works on
+    another one, and which is faster changes no number. ``before_patch`` and ``while_waiting`` (ten times a second) are
+    called in this thread. What any of them raises is raised here when both threads have stopped.
+    """
+    clock = clock or StageClock()
     analysis, synthesis = Analysis(course, clock), Synthesis(course, clock)
-    for block in blocks:
-        for patch in analysis.push(block):
-            yield synthesis.push(patch, model.fractions(patch.magnitudes[None])[0])
-        if analysis.done:
-            return
-    for patch in analysis.finish():
-        yield synthesis.push(patch, model.fractions(patch.magnitudes[None])[0])
+
+    def patches() -> Iterator[Patch]:
+        for block in blocks:
+            yield from analysis.push(block)
+            if analysis.done:
+                return
+        yield from analysis.finish()
+
+    def complete(patch: Patch, fractions: NDArray[np.float32]) -> None:
+        write(synthesis.push(patch, fractions))
+
+    def awaited(future: Future[_Result]) -> _Result:
+        while not wait([future], _PATIENCE_SECONDS).done:
+            while_waiting()
+        return future.result()
+
+    source = patches()
+    with ThreadPoolExecutor(1, "analysis") as ahead, ThreadPoolExecutor(1, "synthesis") as behind:
+        upcoming = ahead.submit(next, source, None)
+        written: Future[None] | None = None
+        while (patch := awaited(upcoming)) is not None:
+            before_patch()
+            upcoming = ahead.submit(next, source, None)
+            with clock.stage("network"):
+                fractions = model.fractions(patch.magnitudes[None])[0]
+            if written:
+                awaited(written)
+            written = behind.submit(complete, patch, fractions)
+            del patch, fractions  # megabytes that the threads let go as soon as they can
+        if written:
+            awaited(written)
