@@ -110,10 +110,10 @@ class Analysis:
         self._patch = course.first_patch
         # Spectra are kept from the patch's beginning on: its statistics are those of all its frames.
         self._begin = max(0, course.grid.begin(self._patch))
-        self._spectra: list[NDArray[np.complex64]] = []
+        self._spectra = self._empty_spectra()
         self._received = 0
-        self._song_frames: int | None = None
         self._song_samples: int | None = None
+        self._song_frames: int | None = None
 
     @property
     def done(self) -> bool:
@@ -126,8 +126,8 @@ class Analysis:
         with self._clock.stage("resample"):
             at_model_rate = self._to_model.push(samples)
         with self._clock.stage("transform"):
-            self._remember(self._stft.push(at_model_rate))
-        yield from self._patches()
+            spectra = self._stft.push(at_model_rate)
+        yield from self._patches(spectra)
 
     def finish(self) -> Iterator[Patch]:
         """The mixture has ended: the rest of the patches."""
@@ -138,48 +138,57 @@ class Analysis:
         with self._clock.stage("resample"):
             rest = self._to_model.finish(at_model_rate)
         with self._clock.stage("transform"):
-            self._remember(self._stft.push(rest))
-            self._remember(self._stft.finish(self._song_frames - self._history.end))
-        yield from self._patches()
+            spectra = self._stft.push(rest)
+        yield from self._patches(spectra)
+        with self._clock.stage("transform"):
+            spectra = self._stft.finish(self._song_frames - self._history.end)
+        yield from self._patches(spectra)
+        while not self.done and self._patch <= self._course.grid.last_patch(self._song_frames - 1):
+            yield self._patch_of_history()
+
+    def _empty_spectra(self) -> NDArray[np.complex64]:
+        spec = self._course.spec
+        return np.empty((spec.frames, len(self._course.channel_names), spec.fft_size // 2 + 1), np.complex64)
+
+    def _patches(self, spectra: NDArray[np.complex64]) -> Iterator[Patch]:
+        """Takes the next frames; gives out the patches that they complete."""
+        while len(spectra) and not self.done:
+            end = self._course.grid.begin(self._patch) + self._course.spec.frames
+            count = min(len(spectra), end - self._history.end)
+            with self._clock.stage("transform"):
+                self._remember(spectra[:count])
+            spectra = spectra[count:]
+            if self._history.end == end:
+                yield self._patch_of_history()
 
     def _remember(self, spectra: NDArray[np.complex64]) -> None:
-        """Keeps the magnitudes for patches to come, and the spectra of the frames from the next patch on."""
-        skip = max(0, self._begin - self._history.end)
+        """Keeps the magnitudes for patches to come, and the spectra of the frames of the next patch."""
         heard = mixed(self._downmix, spectra[..., : self._course.spec.bins])
         magnitudes = np.square(heard.real)
         magnitudes += np.square(heard.imag)
-        self._history.append(np.sqrt(magnitudes, out=magnitudes))
+        begin = self._history.end - self._begin
+        skip = max(0, -begin)
         if skip < len(spectra):
-            self._spectra.append(spectra[skip:])
+            self._spectra[begin + skip : begin + len(spectra)] = spectra[skip:]
+        self._history.append(np.sqrt(magnitudes, out=magnitudes))
 
-    def _patches(self) -> Iterator[Patch]:
+    def _patch_of_history(self) -> Patch:
+        """The next patch, of the frames that are there; turns to the one after it."""
         grid, spec = self._course.grid, self._course.spec
-        while not self.done and self._is_complete():
-            with self._clock.stage("transform"):
-                begin = grid.begin(self._patch)
-                mirror = self._course.settings.edges == "mirror"
-                magnitudes = self._history.patch(begin, spec.frames, self._song_frames, mirror=mirror)
-                spectra = np.concatenate(self._spectra)
-                last = self._song_frames is not None and self._patch == grid.last_patch(self._song_frames - 1)
-                patch = Patch(
-                    self._patch,
-                    self._begin,
-                    magnitudes,
-                    spectra[: begin + spec.frames - self._begin],
-                    self._song_samples if last else None,
-                )
-                self._patch += 1
-                self._history.forget_before(grid.begin(self._patch))
-                known, self._begin = self._begin, max(0, grid.begin(self._patch))
-                self._spectra = [spectra[self._begin - known :].copy()]
-                del spectra, magnitudes  # a generator that waits keeps what it has a name for
-            yield patch
-            del patch
-
-    def _is_complete(self) -> bool:
-        if self._song_frames is not None:
-            return self._patch <= self._course.grid.last_patch(self._song_frames - 1)
-        return self._history.end >= self._course.grid.begin(self._patch) + self._course.spec.frames
+        with self._clock.stage("transform"):
+            begin, known = grid.begin(self._patch), self._begin
+            mirror = self._course.settings.edges == "mirror"
+            magnitudes = self._history.patch(begin, spec.frames, self._song_frames, mirror=mirror)
+            last = self._song_frames is not None and self._patch == grid.last_patch(self._song_frames - 1)
+            spectra = self._spectra[: self._history.end - known]
+            patch = Patch(self._patch, known, magnitudes, spectra, self._song_samples if last else None)
+            self._patch += 1
+            self._history.forget_before(grid.begin(self._patch))
+            self._begin = max(0, grid.begin(self._patch))
+            shared = spectra[self._begin - known :]
+            self._spectra = self._empty_spectra()
+            self._spectra[: len(shared)] = shared
+            return patch
 
 
 class Synthesis:
