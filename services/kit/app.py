@@ -282,6 +282,9 @@ async def _on_validation_error(_request: Request, error: Exception) -> Response:
 
 async def _on_http_exception(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
+    if error.status_code < 300:
+        # Not an error at all, and 204 has no body.
+        return Response(status_code=error.status_code, headers=dict(error.headers or {}))
     phrase = HTTPStatus(error.status_code).phrase
     code = phrase.lower().replace(" ", "_").replace("-", "_")
     return _problem(error.status_code, code, phrase, str(error.detail), headers=dict(error.headers or {}))

@@ -18,7 +18,7 @@ from services.kit.handling import in_transaction
 from services.kit.ids import is_id
 from services.kit.protos import billing_pb2, separation_pb2, uploads_pb2, workers_pb2
 from services.orchestrator import repository
-from services.orchestrator.errors import PreviewOutside
+from services.orchestrator.errors import OutputUnsuitable, PreviewOutside
 from services.orchestrator.hearing import Hearing
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.messages import stems_prefix
@@ -83,12 +83,13 @@ class Handlers:
         view.status = "ready"
         view.object_key, view.sha256, view.size_bytes = data.object_key, data.sha256, data.size_bytes
         view.filename, view.duration_seconds = data.filename, data.audio.duration_seconds
+        view.sample_rate_hz, view.channels = data.audio.sample_rate_hz, data.audio.channels
         for job in repository.locked_jobs_of_upload(session, view.id):
             if job.account_id != view.account_id:
                 continue
             try:
                 self._lifecycle.price(session, job, view)
-            except PreviewOutside as error:
+            except (PreviewOutside, OutputUnsuitable) as error:
                 self._lifecycle.refuse(session, job, error.code, error.detail)
 
     def upload_rejected(self, session: WriteSession, event: Event) -> None:

@@ -33,6 +33,11 @@ class PreviewOutside(Invalid):
     title = "The preview lies outside of the song"
 
 
+class OutputUnsuitable(Invalid):
+    code = "output_format_unsuitable"
+    title = "The format cannot hold this song"
+
+
 class InsufficientCredits(PaymentRequired):
     code = "insufficient_credits"
     title = "Not enough credits"
@@ -50,7 +55,7 @@ class JobRejected(Invalid):
 
 class JobNotFinished(Conflict):
     code = "job_not_finished"
-    title = "The job has no result yet"
+    title = "The job has no result"
 
 
 class JobAlreadyFinal(Conflict):

@@ -154,6 +154,8 @@ class UploadView(Base):
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     filename: Mapped[str | None] = mapped_column(String(300))
     duration_seconds: Mapped[float | None]
+    sample_rate_hz: Mapped[int | None]
+    channels: Mapped[int | None]
     code: Mapped[str | None] = mapped_column(String(80))
     reason: Mapped[str | None] = mapped_column(String(500))
     updated_at: Mapped[datetime]

@@ -12,10 +12,14 @@ from services.orchestrator import repository
 from services.orchestrator.errors import JobNotFinished, JobNotFound, ResultGone, StemNotFound
 from services.orchestrator.models import Job, UploadView
 from services.orchestrator.settings import Settings
-from services.orchestrator.states import Status
+from services.orchestrator.states import FINAL, Status
 
 WAVEFORMS_LIMIT_BYTES = 8 << 20
 MIXTURE = "mixture"
+MAX_NAME_BYTES = 255
+"""What file systems take."""
+FORBIDDEN_IN_NAMES = frozenset('<>:"|?*')
+"""What Windows does not."""
 
 
 class Results:
@@ -75,7 +79,8 @@ class Results:
             if job is None:
                 raise JobNotFound
             if job.state is not Status.SUCCEEDED:
-                raise JobNotFinished(f"the job is {job.status}")
+                ended = "and made no stems" if job.state in FINAL else "and has no result yet"
+                raise JobNotFinished(f"the job is {job.status} {ended}")
             return job, repository.owned_upload(session, account_id, job.upload_id)
 
     @staticmethod
@@ -92,4 +97,7 @@ def _file_name(upload: UploadView | None, stem: str, extension: str) -> str:
     given = upload.filename if upload is not None and upload.filename else ""
     name = given.replace("\\", "/").rpartition("/")[2].lstrip(". ")
     title = name.rpartition(".")[0] or name or "song"
-    return f"{title} ({stem}).{extension}"
+    title = "".join("_" if c in FORBIDDEN_IN_NAMES else c for c in title)
+    ending = f" ({stem}).{extension}"
+    shortened = title.encode()[: MAX_NAME_BYTES - len(ending)].decode(errors="ignore")
+    return shortened + ending

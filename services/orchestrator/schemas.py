@@ -24,14 +24,14 @@ def _distinct(stems: list[Stem]) -> list[Stem]:
 ALL_STEMS: tuple[Stem, ...] = ("vocals", "instrumental")
 Stems = Annotated[list[Stem], Field(min_length=1, max_length=2), AfterValidator(_distinct)]
 UploadId = Annotated[str, Field(pattern=r"^upl_[0-9a-z]{26}$")]
-Seconds = Annotated[float, Field(ge=0, le=MAX_SONG_SECONDS, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=MAX_SONG_SECONDS, allow_inf_nan=False, strict=True)]
 
 
 class Preview(RequestBody):
     """The window of a preview; what is left out is chosen for the song."""
 
     start_seconds: Seconds | None = None
-    duration_seconds: Annotated[float, Field(gt=0, le=MAX_SONG_SECONDS, allow_inf_nan=False)] | None = None
+    duration_seconds: Annotated[float, Field(gt=0, le=MAX_SONG_SECONDS, allow_inf_nan=False, strict=True)] | None = None
 
 
 class Output(RequestBody):

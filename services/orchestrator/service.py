@@ -17,6 +17,7 @@ from services.orchestrator.errors import (
     JobNotFound,
     JobNotRetryable,
     JobRejected,
+    OutputUnsuitable,
     PreviewAllowanceExhausted,
     PreviewOutside,
     UnknownModel,
@@ -163,7 +164,7 @@ class Jobs:
             job = self._owned_locked(session, account_id, job_id)
             if job.state is not Status.CANCELED:
                 if job.state in FINAL:
-                    raise JobAlreadyFinal(f"the job has {job.status} already")
+                    raise JobAlreadyFinal(f"the job is {job.status} already")
                 self._lifecycle.cancel(session, job)
             return job_answer(job)
 
@@ -296,7 +297,8 @@ class Jobs:
 def _refusal(job: Job) -> StemwrightError:
     """Why a job was rejected, as an error; it names the job, which exists and says the same."""
     known: dict[str, type[StemwrightError]] = {
-        error.code: error for error in (InsufficientCredits, PreviewAllowanceExhausted, PreviewOutside, UploadRejected)
+        error.code: error
+        for error in (InsufficientCredits, OutputUnsuitable, PreviewAllowanceExhausted, PreviewOutside, UploadRejected)
     }
     error = known.get(job.error_code or "", JobRejected)
     return error(job.error_message, extra={"job_id": job.id})

@@ -49,7 +49,7 @@ class UploadIncomplete(Conflict):
     def __init__(self, numbers: list[int]) -> None:
         super().__init__(
             f"{len(numbers)} part(s) are missing or have the wrong size; the first is part {numbers[0]}. "
-            "Send them and complete the upload again.",
+            "Send them and complete the upload again; if the store refuses a part, send the whole file to /content.",
             extra={"missing_parts": numbers},
         )
 

@@ -25,7 +25,7 @@ from services.kit.protos import separation_pb2
 from services.kit.storage import ObjectNotFound, ObjectStorage, StorageRefused
 from services.worker.attempts import Attempt, Stage
 from services.worker.engine import CONTENT_TYPES, Engine, separate_song
-from services.worker.errors import SourceChanged, SourceMissing, StemsDoNotNull
+from services.worker.errors import SourceChanged, SourceMissing, StemsDoNotNull, TooLoudForFormat
 from services.worker.inference import Inference
 from services.worker.metrics import STAGE_SECONDS
 from services.worker.retries import Retries, full_disk
@@ -268,9 +268,18 @@ def whole(manifest: Mapping[str, Any], folder: str, sizes: Mapping[str, int]) ->
 
 
 def check_proof(assignment: separation_pb2.SeparationAssigned, proof: Manifest) -> None:
-    """Raises StemsDoNotNull unless the stems are those of this job's input (design invariant 8)."""
+    """Raises unless the stems are those of this job's input (design invariant 8).
+
+    TooLoudForFormat where they only do not null because the song exceeds what the format can hold, else StemsDoNotNull.
+    """
     residual = proof.quality.null_residual_dbfs
-    if proof.input.sha256 != assignment.source.sha256 or (residual is not None and residual > NULL_LIMIT_DBFS):
+    nulls = residual is None or residual <= NULL_LIMIT_DBFS
+    if not nulls and any(stem.limited_samples for stem in proof.stems):
+        raise TooLoudForFormat(
+            f"This song goes above full scale, further than {assignment.output.format.upper()} can hold; "
+            "ask for WAV with 32 bits."
+        )
+    if proof.input.sha256 != assignment.source.sha256 or not nulls:
         raise StemsDoNotNull("The separated parts of this song did not add up to it, so they were thrown away.")
 
 

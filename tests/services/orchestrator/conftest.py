@@ -161,14 +161,24 @@ class World:
         """Their types, without the package."""
         return [event.type.removeprefix("stemwright.events.v1.") for event in self.told()]
 
-    def ready_upload(self, account_id: str, *, seconds: float = 90.5) -> str:
+    def ready_upload(
+        self, account_id: str, *, seconds: float = 90.5, sample_rate_hz: int = 44100, channels: int = 2
+    ) -> str:
         """An upload that can be separated."""
         upload_id = new_id("upl")
         self.hear(uploads_pb2.UploadCreated(upload_id=upload_id, account_id=account_id))
-        self.make_ready(account_id, upload_id, seconds=seconds)
+        self.make_ready(account_id, upload_id, seconds=seconds, sample_rate_hz=sample_rate_hz, channels=channels)
         return upload_id
 
-    def make_ready(self, account_id: str, upload_id: str, *, seconds: float = 90.5) -> None:
+    def make_ready(
+        self,
+        account_id: str,
+        upload_id: str,
+        *,
+        seconds: float = 90.5,
+        sample_rate_hz: int = 44100,
+        channels: int = 2,
+    ) -> None:
         """The upload's bytes are there and good."""
         self.hear(
             uploads_pb2.UploadReady(
@@ -178,7 +188,9 @@ class World:
                 sha256=SHA256,
                 size_bytes=1000,
                 filename="Song.mp3",
-                audio=uploads_pb2.AudioFacts(duration_seconds=seconds, samples=1, sample_rate_hz=44100, channels=2),
+                audio=uploads_pb2.AudioFacts(
+                    duration_seconds=seconds, samples=1, sample_rate_hz=sample_rate_hz, channels=channels
+                ),
             )
         )
 

@@ -176,6 +176,10 @@ def test_no_credits_is_402_and_names_the_job(world: World) -> None:
         {"mode": "preview", "preview": {"duration_seconds": 31}},
         {"mode": "preview", "preview": {"start_seconds": 91}},
         {"mode": "preview", "preview": {"start_seconds": "NaN"}},
+        {"mode": "preview", "preview": {"start_seconds": "1"}},
+        {"mode": "preview", "preview": {"start_seconds": True}},
+        {"mode": "preview", "preview": {"start_seconds": 90.49}},
+        {"mode": "preview", "preview": {"duration_seconds": 1e-9}},
         {"model": "other"},
         {"price_credits": 0},
         {"status": "queued"},
@@ -190,6 +194,16 @@ def test_what_cannot_be_made_is_422(world: World, body: dict[str, Any]) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     listed = world.client.get("/v1/jobs", headers=bearer(account)).json()
     assert listed == {"items": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(96_000, 2), (44_100, 6)])
+def test_mp3_of_a_song_that_mp3_cannot_hold_is_422(world: World, rate: int, channels: int) -> None:
+    account = new_id("usr")
+    upload = world.ready_upload(account, sample_rate_hz=rate, channels=channels)
+    body = {"upload_id": upload, "output": {"format": "mp3"}}
+    answer = world.client.post("/v1/jobs", json=body, headers=bearer(account))
+    assert (answer.status_code, answer.json()["code"]) == (422, "output_format_unsuitable")
+    assert world.post_job(account, upload)["status"] == "reserving"
 
 
 def test_a_preview_is_free_has_a_window_and_brings_its_mixture(world: World) -> None:

@@ -14,6 +14,9 @@ from services.orchestrator.results import _file_name
         ("/", "song (vocals).flac"),
         ("Beyoncé - Live.v2.wav", "Beyoncé - Live.v2 (vocals).flac"),
         (None, "song (vocals).flac"),
+        ("a|b: c?.wav", "a_b_ c_ (vocals).flac"),
+        ("日" * 80 + ".wav", "日" * 80 + " (vocals).flac"),
+        ("日" * 85 + ".wav", "日" * 80 + " (vocals).flac"),
     ],
 )
 def test_files_are_named_after_the_song_and_lead_to_no_other_folder(given: str | None, name: str) -> None:

@@ -117,6 +117,8 @@ def upgrade() -> None:
         sa.Column("size_bytes", sa.BigInteger(), nullable=True),
         sa.Column("filename", sa.String(length=300), nullable=True),
         sa.Column("duration_seconds", sa.Double(), nullable=True),
+        sa.Column("sample_rate_hz", sa.Integer(), nullable=True),
+        sa.Column("channels", sa.Integer(), nullable=True),
         sa.Column("code", sa.String(length=80), nullable=True),
         sa.Column("reason", sa.String(length=500), nullable=True),
         sa.Column("updated_at", UtcDateTime(), nullable=False),
