@@ -304,9 +304,7 @@ class Lifecycle:
 
 def check_mp3(sample_rate_hz: int, channels: int) -> None:
     """Raises OutputUnsuitable for a song that MP3 has no form for."""
-    if sample_rate_hz > MP3_MOST_HZ:
-        raise OutputUnsuitable(
-            f"MP3 ends at {MP3_MOST_HZ} Hz and this song has {sample_rate_hz} Hz; ask for FLAC or WAV"
-        )
+    if sample_rate_hz not in MP3_RATES_HZ:
+        raise OutputUnsuitable(f"MP3 has no rate of {sample_rate_hz} Hz, which is this song's; ask for FLAC or WAV")
     if channels > MP3_MOST_CHANNELS:
         raise OutputUnsuitable(f"MP3 has two channels and this song has {channels}; ask for FLAC or WAV")
