@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from separation.settings import OutputFormatName
+
 
 class _Record(BaseModel):
     # Unknown fields are ignored on reading: an older reader understands a newer manifest.
@@ -48,7 +50,7 @@ class StemRecord(_Record):
 
     name: str
     file: str
-    format: Literal["flac", "wav", "mp3"]
+    format: OutputFormatName
     bit_depth: int | None
     bitrate_kbps: int | None
     size_bytes: int
@@ -67,11 +69,14 @@ class StemRecord(_Record):
 class QualityRecord(_Record):
     """``null_residual_dbfs``: RMS of (sum of the stems - decoded mixture) against full scale; ``None`` is exactly zero.
 
-    Measured on the samples in the files for lossless formats, and before the lossy encoder for MP3.
+    Measured on the samples in the files for lossless formats, and before the encoder for lossy ones. ``gain_db``: what
+    mixture and stems alike were scaled by, 0 unless ``OutputFormat.overs`` asked for it and something exceeded full
+    scale; the residual is then against the mixture times that gain.
     """
 
     null_residual_dbfs: float | None
     null_measured: Literal["in_files", "before_encoding"]
+    gain_db: float = 0.0
 
 
 class FileRecord(_Record):

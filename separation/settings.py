@@ -1,11 +1,12 @@
 """What a caller may choose: how masks are made and used, which part of the song, and the format of the answer."""
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from separation.errors import OutputFormatUnsuitable
 
-OutputFormatName = Literal["flac", "wav", "mp3"]
+OutputFormatName = Literal["flac", "wav", "mp3", "m4a", "ogg", "opus"]
+Overs = Literal["keep", "scale"]
 
 
 @dataclass(frozen=True)
@@ -52,35 +53,53 @@ class Window:
     end_seconds: float
 
 
+# What each format can be told: its bit depths, the first of them its default, and its bit rates in kbit/s.
+_BIT_DEPTHS: dict[str, tuple[int, ...]] = {"flac": (16, 24), "wav": (16, 24, 32)}
+_BIT_RATES: dict[str, range] = dict.fromkeys(("mp3", "m4a", "opus"), range(64, 321))
+
+
 @dataclass(frozen=True)
 class OutputFormat:
-    """How stems are written.
+    """How stems are written: ``flac``, ``wav``, ``mp3``, ``m4a`` (AAC), ``ogg`` (Vorbis) or ``opus``.
 
-    ``bit_depth``: FLAC 16 or 24 (default 16), WAV 16, 24 or 32 (default 16; 32 is float and exact), none for MP3.
-    ``bitrate_kbps``: MP3 only; without one, variable bit rate of the best quality (LAME ``V0``).
+    ``bit_depth``: FLAC 16 or 24 (default 16), WAV 16, 24 or 32 (default 16; 32 is float and exact), none for others.
+    ``bitrate_kbps``: of MP3, AAC and Opus, 64 to 320. Without one: MP3 has variable bit rate of the best quality (LAME
+    ``V0``), AAC 256 and Opus 160 kbit/s for each pair of channels. Vorbis has one quality, about 130 kbit/s.
+    ``overs``: what happens where a stem goes beyond full scale. ``keep``: nothing is scaled. Float WAV and the lossy
+    formats hold such samples as they are; in an integer format the boundary between the stems is moved, so that
+    their sum stays the song (``split.py``). ``scale``: mixture and stems are multiplied by one common gain, such that
+    the highest peak among them, written or not, is just within full scale; without any such sample the gain is 1. It
+    is the gain of this window, and it stands in the manifest.
     Raises ``OutputFormatUnsuitable`` for a combination that does not exist.
     """
 
     name: OutputFormatName = "flac"
     bit_depth: int | None = None
     bitrate_kbps: int | None = None
+    overs: Overs = "keep"
 
     def __post_init__(self) -> None:
-        depths = {"flac": (16, 24), "wav": (16, 24, 32), "mp3": ()}
-        if self.name not in depths:
-            raise OutputFormatUnsuitable(f"The format {self.name!r} is not known; choose flac, wav or mp3.")
-        allowed = depths[self.name]
+        names, wishes = get_args(OutputFormatName), get_args(Overs)
+        if self.name not in names:
+            raise OutputFormatUnsuitable(f"The format {self.name!r} is not known; choose from {', '.join(names)}.")
+        if self.overs not in wishes:
+            raise OutputFormatUnsuitable(f"Samples beyond full scale: {self.overs!r} is neither keep nor scale.")
+        depths, rates = _BIT_DEPTHS.get(self.name, ()), _BIT_RATES.get(self.name)
         if self.bit_depth is None:
-            object.__setattr__(self, "bit_depth", allowed[0] if allowed else None)
-        elif self.bit_depth not in allowed:
-            choices = " or ".join(map(str, allowed)) or "none"
+            object.__setattr__(self, "bit_depth", depths[0] if depths else None)
+        elif self.bit_depth not in depths:
+            choices = " or ".join(map(str, depths)) or "none"
             raise OutputFormatUnsuitable(f"{self.name} has no bit depth {self.bit_depth}; choose {choices}.")
-        if self.bitrate_kbps is not None and self.name != "mp3":
-            raise OutputFormatUnsuitable(f"{self.name} takes no bit rate: it is lossless.")
-        if self.bitrate_kbps is not None and not 64 <= self.bitrate_kbps <= 320:
-            raise OutputFormatUnsuitable("An MP3's bit rate lies between 64 and 320 kbit/s.")
+        if self.bitrate_kbps is None:
+            return
+        if rates is None:
+            reason = "it is lossless" if self.lossless else "it has one quality"
+            raise OutputFormatUnsuitable(f"{self.name} takes no bit rate: {reason}.")
+        if self.bitrate_kbps not in rates:
+            lowest, highest = rates[0], rates[-1]
+            raise OutputFormatUnsuitable(f"The bit rate of {self.name} lies between {lowest} and {highest} kbit/s.")
 
     @property
     def lossless(self) -> bool:
         """Whether the file holds exactly the samples that were given to the encoder."""
-        return self.name != "mp3"
+        return self.name in _BIT_DEPTHS
