@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Literal
@@ -46,10 +46,11 @@ WAVEFORMS_FILE = "waveforms.json"
 
 @dataclass(frozen=True)
 class Progress:
-    """``fraction`` of the whole work, 0 to 1, never falling."""
+    """``fraction`` of the whole work, 0 to 1, never falling; ``audio_seconds`` of the stems are written by now."""
 
     stage: Stage
     fraction: float
+    audio_seconds: float = 0.0
 
 
 class _MixtureQueue:
@@ -162,14 +163,14 @@ class _Job:
         self._source, self._model, self._output, self._settings, self._stems = source, model, output, settings, stems
         self._on_progress = on_progress or (lambda _: None)
         self._should_cancel = should_cancel or (lambda: False)
-        self._fraction = 0.0
+        self._fraction = self._audio_seconds = 0.0
         self._clock = StageClock()
         if "vocals" not in model.manifest.stems:
             raise ModelError(f"The model {model.manifest.name} does not estimate vocals.")
 
     def report(self, stage: Stage, fraction: float) -> None:
         self._fraction = max(self._fraction, fraction)
-        self._on_progress(Progress(stage, self._fraction))
+        self._on_progress(Progress(stage, self._fraction, self._audio_seconds))
 
     def _stop_if_cancelled(self) -> None:
         if self._should_cancel():
@@ -186,6 +187,7 @@ class _Job:
             stem_set = stack.enter_context(StemSet(scratch, self._stems, self._output, audio, self._clock))
             self._separate(audio, stem_set, begin, end)
             info = audio.info()
+            self._audio_seconds = stem_set.samples / audio.sample_rate_hz
         self.report("finishing", 0.99)
         with self._clock.stage("finish"):
             waveforms = scratch / WAVEFORMS_FILE
@@ -210,6 +212,7 @@ class _Job:
             stems=stems,
             waveforms=FileRecord(file=WAVEFORMS_FILE, size_bytes=waveforms.stat().st_size, sha256=sha256_of(waveforms)),
             quality=stem_set.quality(),
+            settings={**asdict(self._settings), "overs": self._output.overs},
             timings_seconds={stage: round(seconds, 4) for stage, seconds in timings.items()},
         )
         (scratch / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
@@ -228,6 +231,7 @@ class _Job:
 
         def before_patch() -> None:
             self._stop_if_cancelled()
+            self._audio_seconds = stem_set.samples / audio.sample_rate_hz
             self.report("separating", 0.98 * _fraction_done(audio, end))
 
         separate_stream(

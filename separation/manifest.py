@@ -88,7 +88,11 @@ class FileRecord(_Record):
 
 
 class Manifest(_Record):
-    """Everything about one separation. ``timings_seconds`` by stage; ``total`` is wall-clock from call to answer."""
+    """Everything about one separation. ``timings_seconds`` by stage; ``total`` is wall-clock from call to answer.
+
+    ``settings``: the fields of ``SeparationSettings`` and the wish about ``overs``; ``None`` in a manifest from before they
+    were recorded.
+    """
 
     schema_version: Literal[1] = 1
     model: ModelRecord
@@ -97,6 +101,7 @@ class Manifest(_Record):
     stems: tuple[StemRecord, ...]
     waveforms: FileRecord
     quality: QualityRecord
+    settings: dict[str, bool | int | float | str | None] | None = None
     timings_seconds: dict[str, float]
 
     def to_json(self) -> str:
