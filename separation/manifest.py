@@ -90,8 +90,8 @@ class FileRecord(_Record):
 class Manifest(_Record):
     """Everything about one separation. ``timings_seconds`` by stage; ``total`` is wall-clock from call to answer.
 
-    ``settings``: the fields of ``SeparationSettings`` and the wish about ``overs``; ``None`` in a manifest from before they
-    were recorded.
+    ``settings``: the fields of ``SeparationSettings`` and the wish about ``overs``; ``None`` in manifests older than the
+    field.
     """
 
     schema_version: Literal[1] = 1
