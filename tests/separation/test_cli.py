@@ -106,7 +106,9 @@ def test_models_list_and_verify(model_repository: ModelRepository) -> None:
 def test_ctrl_c_leaves_nothing_and_ends_with_130(model_repository: ModelRepository, tmp_path: Path) -> None:
     song = write_wav(tmp_path / "long.wav", music(60, channels=1))
     out = tmp_path / "out"
-    code = "from separation.cli import separate; separate()"
+    # What a shell runs in its background inherits an ignored SIGINT, for which Python sets no handler.
+    listening = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{listening}; from separation.cli import separate; separate()"
     command = [sys.executable, "-c", code, str(song), "-o", str(out), "--repository", str(model_repository.path)]
     root = Path(__file__).parents[2]
     with subprocess.Popen(
