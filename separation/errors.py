@@ -23,6 +23,7 @@
     │   ├── ModelSourceUnavailable  model_source_unavailable
     │   └── ModelAnswerInvalid      model_answer_invalid
     ├── OutputWriteFailed           output_write_failed         full disk, no permission
+    ├── ReportUnavailable           report_unavailable          nothing to draw with is installed
     └── Cancelled                   cancelled                   ``should_cancel`` said so
 
 ``code`` never changes once published: clients and partners switch on it.
@@ -155,6 +156,12 @@ class OutputWriteFailed(SeparationError):
     """The results could not be written."""
 
     code = "output_write_failed"
+
+
+class ReportUnavailable(SeparationError):
+    """Pictures need Matplotlib, which is an extra of the distribution."""
+
+    code = "report_unavailable"
 
 
 class Cancelled(SeparationError):

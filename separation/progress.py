@@ -1,30 +1,54 @@
-"""A progress bar for one song on the terminal."""
+"""A live line for the song in work on the terminal."""
 
+import time
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 
 class SongProgress:
-    """One line on standard error that disappears when the song is done. ``shown=False`` makes it silent."""
+    """One line on standard error: name, bar, per cent, speed, time left. It disappears when the song is done.
+
+    ``shown=False`` makes it silent. ``title`` is shortened where the terminal is narrow.
+    """
 
     def __init__(self, title: str, *, shown: bool) -> None:
         columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            TextColumn(
+                "{task.description}", markup=False, table_column=Column(ratio=2, no_wrap=True, overflow="ellipsis")
+            ),
+            BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=10)),
             TaskProgressColumn(),
-            TextColumn("{task.fields[stage]}", style="dim"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[pace]:>14}", style="cyan"),
+            TextColumn("ETA", style="dim"),
+            TimeRemainingColumn(compact=True),
         )
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown)
-        self._task = self._progress.add_task(title, total=1.0, stage="")
+        self._progress = Progress(
+            *columns,
+            console=Console(stderr=True),
+            transient=True,
+            expand=True,
+            refresh_per_second=5,
+            disable=not shown,
+        )
+        self._task = self._progress.add_task(title, total=1.0, pace="")
+        self._begun = time.perf_counter()
 
-    def update(self, stage: str, fraction: float) -> None:
-        self._progress.update(self._task, completed=fraction, stage=stage)
+    def update(self, fraction: float, audio_seconds: float) -> None:
+        """``fraction`` of the work, and how much audio is separated; the speed is that over the time since entering."""
+        speed = audio_seconds / (time.perf_counter() - self._begun)
+        pace = f"{speed:.{0 if speed >= 10 else 1}f}x real time" if audio_seconds else ""
+        self._progress.update(self._task, completed=fraction, pace=pace)
+
+    def note(self, words: str) -> None:
+        """What is done after the separation, in place of the speed."""
+        self._progress.update(self._task, pace=words)
 
     def __enter__(self) -> Self:
+        self._begun = time.perf_counter()
         self._progress.start()
         return self
 

@@ -1,0 +1,173 @@
+"""A run over many songs: each is separated or found done, its picture drawn, and what became of it said."""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from separation.backends import MaskModel
+from separation.cli.outcome import Outcome, summary
+from separation.cli.reuse import Order, finished
+from separation.cli.songs import Song, find_songs
+from separation.cli.stop import StopWish
+from separation.engine import Progress, separate_file
+from separation.errors import Cancelled, OutputWriteFailed, SeparationError
+from separation.progress import SongProgress
+from separation.report import REPORT_FILE, require_drawing, write_report
+from separation.wording import printable
+
+EXIT_SONG_FAILED = 1
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is wanted of the run beside the order for every song."""
+
+    order: Order
+    skip_existing: bool = False
+    with_report: bool = False
+    as_json: bool = False
+
+
+def run(arguments: Sequence[Path], out: Path, wishes: Wishes, load: Callable[[], MaskModel]) -> int:
+    """Separates the songs that ``arguments`` mean and returns the exit code.
+
+    Songs that are done are told on standard output, failures on standard error, all as JSON on standard output if that
+    is wished. Raises ``SeparationError`` when nothing can begin: no model, a folder that cannot be written.
+    """
+    begun = time.perf_counter()
+    if wishes.with_report:
+        require_drawing()
+    model = load()
+    _require_writable(out)
+    songs = find_songs(arguments, out)
+    batch = Batch(songs, model, wishes)
+    try:
+        with StopWish() as stop:
+            batch.run(stop)
+        if not wishes.as_json:
+            click.echo(summary(batch.outcomes, len(songs), time.perf_counter() - begun))
+    except BrokenPipeError:
+        _forget_standard_output()
+        click.echo("Nobody reads the output any more; stopped.", err=True)
+        return EXIT_SONG_FAILED
+    if stop.signal:
+        click.echo("Stopped; the song in work has left nothing behind.", err=True)
+        return stop.exit_code
+    return EXIT_SONG_FAILED if any(outcome.error for outcome in batch.outcomes) else 0
+
+
+class Batch:
+    """The songs of one run and what became of them."""
+
+    def __init__(self, songs: Sequence[Song], model: MaskModel, wishes: Wishes) -> None:
+        self._songs, self._model, self._wishes = songs, model, wishes
+        self.outcomes: list[Outcome] = []
+
+    def run(self, should_stop: Callable[[], bool]) -> None:
+        """Until the last song, a wish to stop, or a full disk. A song in whose midst it stops has no outcome."""
+        with_bar = not self._wishes.as_json and sys.stderr.isatty()
+        for number, song in enumerate(self._songs, 1):
+            count = f"[{number}/{len(self._songs)}] " if len(self._songs) > 1 else ""
+            missing = _missing(song.target)
+            try:
+                if should_stop():
+                    raise Cancelled
+                with SongProgress(count + printable(song.path.name), shown=with_bar) as bar:
+                    outcome = self._outcome(song, bar, should_stop)
+            except Cancelled:
+                _remove_empty(missing)
+                return
+            if outcome.manifest is None:
+                _remove_empty(missing)
+            self.outcomes.append(outcome)
+            self._say(outcome)
+            if outcome.disk_is_full:
+                return
+
+    def _say(self, outcome: Outcome) -> None:
+        if self._wishes.as_json:
+            click.echo(outcome.json())
+        else:
+            click.echo(outcome.text(), err=outcome.error is not None)
+
+    def _outcome(self, song: Song, bar: SongProgress, should_stop: Callable[[], bool]) -> Outcome:
+        begun = time.perf_counter()
+        outcome = Outcome(song, error=song.error)
+        if song.error is None:
+            try:
+                self._separate(outcome, bar, should_stop)
+            except Cancelled:
+                raise
+            except (SeparationError, OSError) as error:
+                outcome.error = error
+        outcome.seconds = time.perf_counter() - begun
+        return outcome
+
+    def _separate(self, outcome: Outcome, bar: SongProgress, should_stop: Callable[[], bool]) -> None:
+        song, order = outcome.song, self._wishes.order
+        report = song.target / REPORT_FILE
+
+        def show(progress: Progress) -> None:
+            bar.update(progress.fraction, progress.audio_seconds)
+
+        if self._wishes.skip_existing:
+            outcome.manifest = finished(song.path, song.target, order, self._model.manifest.digest)
+            outcome.reused = outcome.manifest is not None
+        if outcome.manifest is None:
+            outcome.manifest = separate_file(
+                song.path,
+                song.target,
+                model=self._model,
+                stems=order.stems,
+                window=order.window,
+                output=order.output,
+                settings=order.settings,
+                on_progress=show,
+                should_cancel=should_stop,
+            )
+            report.unlink(missing_ok=True)  # it would show stems that are gone
+        if self._wishes.with_report:
+            if not report.exists():
+                bar.note("drawing")
+                write_report(song.path, song.target, outcome.manifest, should_cancel=should_stop)
+            outcome.report = report
+
+
+def _require_writable(folder: Path) -> None:
+    """One clear error now instead of one for every song; leaves nothing behind."""
+    missing = _missing(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputWriteFailed(f"{printable(str(folder))} cannot be written: {error.strerror}.") from error
+    finally:
+        _remove_empty(missing)
+
+
+def _missing(folder: Path) -> list[Path]:
+    """``folder`` and those above it that do not exist yet, innermost first."""
+    return [path for path in (folder, *folder.parents) if not path.exists()]
+
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Takes back folders that were made for nothing."""
+    for folder in folders:
+        with suppress(OSError):  # not made after all, or something else has been put there
+            folder.rmdir()
+
+
+def _forget_standard_output() -> None:
+    """What is left in the buffer goes nowhere, lest the interpreter complains at its end."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
