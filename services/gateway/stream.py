@@ -53,10 +53,11 @@ class Snapshot:
 
     @property
     def progress(self) -> Progress | None:
+        """How far the worker is; None before it has said so."""
         progress = self.job.get("progress")
-        if self.job["status"] != "running" or not progress or progress.get("fraction") is None:
+        if self.job["status"] != "running" or not progress or progress["stage"] is None:
             return None
-        return Progress(int(self.job.get("attempt") or 0), str(progress.get("stage")), float(progress["fraction"]))
+        return Progress(int(self.job["attempt"]), str(progress["stage"]), float(progress["fraction"]))
 
 
 class JobSource:

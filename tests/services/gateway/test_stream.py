@@ -100,6 +100,21 @@ def test_without_any_news_the_gateway_asks_by_itself_and_the_stream_ends() -> No
         assert reader.statuses() == ["queued", "running", "succeeded"]
 
 
+def test_a_worker_that_has_not_spoken_yet_makes_no_progress(gateway: Platform) -> None:
+    job = Job()
+    job.attempt = 1
+    job.progress = {"stage": None, "fraction": 0.0}
+    job.move("running")
+    with watched(gateway, job) as reader:
+        eventually(lambda: reader.statuses() == ["running"])
+        gateway.hub.publish("job_1", Progress(1, "separating", 0.0))
+        eventually(lambda: reader.fractions() == [0.0])
+        job.move("succeeded")
+        gateway.hub.publish("job_1", None)
+        reader.wait_for_end()
+    assert [data["stage"] for event, _, data in reader.events if event == "progress"] == ["separating"]
+
+
 def test_a_stream_outlives_a_restart_of_the_orchestrator() -> None:
     with platform(stream_poll_seconds=0.05) as gateway:
         job = Job()
