@@ -1,31 +1,65 @@
 """Music source separation: a song in, its vocals and the song without them out.
 
-A library that knows no service. The shortest way, with the default model::
+One file to a folder of stems, with the default model (``stemwright models import spleeter-2stems`` fetches it once):
 
-    from separation import separate
+>>> from separation import separate
+>>> manifest = separate("song.mp3", "stems")
+>>> [stem.file for stem in manifest.stems]
+['vocals.flac', 'instrumental.flac']
 
-    manifest = separate("song.mp3", "stems/")       # stems/vocals.flac, stems/instrumental.flac, ...
-    print(manifest.quality.null_residual_dbfs)
+The stems have the song's own rate, channels and number of samples, and they sum to it. ``manifest`` says what went in,
+which model made what, how loud each stem is and how exact the sum: ``manifest.quality.null_residual_dbfs``.
 
-What a service or a program with wishes of its own uses (everything below is importable from here)::
+Many songs share one model, and every wish has a default:
 
-    load_model(name: str = "spleeter-2stems", *, repository: Path | None = None, threads: int | None = None)
-        -> OnnxMaskModel                  # verified by its digest; keep it and share it between threads
-    separate_file(source: Path, out_dir: Path, *, model: MaskModel,
-        stems: Sequence[str] = ("vocals", "instrumental"),             # and/or "mixture"
-        window: Window | None = None,                                  # Window(start_seconds, end_seconds)
-        output: OutputFormat | None = None,                            # OutputFormat(name, bit_depth, bitrate_kbps)
-        settings: SeparationSettings | None = None,
-        limits: AudioLimits | None = None,                             # AudioLimits(max_duration_seconds, ...)
-        on_progress: Callable[[Progress], None] | None = None,         # Progress(stage, fraction)
-        should_cancel: Callable[[], bool] | None = None) -> Manifest
-    probe(path: Path, limits: AudioLimits | None = None) -> AudioInfo  # by decoding all of it
-    ModelRepository(path: Path | None = None)                          # manifests, manifest, verify, load
+>>> from separation import OutputFormat, SeparationSettings, Window, load_model
+>>> model = load_model(threads=2)
+>>> manifest = separate(
+...     "song.mp3",
+...     "karaoke",
+...     model=model,
+...     stems=["instrumental"],
+...     window=Window(0.5, 2.0),                   # seconds
+...     output=OutputFormat("mp3", bitrate_kbps=192),
+...     settings=SeparationSettings.best(),
+... )
+>>> manifest.stems[0].duration_seconds
+1.5
 
-``separate_file`` blocks, is thread-safe, writes ``<stem>.<format>``, ``waveforms.json`` and, last, ``manifest.json``
-into ``out_dir``, and leaves nothing there when it fails. All errors are ``SeparationError`` with a ``code``; the tree
-is drawn in ``separation.errors``. Nothing heavy is imported before it is used: ``separation.errors`` and
-``separation.decode`` load neither ONNX Runtime nor SciPy.
+Audio in memory, ``(samples, channels)`` or ``(samples,)``, full scale at 1.0:
+
+>>> import numpy as np
+>>> from separation import separate_array
+>>> noise = np.float32(0.1) * np.random.default_rng(0).standard_normal((48000, 2), np.float32)
+>>> stems = separate_array(noise, 48000, model=model)
+>>> stems["vocals"].shape, np.abs(stems["vocals"] + stems["instrumental"] - noise).max() < 1e-6
+((48000, 2), True)
+
+Every refusal is a ``SeparationError`` with a stable ``code`` and a sentence for a person:
+
+>>> from separation import SeparationError
+>>> try:
+...     separate("letter.mp3", "stems", model=model)
+... except SeparationError as error:
+...     print(error.code)
+audio_unsupported_format
+
+======================  ===========================================================================================
+``separate``            file to files
+``separate_array``      array to arrays
+``separate_file``       ``separate`` for services: with ``Progress``, cancelling and ``AudioLimits``
+``load_model``          a model of the repository, verified; a ``MaskModel``, shared between threads
+``probe``               what a file holds, by decoding it: ``AudioInfo``
+``ModelRepository``     the models: list, verify, load
+``Window``              a part of a song in seconds
+``OutputFormat``        format, bit depth, bit rate of the files
+``SeparationSettings``  how masks are made and used; ``best()``, ``spleeter()``
+``Manifest``            the proof of a separation
+``SeparationError``     the root of the errors; the tree is drawn in ``separation.errors``
+======================  ===========================================================================================
+
+All calls block and may be made from several threads at once. Nothing heavy is imported before it is used:
+``separation.errors`` and ``separation.decode`` load neither ONNX Runtime nor SciPy.
 """
 
 from importlib import import_module
@@ -34,6 +68,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from separation.api import load_model as load_model
     from separation.api import separate as separate
+    from separation.api import separate_array as separate_array
     from separation.backends import MaskModel as MaskModel
     from separation.backends import OnnxMaskModel as OnnxMaskModel
     from separation.decode import AudioInfo as AudioInfo
@@ -67,6 +102,7 @@ _HOME_OF = {
     "load_model": "api",
     "probe": "decode",
     "separate": "api",
+    "separate_array": "api",
     "separate_file": "engine",
 }
 __all__ = list(_HOME_OF)

@@ -1,25 +1,37 @@
-"""The two calls that most programs need."""
+"""The calls that most programs need: a file to files, an array to arrays, and the model that both take."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from separation.backends import MaskModel, OnnxMaskModel
-from separation.engine import separate_file
+from separation.channels import channel_names
+from separation.decode import AudioLimits
+from separation.engine import checked_stems, separate_file
+from separation.errors import ModelError, NoSamples, UnsupportedChannels, UnsupportedRate
 from separation.manifest import Manifest
+from separation.pipeline import Course, separate_stream
 from separation.registry import DEFAULT_MODEL, ModelRepository
-from separation.settings import OutputFormat, Window
+from separation.settings import OutputFormat, SeparationSettings, Window
+from separation.split import split_float
+
+Samples = NDArray[np.float32]
+
+_BLOCK_SECONDS = 1.5  # as the decoder's
 
 
 def load_model(
-    name: str = DEFAULT_MODEL, *, repository: Path | None = None, threads: int | None = None
+    name: str = DEFAULT_MODEL, *, repository: str | PathLike[str] | None = None, threads: int | None = None
 ) -> OnnxMaskModel:
     """The model from ``repository`` (default: ``STEMWRIGHT_MODEL_REPOSITORY`` or the checkout's), its digest verified.
 
     Takes a third of a second and about 160 MB; load once and share between threads. ``threads`` bounds the processors
     that one call of the network uses, by default all that this process may use. Raises ``ModelError``.
     """
-    return ModelRepository(repository).load(name, threads=threads)
+    return ModelRepository(Path(repository) if repository is not None else None).load(name, threads=threads)
 
 
 def separate(
@@ -30,11 +42,100 @@ def separate(
     stems: Sequence[str] = ("vocals", "instrumental"),
     window: Window | None = None,
     output: OutputFormat | None = None,
+    settings: SeparationSettings | None = None,
 ) -> Manifest:
-    """Separates one song with the default settings; ``separate_file`` says what is written and what is raised.
+    """Separates the file ``song`` and writes its stems into the folder ``out_dir``, which is made if need be.
 
-    Without ``model`` the default one is loaded for this call; for several songs load it once with ``load_model``.
+    ``model``: from ``load_model``; without one the default is loaded for this call. ``stems``: any of ``vocals``,
+    ``instrumental`` and ``mixture``. ``window``: only this part of the song. ``output``: the files' format, FLAC of 16
+    bits if not told. ``settings``: ``SeparationSettings.best()`` takes more time for a better answer.
+
+    The stems have the song's own rate, channels and number of samples, and they sum to it. Blocks; memory does not grow
+    with the song. Raises ``SeparationError`` and ``OSError`` as ``separate_file``, which this calls and which can also
+    tell its progress and be cancelled; then nothing new lies in ``out_dir``.
     """
     return separate_file(
-        Path(song), Path(out_dir), model=model or load_model(), stems=stems, window=window, output=output
+        Path(song),
+        Path(out_dir),
+        model=model or load_model(),
+        stems=stems,
+        window=window,
+        output=output,
+        settings=settings,
     )
+
+
+def separate_array(
+    mixture: ArrayLike,
+    sample_rate_hz: int,
+    *,
+    model: MaskModel | None = None,
+    stems: Sequence[str] = ("vocals", "instrumental"),
+    settings: SeparationSettings | None = None,
+) -> dict[str, Samples]:
+    """Separates audio in memory: the same numbers that ``separate`` writes as float WAV.
+
+    ``mixture``: floats, ``(samples, channels)`` or ``(samples,)`` for mono, full scale at 1.0. The answer has float32
+    arrays of the same shape by name, in the order of ``stems``. ``vocals + instrumental == mixture``, exactly for audio
+    that was ever integers of up to 24 bits, else to within 2**-24 of the larger stem (``separation.split``).
+
+    Needs memory for mixture and stems, and what ``separate`` needs. Raises ``UnsupportedRate``,
+    ``UnsupportedChannels`` and ``NoSamples`` for what no file may hold either, ``UnknownStem``, ``ModelError``;
+    ``TypeError`` for integers, whose full scale is not known; ``ValueError`` for NaN, infinity and more than two axes.
+    """
+    checked_stems(stems)
+    model = model or load_model()
+    if "vocals" not in model.manifest.stems:
+        raise ModelError(f"The model {model.manifest.name} does not estimate vocals.")
+    given = np.asarray(mixture)
+    whole = _checked_samples(given, sample_rate_hz)
+    course = Course(
+        model.manifest,
+        settings or SeparationSettings(),
+        sample_rate_hz=sample_rate_hz,
+        channel_names=channel_names((), whole.shape[1]),
+    )
+    answers = {"mixture": whole, "vocals": np.empty_like(whole), "instrumental": np.empty_like(whole)}
+    position = 0
+
+    def write(vocals: Samples) -> None:
+        nonlocal position
+        part = slice(position, position + len(vocals))
+        answers["vocals"][part], answers["instrumental"][part] = split_float(whole[part], vocals)
+        position += len(vocals)
+
+    try:
+        separate_stream(course, model, _blocks(whole[course.first_input :], sample_rate_hz), write)
+    finally:
+        model.rest()
+    return {name: answers[name].reshape(given.shape) for name in stems}
+
+
+def _blocks(samples: Samples, rate: int) -> Iterator[Samples]:
+    step = int(_BLOCK_SECONDS * rate)
+    for begin in range(0, len(samples), step):
+        yield samples[begin : begin + step]
+
+
+def _checked_samples(given: NDArray[np.generic], rate: int) -> Samples:
+    """``(samples, channels)`` in float32, of a rate and with channels that can be separated."""
+    if not np.issubdtype(given.dtype, np.floating):
+        raise TypeError(f"Samples must be floats with full scale at 1.0, not {given.dtype}.")
+    if given.ndim not in (1, 2):
+        raise ValueError(f"Samples must be (samples, channels) or (samples,), not {given.shape}.")
+    if not given.size:
+        raise NoSamples("There are no samples.")
+    limits = AudioLimits()
+    lowest, highest = limits.min_sample_rate_hz, limits.max_sample_rate_hz
+    if not lowest <= rate <= highest:
+        raise UnsupportedRate(f"The sample rate is {rate} Hz; {lowest} to {highest} Hz can be separated.")
+    with np.errstate(over="ignore"):  # a double may exceed float32; the infinity is refused below
+        samples = np.array(given.reshape(len(given), -1), np.float32)
+    if samples.shape[1] > limits.max_channels:
+        raise UnsupportedChannels(
+            f"There are {samples.shape[1]} channels, at most {limits.max_channels} can be separated. "
+            "Samples are expected as (samples, channels): transpose an array of (channels, samples)."
+        )
+    if not np.isfinite(samples).all():
+        raise ValueError("Samples must be finite, without NaN and infinity.")
+    return samples

@@ -106,7 +106,7 @@ def separate_file(
     ``OSError`` when ``source`` cannot be read. Then ``out_dir`` holds nothing new.
     """
     begun = time.perf_counter()
-    chosen = _checked_stems(stems)
+    chosen = checked_stems(stems)
     job = _Job(
         source, model, output or OutputFormat(), settings or SeparationSettings(), chosen, on_progress, should_cancel
     )
@@ -122,7 +122,8 @@ def separate_file(
     return manifest
 
 
-def _checked_stems(stems: Sequence[str]) -> tuple[str, ...]:
+def checked_stems(stems: Sequence[str]) -> tuple[str, ...]:
+    """Those of ``STEM_NAMES`` that are among ``stems``. Raises ``UnknownStem`` for any other, and for none."""
     unknown = [name for name in stems if name not in STEM_NAMES]
     if unknown or not stems:
         wish = f"There is no stem {unknown[0]!r}" if unknown else "No stem was asked for"
