@@ -4,9 +4,19 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.constrain import Constrain
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
+
+
+# The terminal's echo of Ctrl-C must not reach the next line, where it would not be wiped away.
+_ECHO_COLUMNS = 3
+
+
+class _Line(Progress):
+    def get_renderable(self) -> RenderableType:
+        return Constrain(super().get_renderable(), max(1, self.console.width - _ECHO_COLUMNS))
 
 
 class SongProgress:
@@ -26,7 +36,7 @@ class SongProgress:
             TextColumn("ETA", style="dim"),
             TimeRemainingColumn(compact=True),
         )
-        self._progress = Progress(
+        self._progress = _Line(
             *columns,
             console=Console(stderr=True),
             transient=True,

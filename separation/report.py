@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len, set_cell_size
 
 from separation.decode import open_audio
 from separation.errors import Cancelled, OutputWriteFailed, ReportUnavailable
 from separation.loudness import LoudnessMeter
 from separation.manifest import Manifest
 from separation.spectrogram import TrackMeter, mel
-from separation.wording import clock, duration, printable
+from separation.wording import clock, duration, null_test, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +41,8 @@ _TIME_STEPS = (0.01, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600
 _MOST_TICKS = 14
 _SILENCE_DB = -60.0
 _NEAR_FULL_SCALE = 0.7
-_LONGEST_TITLE = 72
+_LONGEST_TITLE = 72  # columns of a terminal: some scripts take two for a character
+_MINUS = "\u2212"
 _FONTS_OF_MORE_SCRIPTS = ("Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans Arabic", "WenQuanYi Zen Hei")
 _TEXT, _FAINT = "#222222", "#777777"
 _DOTS_PER_INCH = 130
@@ -171,7 +173,7 @@ class _Page:
 
 
 def _draw_head(page: _Page, title: str, manifest: Manifest) -> None:
-    song, stem, null = manifest.input, manifest.stems[0], manifest.quality.null_residual_dbfs
+    song, stem = manifest.input, manifest.stems[0]
     channels = {1: "mono", 2: "stereo"}.get(song.channels, f"{song.channels} channels")
     depth = f" {stem.bit_depth} bit" if stem.bit_depth else ""
     facts = [
@@ -179,12 +181,12 @@ def _draw_head(page: _Page, title: str, manifest: Manifest) -> None:
         f"{song.sample_rate_hz / 1000:g} kHz {channels}",
         f"{song.container} to {stem.format}{depth}",
         manifest.model.name,
-        f"sum of the stems minus the song: {'exactly zero' if null is None else _decibels(null, 'dBFS')}",
+        null_test(manifest.quality).replace("-", _MINUS),
     ]
     if not manifest.window.whole_song:
         facts.insert(1, f"from {clock(manifest.window.start_sample / song.sample_rate_hz)}")
     name = printable(title)
-    short = name if len(name) <= _LONGEST_TITLE else name[: _LONGEST_TITLE - 1] + "\u2026"
+    short = name if cell_len(name) <= _LONGEST_TITLE else set_cell_size(name, _LONGEST_TITLE - 1) + "\u2026"
     page.text(_LEFT, 0.42, short, fontsize=17, fontweight="bold", color=_TEXT, fontfamily=_fonts())
     page.text(_LEFT, 0.7, "   \u00b7   ".join(facts), fontsize=9.5, color=_FAINT)
 
@@ -193,10 +195,10 @@ def _label(page: _Page, top: float, track: _Track) -> None:
     """Name, peak and loudness at the left of the track."""
     peak, loudness = track.meter.peak, track.loudness_lufs
     page.text(0.3, top + 0.3, track.name.capitalize(), fontsize=11, fontweight="bold", color=_COLOURS[track.name])
-    level = "silent" if peak == 0 else f"peak {_decibels(20 * np.log10(peak), 'dBFS')}"
+    level = "silent" if peak == 0 else f"peak {20 * np.log10(peak):.1f} dBFS".replace("-", _MINUS)
     page.text(0.3, top + 0.5, level, fontsize=8, color=_FAINT)
     if loudness is not None:
-        page.text(0.3, top + 0.66, _decibels(loudness, "LUFS"), fontsize=8, color=_FAINT)
+        page.text(0.3, top + 0.66, f"{loudness:.1f} LUFS".replace("-", _MINUS), fontsize=8, color=_FAINT)
 
 
 def _draw_wave(axes: "Axes", track: _Track, span: tuple[float, float], amplitude: float) -> None:
@@ -258,11 +260,6 @@ def _mark_time(axes: "Axes", span: tuple[float, float], *, labelled: bool) -> No
     axes.tick_params(axis="x", labelsize=9, colors=_TEXT, length=3 if labelled else 0)
     for tick in ticks:
         axes.axvline(tick, color=_TEXT, alpha=0.12, linewidth=0.6)
-
-
-def _decibels(value: float, unit: str) -> str:
-    """With a true minus sign."""
-    return f"{value:.1f} {unit}".replace("-", "\u2212")
 
 
 def _fonts() -> list[str]:

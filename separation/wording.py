@@ -1,4 +1,6 @@
-"""Times and names as people read them."""
+"""Times, names and proofs as people read them."""
+
+from separation.manifest import QualityRecord
 
 
 def clock(seconds: float, digits: int = 0) -> str:
@@ -19,3 +21,10 @@ def duration(seconds: float) -> str:
 def printable(name: str) -> str:
     """A file's name without what would move the cursor or break the line."""
     return "".join(character if character.isprintable() else "\ufffd" for character in name)
+
+
+def null_test(quality: QualityRecord) -> str:
+    """``stems minus song -101.3 dBFS``, or exactly zero; and where that was measured if not in the files."""
+    residual = quality.null_residual_dbfs
+    size = "exactly zero" if residual is None else f"{residual:.1f} dBFS"
+    return f"stems minus song {size}{' before encoding' if quality.null_measured == 'before_encoding' else ''}"

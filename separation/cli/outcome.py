@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from separation.cli.songs import Song
 from separation.errors import OutputWriteFailed, SeparationError
 from separation.manifest import Manifest
-from separation.wording import duration, printable
+from separation.wording import duration, null_test, printable
 
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -96,32 +96,27 @@ class Outcome:
         if self.failure:
             return f"{printable(str(self.song.path))}: {self.failure.message} [{self.failure.code}]"
         name, folder = printable(self.song.path.name), printable(str(self.song.target))
-        if self.reused:
+        if self.reused or self.manifest is None:
             return f"{name}: there already -> {folder}"
-        work = pace(self.audio_seconds, self.seconds)
-        return "; ".join([f"{name}: {work}, {self._sum()} -> {folder}", *self._remarks()])
+        work, proof = pace(self.audio_seconds, self.seconds), null_test(self.manifest.quality)
+        return "; ".join([f"{name}: {work}, {proof} -> {folder}", *_remarks(self.manifest)])
 
-    def _sum(self) -> str:
-        residual = self.manifest.quality.null_residual_dbfs if self.manifest else None
-        return "stems minus song exactly zero" if residual is None else f"stems minus song {residual:.1f} dBFS"
 
-    def _remarks(self) -> list[str]:
-        """What somebody who listens would wonder about."""
-        if self.manifest is None:
-            return []
-        remarks = []
-        if self.manifest.window.whole_song and not self.manifest.input.complete:
-            remarks.append("the file is damaged or ends early")
-        if repaired := self.manifest.input.repaired_samples:
-            remarks.append(f"{repaired} samples were not numbers or absurdly large")
-        if gain := self.manifest.quality.gain_db:
-            remarks.append(f"all stems scaled by {gain:.1f} dB")
-        for stem in self.manifest.stems:
-            if stem.silent:
-                remarks.append(f"{stem.name} silent")
-            elif stem.exceeds_full_scale:
-                remarks.append(f"{stem.name} beyond full scale")
-        return remarks
+def _remarks(manifest: Manifest) -> list[str]:
+    """What somebody who listens would wonder about."""
+    remarks = []
+    if manifest.window.whole_song and not manifest.input.complete:
+        remarks.append("the file is damaged or ends early")
+    if repaired := manifest.input.repaired_samples:
+        remarks.append(f"{repaired} samples were not numbers or absurdly large")
+    if gain := manifest.quality.gain_db:
+        remarks.append(f"all stems scaled by {gain:.1f} dB")
+    for stem in manifest.stems:
+        if stem.silent:
+            remarks.append(f"{stem.name} silent")
+        elif stem.exceeds_full_scale:
+            remarks.append(f"{stem.name} beyond full scale")
+    return remarks
 
 
 def summary(outcomes: Sequence[Outcome], total: int, seconds: float) -> str:

@@ -1,0 +1,196 @@
+"""``stemwright separate`` as a process of its own: signals, a terminal, a reader that goes away."""
+
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.separation.signals import music, write_wav
+from tests.services.worker.tiny_model import NAME, make_tiny_model
+
+_ROOT = Path(__file__).parents[2]
+_DEADLINE_SECONDS = 60
+# What a shell runs in its background inherits an ignored SIGINT, for which Python sets no handler.
+_COMMAND = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from services.cli import main; main()"
+)
+
+
+@contextmanager
+def _running(folder: Path, *arguments: str, **streams: Any) -> Iterator["subprocess.Popen[str]"]:
+    """The command in ``folder``, killed at the end if it still runs."""
+    make_tiny_model(folder / "models")
+    command = [sys.executable, "-c", _COMMAND, "separate", "--model", NAME, *arguments]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(_ROOT),
+        "STEMWRIGHT_MODEL_REPOSITORY": str(folder / "models"),
+        "TERM": "xterm-256color",
+    }
+    with subprocess.Popen(command, cwd=folder, env=environment, text=True, **streams) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _until(condition: Callable[[], object], process: "subprocess.Popen[str]") -> None:
+    deadline = time.monotonic() + _DEADLINE_SECONDS
+    while not condition():
+        assert process.poll() is None, "it has ended too early"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _long_song(path: Path) -> Path:
+    """Ten minutes: much longer than the test waits for its first stem."""
+    return write_wav(path, np.tile(music(6, 8000, channels=1), (100, 1)), rate=8000)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=str,
+)
+def test_a_signal_leaves_nothing_of_the_song_in_work(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    write_wav(tmp_path / "a.wav", music(0.3))
+    _long_song(tmp_path / "b.wav")
+    out = tmp_path / "out"
+    arguments = ("a.wav", "b.wav", "c.wav", "-o", "out")
+    with _running(tmp_path, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        _until(lambda: list(out.glob("b/.partial-*/vocals.flac")), process)
+        process.send_signal(number)
+        stdout, stderr = process.communicate(timeout=_DEADLINE_SECONDS)
+    assert process.returncode == code
+    assert stderr == "Stopped; the song in work has left nothing behind.\n"
+    assert stdout.splitlines()[-1].startswith("1 song separated, 2 not tried: ")
+    assert sorted(path.name for path in out.iterdir()) == ["a"]
+    assert not list(out.rglob(".partial-*"))
+
+
+def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", music(20))
+    out = tmp_path / "out"
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with _running(
+        tmp_path, "a.wav", "-o", "out", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN), **streams
+    ) as process:
+        _until(lambda: list(out.glob("a/.partial-*")), process)
+        process.send_signal(signal.SIGHUP)
+        process.communicate(timeout=_DEADLINE_SECONDS)
+    assert process.returncode == 0
+    assert (out / "a" / "manifest.json").exists()
+
+
+def test_a_reader_that_goes_away_ends_the_run_with_one_line(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_wav(tmp_path / f"{name}.wav", music(0.3))
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with _running(tmp_path, "a.wav", "b.wav", "-o", "out", "--json", **streams) as process:
+        assert process.stdout
+        process.stdout.close()
+        assert process.stderr
+        stderr = process.stderr.read()
+        process.wait(_DEADLINE_SECONDS)
+    assert process.returncode == 1
+    assert stderr == "Nobody reads the output any more; stopped.\n"
+    assert not (tmp_path / "out" / "b").exists()
+    assert not list(tmp_path.rglob(".partial-*"))
+
+
+class _Terminal:
+    """A terminal of 100 columns in which the command is the foreground process."""
+
+    def __init__(self) -> None:
+        self._master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+        os.set_blocking(self._master, False)
+        self.text = ""
+
+    @property
+    def streams(self) -> dict[str, Any]:
+        slave = self.slave
+        return {
+            **dict.fromkeys(("stdin", "stdout", "stderr"), slave),
+            "start_new_session": True,
+            "preexec_fn": lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0),
+        }
+
+    def read(self) -> str:
+        """All that has been shown so far."""
+        try:
+            while part := os.read(self._master, 65536):
+                self.text += part.decode()
+        except OSError:  # nothing more now, or no process any more
+            pass
+        return self.text
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def close(self) -> None:
+        os.close(self.slave)
+        os.close(self._master)
+
+
+@pytest.fixture
+def terminal() -> Iterator[_Terminal]:
+    terminal = _Terminal()
+    yield terminal
+    terminal.close()
+
+
+def test_a_terminal_shows_a_bar_with_speed_and_time_left(tmp_path: Path, terminal: _Terminal) -> None:
+    for name in ("a", "[b]"):
+        write_wav(tmp_path / f"{name}.wav", music(30, channels=1))
+    with _running(tmp_path, "a.wav", "[b].wav", "-o", "out", **terminal.streams) as process:
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            terminal.read()
+            time.sleep(0.01)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.read())
+    assert process.returncode == 0
+    assert re.search(r"\[1/2\] a\.wav +[━╸╺ ]+ +\d+% +[\d.]+x real time ETA [\d:]+", shown)
+    assert re.search(r"\[2/2\] \[b\]\.wav +[━╸╺ ]+ +\d+%", shown)
+    lines = [line for line in re.split(r"[\r\n]+", shown) if " -> " in line]
+    assert [line.partition(":")[0] for line in lines] == ["a.wav", "[b].wav"]
+
+
+def test_ctrl_c_in_a_terminal(tmp_path: Path, terminal: _Terminal) -> None:
+    _long_song(tmp_path / "a.wav")
+    out = tmp_path / "out"
+    with _running(tmp_path, "a.wav", "-o", "out", **terminal.streams) as process:
+        _until(lambda: terminal.read() and list(out.glob("a/.partial-*/vocals.flac")), process)
+        for _ in range(3):  # people press it more than once
+            terminal.type("\x03")
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            terminal.read()
+            time.sleep(0.01)
+    assert process.returncode == 130
+    assert "Stopped; the song in work has left nothing behind." in terminal.read()
+    assert "Traceback" not in terminal.text
+    assert not out.exists()
+
+
+def test_no_bar_without_a_terminal(tmp_path: Path) -> None:
+    write_wav(tmp_path / "a.wav", music(0.3))
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with _running(tmp_path, "a.wav", "-o", "out", **streams) as process:
+        stdout, stderr = process.communicate(timeout=_DEADLINE_SECONDS)
+    assert process.returncode == 0
+    assert stderr == ""
+    assert len(stdout.splitlines()) == 2
