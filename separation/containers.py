@@ -4,7 +4,8 @@ FFmpeg left to itself decides by content too, but among some three hundred demux
 DASH, SDP) go on to open other files and addresses. Here the list is short, and the demuxer is forced.
 """
 
-from dataclasses import dataclass
+import io
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from separation.errors import EmptyFile, UnsupportedFormat
@@ -12,14 +13,40 @@ from separation.errors import EmptyFile, UnsupportedFormat
 _HEAD_BYTES = 64
 # An ID3v2 tag may precede MP3, AAC, FLAC, WAV or AIFF; its cover art can be megabytes long, and tags can be stacked.
 _MAX_ID3_TAGS = 8
+# FFmpeg holds a tag in memory, pictures and all. What a tag this large says is not worth that.
+_LARGEST_TAG_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Container:
-    """``name`` is ours, ``demuxer`` is FFmpeg's."""
+    """``name`` is ours, ``demuxer`` is FFmpeg's, which is to read from the byte ``begin`` on."""
 
     name: str
     demuxer: str
+    begin: int = 0
+
+
+class Tail(io.RawIOBase):
+    """The rest of a file from the byte ``begin`` on, as if it were the whole."""
+
+    def __init__(self, file: BinaryIO, begin: int) -> None:
+        self._file, self._begin = file, begin
+        file.seek(begin)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset + (self._begin if whence == io.SEEK_SET else 0), whence) - self._begin
+
+    def tell(self) -> int:
+        return self._file.tell() - self._begin
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
 
 
 _WAV, _FLAC, _OGG = Container("wav", "wav"), Container("flac", "flac"), Container("ogg", "ogg")
@@ -34,11 +61,12 @@ _BY_FOUR_BYTES = {b"fLaC": _FLAC, b"OggS": _OGG, b"\x1aE\xdf\xa3": _MATROSKA}
 def identify(file: BinaryIO) -> Container:
     """The container of the seekable ``file``, which is left at its beginning.
 
-    Raises ``EmptyFile`` or ``UnsupportedFormat``. An MP3 is any file whose first bytes, after tags and padding, are a
+    Reading begins behind ID3 tags only where they are so large that FFmpeg should not see them. Raises ``EmptyFile`` or
+    ``UnsupportedFormat``. An MP3 is any file whose first bytes, after tags and padding, are a
     valid MPEG frame header.
     """
     try:
-        head = _head_after_tags(file)
+        head, audio = _head_after_tags(file)
     finally:
         file.seek(0)
     container = _by_magic(head)
@@ -46,10 +74,11 @@ def identify(file: BinaryIO) -> Container:
         raise UnsupportedFormat(
             "This is not an audio file that can be read: WAV, MP3, FLAC, OGG, Opus, M4A/MP4, AAC, AIFF, Matroska/WebM."
         )
-    return container
+    return replace(container, begin=audio) if audio > _LARGEST_TAG_BYTES else container
 
 
-def _head_after_tags(file: BinaryIO) -> bytes:
+def _head_after_tags(file: BinaryIO) -> tuple[bytes, int]:
+    """The first bytes behind the tags, and where the tags end."""
     file.seek(0)
     head = file.read(_HEAD_BYTES)
     if not head:
@@ -67,7 +96,7 @@ def _head_after_tags(file: BinaryIO) -> bytes:
         file.seek(position)
         padded = file.read(64 * 1024).lstrip(b"\0")
         head = padded[:_HEAD_BYTES]
-    return head
+    return head, position
 
 
 def _by_magic(head: bytes) -> Container | None:

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NoReturn, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
 import av
 import numpy as np
+from av.audio.plane import AudioPlane
 from numpy.typing import NDArray
 
 from separation.channels import channel_names
-from separation.containers import identify
+from separation.containers import Tail, identify
 from separation.errors import (
     AudioChangesFormat,
     AudioTooLong,
@@ -27,6 +28,7 @@ from separation.errors import (
     UnsupportedChannels,
     UnsupportedRate,
 )
+from separation.tags import song_tags
 
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
@@ -36,6 +38,16 @@ if TYPE_CHECKING:
 Samples = NDArray[np.float32]
 
 _BLOCK_SECONDS = 1.5
+# By FFmpeg's name of a sample format: its type, what makes full scale 1, and where its zero lies. FFmpeg keeps 24-bit
+# audio in the upper bits of 32. The products with 32 and 64 bits are made in float64.
+_SAMPLE_KINDS: dict[str, tuple[type[Any], np.float32, int]] = {
+    "u8": (np.uint8, np.float32(2.0**-7), 128),
+    "s16": (np.int16, np.float32(2.0**-15), 0),
+    "s32": (np.int32, np.float32(2.0**-31), 0),
+    "s64": (np.int64, np.float32(2.0**-63), 0),
+    "flt": (np.float32, np.float32(1), 0),
+    "dbl": (np.float64, np.float32(1), 0),
+}
 # Float files may hold anything. Values this far above full scale (+48 dB) are damage, not music, and larger ones would
 # overflow squares in float32.
 _LARGEST_SAMPLE = 256.0
@@ -87,6 +99,8 @@ class AudioFile:
             raise UndecodableAudio(f"The {container_name} file is damaged or uses a codec that is not known.")
         context.thread_count = 1
         self.container, self.codec = container_name, context.name
+        self.tags = song_tags(container.metadata, self._stream.metadata)
+        """What the song says about itself, as far as its stems carry it over."""
         self.samples = 0
         """Samples per channel decoded so far."""
         self.repaired_samples = 0
@@ -132,38 +146,45 @@ class AudioFile:
     def blocks(self) -> Iterator[Samples]:
         """Float32 arrays ``(samples, channels)`` at the file's rate, each about 1.5 s long but the last.
 
-        Integer formats are divided by their full scale, so that audio of up to 24 bits arrives exactly. Can be called
-        once. Raises ``AudioTooLong`` and ``AudioChangesFormat`` as soon as they show.
+        Each channel lies in one piece in memory: the array is the transpose of ``(channels, samples)``. Integer formats
+        are divided by their full scale, so that audio of up to 24 bits arrives exactly. Can be called once. Raises
+        ``AudioTooLong`` and ``AudioChangesFormat`` as soon as they show.
         """
         limit = self._limits.max_duration_seconds
         most = None if limit is None else int(limit * self.sample_rate_hz)
-        pending: list[Samples] = []
+        pending: list[AudioFrame] = []
         length = 0
         for frame in self._all_frames():
-            if frame.sample_rate != self.sample_rate_hz or len(frame.layout.channels) != self.channels:
+            if frame.sample_rate != self.sample_rate_hz or frame.layout.nb_channels != self.channels:
                 raise AudioChangesFormat("The sample rate or the number of channels changes in the middle of the file.")
             self.samples += frame.samples
             if most is not None and self.samples > most:
                 raise AudioTooLong(f"The audio is longer than the limit of {limit:g} seconds.")
-            pending.append(self._repaired(_as_float32(frame, self.channels)))
+            pending.append(frame)
             length += frame.samples
             if length >= _BLOCK_SECONDS * self.sample_rate_hz:
-                yield np.concatenate(pending)
+                yield self._block(pending, length)
                 pending, length = [], 0
         if pending:
-            yield np.concatenate(pending)
+            yield self._block(pending, length)
+
+    def _block(self, frames: "list[AudioFrame]", length: int) -> Samples:
+        block: Samples = np.empty((self.channels, length), np.float32)
+        position = 0
+        with np.errstate(over="ignore"):  # a double may exceed float32; the infinity is repaired below
+            for frame in frames:
+                _copy(frame, block[:, position : position + frame.samples])
+                position += frame.samples
+        # A NaN makes a comparison false, so two passes find every kind of damage.
+        if not (block.max() <= _LARGEST_SAMPLE and block.min() >= -_LARGEST_SAMPLE):
+            self.repaired_samples += int((~(np.abs(block) <= _LARGEST_SAMPLE)).sum())
+            np.nan_to_num(block, copy=False, nan=0.0)
+            np.clip(block, -_LARGEST_SAMPLE, _LARGEST_SAMPLE, out=block)
+        return block.T
 
     def _all_frames(self) -> "Iterator[AudioFrame]":
         yield self._first
         yield from self._frames
-
-    def _repaired(self, samples: Samples) -> Samples:
-        # A NaN makes the comparison false, so one pass finds every kind of damage.
-        if np.abs(samples).max() <= _LARGEST_SAMPLE:
-            return samples
-        bad = ~(np.abs(samples) <= _LARGEST_SAMPLE)
-        self.repaired_samples += int(bad.sum())
-        return np.clip(np.nan_to_num(samples, nan=0.0), -_LARGEST_SAMPLE, _LARGEST_SAMPLE)
 
     @property
     def fraction_read(self) -> float:
@@ -190,21 +211,23 @@ class AudioFile:
         return self.samples / self.sample_rate_hz < float(duration * unit) - tolerance
 
 
-def _as_float32(frame: "AudioFrame", channels: int) -> Samples:
-    raw = frame.to_ndarray()
-    samples = raw.T if frame.format.is_planar else raw.reshape(-1, channels)
-    match frame.format.packed.name:
-        case "u8":
-            return (samples.astype(np.float32) - np.float32(128)) / np.float32(128)
-        case "s16":
-            return samples.astype(np.float32) / np.float32(2**15)
-        case "s32":  # FFmpeg keeps 24-bit audio in the upper bits
-            return (samples / 2.0**31).astype(np.float32)
-        case "s64":
-            return (samples / 2.0**63).astype(np.float32)
-        case _:
-            with np.errstate(over="ignore"):  # a double may exceed float32; the infinity is repaired later
-                return samples.astype(np.float32)
+def _copy(frame: "AudioFrame", out: Samples) -> None:
+    """The frame's samples into ``out``, ``(channels, samples)``."""
+    kind, scale, middle = _SAMPLE_KINDS[frame.format.packed.name]
+    channels, length = out.shape
+    if frame.format.is_planar:
+        source = [_plane(frame, channel, kind, length) for channel in range(channels)]
+    else:
+        source = list(_plane(frame, 0, kind, length * channels).reshape(length, channels).T)
+    for samples, target in zip(source, out, strict=True):
+        centred = samples - np.float32(middle) if middle else samples
+        np.multiply(centred, scale, out=target, casting="same_kind")
+
+
+def _plane(frame: "AudioFrame", number: int, kind: type[Any], count: int) -> NDArray[Any]:
+    """One of the frame's planes; PyAV's own list of them runs beyond its end where there are eight or more."""
+    plane: Any = AudioPlane(frame, number)  # the stubs do not say that it is a buffer
+    return np.frombuffer(plane, kind, count)
 
 
 def _refuse(url: str, *_: object) -> NoReturn:
@@ -220,7 +243,8 @@ def open_audio(path: Path, limits: AudioLimits | None = None) -> Iterator[AudioF
     with path.open("rb") as raw:
         kind = identify(raw)
         try:
-            container = av.open(raw, "r", format=kind.demuxer, io_open=_refuse, metadata_errors="replace")
+            source = Tail(raw, kind.begin) if kind.begin else raw
+            container = av.open(source, "r", format=kind.demuxer, io_open=_refuse, metadata_errors="replace")
         except (av.FFmpegError, PermissionError, ValueError) as error:
             raise UndecodableAudio(f"The {kind.name} file is damaged or cut off: it cannot be opened.") from error
         with container:

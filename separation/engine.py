@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from separation.backends import MaskModel
 from separation.decode import AudioFile, AudioLimits, open_audio
-from separation.encode import check_format
 from separation.errors import Cancelled, ModelError, OutputWriteFailed, UnknownStem, WindowOutsideAudio
 from separation.hashing import sha256_of
 from separation.manifest import (
@@ -183,10 +182,10 @@ class _Job:
         with self._clock.stage("hash"):
             input_sha256 = sha256_of(self._source)
         with open_audio(self._source, limits) as audio, ExitStack() as stack:
-            check_format(self._output, audio.sample_rate_hz, audio.channels)
             begin, end = _window_samples(window, audio.sample_rate_hz)
             stem_set = stack.enter_context(StemSet(scratch, self._stems, self._output, audio, self._clock))
             self._separate(audio, stem_set, begin, end)
+            stem_set.complete(self._stop_if_cancelled)
             info = audio.info()
             self._audio_seconds = stem_set.samples / audio.sample_rate_hz
         self.report("finishing", 0.99)

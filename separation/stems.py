@@ -1,6 +1,7 @@
 """The set of stems of one song while they are written: split, files, meters, proof."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -10,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from separation.decode import AudioFile
-from separation.encode import StemWriter
+from separation.encode import StemWriter, check_format, needs_length
 from separation.hashing import sha256_of
 from separation.loudness import LoudnessMeter
 from separation.manifest import QualityRecord, StemRecord
 from separation.settings import OutputFormat
 from separation.split import split_float, split_integer
+from separation.spool import Spool
+from separation.tags import stem_tags
 from separation.timing import StageClock
 from separation.waveform import WaveformMeter, waveform_document
 
@@ -25,6 +28,8 @@ STEM_NAMES = ("mixture", "vocals", "instrumental")
 _SILENT_BELOW_DBFS = -60.0
 # Samples split and measured at a time, so that they stay in the processor's cache.
 _BLOCK_SAMPLES = 28_000
+# The highest peak of stems that are scaled: the largest sample of 16 bits.
+_SCALED_PEAK = 1 - 2.0**-15
 
 
 class Mixture(Protocol):
@@ -48,7 +53,11 @@ class _Track:
 
 
 class StemSet:
-    """Takes vocals, splits the mixture, writes and measures the stems. A context manager that completes the files."""
+    """Takes vocals, splits the mixture, writes and measures the stems. A context manager that completes the files.
+
+    Two wishes can be granted only when the song's end is known, AAC and one gain for all stems: then mixture and vocals
+    wait on disk, and ``complete`` writes the stems. Raises ``OutputFormatUnsuitable`` on entering.
+    """
 
     def __init__(
         self, folder: Path, stems: Sequence[str], output: OutputFormat, audio: AudioFile, clock: StageClock
@@ -58,20 +67,26 @@ class StemSet:
         self._audio = audio
         self._stack = ExitStack()
         self._tracks: dict[str, _Track] = {}
+        self._spool: Spool | None = None
+        self._gain = 1.0
+        self._encoders: ThreadPoolExecutor | None = None
         self.samples = 0
         """Samples per channel written so far."""
         self._limited = dict.fromkeys(STEM_NAMES, 0)
         self._residual_energy = 0.0
 
     def __enter__(self) -> Self:
+        check_format(self._output, self._rate, self._channels, self._audio.layout)
         with ExitStack() as stack:
-            for name in STEM_NAMES:
-                writer = None
-                if name in self._stems:
-                    path, audio = self._folder / self._file(name), self._audio
-                    writer = StemWriter(path, self._output, self._rate, audio.channel_names, audio.layout)
-                    stack.enter_context(writer)
-                self._tracks[name] = _Track(self._audio, writer)
+            if needs_length(self._output) or self._output.overs == "scale":
+                self._spool = Spool(self._folder, self._channels)
+                stack.callback(self._spool.close)
+            if not self._output.lossless:
+                # Lossy encoders take the longest of all, and one does not wait for the other.
+                self._encoders = stack.enter_context(ThreadPoolExecutor(len(self._stems), "encode"))
+            self._stack = stack
+            if not self._spool:
+                self._open(None)
             self._stack = stack.pop_all()
         return self
 
@@ -80,6 +95,19 @@ class StemSet:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
+    def _open(self, samples: int | None) -> None:
+        """Opens the files; ``samples``: how many each will have, if that is known."""
+        audio = self._audio
+        for name in STEM_NAMES:
+            writer = None
+            if name in self._stems:
+                path, tags = self._folder / self._file(name), stem_tags(audio.tags, name)
+                writer = StemWriter(
+                    path, self._output, self._rate, audio.channel_names, audio.layout, tags=tags, samples=samples
+                )
+                self._stack.enter_context(writer)
+            self._tracks[name] = _Track(audio, writer)
+
     def _file(self, name: str) -> str:
         return f"{name}.{self._output.name}"
 
@@ -87,38 +115,67 @@ class StemSet:
         """The next ``vocals``, ``(n, channels)``, and as much of the mixture."""
         for begin in range(0, len(vocals), _BLOCK_SAMPLES):
             part = vocals[begin : begin + _BLOCK_SAMPLES]
-            self._write(mixture.take(len(part)), part)
+            with self._clock.stage("split"):
+                # Channel by channel from here on: with the channels side by side every step is several times slower.
+                whole, part = np.ascontiguousarray(mixture.take(len(part)).T), np.ascontiguousarray(part.T)
+            if self._spool:
+                with self._clock.stage("spool"):
+                    self._spool.push(whole, part)
+            else:
+                self._write(whole, part)
+
+    def complete(self, before_block: Callable[[], None] = lambda: None) -> None:
+        """After the last vocals: writes what waited. ``before_block`` is called once for each half second or so."""
+        if not self._spool:
+            return
+        if self._output.overs == "scale":
+            self._gain = _common_gain(self._spool.highest, self._spool.lowest, self._output)
+        self._open(self._spool.samples)
+        gain = np.float32(self._gain)
+        for whole, vocals in self._spool.blocks(_BLOCK_SAMPLES):
+            before_block()
+            self._write(whole * gain, vocals * gain)
 
     def _write(self, whole: Samples, vocals: Samples) -> None:
-        self.samples += len(vocals)
+        self.samples += whole.shape[1]
         with self._clock.stage("split"):
-            # Channel by channel from here on: with the channels side by side every step is several times slower.
-            whole, vocals = np.ascontiguousarray(whole.T), np.ascontiguousarray(vocals.T)
-            if self._output.name == "mp3" or self._output.bit_depth == 32:
-                estimate, rest = split_float(whole, vocals)
-                encoded: dict[str, NDArray[Any]] = {"mixture": whole, "vocals": estimate, "instrumental": rest}
-                heard: dict[str, Samples] = encoded
-            else:
-                bits = self._output.bit_depth or 16
+            if self._output.bit_depth in (16, 24):
+                bits = self._output.bit_depth
                 split = split_integer(whole, vocals, bits)
-                encoded = {"mixture": split.mixture, "vocals": split.vocals, "instrumental": split.instrumental}
+                encoded: dict[str, NDArray[Any]] = {
+                    "mixture": split.mixture,
+                    "vocals": split.vocals,
+                    "instrumental": split.instrumental,
+                }
                 step = np.float32(2.0 ** (1 - bits))
                 heard = {name: samples.astype(np.float32) * step for name, samples in encoded.items()}
                 self._limited["mixture"] += split.mixture_limited
                 self._limited["vocals"] += split.stems_limited
                 self._limited["instrumental"] += split.stems_limited
+            else:
+                estimate, rest = split_float(whole, vocals)
+                encoded = {"mixture": whole, "vocals": estimate, "instrumental": rest}
+                heard = encoded
             residual = heard["vocals"].astype(np.float64)
             residual += heard["instrumental"]
             residual -= whole
             self._residual_energy += float(np.vdot(residual, residual))
-        for name, track in self._tracks.items():
-            with self._clock.stage("measure"):
+        self._encode(encoded)
+        with self._clock.stage("measure"):
+            for name, track in self._tracks.items():
                 track.waveform.push(heard[name].T)
                 if track.writer:
                     track.loudness.push(heard[name].T)
-            if track.writer:
-                with self._clock.stage("encode"):
-                    track.writer.write(encoded[name].T)
+
+    def _encode(self, encoded: dict[str, NDArray[Any]]) -> None:
+        def encode(name: str, writer: StemWriter) -> None:
+            with self._clock.stage("encode"):
+                writer.write(encoded[name].T)
+
+        written = [(name, track.writer) for name, track in self._tracks.items() if track.writer]
+        run = self._encoders.map if self._encoders else map
+        for _ in run(encode, *zip(*written, strict=True)):
+            pass
 
     def waveforms(self) -> dict[str, Any]:
         """Peaks of the mixture and of both stems, whether or not all of them are written."""
@@ -131,6 +188,7 @@ class StemSet:
         return QualityRecord(
             null_residual_dbfs=_dbfs(float(np.sqrt(self._residual_energy / values))),
             null_measured="in_files" if self._output.lossless else "before_encoding",
+            gain_db=round(20 * float(np.log10(self._gain)), 4),
         )
 
     def records(self) -> tuple[StemRecord, ...]:
@@ -143,6 +201,9 @@ class StemSet:
         peak = _dbfs(highest)
         loudness = track.loudness.integrated_lufs()
         limited = self._limited[name]
+        if track.writer is None:
+            raise RuntimeError("a stem that is not written has no record")
+        rate, samples = track.writer.sample_rate_hz, track.writer.samples
         return StemRecord(
             name=name,
             file=path.name,
@@ -152,8 +213,8 @@ class StemSet:
             size_bytes=path.stat().st_size,
             sha256=sha256_of(path),
             duration_seconds=self.samples / self._rate,
-            samples=self.samples,
-            sample_rate_hz=self._rate,
+            samples=samples,
+            sample_rate_hz=rate,
             channels=self._channels,
             peak_dbfs=peak,
             loudness_lufs=None if loudness is None else round(loudness, 2),
@@ -161,3 +222,9 @@ class StemSet:
             exceeds_full_scale=limited > 0 or highest > 1,
             limited_samples=limited,
         )
+
+
+def _common_gain(highest: float, lowest: float, output: OutputFormat) -> float:
+    """What brings samples between ``lowest`` and ``highest`` within full scale; 1 where they are."""
+    full_scale = 1 - 2.0 ** (1 - output.bit_depth) if output.bit_depth in (16, 24) else 1.0
+    return 1.0 if highest <= full_scale and lowest >= -1 else _SCALED_PEAK / max(highest, -lowest)
