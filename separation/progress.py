@@ -9,7 +9,6 @@ from rich.constrain import Constrain
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
-
 # The terminal's echo of Ctrl-C must not reach the next line, where it would not be wiped away.
 _ECHO_COLUMNS = 3
 

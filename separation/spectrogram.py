@@ -11,6 +11,7 @@ MAX_COLUMNS = 1500
 _ROWS = 256
 _SHORTEST_COLUMN_SECONDS = 0.006
 _WINDOW_SECONDS = 0.093  # 4096 samples at 44.1 kHz
+_WINDOW_BANDWIDTH = 1.5  # bins over which a Hann window spreads the power of a sine
 _LOWEST_HZ, _HIGHEST_HZ = 30.0, 20_000.0
 _FRAMES_AT_ONCE = 32
 
@@ -117,13 +118,16 @@ class TrackMeter:
 
 
 def _mel_filters(rate: int, size: int) -> tuple[scipy.sparse.csr_array, float, float]:
-    """``(rows, bins)``: triangles of sum 1 around equally spaced mels, none narrower than a bin, and the outer mels."""
+    """``(rows, bins)``: triangles around equally spaced mels, none narrower than a bin, and the outer mels.
+
+    They add up power, so that a sine keeps its level, to within 4 dB, however wide the row is.
+    """
     bins = np.arange(size // 2 + 1) * rate / size
     lowest, highest = float(mel(_LOWEST_HZ)), float(mel(min(_HIGHEST_HZ, rate / 2)))
     centres = np.linspace(lowest, highest, _ROWS)
     below, above = hertz(centres - (centres[1] - centres[0])), hertz(centres + (centres[1] - centres[0]))
     half_width = np.maximum((above - below) / 2, rate / size)
     filters = np.maximum(0, 1 - np.abs(bins - hertz(centres)[:, None]) / half_width[:, None])
-    filters /= filters.sum(axis=1, keepdims=True)
+    filters /= _WINDOW_BANDWIDTH
     # Nearly all zeros; and a dense product of this size would be shared out to threads that wait longer than they work.
     return scipy.sparse.csr_array(filters), lowest, highest
