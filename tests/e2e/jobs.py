@@ -10,6 +10,22 @@ from tests.e2e.songs import Samples, read
 
 NewAccount = Callable[[], Client]
 
+PATIENCE_SECONDS = 120.0
+"""How long a test waits for what must come to hold; busy machines take their time."""
+
+
+def eventually(holds: Callable[[], bool], what: str) -> None:
+    """Waits until something holds."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < until, f"waited in vain for {what}"
+        time.sleep(0.05)
+
+
+def settled(account: Client) -> None:
+    """Waits until nothing is held for any job any more: charging follows the end of a job by a moment."""
+    eventually(lambda: account.call("GET", "/v1/billing/balance")["reserved_credits"] == 0, "the credits to be settled")
+
 
 @dataclass(frozen=True)
 class FinishedJob:
@@ -24,7 +40,7 @@ class FinishedJob:
 
 def quote_of(account: Client, upload: Document) -> Document:
     """The price in full; the part that knows prices may hear of a finished upload a moment after we do."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             return account.call("POST", "/v1/quotes", json={"upload_id": upload["id"], "mode": "full"})

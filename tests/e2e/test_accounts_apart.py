@@ -122,11 +122,10 @@ def test_without_a_token_every_route_but_the_open_ones_is_401(document: Document
             assert answer.status_code == 401, (method, url, answer.status_code, answer.text[:200])
 
 
-@pytest.mark.parametrize("path", ["/internal/jobs/x/events", "/metrics", "/healthz", "/readyz", "/v1/../metrics"])
+@pytest.mark.parametrize("path", ["/internal/jobs/{id}/events", "/metrics", "/v1/../metrics", "/v1/%2e%2e/metrics"])
 def test_what_is_internal_is_not_reachable_through_the_gateway(finished: FinishedJob, path: str) -> None:
-    answer = finished.client.http.get(path, headers={"Authorization": f"Bearer {finished.client.token}"})
-    assert answer.status_code in (404, 200)
-    assert "http_requests_total" not in answer.text
+    headers = {"Authorization": f"Bearer {finished.client.token}"}
+    assert finished.client.http.get(path.format(id=finished.job["id"]), headers=headers).status_code == 404
 
 
 def _same(expected: tuple[str, str], found: tuple[str, str]) -> bool:

@@ -9,7 +9,7 @@ import pytest
 
 from services.local.client import Client, sha256_of
 from services.local.demo import null_residual_dbfs
-from tests.e2e.jobs import FinishedJob, quote_of, stems_of
+from tests.e2e.jobs import FinishedJob, quote_of, settled, stems_of
 from tests.e2e.songs import music, read, steps_of_16_bit, whole_song, write_wav, write_wav_16
 
 pytestmark = pytest.mark.e2e
@@ -18,6 +18,7 @@ FLOAT_WAV = {"format": "wav", "bit_depth": 32}
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_song_of_five_minutes_is_separated_through_the_api_alone(account: Client, tmp_path: Path) -> None:
     song = whole_song(tmp_path)
     mixture, rate_hz = read(song)
@@ -30,13 +31,14 @@ def test_a_song_of_five_minutes_is_separated_through_the_api_alone(account: Clie
     quote = quote_of(account, upload)
     job = account.create_job(upload["id"], output={"format": "flac", "bit_depth": 16})
     assert job["price_credits"] == quote["price_credits"] == math.ceil(len(mixture) / rate_hz)
-    job = account.wait_for_job(job["id"])
+    job = account.wait_for_job(job["id"], timeout_seconds=600)
     assert job["status"] == "succeeded", job
 
     stems = stems_of(account, job, tmp_path)
     for samples, stem_rate_hz in stems.values():
         assert (samples.shape, stem_rate_hz) == (mixture.shape, rate_hz)
     assert steps_of_16_bit(stems["vocals"][0] + stems["instrumental"][0] - mixture) <= 1
+    settled(account)
     assert account.call("GET", "/v1/billing/balance") == {
         "available_credits": 600 - quote["price_credits"],
         "reserved_credits": 0,

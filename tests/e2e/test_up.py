@@ -5,8 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from services.local.client import Client
 from services.local.home import Home
 from services.local.sockets import LOOPBACK, free_port
+from tests.e2e.jobs import eventually
 from tests.e2e.processes import processes_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -44,13 +44,6 @@ def up(home: Home, **settings: str) -> Iterator[Up]:
             process.kill()
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 10) -> None:
-    until = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < until, "it never came to hold"
-        time.sleep(0.02)
-
-
 def test_nothing_outlives_it_and_everything_is_there_the_next_time(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
     port = free_port(LOOPBACK)
@@ -61,8 +54,8 @@ def test_nothing_outlives_it_and_everything_is_there_the_next_time(tmp_path: Pat
         assert len(processes_of(home)) >= 7
         process.kill()
         pids = [part["pid"] for part in parts.values() if part["pid"] is not None]
-        eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids))
-        eventually(lambda: processes_of(home) == [])
+        eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids), "every part to end")
+        eventually(lambda: processes_of(home) == [], "everything that they started to end")
 
     with up(home, STEMWRIGHT_GATEWAY_PORT=str(port)) as process, Client(f"http://127.0.0.1:{port}") as client:
         client.sign_in("somebody@example.com", "a long enough password")
@@ -76,7 +69,7 @@ def test_nothing_outlives_it_and_everything_is_there_the_next_time(tmp_path: Pat
         assert again.returncode == 1
         assert re.search(r"is in use by another `stemwright up` \(process \d+\)", again.stderr)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
         assert processes_of(home) == []
         assert home.read_state() is None
         assert sorted(path.stem for path in home.logs.glob("*.log")) == sorted(parts)

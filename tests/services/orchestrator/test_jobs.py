@@ -167,8 +167,10 @@ def test_no_credits_is_402_and_names_the_job(world: World) -> None:
         {"stems": ["drums"]},
         {"stems": []},
         {"stems": ["vocals", "vocals"]},
-        {"output": {"format": "ogg"}},
+        {"output": {"format": "wma"}},
         {"output": {"format": "mp3", "bit_depth": 16}},
+        {"output": {"format": "opus", "bit_depth": 24}},
+        {"output": {"format": "ogg", "bitrate_kbps": 160}},
         {"output": {"format": "flac", "bit_depth": 32}},
         {"mode": "half"},
         {"preview": {"start_seconds": 1}},
@@ -196,14 +198,29 @@ def test_what_cannot_be_made_is_422(world: World, body: dict[str, Any]) -> None:
     assert listed == {"items": [], "next_cursor": None}
 
 
-@pytest.mark.parametrize(("rate", "channels"), [(96_000, 2), (44_100, 6)])
-def test_mp3_of_a_song_that_mp3_cannot_hold_is_422(world: World, rate: int, channels: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "rate", "channels"),
+    [("mp3", 96_000, 2), ("mp3", 44_100, 6), ("m4a", 192_000, 2), ("ogg", 44_100, 1), ("opus", 48_000, 7)],
+)
+def test_a_format_that_cannot_hold_the_song_is_422(world: World, name: str, rate: int, channels: int) -> None:
     account = new_id("usr")
     upload = world.ready_upload(account, sample_rate_hz=rate, channels=channels)
-    body = {"upload_id": upload, "output": {"format": "mp3"}}
+    body = {"upload_id": upload, "output": {"format": name}}
     answer = world.client.post("/v1/jobs", json=body, headers=bearer(account))
     assert (answer.status_code, answer.json()["code"]) == (422, "output_format_unsuitable")
     assert world.post_job(account, upload)["status"] == "reserving"
+
+
+@pytest.mark.parametrize("output", [{"format": "m4a", "bitrate_kbps": 256}, {"format": "ogg"}, {"format": "opus"}])
+def test_every_format_reaches_the_worker(world: World, output: dict[str, Any]) -> None:
+    account = new_id("usr")
+    job = world.post_job(account, world.ready_upload(account), output=output)
+    world.grant(job)
+    world.beat(WORKER)
+    world.told()
+    world.dispatcher.place()
+    assigned = world.told()[0].data.output
+    assert (assigned.format, assigned.bitrate_kbps) == (output["format"], output.get("bitrate_kbps", 0))
 
 
 def test_a_preview_is_free_has_a_window_and_brings_its_mixture(world: World) -> None:

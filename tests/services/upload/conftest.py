@@ -32,7 +32,7 @@ from services.upload.verdicts import Bell, Verdicts
 from tests.databases import MakeDatabase
 from tests.object_store import ObjectStore
 
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 60
 
 
 class NamedTokens(TokenVerifier):

@@ -112,7 +112,7 @@ def test_what_beat_raises_ends_the_child(file: Callable[[bytes], Path]) -> None:
     with pytest.raises(Stop):
         Prober(Settings(), command=command).probe(file(b"x"), stop)
 
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 50
     assert not [child for child in psutil.Process().children() if "sleep(60)" in " ".join(child.cmdline())]
 
 

@@ -29,7 +29,7 @@ from services.kit.storage import S3Storage
 from tests.object_store import ObjectStore
 from tests.services.worker import tiny_model
 
-PATIENCE_SECONDS = 40.0
+PATIENCE_SECONDS = 60.0
 ACCOUNT = "usr_01hzzzzzzzzzzzzzzzzzzzzzzz"
 
 

@@ -13,7 +13,7 @@ from services.kit.events.consumer import Consumer
 from services.kit.events.topics import PROGRESS, Topic, dead_letters
 from services.kit.protos import separation_pb2
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> None:

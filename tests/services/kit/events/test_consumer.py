@@ -17,6 +17,7 @@ from services.kit.protos import separation_pb2, uploads_pb2
 from services.kit.telemetry import current_traceparent, span
 from tests.broker import Broker
 from tests.services.kit.events.consuming import (
+    PATIENCE_SECONDS,
     Running,
     Seen,
     headers_of,
@@ -296,23 +297,26 @@ def test_any_other_exception_ends_the_run_and_the_record_comes_again(
 def test_a_graceful_stop_finishes_the_record_in_hand_and_commits(
     group_consumer: MakeConsumer, producer: EventProducer
 ) -> None:
-    entered, seen = threading.Event(), Seen()
+    entered, released, seen = threading.Event(), threading.Event(), Seen()
 
     def handle(event: Event) -> None:
         seen(event)
         entered.set()
-        time.sleep(0.2)
+        assert released.wait(PATIENCE_SECONDS)
 
-    with Running(group_consumer(handle)) as running:
+    with Running(group_consumer(handle, grace_seconds=PATIENCE_SECONDS)) as running:
         for job in jobs(3):
             producer.send(progress(job))
-        assert entered.wait(10)
+        assert entered.wait(PATIENCE_SECONDS)
+        running.stop.set()
+        until(running.consumer._end_handling.is_set, "the stop to begin")
+        released.set()
         running.end()
     first = len(seen.events)
     with Running(group_consumer(seen)):
         until(lambda: len(set(seen.keys)) == 3, "the rest")
 
-    assert first < 3
+    assert first == 1
     assert len(seen.events) == 3
 
 

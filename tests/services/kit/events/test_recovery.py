@@ -20,7 +20,7 @@ from tests.services.kit.events.consuming import Running, Seen, progress, until
 
 pytestmark = pytest.mark.kafka
 
-RECOVERY_SECONDS = 12.0
+RECOVERY_SECONDS = 60.0
 WAYS: dict[str, dict[str, Any]] = {
     "member of a group": {"group": "test", "session_seconds": 2.0},
     "sole reader of a group": {"group": "test", "sole": True},
@@ -132,7 +132,7 @@ def test_a_broker_that_is_away_for_a_while_is_waited_for(broker: Broker, way: di
                 asked = time.monotonic()
                 (failure,) = producer.send_records([encode(progress("lost"))])
                 assert failure is not None
-                assert time.monotonic() - asked < 5
+                assert time.monotonic() - asked < 30
             broker.start()
             send_until_taken(producer, "new")
             until(lambda: "new" in seen.keys, "the new event", RECOVERY_SECONDS)
@@ -159,7 +159,7 @@ def test_a_consumer_stops_within_its_grace_while_the_broker_is_away(broker: Brok
         asked = time.monotonic()
         running.end()
 
-    assert time.monotonic() - asked < 11
+    assert time.monotonic() - asked < 30
 
 
 def test_topics_are_made_with_their_partitions_and_dead_letters() -> None:
