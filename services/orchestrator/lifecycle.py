@@ -18,7 +18,8 @@ from services.kit.ids import new_id
 from services.kit.protos import jobs_pb2, separation_pb2
 from services.kit.telemetry import use_traceparent
 from services.orchestrator import repository
-from services.orchestrator.errors import OutputUnsuitable, PreviewOutside
+from services.orchestrator.errors import PreviewOutside
+from services.orchestrator.formats import check_output
 from services.orchestrator.messages import MODES, assignment, public_event, stems_prefix
 from services.orchestrator.models import Deletion, Job, JobEvent, UploadView, Worker
 from services.orchestrator.pricing import price_credits
@@ -33,10 +34,6 @@ ATTEMPTS_ENDED = Counter("attempts_ended_total", "Attempts by how they ended.", 
 
 MESSAGE_LIMIT = 500
 LEAST_PREVIEW_SECONDS = 0.1
-MP3_RATES_HZ = frozenset({8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000})
-MP3_MOST_CHANNELS = 2
-"""ISO 11172-3 and 13818-3, and MPEG 2.5 for the lowest three rates."""
-
 MAX_DOUBLINGS = 16
 PASSED_OVER_LEASES = 10
 
@@ -54,8 +51,7 @@ class Lifecycle:
         Raises PreviewOutside or OutputUnsuitable.
         """
         duration = upload.duration_seconds or 0.0
-        if job.output["format"] == "mp3":
-            check_mp3(upload.sample_rate_hz or 0, upload.channels or 0)
+        check_output(job.output["format"], upload.sample_rate_hz or 0, upload.channels or 0)
         if job.mode == "preview":
             job.preview_start_seconds, job.preview_duration_seconds = self.window(
                 duration, job.preview_start_seconds, job.preview_duration_seconds
@@ -300,11 +296,3 @@ class Lifecycle:
                 session,
                 OutgoingEvent(JOBS_EVENTS, job.account_id, event.data, type=event.type, subject=job.id, id=event.id),
             )
-
-
-def check_mp3(sample_rate_hz: int, channels: int) -> None:
-    """Raises OutputUnsuitable for a song that MP3 has no form for."""
-    if sample_rate_hz not in MP3_RATES_HZ:
-        raise OutputUnsuitable(f"MP3 has no rate of {sample_rate_hz} Hz, which is this song's; ask for FLAC or WAV")
-    if channels > MP3_MOST_CHANNELS:
-        raise OutputUnsuitable(f"MP3 has two channels and this song has {channels}; ask for FLAC or WAV")

@@ -37,20 +37,21 @@ class Preview(RequestBody):
 class Output(RequestBody):
     """How the stems are written."""
 
-    format: Literal["flac", "wav", "mp3"] = "flac"
+    format: Literal["flac", "wav", "mp3", "m4a", "ogg", "opus"] = "flac"
+    """`m4a` is AAC, `ogg` Vorbis. Opus has 48 kHz, whatever rate the song has; every other format keeps the song's."""
     bit_depth: Literal[16, 24, 32] | None = None
     """16 or 24 for FLAC; 16, 24 or 32 (float) for WAV."""
     bitrate_kbps: Literal[128, 160, 192, 256, 320] | None = None
-    """For MP3."""
+    """For MP3, M4A and Opus."""
 
     @model_validator(mode="after")
     def _fits_the_format(self) -> Self:
-        if self.bit_depth is not None and self.format == "mp3":
-            raise ValueError("bit_depth does not apply to mp3")
+        if self.bit_depth is not None and self.format not in ("flac", "wav"):
+            raise ValueError(f"bit_depth does not apply to {self.format}")
         if self.bit_depth == 32 and self.format == "flac":
             raise ValueError("flac has 16 or 24 bits")
-        if self.bitrate_kbps is not None and self.format != "mp3":
-            raise ValueError("bitrate_kbps applies to mp3 only")
+        if self.bitrate_kbps is not None and self.format not in ("mp3", "m4a", "opus"):
+            raise ValueError("bitrate_kbps applies to mp3, m4a and opus only")
         return self
 
 

@@ -12,7 +12,15 @@ from separation.settings import OutputFormat, OutputFormatName, Window
 from services.kit.protos import separation_pb2
 from services.worker.errors import EngineFailed
 
-CONTENT_TYPES = {".flac": "audio/flac", ".wav": "audio/wav", ".mp3": "audio/mpeg", ".json": "application/json"}
+CONTENT_TYPES = {
+    ".flac": "audio/flac",
+    ".wav": "audio/wav",
+    ".mp3": "audio/mpeg",
+    ".m4a": "audio/mp4",
+    ".ogg": "audio/ogg",
+    ".opus": "audio/ogg",  # RFC 7845, section 9: the same container as Vorbis
+    ".json": "application/json",
+}
 
 
 class Engine(Protocol):
