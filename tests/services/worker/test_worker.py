@@ -238,7 +238,7 @@ def test_what_cannot_be_separated_fails_with_a_reason(
         case "unknown stem":
             assignment.stems[:] = ["tuba"]
         case "unknown format":
-            assignment.output.format = "ogg"
+            assignment.output.format = "wma"
         case "window outside":
             assignment.window.start_seconds = 100
             assignment.window.duration_seconds = 5
