@@ -32,8 +32,10 @@ Audio in memory, ``(samples, channels)`` or ``(samples,)``, full scale at 1.0:
 >>> from separation import separate_array
 >>> noise = np.float32(0.1) * np.random.default_rng(0).standard_normal((48000, 2), np.float32)
 >>> stems = separate_array(noise, 48000, model=model)
->>> stems["vocals"].shape, np.abs(stems["vocals"] + stems["instrumental"] - noise).max() < 1e-6
-((48000, 2), True)
+>>> stems["vocals"].shape
+(48000, 2)
+>>> np.allclose(stems["vocals"] + stems["instrumental"], noise, atol=1e-7)
+True
 
 Every refusal is a ``SeparationError`` with a stable ``code`` and a sentence for a person:
 
@@ -47,10 +49,11 @@ audio_unsupported_format
 ======================  ===========================================================================================
 ``separate``            file to files
 ``separate_array``      array to arrays
-``separate_file``       ``separate`` for services: with ``Progress``, cancelling and ``AudioLimits``
-``load_model``          a model of the repository, verified; a ``MaskModel``, shared between threads
-``probe``               what a file holds, by decoding it: ``AudioInfo``
+``separate_file``       ``separate`` for services: with ``Progress``, ``Cancelled`` on demand, and ``AudioLimits``
+``load_model``          an ``OnnxMaskModel`` of the repository, verified; shared between threads
+``MaskModel``           the protocol that a network of your own has to follow; ``ModelManifest`` describes it
 ``ModelRepository``     the models: list, verify, load
+``probe``               what a file holds, by decoding it: ``AudioInfo``
 ``Window``              a part of a song in seconds
 ``OutputFormat``        format, bit depth, bit rate of the files
 ``SeparationSettings``  how masks are made and used; ``best()``, ``spleeter()``

@@ -6,7 +6,7 @@ from typing import Self
 
 from rich.console import Console, RenderableType
 from rich.constrain import Constrain
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
 # The terminal's echo of Ctrl-C must not reach the next line, where it would not be wiped away.
@@ -14,8 +14,16 @@ _ECHO_COLUMNS = 3
 
 
 class _Line(Progress):
+    """A ``Progress`` that leaves the last columns of ``terminal`` free."""
+
+    def __init__(self, *columns: ProgressColumn, terminal: Console, shown: bool) -> None:
+        self._terminal = terminal  # asked for its width before the base class is complete
+        super().__init__(
+            *columns, console=terminal, transient=True, expand=True, refresh_per_second=5, disable=not shown
+        )
+
     def get_renderable(self) -> RenderableType:
-        return Constrain(super().get_renderable(), max(1, self.console.width - _ECHO_COLUMNS))
+        return Constrain(super().get_renderable(), max(1, self._terminal.width - _ECHO_COLUMNS))
 
 
 class SongProgress:
@@ -35,14 +43,7 @@ class SongProgress:
             TextColumn("ETA", style="dim"),
             TimeRemainingColumn(compact=True),
         )
-        self._progress = _Line(
-            *columns,
-            console=Console(stderr=True),
-            transient=True,
-            expand=True,
-            refresh_per_second=5,
-            disable=not shown,
-        )
+        self._progress = _Line(*columns, terminal=Console(stderr=True), shown=shown)
         self._task = self._progress.add_task(title, total=1.0, pace="")
         self._begun = time.perf_counter()
 
