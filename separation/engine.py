@@ -232,7 +232,7 @@ class _Job:
         def before_patch() -> None:
             self._stop_if_cancelled()
             self._audio_seconds = stem_set.samples / audio.sample_rate_hz
-            self.report("separating", 0.98 * _fraction_done(audio, end))
+            self.report("separating", 0.98 * _fraction_done(audio, course))
 
         separate_stream(
             course,
@@ -264,9 +264,12 @@ class _Job:
             )
 
 
-def _fraction_done(audio: AudioFile, end: int | None) -> float:
+def _fraction_done(audio: AudioFile, course: Course) -> float:
     """Of a window its end is known; of a whole song only how much of its file has been read."""
-    return audio.fraction_read if end is None else min(audio.samples / end, 1.0)
+    if course.end is None:
+        return audio.fraction_read
+    begin = course.first_input
+    return min(max(0, audio.samples - begin) / (course.end - begin), 1.0)
 
 
 def _window_samples(window: Window | None, rate: int) -> tuple[int, int | None]:

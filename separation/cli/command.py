@@ -62,7 +62,14 @@ def _stems(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     show_default=True,
     help="A stem beyond full scale: keep it as it is, or scale all stems of the song alike.",
 )
-@click.option("--stems", callback=_stems, default="vocals,instrumental", show_default=True, help="Also: mixture.")
+@click.option(
+    "--stems",
+    metavar="NAMES",
+    callback=_stems,
+    default="vocals,instrumental",
+    show_default=True,
+    help="With commas between them; also: mixture.",
+)
 @click.option("--preview", metavar="START:END", callback=_window, help="Only this part of each song, in seconds.")
 @click.option(
     "--quality",
@@ -75,7 +82,7 @@ def _stems(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @click.option("--skip-existing", is_flag=True, help="Keep stems that this very order has already made of a song.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Processors for the network; default: all.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per song on standard output, nothing else.")
-@click.option("--model", "model_name", default=DEFAULT_MODEL, show_default=True)
+@click.option("--model", "model_name", metavar="NAME", default=DEFAULT_MODEL, show_default=True)
 @repository_option
 def separate(
     songs: tuple[Path, ...],
