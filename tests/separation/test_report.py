@@ -1,7 +1,6 @@
 """Pictures: what is measured for them, and the file that is drawn."""
 
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +129,7 @@ def _size(picture: Path) -> tuple[int, int]:
 
 
 @pytest.fixture
-def short_song(tmp_path: Path) -> Iterator[Path]:
+def short_song(tmp_path: Path) -> Path:
     return write_wav(tmp_path / "Größe $x_2$ 日本.wav", music(2))
 
 
