@@ -1,11 +1,12 @@
 """Integrated loudness of a stream after ITU-R BS.1770-4 (and EBU R 128).
 
-K-weighting is applied as a convolution by FFT: its impulse response has faded below -120 dB after a tenth of a second,
-so each block is filtered together with that much of its past (overlap-save). Filter constants for any sample rate:
+K-weighting is applied as a convolution by FFT: what its impulse response holds after 60 ms is below -120 dB, so each
+block is filtered together with that much of its past (overlap-save). Filter constants for any sample rate:
 B. De Man, "Evaluation of implementations of the EBU R128 loudness measurement", AES 145, 2018.
 """
 
 from collections.abc import Sequence
+from math import ceil, log2
 
 import numpy as np
 import scipy.fft
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 _ABSOLUTE_GATE_LUFS = -70.0
 _RELATIVE_GATE_LU = -10.0
 _OFFSET = -0.691
-_MEMORY_SECONDS = 0.1
-# Samples filtered at a time, memory included: small enough for the processor's cache.
-_TRANSFORM = 32768
+_MEMORY_SECONDS = 0.06
+# Length and number of the transforms, as measured: they fit the processor's cache, and several at once go faster.
+_MEMORIES_PER_TRANSFORM = 4
+_TRANSFORMS = 2
 _SEGMENTS_PER_BLOCK = 4  # 400 ms blocks every 100 ms
 
 
@@ -55,41 +57,48 @@ class LoudnessMeter:
     """Feed samples, then ask for the integrated loudness. Keeps ten numbers per second of audio."""
 
     def __init__(self, rate: int, channel_names: Sequence[str]) -> None:
-        self._rate = rate
         self._weights = channel_weights(channel_names)
-        self._memory = np.zeros((len(self._weights), int(rate * _MEMORY_SECONDS)), np.float32)
-        self._responses: dict[int, NDArray[np.complex64]] = {}
+        self._memory = ceil(rate * _MEMORY_SECONDS)
+        self._size = 1 << ceil(log2(_MEMORIES_PER_TRANSFORM * self._memory))
+        self._step = self._size - self._memory
+        self._response = k_weighting(rate, self._size)
+        # The past of the first sample is silence.
+        self._waiting = np.zeros((len(self._weights), self._memory), np.float32)
         self._segment = round(rate / 10)
         self._pending = np.zeros(0, np.float32)
         self._energies: list[NDArray[np.float64]] = []
 
     def push(self, samples: NDArray[np.float32]) -> None:
         """``samples``: ``(n, channels)``."""
-        memory = self._memory.shape[1]
-        step = max(_TRANSFORM - memory, memory)
-        for begin in range(0, len(samples), step):
-            self._filter(samples[begin : begin + step])
+        signal = np.concatenate([self._waiting, samples.T], axis=1)
+        batch = _TRANSFORMS * self._step
+        while signal.shape[1] >= self._memory + batch:
+            self._take(self._power(signal[:, : self._memory + batch]))
+            signal = signal[:, batch:]
+        self._waiting = signal.copy()
 
-    def _filter(self, samples: NDArray[np.float32]) -> None:
-        memory = self._memory.shape[1]
-        signal = np.concatenate([self._memory, samples.T], axis=1)
-        size = scipy.fft.next_fast_len(signal.shape[1], real=True)
-        if size not in self._responses:
-            # Blocks have few lengths; of the odd ones keep the response of the latest only.
-            self._responses = dict(list(self._responses.items())[:2]) | {size: k_weighting(self._rate, size)}
-        spectrum = scipy.fft.rfft(signal, n=size, axis=1)
-        spectrum *= self._responses[size]
-        weighted = scipy.fft.irfft(spectrum, n=size, axis=1, overwrite_x=True)[:, memory : signal.shape[1]]
-        self._memory = signal[:, -memory:].copy()
-        np.square(weighted, out=weighted)
-        power = np.concatenate([self._pending, self._weights @ weighted])
+    def _power(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Of the K-weighted signal, channels added up by weight; the first samples are its past and have none."""
+        pieces = np.lib.stride_tricks.sliding_window_view(signal, self._size, axis=1)[:, :: self._step]
+        spectrum = scipy.fft.rfft(pieces, axis=2)
+        spectrum *= self._response
+        weighted = scipy.fft.irfft(spectrum, n=self._size, axis=2, overwrite_x=True)
+        power = np.square(weighted[:, :, self._memory :]).reshape(len(signal), -1)
+        total: NDArray[np.float32] = self._weights @ power
+        return total
+
+    def _take(self, power: NDArray[np.float32]) -> None:
+        power = np.concatenate([self._pending, power])
         whole = len(power) // self._segment * self._segment
         self._energies.append(power[:whole].reshape(-1, self._segment).mean(axis=1, dtype=np.float64))
         self._pending = power[whole:]
 
     def integrated_lufs(self) -> float | None:
-        """``None`` where nothing exceeds -70 LUFS for 400 ms, or the audio is shorter than that."""
-        energies = np.concatenate(self._energies) if self._energies else np.zeros(0)
+        """To be asked once, at the end. ``None`` where nothing exceeds -70 LUFS for 400 ms, or for shorter audio."""
+        count = self._waiting.shape[1] - self._memory
+        missing = max(1, ceil(count / self._step)) * self._step - count
+        self._take(self._power(np.pad(self._waiting, ((0, 0), (0, missing))))[:count])
+        energies = np.concatenate(self._energies)
         if len(energies) < _SEGMENTS_PER_BLOCK:
             return None
         blocks = np.convolve(energies, np.full(_SEGMENTS_PER_BLOCK, 1 / _SEGMENTS_PER_BLOCK), mode="valid")

@@ -10,28 +10,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
-Integers = NDArray[np.int32]
+Steps = NDArray[np.float32]
+"""Whole numbers, as integer audio has them; float32 holds them exactly up to 2**24."""
 
 _FLOAT32_DIGITS = 24
-_SMALLEST_EXPONENT = -149  # float32 has no finer spacing than 2**-149
 
 
 @dataclass(frozen=True)
 class IntegerSplit:
-    """Samples between ``-2**(bits-1)`` and ``2**(bits-1) - 1``.
+    """Whole numbers between ``-2**(bits-1)`` and ``2**(bits-1) - 1``.
 
     ``stems_limited`` counts the samples at which a stem would have exceeded that, ``mixture_limited`` the mixture's.
     """
 
-    mixture: Integers
-    vocals: Integers
-    instrumental: Integers
+    mixture: Steps
+    vocals: Steps
+    instrumental: Steps
     stems_limited: int
     mixture_limited: int
 
 
 def split_integer(mixture: Samples, vocals: Samples, bits: int) -> IntegerSplit:
-    """Rounds both to ``bits`` and keeps the sum: ``vocals + instrumental`` is the rounded mixture.
+    """Rounds both to ``bits`` (at most 24) and keeps the sum: ``vocals + instrumental`` is the rounded mixture.
 
     The sum holds even where the mixture itself exceeds full scale, up to twice of it. Where a stem would exceed full
     scale (the two can be larger than their sum), the boundary between the stems is moved by what is needed: nothing
@@ -39,8 +39,11 @@ def split_integer(mixture: Samples, vocals: Samples, bits: int) -> IntegerSplit:
     """
     scale = 2 ** (bits - 1)
     low, high = -scale, scale - 1
-    whole = _rounded(mixture, 2.0 * scale, scale)
-    rounded = _rounded(vocals, 4.0 * scale, scale)
+    whole, rounded = (np.rint(samples * np.float32(scale)) for samples in (mixture, vocals))
+    rest = whole - rounded
+    if all(samples.min() >= low and samples.max() <= high for samples in (whole, rounded, rest)):
+        return IntegerSplit(whole, rounded, rest, stems_limited=0, mixture_limited=0)
+    whole = np.clip(whole, 2 * low, 2 * high)
     kept = np.clip(rounded, np.maximum(low, whole - high), np.minimum(high, whole - low))
     heard = np.clip(whole, low, high)
     return IntegerSplit(
@@ -50,14 +53,6 @@ def split_integer(mixture: Samples, vocals: Samples, bits: int) -> IntegerSplit:
         stems_limited=int(np.count_nonzero(kept != rounded)),
         mixture_limited=int(np.count_nonzero(heard != whole)),
     )
-
-
-def _rounded(samples: Samples, limit: float, scale: int) -> Integers:
-    """``samples * scale`` as integers within ``[-limit, limit - 2]``, a range of at most 27 bits."""
-    scaled = samples * np.float32(scale)
-    np.clip(scaled, -limit, limit - 2, out=scaled)
-    np.rint(scaled, out=scaled)
-    return scaled.astype(np.int32)
 
 
 def split_float(mixture: Samples, vocals: Samples) -> tuple[Samples, Samples]:
@@ -70,7 +65,10 @@ def split_float(mixture: Samples, vocals: Samples) -> tuple[Samples, Samples]:
     at most ``q/2``, that is 2**-24 of the larger stem.
     """
     largest = np.maximum(np.maximum(np.abs(mixture), np.abs(vocals)), np.abs(mixture - vocals))
-    _, exponent = np.frexp(largest)
-    spacing = np.maximum(exponent - _FLOAT32_DIGITS, _SMALLEST_EXPONENT)
-    rounded = np.ldexp(np.rint(np.ldexp(vocals, -spacing)), spacing).astype(np.float32)
+    # The largest power of two within that number: its sign and digits are blanked. Below 2**-126 nothing is left, and
+    # nothing needs to be rounded.
+    power = (largest.view(np.uint32) & np.uint32(0xFF << (_FLOAT32_DIGITS - 1))).view(np.float32)
+    # A float64 of 1.5 * 2**52 q has the spacing q, so adding it rounds to a multiple of q.
+    shift = power * np.float64(1.5 * 2.0 ** (53 - _FLOAT32_DIGITS))
+    rounded = (vocals + shift - shift).astype(np.float32)
     return rounded, mixture - rounded

@@ -140,24 +140,20 @@ class StemSet:
         self.samples += whole.shape[1]
         with self._clock.stage("split"):
             if self._output.bit_depth in (16, 24):
-                bits = self._output.bit_depth
-                split = split_integer(whole, vocals, bits)
-                encoded: dict[str, NDArray[Any]] = {
-                    "mixture": split.mixture,
-                    "vocals": split.vocals,
-                    "instrumental": split.instrumental,
-                }
-                step = np.float32(2.0 ** (1 - bits))
-                heard = {name: samples.astype(np.float32) * step for name, samples in encoded.items()}
+                split = split_integer(whole, vocals, self._output.bit_depth)
+                encoded = {"mixture": split.mixture, "vocals": split.vocals, "instrumental": split.instrumental}
+                step = np.float32(2.0 ** (1 - self._output.bit_depth))
+                heard = {name: steps * step for name, steps in encoded.items()}
                 self._limited["mixture"] += split.mixture_limited
                 self._limited["vocals"] += split.stems_limited
                 self._limited["instrumental"] += split.stems_limited
+                # The sum of two rounded stems is free of rounding, and so is its difference to what is near it.
+                residual: NDArray[Any] = heard["vocals"] + heard["instrumental"]
             else:
                 estimate, rest = split_float(whole, vocals)
-                encoded = {"mixture": whole, "vocals": estimate, "instrumental": rest}
-                heard = encoded
-            residual = heard["vocals"].astype(np.float64)
-            residual += heard["instrumental"]
+                heard = encoded = {"mixture": whole, "vocals": estimate, "instrumental": rest}
+                residual = estimate.astype(np.float64)
+                residual += rest
             residual -= whole
             self._residual_energy += float(np.vdot(residual, residual))
         self._encode(encoded)
@@ -167,7 +163,7 @@ class StemSet:
                 if track.writer:
                     track.loudness.push(heard[name].T)
 
-    def _encode(self, encoded: dict[str, NDArray[Any]]) -> None:
+    def _encode(self, encoded: dict[str, Samples]) -> None:
         def encode(name: str, writer: StemWriter) -> None:
             with self._clock.stage("encode"):
                 writer.write(encoded[name].T)
