@@ -33,10 +33,12 @@ _CONTEXT = replace(_SPLEETER, context_frames=_DEFAULT.context_frames, first_fram
 STEPS = {
     "spleeter": _SPLEETER,
     "context": _CONTEXT,
-    "residual": replace(_CONTEXT, mask="residual"),
-    "wiener": replace(_CONTEXT, mask="residual", wiener_share=_DEFAULT.wiener_share),
-    "extension": replace(_DEFAULT, presence_floor_db=None),
+    "projection": replace(_CONTEXT, mask="projection"),
+    "wiener": replace(_CONTEXT, mask="projection", wiener_share=_DEFAULT.wiener_share),
+    "extension": replace(_DEFAULT, presence_floor_db=None, transpositions=()),
+    "presence": replace(_DEFAULT, transpositions=()),
     "default": _DEFAULT,
+    "best": SeparationSettings.best(),
 }
 _BLOCK = 65536
 
@@ -73,6 +75,7 @@ class Remembering:
     def __init__(self, model: MaskModel) -> None:
         self._model = model
         self.manifest, self.masks, self.rest = model.manifest, model.masks, model.rest
+        self.device, self.runtime = model.device, model.runtime
         self._answers: dict[bytes, Samples] = {}
 
     def fractions(self, magnitudes: Samples) -> Samples:

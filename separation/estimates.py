@@ -52,15 +52,16 @@ def ratio_mask(fractions: Fractions, stem: int, exponent: float) -> Masks:
     return mask
 
 
-def residual_mask(fractions: Fractions, stem: int) -> Masks:
-    """``f_i + (1 - sum_j f_j) / n``: the network's own estimate, and an equal share of what is left over or missing.
+def projection_mask(fractions: Fractions, stem: int) -> Masks:
+    """``(1 + f_i^2 - sum of the others' f_j^2) / 2``: the projection of the stem on the mixture.
 
-    The ratio scales every estimate until they sum to the mixture. Sharing the residual in equal parts is the
-    least-squares answer where all estimates are equally uncertain, and leaves a good estimate of one stem less touched
-    by a bad one of another. Between 0 and 1 for two stems, clipped for more.
+    Of all real gains the one nearest to the stem ``S`` in the mixture ``X`` is the real part of ``S/X``, and the law of
+    cosines gives it from the magnitudes of ``S``, ``X`` and the rest ``X - S`` without knowing a phase. Where two
+    fractions sum to 1 it is the fraction; where they sum to more, the sources cancel each other, and it is the sharper
+    mask. Between 0 and 1 for two stems, clipped for more.
     """
-    residual = 1 - fractions.sum(axis=0)
-    mask: Masks = fractions[stem] + residual / np.float32(len(fractions))
+    squares = fractions * fractions
+    mask: Masks = squares[stem] - (squares.sum(axis=0) - 1) * np.float32(0.5)
     return mask if len(fractions) == 2 else mask.clip(0, 1)
 
 
@@ -164,7 +165,7 @@ def estimated_vocals(
         if settings.mask == "ratio":
             mask = ratio_mask(answers, stem, settings.mask_exponent)
         else:
-            mask = residual_mask(answers, stem)
+            mask = projection_mask(answers, stem)
         mask = mixed(routing, mask) * gain[block, None, None]
         above *= mask[..., -_TOP_BINS:].mean(axis=-1, keepdims=True) * np.float32(settings.extension_gain)
         if wiener:

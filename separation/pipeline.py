@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from separation.backends import MaskModel
 from separation.channels import downmix_matrix, mask_routing, mixed
 from separation.estimates import estimated_vocals
+from separation.looks import joint_fractions
 from separation.patches import CrossFade, FrameHistory, PatchGrid
 from separation.registry import ModelManifest
 from separation.resample import BlockResampler
@@ -275,7 +276,7 @@ def separate_stream(
             before_patch()
             upcoming = ahead.submit(next, source, None)
             with clock.stage("network"):
-                fractions = model.fractions(patch.magnitudes[None])[0]
+                fractions = joint_fractions(model, patch.magnitudes, course.settings)
             if written:
                 awaited(written)
             written = behind.submit(complete, patch, fractions)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from separation.estimates import WienerFilter, estimated_vocals, power, presence, ratio_mask, residual_mask
+from separation.estimates import WienerFilter, estimated_vocals, power, presence, projection_mask, ratio_mask
 from separation.settings import SeparationSettings
 
 STEREO = np.eye(2, dtype=np.float32)
@@ -39,15 +39,27 @@ def test_nothing_estimated_is_not_a_division_by_zero() -> None:
     assert not ratio_mask(np.zeros((2, 2, 8, 4), np.float32), 0, 2).any()
 
 
-def test_the_residual_is_shared_in_equal_parts() -> None:
-    np.testing.assert_allclose(residual_mask(_fractions(0.5, 0.1), 0), 0.7)
-    np.testing.assert_allclose(residual_mask(_fractions(0.9, 0.9), 0), 0.5)
+def test_the_projection_is_the_best_real_gain_for_known_magnitudes() -> None:
+    voice, band = _noise(200, 64, 1), _noise(200, 64, 2)
+    mixture = voice + band
+    audible = np.abs(mixture) > np.maximum(np.abs(voice), np.abs(band))  # else a fraction is beyond 1
+    fractions = np.stack([np.abs(voice), np.abs(band)])[:, :, None] / np.abs(mixture)[:, None]
+    mask = projection_mask(fractions.astype(np.float32), 0)[:, 0]
+    np.testing.assert_allclose(mask[audible], (voice / mixture).real[audible], atol=1e-4)
+    ratio = ratio_mask(fractions.astype(np.float32), 0, 2)[:, 0]
+    errors = [np.square(np.abs(gain * mixture - voice))[audible].sum() for gain in (mask, ratio)]
+    assert errors[0] < errors[1]
+
+
+def test_projections_share_the_mixture_out() -> None:
+    np.testing.assert_allclose(projection_mask(_fractions(0.7, 0.3), 0), 0.7, rtol=1e-6)
+    np.testing.assert_allclose(projection_mask(_fractions(0.9, 0.9), 0), 0.5)
     fractions = np.random.default_rng(0).random((2, 2, 8, 4)).astype(np.float32)
-    vocals, rest = (residual_mask(fractions, stem) for stem in (0, 1))
+    vocals, rest = (projection_mask(fractions, stem) for stem in (0, 1))
     np.testing.assert_allclose(vocals + rest, 1, rtol=1e-6)
     assert vocals.min() >= 0
     four = np.random.default_rng(0).random((4, 2, 8, 4)).astype(np.float32)
-    assert 0 <= residual_mask(four, 0).min() <= residual_mask(four, 0).max() <= 1
+    assert 0 <= projection_mask(four, 0).min() <= projection_mask(four, 0).max() <= 1
 
 
 def test_estimates_apply_to_the_band_and_extend_above_it() -> None:
@@ -113,5 +125,5 @@ def test_a_patch_is_estimated_the_same_in_one_piece_and_with_all_steps() -> None
     swapped = fractions.swapaxes(1, 2)
     wiener.learn(band, power(band), ratio_mask(swapped, 0, 2))
     filtered = wiener.apply(band, power(band), ratio_mask(swapped, 0, 0.625))
-    expected = 0.4 * band * residual_mask(swapped, 0) + 0.6 * filtered
+    expected = 0.4 * band * projection_mask(swapped, 0) + 0.6 * filtered
     np.testing.assert_allclose(estimate[..., :1024], expected, rtol=1e-3, atol=1e-4)

@@ -1,0 +1,77 @@
+"""Transposed looks at a patch."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from separation.looks import Transposition, joint_fractions
+from separation.settings import SeparationSettings
+from tests.separation.conftest import EnergyModel
+
+BINS = 1024
+
+
+def _harmonics(pitch: float, bins: int = BINS) -> NDArray[np.float32]:
+    """Peaks as wide as those of a Hann window at multiples of ``pitch``, in bins."""
+    places = np.arange(bins)[:, None] - pitch * np.arange(1, int(bins / pitch))
+    return (np.cos(np.pi * places.clip(-2, 2) / 4) ** 2).sum(axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize("ratio", [0.9, 1.06, 1.12])
+def test_a_look_at_another_pitch_shows_the_same_harmonics_there(ratio: float) -> None:
+    look = Transposition(ratio, BINS, 256)
+    seen = look.applied(_harmonics(20.0))
+    for harmonic in (1, 5, 8):
+        place = harmonic * 20 * ratio
+        around = np.arange(int(place) - 4, int(place) + 6)
+        centre = (seen[around] * around).sum() / seen[around].sum()
+        assert abs(centre - place) < 0.05
+    assert seen.min() >= 0
+
+
+def test_a_transposition_by_more_than_an_octave_is_refused() -> None:
+    with pytest.raises(ValueError, match="octave"):
+        Transposition(2.5, BINS, 256)
+
+
+class Shares(EnergyModel):
+    """Answers the magnitudes themselves; from the second call on, one less each time."""
+
+    def __init__(self, second: float = 1.0) -> None:
+        super().__init__()
+        self.seen: list[tuple[int, ...]] = []
+        self._second = second
+
+    def fractions(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+        vocals = magnitudes * (self._second if self.seen else 1)
+        self.seen.append(magnitudes.shape)
+        return np.stack([vocals, 1 - vocals], axis=1)
+
+
+@pytest.mark.parametrize(("ratio", "bins"), [(1.12, 256), (1.06, 1024), (0.9, 256), (0.9, 1024)])
+def test_looks_that_agree_change_nothing(ratio: float, bins: int) -> None:
+    smooth = (0.5 + 0.4 * np.sin(np.arange(BINS) / 30)).astype(np.float32) * np.ones((2, 512, 1), np.float32)
+    model = Shares()
+    settings = SeparationSettings(transpositions=(ratio, ratio), transposed_bins=bins)
+    fractions = joint_fractions(model, smooth, settings)
+    inner = slice(2, int(BINS * min(ratio, 1)) - 2)  # silence stands above what the original has
+    np.testing.assert_allclose(fractions[0, ..., inner], smooth[..., inner], atol=2e-3)
+    np.testing.assert_allclose(fractions.sum(axis=0)[..., inner], 1, atol=1e-5)
+    assert model.seen == [(1, 2, 512, BINS)] + [(1, 2, 512, bins)] * 2
+
+
+def test_a_look_counts_in_its_band_and_fades_towards_its_edge() -> None:
+    flat = np.ones((2, 512, BINS), np.float32)
+    fractions = joint_fractions(Shares(0.0), flat, SeparationSettings(transpositions=(1.12,), transposed_bins=256))
+    vocals = fractions[0, 0, 0]
+    edge = int(255 / 1.12) + 1
+    np.testing.assert_allclose(vocals[: edge - 32], 1 / 1.6, rtol=1e-6)
+    assert (np.diff(vocals[edge - 32 : edge]) > 0).all()
+    assert (vocals[edge:] == 1).all()
+
+
+def test_without_further_looks_the_networks_are_asked_once() -> None:
+    patch = np.random.default_rng(0).random((2, 512, BINS)).astype(np.float32)
+    model = Shares()
+    assert np.array_equal(joint_fractions(model, patch, SeparationSettings.spleeter())[0], patch)
+    assert len(model.seen) == 1
