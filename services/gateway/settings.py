@@ -47,6 +47,7 @@ class Settings(KitSettings):
     model_config = service_config("gateway")
 
     port: int = Field(8080, ge=0, le=65535)
+    """Port of the public API, instead of `STEMWRIGHT_PORT`: the one that people know."""
 
     metrics_port: int = Field(0, ge=0, le=65535)
     """Where Prometheus reads this process's metrics, on the same address; 0: nowhere. Never the public port."""

@@ -117,8 +117,8 @@ def document(settings_class: type[KitSettings], title: str) -> str:
     prefix = settings_class.model_config.get("env_prefix", "")
     lines = [f"# {title}", ""]
     for field, info in settings_class.model_fields.items():
-        if settings_class is not KitSettings and field in KitSettings.model_fields:
-            continue
+        if field not in settings_class.__annotations__:
+            continue  # shared by all services, and told there
         alias = info.validation_alias
         name = str(alias.choices[0]) if isinstance(alias, AliasChoices) else (prefix + field).upper()
         lines += [f"# {line}" for line in textwrap.wrap(info.description or "", 110)]

@@ -1,0 +1,33 @@
+# One image, every process of Stemwright: `run gateway`, `migrate`, `separate` ... `compose.yaml` starts them all.
+FROM python:3.11-slim-bookworm AS build
+
+WORKDIR /source
+COPY requirements/run.lock requirements/
+RUN python -m venv /opt/stemwright \
+    && /opt/stemwright/bin/pip install --no-cache-dir --require-hashes -r requirements/run.lock
+
+COPY pyproject.toml README.md LICENSE ./
+COPY separation/ separation/
+COPY services/ services/
+COPY training/ training/
+RUN /opt/stemwright/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+
+ENV STEMWRIGHT_MODEL_REPOSITORY=/opt/stemwright/models
+RUN /opt/stemwright/bin/stemwright models import spleeter-2stems
+
+
+FROM python:3.11-slim-bookworm
+
+# Numbers, so that a cluster can see that it is not root.
+RUN useradd --uid 10001 --user-group --create-home stemwright
+COPY --from=build /opt/stemwright /opt/stemwright
+ENV PATH=/opt/stemwright/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    STEMWRIGHT_HOST=0.0.0.0 \
+    STEMWRIGHT_MODEL_REPOSITORY=/opt/stemwright/models
+
+USER 10001:10001
+WORKDIR /home/stemwright
+# Volumes that are mounted here take over whose they are.
+RUN mkdir keys objects
+ENTRYPOINT ["stemwright"]
