@@ -42,7 +42,7 @@ proto: $(VENV)/dev ## Generate code and documents from the event schemas
 	$(BIN)/python -m services.kit.events.asyncapi
 
 lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/*.lock
-	$(LOCK) --extra cpu --extra services --extra local pyproject.toml requirements/build.in -o requirements/run.lock
+	$(LOCK) --extra cpu --extra report --extra services --extra local pyproject.toml requirements/build.in -o requirements/run.lock
 	$(LOCK) --extra dev -c requirements/run.lock pyproject.toml -o requirements/dev.lock
 
 clean: ## Remove the environment, caches and the data of `make up`

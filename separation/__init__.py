@@ -50,7 +50,7 @@ audio_unsupported_format
 ``separate``            file to files
 ``separate_array``      array to arrays
 ``separate_file``       ``separate`` for services: with ``Progress``, ``Cancelled`` on demand, and ``AudioLimits``
-``load_model``          an ``OnnxMaskModel`` of the repository, verified; shared between threads
+``load_model``          a ``MaskModel`` of the repository, verified; shared between threads
 ``MaskModel``           the protocol that a network of your own has to follow; ``ModelManifest`` describes it
 ``ModelRepository``     the models: list, verify, load
 ``probe``               what a file holds, by decoding it: ``AudioInfo``
@@ -73,7 +73,6 @@ if TYPE_CHECKING:
     from separation.api import separate as separate
     from separation.api import separate_array as separate_array
     from separation.backends import MaskModel as MaskModel
-    from separation.backends import OnnxMaskModel as OnnxMaskModel
     from separation.decode import AudioInfo as AudioInfo
     from separation.decode import AudioLimits as AudioLimits
     from separation.decode import probe as probe
@@ -96,7 +95,6 @@ _HOME_OF = {
     "MaskModel": "backends",
     "ModelManifest": "registry",
     "ModelRepository": "registry",
-    "OnnxMaskModel": "backends",
     "OutputFormat": "settings",
     "Progress": "engine",
     "SeparationError": "errors",

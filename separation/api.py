@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from separation.backends import MaskModel, OnnxMaskModel
+from separation.backends import Device, MaskModel, Precision
 from separation.channels import channel_names
 from separation.decode import AudioLimits
 from separation.engine import checked_stems, separate_file
@@ -24,14 +24,22 @@ _BLOCK_SECONDS = 1.5  # as the decoder's
 
 
 def load_model(
-    name: str = DEFAULT_MODEL, *, repository: str | PathLike[str] | None = None, threads: int | None = None
-) -> OnnxMaskModel:
+    name: str = DEFAULT_MODEL,
+    *,
+    repository: str | PathLike[str] | None = None,
+    threads: int | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> MaskModel:
     """The model from ``repository`` (default: ``STEMWRIGHT_MODEL_REPOSITORY`` or the checkout's), its digest verified.
 
     Takes a third of a second and about 160 MB; load once and share between threads. ``threads`` bounds the processors
-    that one call of the network uses, by default all that this process may use. Raises ``ModelError``.
+    that one call of the network uses, by default all that this process may use. ``device``: ``cpu``, ``gpu``, or the
+    best there is. ``precision``: ``fp32`` keeps the network from computing in bfloat16 where the processor could.
+    Raises ``ModelError``.
     """
-    return ModelRepository(Path(repository) if repository is not None else None).load(name, threads=threads)
+    models = ModelRepository(Path(repository) if repository is not None else None)
+    return models.load(name, threads=threads, device=device, precision=precision)
 
 
 def separate(

@@ -196,7 +196,13 @@ class _Job:
         spec = self._model.manifest
         timings = {**self._clock.seconds, "total": time.perf_counter() - begun}
         manifest = Manifest(
-            model=ModelRecord(name=spec.name, digest=spec.digest, licence=spec.licence),
+            model=ModelRecord(
+                name=spec.name,
+                digest=spec.digest,
+                licence=spec.licence,
+                runtime=self._model.runtime,
+                device=self._model.device,
+            ),
             input=InputRecord(
                 sha256=input_sha256,
                 size_bytes=self._source.stat().st_size,

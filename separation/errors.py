@@ -21,7 +21,8 @@
     │   ├── ModelNotFound           model_not_found
     │   ├── ModelDigestMismatch     model_digest_mismatch
     │   ├── ModelSourceUnavailable  model_source_unavailable
-    │   └── ModelAnswerInvalid      model_answer_invalid
+    │   ├── ModelAnswerInvalid      model_answer_invalid
+    │   └── RuntimeMissing          runtime_missing             nothing that runs networks is installed
     ├── OutputWriteFailed           output_write_failed         full disk, no permission
     ├── ReportUnavailable           report_unavailable          nothing to draw with is installed
     └── Cancelled                   cancelled                   ``should_cancel`` said so
@@ -150,6 +151,12 @@ class ModelAnswerInvalid(ModelError):
     """The network answered with a wrong shape or with numbers that are not finite."""
 
     code = "model_answer_invalid"
+
+
+class RuntimeMissing(ModelError):
+    """No runtime is installed that can run the network on the hardware that was asked for."""
+
+    code = "runtime_missing"
 
 
 class OutputWriteFailed(SeparationError):

@@ -21,7 +21,7 @@ from separation.errors import ModelDigestMismatch, ModelError, ModelNotFound
 from separation.hashing import sha256_of
 
 if TYPE_CHECKING:
-    from separation.backends import OnnxMaskModel
+    from separation.backends import Device, MaskModel, Precision
 
 DEFAULT_MODEL = "spleeter-2stems"
 
@@ -108,9 +108,19 @@ class ModelRepository:
             raise ModelDigestMismatch(f"The model {name} has the digest {digest}, its manifest says {manifest.digest}.")
         return manifest
 
-    def load(self, name: str = DEFAULT_MODEL, *, threads: int | None = None) -> "OnnxMaskModel":
-        """The verified model on this machine's CPU; ``threads`` defaults to the processors of this process."""
-        from separation.backends import OnnxMaskModel
+    def load(
+        self,
+        name: str = DEFAULT_MODEL,
+        *,
+        threads: int | None = None,
+        device: "Device" = "auto",
+        precision: "Precision" = "auto",
+    ) -> "MaskModel":
+        """The verified model on the best hardware and runtime there is; ``separation.backends.open_model`` says how.
+
+        ``threads`` defaults to the processors of this process.
+        """
+        from separation.backends import open_model
 
         manifest = self.verify(name)
-        return OnnxMaskModel(self.model_file(name), manifest, threads=threads)
+        return open_model(self.model_file(name), manifest, threads=threads, device=device, precision=precision)

@@ -128,8 +128,4 @@ def separate(
         code = EXIT_INTERRUPTED
     except SeparationError as error:
         raise click.ClickException(str(error)) from error
-    except ModuleNotFoundError as error:
-        if error.name != "onnxruntime":
-            raise
-        raise click.ClickException("There is no runtime for the network. Run: pip install 'stemwright[cpu]'") from error
     sys.exit(code)

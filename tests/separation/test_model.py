@@ -4,15 +4,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
 import pytest
 
-from separation.backends import OnnxMaskModel, checked_masks
 from separation.errors import (
-    ModelAnswerInvalid,
     ModelDigestMismatch,
     ModelError,
     ModelNotFound,
@@ -52,41 +48,6 @@ def test_manifest_and_triton_configuration_fit_the_graph(model_repository: Model
     assert manifest.digest in (model_repository.folder(manifest.name) / "README.md").read_text()
 
 
-def test_masks_are_shares_that_sum_to_one(spleeter_model: OnnxMaskModel) -> None:
-    random = np.random.default_rng(3)
-    masks = spleeter_model.masks(random.gamma(1, 20, (1, 2, 512, 1024)).astype(np.float32))
-    assert masks.shape == (1, 2, 2, 512, 1024)
-    assert masks.min() >= 0
-    np.testing.assert_allclose(masks.sum(axis=1), 1, atol=1e-6)
-
-
-def test_a_patchs_masks_do_not_depend_on_its_company(spleeter_model: OnnxMaskModel) -> None:
-    random = np.random.default_rng(4)
-    patches = random.gamma(1, 20, (2, 2, 512, 1024)).astype(np.float32)
-    together = spleeter_model.masks(patches)
-    assert np.array_equal(together[1:], spleeter_model.masks(patches[1:]))
-
-
-def test_resting_changes_no_answer(spleeter_model: OnnxMaskModel) -> None:
-    patch = np.full((1, 2, 512, 1024), 5, np.float32)
-    before = spleeter_model.masks(patch)
-    spleeter_model.rest()
-    assert np.array_equal(spleeter_model.masks(patch), before)
-
-
-def test_answers_are_checked(spleeter_model: OnnxMaskModel) -> None:
-    patch = np.zeros((1, 2, 512, 1024), np.float32)
-    good = np.full((1, 2, 2, 512, 1024), 0.5, np.float32)
-    manifest = spleeter_model.manifest
-    assert checked_masks(good, patch, manifest) is good
-    infinite = good.copy()
-    infinite[0, 1, 0, 5, 7] = np.inf
-    bad_answers: list[Any] = [good[:, :1], good.astype(np.float64), infinite]
-    for bad in bad_answers:
-        with pytest.raises(ModelAnswerInvalid):
-            checked_masks(bad, patch, manifest)
-
-
 def test_repository_lists_verifies_and_refuses(model_repository: ModelRepository, tmp_path: Path) -> None:
     assert [manifest.name for manifest in model_repository.manifests()] == ["spleeter-2stems"]
     assert model_repository.verify() == model_repository.manifest()
@@ -111,12 +72,6 @@ def test_a_changed_network_is_not_loaded(model_repository: ModelRepository, tmp_
     broken = _broken_repository(tmp_path, model_repository.manifest(), b"not the network")
     with pytest.raises(ModelDigestMismatch):
         broken.load()
-
-
-def test_a_damaged_network_is_a_clear_error(model_repository: ModelRepository, tmp_path: Path) -> None:
-    broken = _broken_repository(tmp_path, model_repository.manifest(), b"not the network")
-    with pytest.raises(ModelError, match="cannot be loaded"):
-        OnnxMaskModel(broken.model_file("spleeter-2stems"), model_repository.manifest())
 
 
 @pytest.mark.parametrize("change", [{"schema_version": 9}, {"stems": None}, {"surprise": 1}])

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from separation.backends import OnnxMaskModel
+from separation.backends import MaskModel
 from separation.engine import separate_file
 from separation.settings import OutputFormat, SeparationSettings, Window
 from tests.separation.conftest import VECTORS
@@ -21,7 +21,7 @@ def _sdr(reference: Samples, estimate: Samples) -> float:
 
 
 @pytest.fixture(scope="module")
-def spleeters_way(spleeter_model: OnnxMaskModel, tmp_path_factory: pytest.TempPathFactory) -> Samples:
+def spleeters_way(spleeter_model: MaskModel, tmp_path_factory: pytest.TempPathFactory) -> Samples:
     out = tmp_path_factory.mktemp("spleeter")
     settings = SeparationSettings.spleeter()
     separate_file(VECTORS / "hydrogen_195s.mp3", out, model=spleeter_model, output=FLOAT_WAV, settings=settings)
@@ -35,7 +35,7 @@ def test_with_spleeters_settings_the_vocals_are_spleeters(spleeters_way: Samples
     assert _sdr(reference, spleeters_way[begin : begin + len(reference)]) > 60
 
 
-def test_previews_and_repeats_with_the_real_network(spleeter_model: OnnxMaskModel, tmp_path: Path) -> None:
+def test_previews_and_repeats_with_the_real_network(spleeter_model: MaskModel, tmp_path: Path) -> None:
     source = write_wav(tmp_path / "song.wav", to_16_bit(music(14, 48000)), rate=48000)
     whole = separate_file(source, tmp_path / "whole", model=spleeter_model)
     again = separate_file(source, tmp_path / "again", model=spleeter_model)

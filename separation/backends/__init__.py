@@ -1,0 +1,137 @@
+"""Where masks come from: one ``Protocol``, an adapter per runtime, and the choice between them.
+
+openvino.py     Intel's and AMD's processors, in this process
+onnxruntime.py  NVIDIA's GPUs, in this process; processors where OpenVINO is not installed
+
+Figures behind the choice stand in ``docs/engine.md``, reasons in record 0020.
+"""
+
+import os
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from separation.errors import ModelAnswerInvalid, ModelError, RuntimeMissing
+from separation.registry import ModelManifest
+
+Device = Literal["auto", "cpu", "gpu"]
+Precision = Literal["auto", "fp32"]
+
+# Keeps 0/0 out of masks where no network finds anything.
+_RATIO_EPSILON = np.float32(1e-10)
+
+
+class MaskModel(Protocol):
+    """Turns magnitude patches into soft masks. Thread-safe; blocks until the answer is there."""
+
+    @property
+    def manifest(self) -> ModelManifest:
+        """What the model is: rate, transform, patch, stems, digest, licence."""
+
+    @property
+    def device(self) -> str:
+        """What computes: ``cpu`` or ``cuda:0``."""
+
+    @property
+    def runtime(self) -> str:
+        """The runtime and its arithmetic, such as ``openvino 2026.4.1 fp32``."""
+
+    def masks(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Masks between 0 and 1 for each stem, summing to 1 over the stems.
+
+        ``magnitudes``: ``(patches, 2, frames, bins)``, absolute values of an unscaled STFT. The answer has the shape
+        ``(patches, stems, 2, frames, bins)``, stems in the manifest's order. One patch's masks do not depend on
+        the other patches of the call.
+
+        Raises ``ModelAnswerInvalid`` for a wrong shape or numbers that are not finite.
+        """
+
+    def fractions(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Each network's own estimate of its stem's magnitude over that of the mixture, between 0 and 1.
+
+        Shapes, errors and independence as for ``masks``, but the stems are estimated one by one and need not sum to
+        1. The masks are the ratio of their squares. A model that knows only masks answers those.
+        """
+
+    def rest(self) -> None:
+        """Called after each song: gives back memory that only a running song needs. Harmless while another runs."""
+
+
+def open_model(
+    path: Path,
+    manifest: ModelManifest,
+    *,
+    threads: int | None = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> MaskModel:
+    """The network in ``path`` on the best runtime that is installed and has the hardware it needs.
+
+    ``threads`` bounds the processors of one call. ``precision``: ``auto`` computes in bfloat16 where the processor has
+    instructions for it (twice as fast, 53 dB from fp32), ``fp32`` never does: every machine of a fleet then answers
+    the same to about 1e-5. Raises ``RuntimeMissing`` where no runtime fits, ``ModelError`` for a broken file.
+    """
+    from separation.backends.onnxruntime import OnnxRuntimeModel, gpu_providers
+
+    if device != "cpu" and (providers := gpu_providers()):
+        return OnnxRuntimeModel(path, manifest, threads=threads, providers=providers)
+    if device == "gpu":
+        raise RuntimeMissing("No GPU can be used: it needs an NVIDIA driver and `pip install stemwright[gpu]`.")
+    if find_spec("openvino"):
+        from separation.backends.openvino import OpenVinoModel
+
+        return OpenVinoModel(path, manifest, threads=threads, precision=precision)
+    if find_spec("onnxruntime"):
+        return OnnxRuntimeModel(path, manifest, threads=threads)
+    raise RuntimeMissing("No runtime for the network is installed; run: pip install stemwright[cpu]")
+
+
+def default_threads() -> int:
+    """The processors that this process may use, which in a container is fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def answer_name(outputs: list[str], manifest: ModelManifest) -> str:
+    """Which of the network's outputs to ask for: some know only how stems share the mixture."""
+    for name in ("fractions", "masks"):
+        if name in outputs:
+            return name
+    raise ModelError(f"The model {manifest.name} answers neither fractions nor masks.")
+
+
+def patch_by_patch(
+    run: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    magnitudes: NDArray[np.float32],
+    manifest: ModelManifest,
+) -> NDArray[np.float32]:
+    """The answers to all patches of a call, checked.
+
+    A larger batch is not faster on a CPU, needs more memory, and would let rounding depend on how patches were grouped.
+    """
+    answers = [run(np.ascontiguousarray(patch[None], np.float32)) for patch in magnitudes]
+    return checked_masks(answers[0] if len(answers) == 1 else np.concatenate(answers), magnitudes, manifest)
+
+
+def ratio_of_squares(fractions: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Masks from fractions ``(patches, stems, ...)``, which are overwritten."""
+    np.square(fractions, out=fractions)
+    fractions += _RATIO_EPSILON
+    fractions /= fractions.sum(axis=1, keepdims=True)
+    return fractions
+
+
+def checked_masks(
+    masks: NDArray[np.float32], magnitudes: NDArray[np.float32], manifest: ModelManifest
+) -> NDArray[np.float32]:
+    """``masks`` if they are an answer to ``magnitudes``, else ``ModelAnswerInvalid``. For every adapter."""
+    expected = (len(magnitudes), len(manifest.stems), *magnitudes.shape[1:])
+    if masks.shape != expected or masks.dtype != np.float32:
+        raise ModelAnswerInvalid(f"The model answered {masks.dtype}{masks.shape} where float32{expected} was expected.")
+    # One NaN or infinity makes the sum one; cheaper than looking at every number twice.
+    if not np.isfinite(masks.sum(dtype=np.float64)):
+        raise ModelAnswerInvalid("The model answered with numbers that are not finite.")
+    return masks

@@ -1,0 +1,210 @@
+"""Every runtime answers alike, and the same each time; which one is taken; what a smaller processor would answer."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+
+from separation import backends
+from separation.backends import MaskModel, checked_masks, default_threads, open_model
+from separation.backends import onnxruntime as onnxruntime_backend
+from separation.backends import openvino as openvino_backend
+from separation.backends.onnxruntime import OnnxRuntimeModel
+from separation.backends.openvino import OpenVinoModel, phases, widen_transposed_convolutions
+from separation.errors import ModelAnswerInvalid, ModelError, RuntimeMissing
+from separation.registry import ModelRepository
+
+RUNTIMES = {"openvino": OpenVinoModel, "onnxruntime": OnnxRuntimeModel}
+# Relative to fractions between 0 and 1: what float32 leaves open when sums are taken in another order.
+ROUNDING = 1e-4
+
+Patches = NDArray[np.float32]
+
+
+def patches(seed: int, count: int = 1) -> Patches:
+    return np.random.default_rng(seed).gamma(1, 20, (count, 2, 512, 1024)).astype(np.float32)
+
+
+@pytest.fixture(scope="module", params=RUNTIMES)
+def model(request: pytest.FixtureRequest, model_repository: ModelRepository) -> MaskModel:
+    manifest = model_repository.manifest()
+    opened: MaskModel = RUNTIMES[request.param](model_repository.model_file(manifest.name), manifest, threads=1)
+    return opened
+
+
+def test_masks_are_shares_that_sum_to_one(model: MaskModel) -> None:
+    masks = model.masks(patches(3))
+    assert masks.shape == (1, 2, 2, 512, 1024)
+    assert masks.min() >= 0
+    np.testing.assert_allclose(masks.sum(axis=1), 1, atol=1e-6)
+
+
+def test_fractions_are_those_of_the_other_runtimes(model: MaskModel, spleeter_model: MaskModel) -> None:
+    patch = patches(5)
+    np.testing.assert_allclose(model.fractions(patch), spleeter_model.fractions(patch), atol=ROUNDING)
+
+
+def test_a_patchs_masks_do_not_depend_on_its_company(model: MaskModel) -> None:
+    both = patches(4, 2)
+    assert np.array_equal(model.masks(both)[1:], model.masks(both[1:]))
+
+
+def test_answers_stay_the_same_and_belong_to_whoever_asked(model: MaskModel) -> None:
+    several = [patches(seed) for seed in range(3)]
+    expected = [model.fractions(patch) for patch in several]
+    kept = [answer.copy() for answer in expected]
+    with ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(model.fractions, several))
+    for answer, before, copy in zip(answers, expected, kept, strict=True):
+        assert np.array_equal(answer, copy)
+        assert np.array_equal(before, copy)
+
+
+def test_resting_changes_no_answer(model: MaskModel) -> None:
+    patch = np.full((1, 2, 512, 1024), 5, np.float32)
+    before = model.masks(patch)
+    model.rest()
+    assert np.array_equal(model.masks(patch), before)
+
+
+def test_a_model_says_what_computes_it(model: MaskModel) -> None:
+    name, version, precision = model.runtime.split()
+    assert name in RUNTIMES
+    assert version[0].isdigit()
+    assert precision in ("fp32", "bf16")
+    assert model.device == "cpu"
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_damaged_network_is_a_clear_error(runtime: str, model_repository: ModelRepository, tmp_path: Path) -> None:
+    damaged = tmp_path / "model.onnx"
+    damaged.write_bytes(b"not the network")
+    with pytest.raises(ModelError, match=r"^The model spleeter-2stems cannot be loaded: [^\n]+$"):
+        RUNTIMES[runtime](damaged, model_repository.manifest())
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_network_that_answers_something_else_is_not_loaded(
+    runtime: str, model_repository: ModelRepository, tmp_path: Path
+) -> None:
+    patch = onnx.helper.make_tensor_value_info("magnitudes", onnx.TensorProto.FLOAT, ["batch", 2, 512, 1024])
+    answer = onnx.helper.make_tensor_value_info("sound", onnx.TensorProto.FLOAT, ["batch", 2, 512, 1024])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["magnitudes"], ["sound"])], "g", [patch], [answer])
+    network = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(network, str(tmp_path / "model.onnx"))
+    with pytest.raises(ModelError, match="neither fractions nor masks"):
+        RUNTIMES[runtime](tmp_path / "model.onnx", model_repository.manifest())
+
+
+def test_answers_are_checked(model_repository: ModelRepository) -> None:
+    patch = np.zeros((1, 2, 512, 1024), np.float32)
+    good = np.full((1, 2, 2, 512, 1024), 0.5, np.float32)
+    manifest = model_repository.manifest()
+    assert checked_masks(good, patch, manifest) is good
+    infinite = good.copy()
+    infinite[0, 1, 0, 5, 7] = np.inf
+    bad_answers: list[Any] = [good[:, :1], good.astype(np.float64), infinite]
+    for bad in bad_answers:
+        with pytest.raises(ModelAnswerInvalid):
+            checked_masks(bad, patch, manifest)
+
+
+# What the processor offers, and so what another machine would take.
+
+_ANSWER = """
+import sys, numpy as np
+from separation.registry import ModelRepository
+from tests.separation.test_backends import patches
+model = ModelRepository(__import__("pathlib").Path(sys.argv[1])).load(threads=2)
+assert model.runtime.startswith("openvino") and model.runtime.endswith("fp32"), model.runtime
+np.save(sys.argv[2], model.fractions(patches(6)))
+"""
+
+
+@pytest.mark.parametrize("instructions", ["SSE41", "AVX2"])
+def test_a_processor_with_fewer_instructions_answers_the_same(
+    instructions: str, spleeter_model: MaskModel, model_repository: ModelRepository, tmp_path: Path
+) -> None:
+    subprocess.run(
+        [sys.executable, "-c", _ANSWER, model_repository.path, tmp_path / "answer.npy"],
+        env={**os.environ, "ONEDNN_MAX_CPU_ISA": instructions},
+        cwd=Path(__file__).parents[2],
+        check=True,
+    )
+    answer = np.load(tmp_path / "answer.npy")
+    # Where this machine computes in bfloat16, that is the difference.
+    tolerance = 0.05 if spleeter_model.runtime.endswith("bf16") else ROUNDING
+    np.testing.assert_allclose(answer, spleeter_model.fractions(patches(6)), atol=tolerance)
+
+
+def test_the_form_for_bfloat16_is_the_same_network(model_repository: ModelRepository) -> None:
+    import openvino
+
+    manifest = model_repository.manifest()
+    core = openvino.Core()
+    network = core.read_model(model_repository.model_file(manifest.name))
+    network.reshape({"magnitudes": [1, 2, 512, 1024]})
+    widen_transposed_convolutions(network)
+    kinds = [node.get_type_name() for node in network.get_ops()]
+    assert "ConvolutionBackpropData" not in kinds
+    assert kinds.count("DepthToSpace") == 12  # six levels up in each of two networks
+    wide = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    patch = patches(7)
+    plain = OpenVinoModel(model_repository.model_file(manifest.name), manifest, precision="fp32").fractions(patch)
+    np.testing.assert_allclose(wide({"magnitudes": patch})[0], plain, atol=ROUNDING)
+
+
+def test_phases_hold_every_tap_of_the_kernel_once() -> None:
+    kernel = np.arange(1, 2 * 3 * 25 + 1, dtype=np.float32).reshape(2, 3, 5, 5)
+    wide = phases(kernel)
+    assert wide.shape == (12, 2, 3, 3)
+    assert sorted(wide[wide != 0]) == sorted(kernel.ravel())
+
+
+def test_threads_are_those_asked_for(model_repository: ModelRepository) -> None:
+    manifest = model_repository.manifest()
+    path = model_repository.model_file(manifest.name)
+    for threads in (1, 2):
+        opened = OpenVinoModel(path, manifest, threads=threads)
+        assert opened.threads == threads
+    assert OpenVinoModel(path, manifest).threads == default_threads()
+
+
+def test_a_gpu_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch, model_repository: ModelRepository) -> None:
+    manifest = model_repository.manifest()
+    asked: list[Any] = []
+
+    class Recorded:
+        def __init__(self, *_: object, providers: object = None, **__: object) -> None:
+            asked.append(providers)
+
+    monkeypatch.setattr(onnxruntime_backend, "OnnxRuntimeModel", Recorded)
+    monkeypatch.setattr(openvino_backend, "OpenVinoModel", Recorded)
+    path = model_repository.model_file(manifest.name)
+    monkeypatch.setattr(
+        "onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    )
+    open_model(path, manifest)
+    open_model(path, manifest, device="gpu")
+    open_model(path, manifest, device="cpu")
+    assert [providers and providers[0][0] for providers in asked] == ["CUDAExecutionProvider"] * 2 + [None]
+
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(RuntimeMissing, match="stemwright\\[gpu\\]"):
+        open_model(path, manifest, device="gpu")
+
+
+def test_without_any_runtime_the_error_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, model_repository: ModelRepository
+) -> None:
+    monkeypatch.setattr(backends, "find_spec", lambda _: None)
+    monkeypatch.setattr(onnxruntime_backend, "find_spec", lambda _: None)
+    with pytest.raises(RuntimeMissing, match="stemwright\\[cpu\\]"):
+        model_repository.load()
