@@ -13,11 +13,13 @@ class _Record(BaseModel):
 
 
 class ModelRecord(_Record):
-    """Which network, by name and by the SHA-256 of its file (``sha256:...``)."""
+    """Which network, by name and by the SHA-256 of its file (``sha256:...``), and what computed it where."""
 
     name: str
     digest: str
     licence: str
+    runtime: str | None = None
+    device: str | None = None
 
 
 class InputRecord(_Record):
@@ -90,8 +92,8 @@ class FileRecord(_Record):
 class Manifest(_Record):
     """Everything about one separation. ``timings_seconds`` by stage; ``total`` is wall-clock from call to answer.
 
-    ``settings``: the fields of ``SeparationSettings`` and the wish about ``overs``; ``None`` in manifests older than the
-    field.
+    ``settings``: the fields of ``SeparationSettings`` and the wish about ``overs``; ``None`` in a manifest from before
+    they were recorded.
     """
 
     schema_version: Literal[1] = 1

@@ -21,7 +21,7 @@ def gpu_providers() -> list[Any]:
     """The runtime's ways to a GPU, best first; empty where it was built without or no driver answers."""
     if not find_spec("onnxruntime"):
         return []
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     available = onnxruntime.get_available_providers()
     if "CUDAExecutionProvider" not in available:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from separation.backends.openvino import OpenVinoModel, phases, widen_transposed
 from separation.errors import ModelAnswerInvalid, ModelError, RuntimeMissing
 from separation.registry import ModelRepository
 
-RUNTIMES = {"openvino": OpenVinoModel, "onnxruntime": OnnxRuntimeModel}
+RUNTIMES: dict[str, Callable[..., MaskModel]] = {"openvino": OpenVinoModel, "onnxruntime": OnnxRuntimeModel}
 # Relative to fractions between 0 and 1: what float32 leaves open when sums are taken in another order.
 ROUNDING = 1e-4
 
@@ -35,8 +36,7 @@ def patches(seed: int, count: int = 1) -> Patches:
 @pytest.fixture(scope="module", params=RUNTIMES)
 def model(request: pytest.FixtureRequest, model_repository: ModelRepository) -> MaskModel:
     manifest = model_repository.manifest()
-    opened: MaskModel = RUNTIMES[request.param](model_repository.model_file(manifest.name), manifest, threads=1)
-    return opened
+    return RUNTIMES[request.param](model_repository.model_file(manifest.name), manifest, threads=1)
 
 
 def test_masks_are_shares_that_sum_to_one(model: MaskModel) -> None:
