@@ -103,7 +103,7 @@ class Manifest(_Record):
     stems: tuple[StemRecord, ...]
     waveforms: FileRecord
     quality: QualityRecord
-    settings: dict[str, bool | int | float | str | None] | None = None
+    settings: dict[str, bool | int | float | str | tuple[float, ...] | None] | None = None
     timings_seconds: dict[str, float]
 
     def to_json(self) -> str:
