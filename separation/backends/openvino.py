@@ -84,8 +84,8 @@ class OpenVinoModel:
 
     def _run(self, patch: NDArray[np.float32]) -> NDArray[np.float32]:
         with self._lock:
-            self._request.infer({"magnitudes": patch}, share_inputs=True)
-            answer: NDArray[np.float32] = self._request.get_tensor(self._output).data.copy()
+            answers = self._request.infer({"magnitudes": patch}, share_inputs=True, share_outputs=True)
+            answer: NDArray[np.float32] = answers[self._output].copy()  # the next call overwrites it
         return answer
 
     def rest(self) -> None:
