@@ -79,15 +79,16 @@ def write_report(
     """
     require_drawing()
     stop = should_cancel or (lambda: False)
-    window = manifest.window
+    window, rate = manifest.window, manifest.input.sample_rate_hz
+    span = (window.start_sample / rate, window.end_sample / rate)
     gain = 10 ** (manifest.quality.gain_db / 20)  # of all stems, so that the mixture beside them is of their level
-    tracks = [_read("mixture", song, window.start_sample, window.end_sample, gain, stop)]
+    tracks = [_read("mixture", song, span, gain, stop)]
     tracks += [
-        _read(stem.name, folder / stem.file, 0, stem.samples, 1.0, stop)
+        _read(stem.name, folder / stem.file, (0.0, stem.duration_seconds), 1.0, stop)
         for stem in manifest.stems
         if stem.name != "mixture"
     ]
-    picture = _drawn(song.name, manifest, tracks)
+    picture = _drawn(song.name, manifest, span, tracks)
     target, partial = folder / REPORT_FILE, folder / f".partial-{REPORT_FILE}"
     try:
         partial.write_bytes(picture)
@@ -99,9 +100,10 @@ def write_report(
     return target
 
 
-def _read(name: str, path: Path, begin: int, end: int, gain: float, stop: Callable[[], bool]) -> _Track:
-    """Measures the samples ``begin`` to ``end`` of a file, times ``gain``."""
+def _read(name: str, path: Path, span: tuple[float, float], gain: float, stop: Callable[[], bool]) -> _Track:
+    """Measures a file between two times in seconds, its samples multiplied by ``gain``."""
     with open_audio(path) as audio:
+        begin, end = (round(seconds * audio.sample_rate_hz) for seconds in span)  # Opus has a rate of its own
         meter = TrackMeter(audio.sample_rate_hz, audio.channels, end - begin)
         loudness = LoudnessMeter(audio.sample_rate_hz, audio.channel_names)
         position = 0
@@ -119,7 +121,7 @@ def _read(name: str, path: Path, begin: int, end: int, gain: float, stop: Callab
         return _Track(name, meter, loudness.integrated_lufs())
 
 
-def _drawn(title: str, manifest: Manifest, tracks: Sequence[_Track]) -> bytes:
+def _drawn(title: str, manifest: Manifest, span: tuple[float, float], tracks: Sequence[_Track]) -> bytes:
     """The picture as PNG."""
     from matplotlib.figure import Figure
 
@@ -128,8 +130,6 @@ def _drawn(title: str, manifest: Manifest, tracks: Sequence[_Track]) -> bytes:
     figure = Figure(figsize=(_WIDTH, height), dpi=_DOTS_PER_INCH, facecolor="white")
     page = _Page(figure, height)
     _draw_head(page, title, manifest)
-    start = manifest.window.start_sample / manifest.input.sample_rate_hz
-    end = manifest.window.end_sample / manifest.input.sample_rate_hz
     decibels = [track.meter.decibels() for track in tracks]
     loudest = 5 * np.ceil(max(*(table.max() for table in decibels), _SILENCE_DB) / 5)
     amplitude = max(*(track.meter.peak for track in tracks), 1e-4)
@@ -137,11 +137,11 @@ def _drawn(title: str, manifest: Manifest, tracks: Sequence[_Track]) -> bytes:
     for track, table in zip(tracks, decibels, strict=True):
         last = track is tracks[-1]
         wave = page.axes(top, _WAVE)
-        _draw_wave(wave, track, (start, end), amplitude)
+        _draw_wave(wave, track, span, amplitude)
         spectrogram = page.axes(top + _WAVE, _SPECTROGRAM)
-        images.append(_draw_spectrogram(spectrogram, track, table, (start, end), loudest))
+        images.append(_draw_spectrogram(spectrogram, track, table, span, loudest))
         for axes in (wave, spectrogram):
-            _mark_time(axes, (start, end), labelled=last and axes is spectrogram)
+            _mark_time(axes, span, labelled=last and axes is spectrogram)
         _label(page, top, track)
         top += _WAVE + _SPECTROGRAM + _GAP
     bar = page.axes(_HEAD + _WAVE, top - _GAP - _HEAD - _WAVE, left=_WIDTH - _RIGHT + 0.15, width=0.14)

@@ -58,7 +58,7 @@ def run(arguments: Sequence[Path], out: Path, wishes: Wishes, load: Callable[[],
         click.echo("Nobody reads the output any more; stopped.", err=True)
         return EXIT_SONG_FAILED
     if stop.signal:
-        click.echo("Stopped; the song in work has left nothing behind.", err=True)
+        click.echo("Stopped; nothing half done is left behind.", err=True)
         return stop.exit_code
     return EXIT_SONG_FAILED if any(outcome.error for outcome in batch.outcomes) else 0
 

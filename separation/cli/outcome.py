@@ -72,7 +72,7 @@ class Outcome:
         error = self.error
         if error is None or isinstance(error, SeparationError):
             return Failure(code=error.code, message=str(error)) if error else None
-        reason = os.strerror(error.errno) if error.errno and error.errno != errno.EINVAL else error.strerror
+        reason = error.strerror or str(error)
         if self.disk_is_full:
             return Failure(code=OutputWriteFailed.code, message=f"The stems cannot be written: {reason}.")
         return Failure(code="file_unreadable", message=f"The file cannot be read: {reason}.")
@@ -128,7 +128,7 @@ def summary(outcomes: Sequence[Outcome], total: int, seconds: float) -> str:
     if counts["failed"]:
         parts.append(f"{counts['failed']} failed")
     if left := total - len(outcomes):
-        parts.append(f"{left} not tried")
+        parts.append(f"{left} not done")
     audio = sum(outcome.audio_seconds for outcome in outcomes if outcome.status == "done")
     return f"{', '.join(parts)}: {pace(audio, seconds)}" if audio else f"{', '.join(parts)} in {duration(seconds)}"
 

@@ -72,7 +72,8 @@ def _meant(argument: Path, out: Path) -> Iterator[Song]:
 
 
 def _in_folder(folder: Path, out: Path) -> Iterator[Song]:
-    base = out / Path(os.path.realpath(folder)).name
+    named = folder.name not in ("", "..")
+    base = out / (folder.name if named else Path(os.path.realpath(folder)).name)
     unreadable: list[OSError] = []
     empty = True
     for path in _audio_files(folder, out, unreadable):

@@ -247,6 +247,16 @@ def test_of_a_folder_every_audio_file_is_taken_and_its_structure_mirrored() -> N
     ]
 
 
+def test_the_folder_that_one_is_in_has_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _song("Music/Album/a.wav")
+    Path("Link").symlink_to("Music/Album")
+    monkeypatch.chdir(tmp_path / "Music" / "Album")
+    assert _separate(".", "..", "../../Link", "-o", "../../out").exit_code == 0
+    assert _folders("../../out") == ["Album/a"]
+    assert _separate("../../Link", "-o", "../../out").exit_code == 0
+    assert _folders("../../out") == ["Album/a", "Link/a"]
+
+
 def test_a_broken_song_in_a_folder_is_reported() -> None:
     _song("Music/a.wav")
     Path("Music/b.mp3").touch()

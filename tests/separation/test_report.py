@@ -151,7 +151,7 @@ def test_the_same_separation_gives_the_same_picture(tmp_path: Path, short_song: 
     assert write_report(short_song, tmp_path / "out", manifest).read_bytes() == first
 
 
-@pytest.mark.parametrize("format_name", ["wav", "mp3"])
+@pytest.mark.parametrize("format_name", ["wav", "mp3", "m4a", "ogg", "opus"])
 def test_a_picture_of_a_preview_in_any_format(tmp_path: Path, short_song: Path, format_name: str) -> None:
     output = OutputFormat(format_name)  # type: ignore[arg-type]
     manifest = _separated(tmp_path / "out", short_song, window=Window(0.5, 1.25), output=output)

@@ -75,8 +75,8 @@ def test_a_signal_leaves_nothing_of_the_song_in_work(tmp_path: Path, number: sig
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=_DEADLINE_SECONDS)
     assert process.returncode == code
-    assert stderr == "Stopped; the song in work has left nothing behind.\n"
-    assert stdout.splitlines()[-1].startswith("1 song separated, 2 not tried: ")
+    assert stderr == "Stopped; nothing half done is left behind.\n"
+    assert stdout.splitlines()[-1].startswith("1 song separated, 2 not done: ")
     assert sorted(path.name for path in out.iterdir()) == ["a"]
     assert not list(out.rglob(".partial-*"))
 
@@ -181,7 +181,7 @@ def test_ctrl_c_in_a_terminal(tmp_path: Path, terminal: _Terminal) -> None:
             terminal.read()
             time.sleep(0.01)
     assert process.returncode == 130
-    assert "Stopped; the song in work has left nothing behind." in terminal.read()
+    assert "Stopped; nothing half done is left behind." in terminal.read()
     assert "Traceback" not in terminal.text
     assert not out.exists()
 
