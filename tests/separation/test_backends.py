@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from separation import backends
-from separation.backends import MaskModel, checked_masks, default_threads, open_model
+from separation.backends import MaskModel, checked_masks, computes_in_bfloat16, default_threads, open_model
 from separation.backends import onnxruntime as onnxruntime_backend
 from separation.backends import openvino as openvino_backend
 from separation.backends.onnxruntime import OnnxRuntimeModel
@@ -119,11 +119,15 @@ def test_answers_are_checked(model_repository: ModelRepository) -> None:
 # What the processor offers, and so what another machine would take.
 
 _ANSWER = """
-import sys, numpy as np
+import sys
+from pathlib import Path
+import numpy as np
+from separation.backends.openvino import OpenVinoModel
 from separation.registry import ModelRepository
 from tests.separation.test_backends import patches
-model = ModelRepository(__import__("pathlib").Path(sys.argv[1])).load(threads=2)
-assert model.runtime.startswith("openvino") and model.runtime.endswith("fp32"), model.runtime
+models = ModelRepository(Path(sys.argv[1]))
+model = OpenVinoModel(models.model_file("spleeter-2stems"), models.manifest(), threads=2)
+assert model.runtime.endswith("fp32"), model.runtime
 np.save(sys.argv[2], model.fractions(patches(6)))
 """
 
@@ -175,6 +179,22 @@ def test_threads_are_those_asked_for(model_repository: ModelRepository) -> None:
         opened = OpenVinoModel(path, manifest, threads=threads)
         assert opened.threads == threads
     assert OpenVinoModel(path, manifest).threads == default_threads()
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [("fma avx2 avx512f", "onnxruntime"), ("avx2 avx512f avx512_bf16", "openvino"), ("avx2 amx_bf16", "openvino")],
+)
+def test_bfloat16_is_taken_where_the_processor_has_it_and_it_is_not_forbidden(
+    flags: str, expected: str, monkeypatch: pytest.MonkeyPatch, model_repository: ModelRepository
+) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"model name\t: X\nflags\t\t: fpu {flags} sse\nbugs\t: y\n")
+    took = computes_in_bfloat16()
+    monkeypatch.undo()
+    assert took is (expected == "openvino")
+    monkeypatch.setattr(backends, "computes_in_bfloat16", lambda: took)
+    assert model_repository.load().runtime.startswith(expected)
+    assert model_repository.load(precision="fp32").runtime.startswith("onnxruntime")
 
 
 def test_a_gpu_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch, model_repository: ModelRepository) -> None:
