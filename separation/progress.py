@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, TaskProgressColum
 from rich.table import Column
 
 # The terminal's echo of Ctrl-C must not reach the next line, where it would not be wiped away.
-_ECHO_COLUMNS = 3
+_ECHO_COLUMNS = 8
 
 
 class _Line(Progress):

@@ -446,7 +446,7 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[
         """Stands for a disk that is full by the time of the second song."""
 
         def fractions(self, magnitudes: Samples) -> Samples:
-            if self.patches:
+            if self.rests:
                 raise OSError(28, "No space left on device")
             return super().fractions(magnitudes)
 
