@@ -1,0 +1,331 @@
+"""Songs of every kind have the length that FFmpeg gives them; damaged ones have an answer or an error with a code."""
+
+import struct
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from separation.decode import AudioInfo, AudioLimits, probe
+from separation.errors import AudioError, NoAudioStream, UndecodableAudio
+from tests.separation.reference import by_ffmpeg, samples_by_pyav
+from tests.separation.signals import Samples, music, read, write_wav
+
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+
+
+def encoded(
+    path: Path,
+    container: str,
+    codec: str,
+    samples: Samples,
+    rate: int,
+    *,
+    options: Mapping[str, str] | None = None,
+    chapters: int = 0,
+    film: bool = False,
+) -> Path:
+    """Any container and codec; as it is by FFmpeg's own muxers, with their delays and paddings."""
+    layout = "7.1(wide)" if codec == "alac" and samples.shape[1] == 8 else LAYOUTS[samples.shape[1]]
+    with av.open(str(path), "w", format=container, options=dict(options or {})) as file:
+        picture: Any = file.add_stream("mpeg4", rate=10) if film else None
+        stream: Any = file.add_stream(codec, rate=rate, layout=layout)
+        if chapters:
+            unit = Fraction(1, 1000)
+            file.set_chapters(
+                [
+                    {"id": n, "start": 5 * n, "end": 5 * n + 5, "time_base": unit, "metadata": {}}
+                    for n in range(chapters)
+                ]
+            )
+        form = stream.codec_context.codec.audio_formats[0].name
+        stream.codec_context.format = form
+        if picture:
+            picture.width, picture.height, picture.pix_fmt = 64, 64, "yuv420p"
+            for _ in range(5):
+                file.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")))
+        resampler = av.AudioResampler(format=form, layout=layout, rate=rate)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples).reshape(1, -1), format="flt", layout=layout)
+        frame.sample_rate, frame.pts = rate, 0
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            file.mux(stream.encode(part))
+        file.mux(stream.encode(None))
+        if picture:
+            file.mux(picture.encode(None))
+    return path
+
+
+EXACT = [
+    ("wav", "pcm_u8", 44100),
+    ("wav", "pcm_s16le", 44100),
+    ("wav", "pcm_s24le", 44100),
+    ("wav", "pcm_s32le", 44100),
+    ("wav", "pcm_s64le", 44100),
+    ("wav", "pcm_f32le", 44100),
+    ("wav", "pcm_f64le", 44100),
+    ("aiff", "pcm_s16be", 44100),
+    ("aiff", "pcm_s24be", 44100),
+    ("aiff", "pcm_s16le", 44100),  # AIFF-C
+    ("aiff", "pcm_f32be", 44100),
+    ("flac", "flac", 44100),
+    ("ogg", "flac", 44100),
+    ("matroska", "flac", 44100),
+    ("mov", "alac", 44100),
+    ("mov", "pcm_s16le", 44100),
+    ("mp3", "libmp3lame", 44100),
+    ("mp3", "libmp3lame", 22050),
+    ("ogg", "libopus", 48000),
+    ("ogg", "libopus", 24000),
+    ("webm", "libopus", 48000),
+]
+
+
+@pytest.mark.parametrize(("container", "codec", "rate"), EXACT)
+def test_length_of_what_knows_its_length(tmp_path: Path, container: str, codec: str, rate: int) -> None:
+    samples = music(1, rate)[:-77]
+    path = encoded(tmp_path / "song", container, codec, samples, rate)
+    expected = len(samples) * 48000 // rate if codec == "libopus" else len(samples)
+    decoded = read(path)
+    assert len(decoded) == samples_by_pyav(path) == expected
+    command = by_ffmpeg(path, 2)
+    if command is not None:
+        assert command.shape == decoded.shape
+        assert np.abs(command - decoded).max() < 2e-3
+    if codec.startswith(("pcm", "flac", "alac")):
+        assert np.abs(decoded - samples).max() < (0.01 if codec == "pcm_u8" else 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("container", "whole_frames"), [("adts", 44), ("ipod", 43)], ids=["without a word of its delay", "edit list"]
+)
+def test_length_of_aac(tmp_path: Path, container: str, whole_frames: int) -> None:
+    """43 frames hold the song, one more comes first; FFmpeg cuts off the first where the container speaks of it."""
+    path = encoded(tmp_path / "song", container, "aac", music(1)[:-77], 44100)
+    decoded = read(path)
+    assert len(decoded) == samples_by_pyav(path) == whole_frames * 1024
+    command = by_ffmpeg(path, 2)
+    assert command is None or len(command) == len(decoded)
+
+
+def test_length_of_mp3_without_a_xing_header(tmp_path: Path) -> None:
+    path = encoded(tmp_path / "song", "mp3", "libmp3lame", music(1), 44100, options={"write_xing": "0"})
+    with av.open(str(path)) as file:
+        packets = sum(packet.size > 0 for packet in file.demux(audio=0))
+    decoded = read(path)
+    assert len(decoded) == samples_by_pyav(path) == 1152 * packets
+    command = by_ffmpeg(path, 2)
+    assert command is None or len(command) == len(decoded)
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 32000, 44100, 48000, 88200, 96000, 176_400, 192_000])
+@pytest.mark.parametrize(("container", "codec"), [("wav", "pcm_s24le"), ("flac", "flac")])
+def test_rates_from_8_to_192_khz(tmp_path: Path, container: str, codec: str, rate: int) -> None:
+    path = encoded(tmp_path / "song", container, codec, music(0.3, rate), rate)
+    info = probe(path)
+    assert (info.sample_rate_hz, info.samples, info.complete) == (rate, round(0.3 * rate), True)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6, 8])
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [("wav", "pcm_s16le"), ("flac", "flac"), ("mov", "alac"), ("ogg", "libopus"), ("ipod", "aac")],
+)
+def test_mono_stereo_and_surround(tmp_path: Path, container: str, codec: str, channels: int) -> None:
+    """Eight planes are one more than PyAV's own list of planes can bear."""
+    samples = music(0.5, 48000, channels)
+    samples *= np.linspace(1, 0.3, channels, dtype=np.float32)
+    decoded = read(encoded(tmp_path / "song", container, codec, samples, 48000))
+    assert decoded.shape[1] == channels
+    voiced = [channel for channel in range(channels) if channels < 6 or channel != 3]  # lossy codecs filter the LFE
+    loudness = decoded[:24000].std(axis=0) / samples.std(axis=0)
+    assert np.abs(loudness[voiced] - 1).max() < 0.25
+
+
+def test_the_sound_of_a_film(tmp_path: Path) -> None:
+    for container in ("mp4", "matroska", "mov"):
+        path = encoded(tmp_path / "film", container, "aac", music(1), 44100, film=True)
+        assert probe(path).samples == samples_by_pyav(path) >= 44100
+
+
+@pytest.mark.parametrize(("container", "codec"), [("matroska", "flac"), ("mov", "alac")])
+def test_a_hundred_chapters(tmp_path: Path, container: str, codec: str) -> None:
+    path = encoded(tmp_path / "song", container, codec, music(1), 44100, chapters=100)
+    assert probe(path).samples == 44100
+
+
+def test_an_encrypted_mp4_is_an_error_with_a_code(tmp_path: Path) -> None:
+    key = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "11" * 16, "encryption_kid": "22" * 16}
+    path = encoded(tmp_path / "song", "mp4", "aac", music(1), 44100, options=key)
+    with pytest.raises(UndecodableAudio, match="encrypted"):
+        probe(path)
+
+
+def test_only_subtitles_or_pictures_is_no_audio(tmp_path: Path) -> None:
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w", format="matroska") as file:
+        stream: Any = file.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        file.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")))
+        file.mux(stream.encode(None))
+    with pytest.raises(NoAudioStream):
+        probe(path)
+
+
+# WAV by hand.
+
+
+def _chunk(name: bytes, content: bytes, said: int | None = None) -> bytes:
+    size = len(content) if said is None else said
+    return name + struct.pack("<I", size) + content + b"\0" * (len(content) % 2)
+
+
+def _format(kind: int, channels: int, rate: int, bits: int, extension: bytes = b"") -> bytes:
+    frame = channels * bits // 8
+    return struct.pack("<HHIIHH", kind, channels, rate, rate * frame, frame, bits) + extension
+
+
+def _extension(bits: int, mask: int, kind: int) -> bytes:
+    guid = struct.pack("<H", kind) + bytes.fromhex("000000001000800000aa00389b71")
+    return struct.pack("<HHI", 22, bits, mask) + guid
+
+
+def _pcm(samples: Samples, bits: int) -> bytes:
+    whole = np.rint(samples.astype(np.float64) * 2 ** (bits - 1)).astype("<i4")
+    return np.ascontiguousarray(whole).view(np.uint8).reshape(-1, 4)[:, : bits // 8].tobytes()
+
+
+@pytest.mark.parametrize("bits", [16, 24, 32])
+def test_wave_format_extensible(tmp_path: Path, bits: int) -> None:
+    samples = music(0.3, 48000, 6)
+    layout = _format(0xFFFE, 6, 48000, bits, _extension(bits, 0x60F, 1))
+    content = b"WAVE" + _chunk(b"fmt ", layout) + _chunk(b"data", _pcm(samples, bits))
+    path = tmp_path / "song.wav"
+    path.write_bytes(_chunk(b"RIFF", content))
+    decoded = read(path)
+    assert decoded.shape == samples.shape
+    assert np.abs(decoded - samples).max() <= 2.0**-bits + 1e-7
+
+
+@pytest.mark.parametrize("magic", [b"RF64", b"BW64"])
+def test_rf64_and_bw64(tmp_path: Path, magic: bytes) -> None:
+    samples = music(0.3)
+    data = _pcm(samples, 24)
+    sizes = struct.pack("<QQQI", len(data) + 100, len(data), len(samples), 0)
+    content = b"WAVE" + _chunk(b"ds64", sizes) + _chunk(b"fmt ", _format(1, 2, 44100, 24))
+    path = tmp_path / "song.wav"
+    path.write_bytes(magic + b"\xff\xff\xff\xff" + content + b"data\xff\xff\xff\xff" + data)
+    decoded = read(path)
+    assert decoded.shape == samples.shape
+    assert np.abs(decoded - samples).max() <= 2.0**-24 + 1e-7
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 5])
+def test_a_last_frame_that_is_not_whole_is_left_out(tmp_path: Path, cut: int) -> None:
+    path = write_wav(tmp_path / "song.wav", music(0.1))
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert probe(path).samples == 4410 - -(-cut // 4)
+
+
+@pytest.mark.parametrize("said", [0, 1, 3, 0x7FFFFFFF, 0xFFFFFFFE, 0xFFFFFFFF])
+def test_a_data_chunk_that_says_anything(tmp_path: Path, said: int) -> None:
+    path = tmp_path / "song.wav"
+    data = _pcm(music(0.1), 16)
+    path.write_bytes(_chunk(b"RIFF", b"WAVE" + _chunk(b"fmt ", _format(1, 2, 44100, 16)) + _chunk(b"data", data, said)))
+    outcome = _outcome(path)
+    if isinstance(outcome, AudioInfo):
+        assert outcome.samples <= 4410
+        assert outcome.samples == samples_by_pyav(path)
+    else:
+        assert outcome in ("audio_no_samples", "audio_undecodable")
+
+
+# Damage of any kind.
+
+
+def _outcome(path: Path) -> AudioInfo | str:
+    """What ``probe`` finds, or the code of its error; any other exception fails the test."""
+    try:
+        return probe(path, AudioLimits(max_duration_seconds=30))
+    except AudioError as error:
+        return error.code
+
+
+KINDS = [
+    ("wav", "pcm_s16le", 8000, 1),
+    ("aiff", "pcm_s16be", 8000, 2),
+    ("flac", "flac", 8000, 2),
+    ("mp3", "libmp3lame", 44100, 2),
+    ("adts", "aac", 44100, 2),
+    ("ipod", "aac", 44100, 8),
+    ("mov", "alac", 44100, 1),
+    ("ogg", "libopus", 48000, 8),
+    ("matroska", "flac", 8000, 2),
+    ("webm", "libopus", 48000, 2),
+]
+
+
+@pytest.fixture(scope="module")
+def whole_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("whole")
+    return {
+        f"{container} {codec}": encoded(
+            folder / container, container, codec, music(0.3, rate, channels), rate
+        ).read_bytes()
+        for container, codec, rate, channels in KINDS
+    }
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("damaged") / "song"
+
+
+def _has_an_answer(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    outcome = _outcome(path)
+    if isinstance(outcome, AudioInfo):
+        assert outcome.samples > 0
+        assert 1 <= outcome.channels <= 8
+    else:
+        assert outcome.startswith("audio_")
+
+
+kinds = st.sampled_from([f"{container} {codec}" for container, codec, _, _ in KINDS])
+
+
+@settings(max_examples=150, deadline=None)
+@given(kind=kinds, fraction=st.floats(0, 1))
+def test_a_file_cut_anywhere(whole_files: dict[str, bytes], damaged: Path, kind: str, fraction: float) -> None:
+    whole = whole_files[kind]
+    _has_an_answer(damaged, whole[: round(fraction * len(whole))])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    kind=kinds,
+    flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 7)), min_size=1, max_size=20),
+    head=st.booleans(),
+)
+def test_bits_flipped_anywhere(
+    whole_files: dict[str, bytes], damaged: Path, kind: str, flips: list[tuple[float, int]], head: bool
+) -> None:
+    content = bytearray(whole_files[kind])
+    reach = min(512, len(content)) if head else len(content)  # headers are short and matter most
+    for place, bit in flips:
+        content[int(place * reach)] ^= 1 << bit
+    _has_an_answer(damaged, bytes(content))
+
+
+@settings(max_examples=60, deadline=None)
+@given(kind=kinds, other=kinds, fraction=st.floats(0, 1))
+def test_a_file_that_goes_on_as_another(
+    whole_files: dict[str, bytes], damaged: Path, kind: str, other: str, fraction: float
+) -> None:
+    whole = whole_files[kind]
+    _has_an_answer(damaged, whole[: round(fraction * len(whole))] + whole_files[other])
