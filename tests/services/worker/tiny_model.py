@@ -16,7 +16,7 @@ VOCALS_SHARE = 0.75
 def make_tiny_model(path: Path, *, vocals_share: float = VOCALS_SHARE, total: float = 1.0) -> ModelManifest:
     """Lays the model out below `path`. With a `total` other than 1 its masks do not share the mixture out."""
     shares = np.array([vocals_share, total - vocals_share], np.float32).reshape(1, 2, 1, 1, 1)
-    shape: list[str | int | None] = ["patches", 2, 512, 1024]
+    shape: list[str | int | None] = ["patches", 2, 512, "bins"]
     graph = helper.make_graph(
         [
             helper.make_node("Unsqueeze", ["magnitudes", "axis"], ["wide"]),
@@ -25,7 +25,7 @@ def make_tiny_model(path: Path, *, vocals_share: float = VOCALS_SHARE, total: fl
         ],
         "tiny",
         [helper.make_tensor_value_info("magnitudes", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("masks", TensorProto.FLOAT, ["patches", 2, 2, 512, 1024])],
+        [helper.make_tensor_value_info("masks", TensorProto.FLOAT, ["patches", 2, 2, 512, "bins"])],
         [
             numpy_helper.from_array(np.array([1], np.int64), "axis"),
             numpy_helper.from_array(np.zeros(1, np.float32), "zero"),
