@@ -21,7 +21,7 @@ _FADE_BINS = 32
 
 
 class Transposition:
-    """The frequency axis of ``bins`` bins stretched by ``ratio``, above 1 for higher; of it the lowest ``looked`` bins."""
+    """The axis of ``bins`` bins stretched by ``ratio``, above 1 for higher; of it the lowest ``looked`` bins."""
 
     def __init__(self, ratio: float, bins: int, looked: int) -> None:
         if not 0.5 <= ratio <= 2:

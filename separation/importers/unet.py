@@ -130,12 +130,13 @@ def _add_network(graph: _Graph, stem: str, weights: Weights) -> str:
     return graph.add("Sigmoid", [current], name("fraction"))
 
 
-def build_model(stems: Mapping[str, Weights], *, frames: int, bins: int) -> onnx.ModelProto:
+def build_model(stems: Mapping[str, Weights], *, frames: int) -> onnx.ModelProto:
     """One graph with a network per stem, in the mapping's order.
 
-    Input ``magnitudes``: float32 ``(batch, 2, frames, bins)``, of an STFT without any scaling. Output ``fractions``:
-    float32 ``(batch, stems, 2, frames, bins)``, each network's estimate of its stem's magnitude over the mixture's,
-    between 0 and 1. How estimates become masks is not the graph's business (record 0010).
+    Input ``magnitudes``: float32 ``(batch, 2, frames, bins)``, of an STFT without any scaling; ``bins`` any multiple of
+    64, lowest first. Output ``fractions``: float32 ``(batch, stems, 2, frames, bins)``, each network's estimate of its
+    stem's magnitude over the mixture's, between 0 and 1. How estimates become masks is not the graph's business (record
+    0010).
     """
     graph = _Graph()
     stem_axis = numpy_helper.from_array(np.array([1], np.int64), "stem_axis")
@@ -146,7 +147,7 @@ def build_model(stems: Mapping[str, Weights], *, frames: int, bins: int) -> onnx
     ]
     graph.add("Concat", stacked, "fractions", axis=1)
 
-    patch = [2, frames, bins]
+    patch = [2, frames, "bins"]
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,

@@ -51,6 +51,15 @@ def test_fractions_are_those_of_the_other_runtimes(model: MaskModel, spleeter_mo
     np.testing.assert_allclose(model.fractions(patch), spleeter_model.fractions(patch), atol=ROUNDING)
 
 
+def test_the_lowest_bins_alone_are_answered_alike_by_every_runtime(model: MaskModel, spleeter_model: MaskModel) -> None:
+    low = np.ascontiguousarray(patches(5)[..., :256])
+    answer = model.fractions(low)
+    assert answer.shape == (1, 2, 2, 512, 256)
+    np.testing.assert_allclose(answer, spleeter_model.fractions(low), atol=ROUNDING)
+    whole = model.fractions(patches(5))
+    assert np.array_equal(model.fractions(patches(5)), whole)  # one size leaves nothing behind for the other
+
+
 def test_a_patchs_masks_do_not_depend_on_its_company(model: MaskModel) -> None:
     both = patches(4, 2)
     assert np.array_equal(model.masks(both)[1:], model.masks(both[1:]))

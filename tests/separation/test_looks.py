@@ -14,7 +14,8 @@ BINS = 1024
 def _harmonics(pitch: float, bins: int = BINS) -> NDArray[np.float32]:
     """Peaks as wide as those of a Hann window at multiples of ``pitch``, in bins."""
     places = np.arange(bins)[:, None] - pitch * np.arange(1, int(bins / pitch))
-    return (np.cos(np.pi * places.clip(-2, 2) / 4) ** 2).sum(axis=1).astype(np.float32)
+    peaks: NDArray[np.float32] = (np.cos(np.pi * places.clip(-2, 2) / 4) ** 2).sum(axis=1).astype(np.float32)
+    return peaks
 
 
 @pytest.mark.parametrize("ratio", [0.9, 1.06, 1.12])
