@@ -31,6 +31,7 @@ from separation.manifest import (
     ModelRecord,
     WindowRecord,
 )
+from separation.memory import return_kept_blocks
 from separation.pipeline import Course, separate_stream
 from separation.settings import OutputFormat, SeparationSettings, Window
 from separation.stems import STEM_NAMES, StemSet
@@ -114,6 +115,7 @@ def separate_file(
             manifest = job.run(scratch, window, limits or AudioLimits(), begun)
         finally:
             model.rest()
+            return_kept_blocks()
         # The manifest goes last: who sees it may rely on the rest.
         for name in [*(stem.file for stem in manifest.stems), WAVEFORMS_FILE, MANIFEST_FILE]:
             (scratch / name).replace(out_dir / name)

@@ -10,6 +10,7 @@ Each is fed with the next piece and gives what it can; the longest memory is a p
 in the song at every step, which is what makes a window of the song come out exactly as it does in the whole.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -40,15 +41,17 @@ _PATIENCE_SECONDS = 0.1
 class Patch:
     """What one call of the network needs, and what its answer will be applied to.
 
-    ``magnitudes``: ``(2, frames, bins)``. ``spectra``: ``(n, channels, bins of the transform)`` of those of the patch's
-    frames that the song has; the first is frame ``begin`` of the song. ``song_samples``: of the last patch, in which
-    the song ends, its length at its own rate; ``None`` before.
+    ``magnitudes``: ``(2, frames, bins)``. ``samples``: ``(n, channels)`` at the model's rate, those under the
+    ``frames`` of the patch that the song has; the first of these is frame ``begin`` of the song. Their spectra are four
+    times as large, and computing them again takes no longer than carrying them along. ``song_samples``: of the last
+    patch, in which the song ends, its length at its own rate; ``None`` before.
     """
 
     number: int
     begin: int
+    frames: int
     magnitudes: NDArray[np.float32]
-    spectra: NDArray[np.complex64]
+    samples: Samples
     song_samples: int | None
 
     @property
@@ -109,9 +112,7 @@ class Analysis:
         self._stft = StreamingStft(len(course.channel_names), spec.fft_size, spec.hop, course.history_begin)
         self._history = FrameHistory(course.history_begin, spec.frames, spec.bins)
         self._patch = course.first_patch
-        # Spectra are kept from the patch's beginning on: its statistics are those of all its frames.
-        self._begin = max(0, course.grid.begin(self._patch))
-        self._spectra = self._empty_spectra()
+        self._recent = _RecentSamples(course.mixture_begin)
         self._received = 0
         self._song_samples: int | None = None
         self._song_frames: int | None = None
@@ -127,6 +128,7 @@ class Analysis:
         with self._clock.stage("resample"):
             at_model_rate = self._to_model.push(samples)
         with self._clock.stage("transform"):
+            self._recent.append(at_model_rate)
             spectra = self._stft.push(at_model_rate)
         yield from self._patches(spectra)
 
@@ -139,6 +141,7 @@ class Analysis:
         with self._clock.stage("resample"):
             rest = self._to_model.finish(at_model_rate)
         with self._clock.stage("transform"):
+            self._recent.append(rest)
             spectra = self._stft.push(rest)
         yield from self._patches(spectra)
         with self._clock.stage("transform"):
@@ -147,49 +150,57 @@ class Analysis:
         while not self.done and self._patch <= self._course.grid.last_patch(self._song_frames - 1):
             yield self._patch_of_history()
 
-    def _empty_spectra(self) -> NDArray[np.complex64]:
-        spec = self._course.spec
-        return np.empty((spec.frames, len(self._course.channel_names), spec.fft_size // 2 + 1), np.complex64)
-
     def _patches(self, spectra: NDArray[np.complex64]) -> Iterator[Patch]:
         """Takes the next frames; gives out the patches that they complete."""
         while len(spectra) and not self.done:
             end = self._course.grid.begin(self._patch) + self._course.spec.frames
             count = min(len(spectra), end - self._history.end)
             with self._clock.stage("transform"):
-                self._remember(spectra[:count])
+                heard = mixed(self._downmix, spectra[:count, :, : self._course.spec.bins])
+                self._history.append(np.abs(heard))
             spectra = spectra[count:]
             if self._history.end == end:
                 yield self._patch_of_history()
-
-    def _remember(self, spectra: NDArray[np.complex64]) -> None:
-        """Keeps the magnitudes for patches to come, and the spectra of the frames of the next patch."""
-        heard = mixed(self._downmix, spectra[..., : self._course.spec.bins])
-        magnitudes = np.square(heard.real)
-        magnitudes += np.square(heard.imag)
-        begin = self._history.end - self._begin
-        skip = max(0, -begin)
-        if skip < len(spectra):
-            self._spectra[begin + skip : begin + len(spectra)] = spectra[skip:]
-        self._history.append(np.sqrt(magnitudes, out=magnitudes))
 
     def _patch_of_history(self) -> Patch:
         """The next patch, of the frames that are there; turns to the one after it."""
         grid, spec = self._course.grid, self._course.spec
         with self._clock.stage("transform"):
-            begin, known = grid.begin(self._patch), self._begin
+            begin = grid.begin(self._patch)
+            known = max(0, begin)
             mirror = self._course.settings.edges == "mirror"
             magnitudes = self._history.patch(begin, spec.frames, self._song_frames, mirror=mirror)
             last = self._song_frames is not None and self._patch == grid.last_patch(self._song_frames - 1)
-            spectra = self._spectra[: self._history.end - known]
-            patch = Patch(self._patch, known, magnitudes, spectra, self._song_samples if last else None)
+            samples = self._recent.between(known * spec.hop - (spec.fft_size - spec.hop), self._history.end * spec.hop)
+            patch = Patch(
+                self._patch, known, self._history.end - known, magnitudes, samples, self._song_samples if last else None
+            )
             self._patch += 1
             self._history.forget_before(grid.begin(self._patch))
-            self._begin = max(0, grid.begin(self._patch))
-            shared = spectra[self._begin - known :]
-            self._spectra = self._empty_spectra()
-            self._spectra[: len(shared)] = shared
+            self._recent.forget_before(grid.begin(self._patch) * spec.hop - (spec.fft_size - spec.hop))
             return patch
+
+
+class _RecentSamples:
+    """The latest samples of a stream by their position in it; forgets the oldest."""
+
+    def __init__(self, begin: int) -> None:
+        self._begin = begin
+        self._blocks: deque[Samples] = deque()
+
+    def append(self, samples: Samples) -> None:
+        """``samples``: ``(n, channels)``; kept as they are."""
+        self._blocks.append(samples)
+
+    def between(self, begin: int, end: int) -> Samples:
+        """Those of ``[begin, end)`` that there are."""
+        known = np.concatenate(self._blocks)
+        return known[max(0, begin - self._begin) : max(0, end - self._begin)]
+
+    def forget_before(self, position: int) -> None:
+        """Whole blocks only."""
+        while self._blocks and self._begin + len(self._blocks[0]) <= position:
+            self._begin += len(self._blocks.popleft())
 
 
 class Synthesis:
@@ -211,10 +222,12 @@ class Synthesis:
     def push(self, patch: Patch, fractions: NDArray[np.float32]) -> Samples:
         """``fractions``: ``(stems, 2, frames, bins)``. Returns the vocals that are final by now, ``(n, channels)``;
         with the last patch all of them."""
+        with self._clock.stage("transform"):
+            spectra = self._spectra(patch)
         with self._clock.stage("mask"):
             skip = patch.begin - self._course.grid.begin(patch.number)
-            fractions = fractions[:, :, skip : skip + len(patch.spectra)]
-            estimate = estimated_vocals(patch.spectra, fractions, self._stem, self._routing, self._course.settings)
+            fractions = fractions[:, :, skip : skip + patch.frames]
+            estimate = estimated_vocals(spectra, fractions, self._stem, self._routing, self._course.settings)
             final = self._cross_fade.add(patch.number, estimate, patch.begin, last=patch.last)
             final = final[max(0, self._course.first_frame - patch.begin) :]
         with self._clock.stage("inverse"):
@@ -231,6 +244,14 @@ class Synthesis:
                 vocals = vocals[: max(0, min(ends) - self._taken)]
             self._taken += len(vocals)
             return vocals
+
+    def _spectra(self, patch: Patch) -> NDArray[np.complex64]:
+        """``(frames, channels, bins of the transform)``: the very numbers of which the analysis took the magnitudes."""
+        spec = self._course.spec
+        stft = StreamingStft(patch.samples.shape[1], spec.fft_size, spec.hop, patch.begin)
+        spectra = stft.push(patch.samples)
+        missing = patch.frames - len(spectra)
+        return spectra if not missing else np.concatenate([spectra, stft.finish(missing)])
 
 
 def separate_stream(

@@ -159,7 +159,7 @@ def test_a_preview_asks_for_no_more_patches_than_it_needs(tmp_path: Path, song: 
     whole, part = EnergyModel(), EnergyModel()
     separate_file(song, tmp_path / "whole", model=whole)
     separate_file(song, tmp_path / "part", model=part, window=Window(1, 2))
-    assert (whole.patches, part.patches) == (3, 1)
+    assert whole.patches == 3 * part.patches
 
 
 @pytest.mark.parametrize("window", [Window(30, 31), Window(26, 27), Window(5, 5), Window(5, 4), Window(-1, 4)])
