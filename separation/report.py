@@ -60,6 +60,7 @@ class _Track:
 
 def require_drawing() -> None:
     """Raises ``ReportUnavailable`` where Matplotlib is not installed."""
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its first start speaks of fonts on standard error
     try:
         import matplotlib.figure  # noqa: F401
     except ModuleNotFoundError as error:
@@ -125,7 +126,6 @@ def _drawn(title: str, manifest: Manifest, span: tuple[float, float], tracks: Se
     """The picture as PNG."""
     from matplotlib.figure import Figure
 
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it speaks of its font cache on standard error
     height = _HEAD + len(tracks) * (_WAVE + _SPECTROGRAM) + (len(tracks) - 1) * _GAP + _FOOT
     figure = Figure(figsize=(_WIDTH, height), dpi=_DOTS_PER_INCH, facecolor="white")
     page = _Page(figure, height)
