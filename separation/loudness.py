@@ -73,7 +73,9 @@ class LoudnessMeter:
         signal = np.concatenate([self._waiting, samples.T], axis=1)
         batch = _TRANSFORMS * self._step
         while signal.shape[1] >= self._memory + batch:
-            self._take(self._power(signal[:, : self._memory + batch]))
+            power = np.concatenate([self._pending, self._power(signal[:, : self._memory + batch])])
+            energies, self._pending = self._segments(power)
+            self._energies.append(energies)
             signal = signal[:, batch:]
         self._waiting = signal.copy()
 
@@ -87,18 +89,18 @@ class LoudnessMeter:
         total: NDArray[np.float32] = self._weights @ power
         return total
 
-    def _take(self, power: NDArray[np.float32]) -> None:
-        power = np.concatenate([self._pending, power])
+    def _segments(self, power: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """The mean of each tenth of a second, and what is left over."""
         whole = len(power) // self._segment * self._segment
-        self._energies.append(power[:whole].reshape(-1, self._segment).mean(axis=1, dtype=np.float64))
-        self._pending = power[whole:]
+        return power[:whole].reshape(-1, self._segment).mean(axis=1, dtype=np.float64), power[whole:]
 
     def integrated_lufs(self) -> float | None:
-        """To be asked once, at the end. ``None`` where nothing exceeds -70 LUFS for 400 ms, or for shorter audio."""
+        """Of what has been pushed; ``None`` where nothing exceeds -70 LUFS for 400 ms, and for shorter audio."""
         count = self._waiting.shape[1] - self._memory
         missing = max(1, ceil(count / self._step)) * self._step - count
-        self._take(self._power(np.pad(self._waiting, ((0, 0), (0, missing))))[:count])
-        energies = np.concatenate(self._energies)
+        rest = self._power(np.pad(self._waiting, ((0, 0), (0, missing))))[:count]
+        last, _ = self._segments(np.concatenate([self._pending, rest]))
+        energies = np.concatenate([*self._energies, last])
         if len(energies) < _SEGMENTS_PER_BLOCK:
             return None
         blocks = np.convolve(energies, np.full(_SEGMENTS_PER_BLOCK, 1 / _SEGMENTS_PER_BLOCK), mode="valid")
