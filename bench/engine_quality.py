@@ -29,15 +29,19 @@ from separation.settings import SeparationSettings
 _DEFAULT = SeparationSettings()
 _SPLEETER = SeparationSettings.spleeter()
 _CONTEXT = replace(_SPLEETER, context_frames=_DEFAULT.context_frames, first_frame=_DEFAULT.first_frame, edges="mirror")
+_PROJECTION = replace(_CONTEXT, mask="projection")
+_WIENER = replace(_PROJECTION, wiener_share=_DEFAULT.wiener_share)
+_EXTENSION = replace(_WIENER, extension_gain=_DEFAULT.extension_gain)
 # What each step adds to the one before it.
 STEPS = {
     "spleeter": _SPLEETER,
     "context": _CONTEXT,
-    "projection": replace(_CONTEXT, mask="projection"),
-    "wiener": replace(_CONTEXT, mask="projection", wiener_share=_DEFAULT.wiener_share),
-    "extension": replace(_DEFAULT, presence_floor_db=None, transpositions=()),
-    "presence": replace(_DEFAULT, transpositions=()),
+    "projection": _PROJECTION,
+    "wiener": _WIENER,
+    "extension": _EXTENSION,
+    "look": replace(_EXTENSION, transpositions=_DEFAULT.transpositions),
     "default": _DEFAULT,
+    "looks": replace(_DEFAULT, transpositions=SeparationSettings.best().transpositions),
     "best": SeparationSettings.best(),
 }
 _BLOCK = 65536

@@ -16,6 +16,7 @@ from separation.settings import SeparationSettings
 Fractions = NDArray[np.float32]
 Masks = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
+Powers = NDArray[np.float32]
 
 # The mask above the network's band follows the mean of the bins just below its edge (345 Hz of them at 44.1 kHz).
 _TOP_BINS = 32
@@ -25,10 +26,10 @@ _TINY = np.float32(1e-7)
 # powers in a bin from softer ones, because a bin that is divided too sharply hides what the sources have in common.
 _SHARP_EXPONENT = 2.0
 _SOFT_EXPONENT = 0.625
+# Of the powers, not the magnitudes, of an estimate that is refined.
+_REFINED_EXPONENT = 0.75
 # Share of the total power that the Wiener filter takes for noise without direction: bounds the inverse.
 _REGULARISATION = np.float32(1e-3)
-# Whether somebody sings is judged over 3 s around a frame.
-_PRESENCE_FRAMES = 129
 # Frames at a time, so that a block's numbers stay in the processor's cache.
 _BLOCK_FRAMES = 16
 
@@ -41,6 +42,9 @@ def _power(values: NDArray[np.float32], exponent: float) -> NDArray[np.float32]:
     if exponent == 0.625:  # three square roots take a tenth of the time of a power
         root = np.sqrt(values)
         return root * np.sqrt(np.sqrt(root))
+    if exponent == 0.75:
+        root = np.sqrt(values)
+        return root * np.sqrt(root)
     return values ** np.float32(exponent)
 
 
@@ -95,14 +99,24 @@ class WienerFilter:
             sums[2] += (both * cross.real).sum(axis=0)
             sums[3] += (both * cross.imag).sum(axis=0)
 
-    def apply(self, spectra: Spectra, powers: NDArray[np.float32], mask: Masks) -> Spectra:
-        """The vocals of the same spectra, or a part of their frames."""
+    def learn_from(self, vocals: Spectra, rest: Spectra) -> None:
+        """From estimates of both sources, ``(frames, 2, bins)``."""
+        for sums, source in zip(self._sums, (vocals, rest), strict=True):
+            sums[:2] += power(source).sum(axis=0)
+            cross = source[:, 0] * source[:, 1].conj()
+            sums[2] += cross.real.sum(axis=0)
+            sums[3] += cross.imag.sum(axis=0)
+
+    def apply(self, spectra: Spectra, own: Powers, rest: Powers) -> Spectra:
+        """The vocals of the same spectra, or a part of their frames.
+
+        ``own``, ``rest``: the power of the vocals and of the rest, summed over both channels, ``(frames, bins)``.
+        """
         total = (self._sums[:, 0] + self._sums[:, 1]) / 2 + 1e-9
         covariance = (self._sums / total[:, None]).astype(np.float32)
         left_left, right_right = covariance[:, 0], covariance[:, 1]
         left_right = (covariance[:, 2] + 1j * covariance[:, 3]).astype(np.complex64)
 
-        own, rest = ((gains * gains * powers).sum(axis=1) * np.float32(0.5) for gains in (mask, 1 - mask))
         noise = _REGULARISATION * (own + rest) + _TINY
         a = own * left_left[0] + rest * left_left[1] + noise
         d = own * right_right[0] + rest * right_right[1] + noise
@@ -117,24 +131,6 @@ class WienerFilter:
         return vocals
 
 
-def presence(vocals: NDArray[np.float64], mixture: NDArray[np.float64], floor_db: float) -> NDArray[np.float32]:
-    """A gain per frame: 1 while somebody sings, falling to 0 where nobody does; one half at ``floor_db``.
-
-    ``vocals``, ``mixture``: power per frame. ``a^2 / (a^2 + floor^2)``, where ``a`` is the share of the vocals in the
-    mixture's power over 3 s around the frame. What masks let through of a band that plays alone is mostly 26 dB and
-    more below it; a voice is far above.
-    """
-    frames = np.arange(len(vocals))
-    begin = np.maximum(frames - _PRESENCE_FRAMES // 2, 0)
-    end = np.minimum(frames + _PRESENCE_FRAMES // 2 + 1, len(frames))
-    around = [
-        (sums[end] - sums[begin]) for sums in (np.concatenate([[0.0], np.cumsum(part)]) for part in (vocals, mixture))
-    ]
-    share = around[0] / np.maximum(around[1], 1e-6)
-    gain: NDArray[np.float32] = (share**2 / (share**2 + 10 ** (floor_db / 5))).astype(np.float32)
-    return gain
-
-
 def estimated_vocals(
     spectra: Spectra, fractions: Fractions, stem: int, routing: NDArray[np.float32], settings: SeparationSettings
 ) -> Spectra:
@@ -145,19 +141,14 @@ def estimated_vocals(
     filter takes part for stereo, where both channels are heard as they are.
     """
     bins = fractions.shape[-1]
-    gain: NDArray[np.float32] = np.ones(len(spectra), np.float32)
-    wiener = WienerFilter(bins) if settings.wiener_share and np.array_equal(routing, np.eye(2)) else None
-    if wiener or settings.presence_floor_db is not None:
-        powers = np.zeros((2, len(spectra)))
+    stereo = np.array_equal(routing, np.eye(2))
+    wiener = WienerFilter(bins) if settings.wiener_share and stereo else None
+    refined = bool(settings.refined_share) and stereo
+    mixture = spectra[..., :bins].copy() if refined else spectra
+    if wiener:
         for block in _blocks(len(spectra)):
             band = spectra[block, :, :bins]
-            sharp = mixed(routing, ratio_mask(fractions[:, :, block].swapaxes(1, 2), stem, _SHARP_EXPONENT))
-            band_power = power(band)
-            powers[:, block] = (sharp * sharp * band_power).sum(axis=(1, 2)), band_power.sum(axis=(1, 2))
-            if wiener:
-                wiener.learn(band, band_power, sharp)
-        if settings.presence_floor_db is not None:
-            gain = presence(powers[0], powers[1], settings.presence_floor_db)
+            wiener.learn(band, power(band), ratio_mask(fractions[:, :, block].swapaxes(1, 2), stem, _SHARP_EXPONENT))
 
     for block in _blocks(len(spectra)):
         answers = fractions[:, :, block].swapaxes(1, 2)
@@ -166,17 +157,41 @@ def estimated_vocals(
             mask = ratio_mask(answers, stem, settings.mask_exponent)
         else:
             mask = projection_mask(answers, stem)
-        mask = mixed(routing, mask) * gain[block, None, None]
+        mask = mixed(routing, mask)
         above *= mask[..., -_TOP_BINS:].mean(axis=-1, keepdims=True) * np.float32(settings.extension_gain)
         if wiener:
             share = np.float32(settings.wiener_share)
-            filtered = wiener.apply(band, power(band), ratio_mask(answers, stem, _SOFT_EXPONENT))
-            filtered *= share * gain[block, None, None]
+            soft, band_power = ratio_mask(answers, stem, _SOFT_EXPONENT), power(band)
+            filtered = wiener.apply(band, *((part * part * band_power).sum(axis=1) for part in (soft, 1 - soft)))
+            filtered *= share
             band *= mask * (1 - share)
             band += filtered
         else:
             band *= mask
+    if refined:
+        _refine(spectra[..., :bins], mixture, settings.refined_share)
     return spectra
+
+
+def _refine(vocals: Spectra, mixture: Spectra, share: float) -> None:
+    """A second step of expectation-maximisation, from the estimate itself; ``share`` of the answer comes from it.
+
+    ``vocals``, overwritten, and ``mixture``: ``(frames, 2, bins)``. The estimate's shares of the power are softened,
+    for the first filter has sharpened them already.
+    """
+    wiener = WienerFilter(vocals.shape[-1])
+    for block in _blocks(len(vocals)):
+        wiener.learn_from(vocals[block], mixture[block] - vocals[block])
+    for block in _blocks(len(vocals)):
+        estimate, whole = vocals[block], mixture[block]
+        own = _power(power(estimate), _REFINED_EXPONENT)
+        rest = _power(power(whole - estimate), _REFINED_EXPONENT)
+        band_power = power(whole)
+        own *= band_power / (own + rest + _TINY)
+        refined = wiener.apply(whole, own.sum(axis=1), (band_power - own).sum(axis=1))
+        estimate *= np.float32(1 - share)
+        refined *= np.float32(share)
+        estimate += refined
 
 
 def _blocks(frames: int) -> Iterator[slice]:

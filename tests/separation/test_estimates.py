@@ -1,14 +1,16 @@
 """From the networks' fractions to the vocals of every bin and channel."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from separation.estimates import WienerFilter, estimated_vocals, power, presence, projection_mask, ratio_mask
+from separation.estimates import WienerFilter, estimated_vocals, power, projection_mask, ratio_mask
 from separation.settings import SeparationSettings
 
 STEREO = np.eye(2, dtype=np.float32)
-MASKS_ONLY = SeparationSettings(wiener_share=0, extension_gain=1, presence_floor_db=None)
+MASKS_ONLY = SeparationSettings(wiener_share=0, extension_gain=1)
 
 
 def _fractions(vocals: float, accompaniment: float, frames: int = 3) -> NDArray[np.float32]:
@@ -20,11 +22,15 @@ def _noise(frames: int, bins: int, seed: int = 0) -> NDArray[np.complex64]:
     return (random.standard_normal((frames, bins)) + 1j * random.standard_normal((frames, bins))).astype(np.complex64)
 
 
+def _powers(spectra: NDArray[np.complex64], mask: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    return (power(gains * spectra).sum(axis=1) for gains in (mask, 1 - mask))
+
+
 def _filtered(spectra: NDArray[np.complex64], mask: NDArray[np.float32]) -> NDArray[np.complex64]:
     wiener = WienerFilter(spectra.shape[-1])
     for half in (slice(0, len(spectra) // 2), slice(len(spectra) // 2, None)):
         wiener.learn(spectra[half], power(spectra[half]), mask[half])
-    return wiener.apply(spectra, power(spectra), mask)
+    return wiener.apply(spectra, *_powers(spectra, mask))
 
 
 @pytest.mark.parametrize("exponent", [0.625, 1.0, 1.5, 2.0])
@@ -104,26 +110,44 @@ def test_the_wiener_filter_is_finite_and_close_to_the_mask_without_directions() 
     assert np.isfinite(_filtered(mono, nothing)).all()
 
 
-def test_the_vocals_fade_where_nobody_sings() -> None:
-    mixture = np.ones(512)
-    vocals = np.full(512, 0.25)
-    vocals[:200] = 1e-4
-    gain = presence(vocals, mixture, -26)
-    assert (gain[:100] < 0.01).all()
-    assert (gain[300:] > 0.99).all()
-    assert (np.diff(gain) >= 0).all()
-    np.testing.assert_allclose(presence(10**-2.6 * mixture, mixture, -26), 0.5, rtol=1e-3)
-    assert not presence(0 * mixture, 0 * mixture, -26).any()
-
-
 def test_a_patch_is_estimated_the_same_in_one_piece_and_with_all_steps() -> None:
     spectra = np.stack([_noise(100, 2049, 1), _noise(100, 2049, 2)], axis=1)
     fractions = np.random.default_rng(3).random((2, 2, 100, 1024)).astype(np.float32)
-    settings = SeparationSettings(wiener_share=0.6, presence_floor_db=None)
+    settings = SeparationSettings(wiener_share=0.6)
     estimate = estimated_vocals(spectra.copy(), fractions, 0, STEREO, settings)
     wiener, band = WienerFilter(1024), spectra[..., :1024]
     swapped = fractions.swapaxes(1, 2)
     wiener.learn(band, power(band), ratio_mask(swapped, 0, 2))
-    filtered = wiener.apply(band, power(band), ratio_mask(swapped, 0, 0.625))
+    filtered = wiener.apply(band, *_powers(band, ratio_mask(swapped, 0, 0.625)))
     expected = 0.4 * band * projection_mask(swapped, 0) + 0.6 * filtered
     np.testing.assert_allclose(estimate[..., :1024], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_refining_moves_the_estimate_towards_the_second_filters() -> None:
+    spectra = np.stack([_noise(100, 2049, 1), _noise(100, 2049, 2)], axis=1)
+    fractions = np.random.default_rng(3).random((2, 2, 100, 1024)).astype(np.float32)
+    shares = (0.0, 0.3, 1.0)
+    first, between, second = (
+        estimated_vocals(spectra.copy(), fractions, 0, STEREO, SeparationSettings(refined_share=share))
+        for share in shares
+    )
+    np.testing.assert_allclose(between, 0.7 * first + 0.3 * second, rtol=1e-3, atol=1e-4)
+    wiener, mixture, vocals = WienerFilter(1024), spectra[..., :1024], first[..., :1024]
+    wiener.learn_from(vocals, mixture - vocals)
+    own, rest = (power(part) ** 0.75 for part in (vocals, mixture - vocals))
+    share = own / (own + rest)
+    powers = ((part * power(mixture)).sum(axis=1) for part in (share, 1 - share))
+    np.testing.assert_allclose(second[..., :1024], wiener.apply(mixture, *powers), rtol=1e-3, atol=1e-3)
+    assert np.array_equal(first[..., 1024:], second[..., 1024:])
+
+
+def test_a_filter_learns_the_same_from_a_mask_and_from_what_it_lets_through() -> None:
+    spectra = np.stack([_noise(64, 16, 1), _noise(64, 16, 2)], axis=1)
+    mask = np.random.default_rng(1).random(spectra.shape).astype(np.float32)
+    by_mask, by_estimate = WienerFilter(16), WienerFilter(16)
+    by_mask.learn(spectra, power(spectra), mask)
+    by_estimate.learn_from(mask * spectra, (1 - mask) * spectra)
+    powers = list(_powers(spectra, mask))
+    np.testing.assert_allclose(
+        by_mask.apply(spectra, *powers), by_estimate.apply(spectra, *powers), rtol=1e-3, atol=1e-4
+    )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from separation.looks import Transposition, joint_fractions
+from separation.looks import Transposition, joint_fractions, presence
 from separation.settings import SeparationSettings
 from tests.separation.conftest import EnergyModel
 
@@ -53,7 +53,7 @@ class Shares(EnergyModel):
 def test_looks_that_agree_change_nothing(ratio: float, bins: int) -> None:
     smooth = (0.5 + 0.4 * np.sin(np.arange(BINS) / 30)).astype(np.float32) * np.ones((2, 512, 1), np.float32)
     model = Shares()
-    settings = SeparationSettings(transpositions=(ratio, ratio), transposed_bins=bins)
+    settings = SeparationSettings(transpositions=(ratio, ratio), transposed_bins=bins, presence_floor_db=None)
     fractions = joint_fractions(model, smooth, settings)
     inner = slice(2, int(BINS * min(ratio, 1)) - 2)  # silence stands above what the original has
     np.testing.assert_allclose(fractions[0, ..., inner], smooth[..., inner], atol=2e-3)
@@ -63,7 +63,8 @@ def test_looks_that_agree_change_nothing(ratio: float, bins: int) -> None:
 
 def test_a_look_counts_in_its_band_and_fades_towards_its_edge() -> None:
     flat = np.ones((2, 512, BINS), np.float32)
-    fractions = joint_fractions(Shares(0.0), flat, SeparationSettings(transpositions=(1.12,), transposed_bins=256))
+    settings = SeparationSettings(transpositions=(1.12,), transposed_bins=256, presence_floor_db=None)
+    fractions = joint_fractions(Shares(0.0), flat, settings)
     vocals = fractions[0, 0, 0]
     edge = int(255 / 1.12) + 1
     np.testing.assert_allclose(vocals[: edge - 32], 1 / 1.6, rtol=1e-6)
@@ -76,3 +77,41 @@ def test_without_further_looks_the_networks_are_asked_once() -> None:
     model = Shares()
     assert np.array_equal(joint_fractions(model, patch, SeparationSettings.spleeter())[0], patch)
     assert len(model.seen) == 1
+
+
+def test_the_vocals_fade_where_nobody_sings() -> None:
+    mixture = np.ones(512)
+    vocals = np.full(512, 0.25)
+    vocals[:200] = 1e-4
+    gain = presence(vocals, mixture, -26)
+    assert (gain[:100] < 0.01).all()
+    assert (gain[300:] > 0.99).all()
+    assert (np.diff(gain) >= 0).all()
+    np.testing.assert_allclose(presence(10**-2.6 * mixture, mixture, -26), 0.5, rtol=1e-3)
+    assert not presence(0 * mixture, 0 * mixture, -26).any()
+
+
+class HearsIn(EnergyModel):
+    """Vocals of half the magnitude in some of the frames; another look may hear them elsewhere."""
+
+    def __init__(self, *looks: slice) -> None:
+        super().__init__()
+        self._looks = list(looks)
+
+    def fractions(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+        vocals = np.zeros_like(magnitudes)
+        vocals[:, :, self._looks.pop(0)] = 0.5
+        return np.stack([vocals, 1 - vocals], axis=1)
+
+
+def test_nobody_sings_where_one_look_finds_nobody() -> None:
+    flat = np.ones((2, 512, BINS), np.float32)
+    model = HearsIn(slice(0, 250), slice(0, 512))
+    fractions = joint_fractions(model, flat, SeparationSettings(transposed_bins=1024))
+    assert fractions[0, :, 400:].max() < 1e-3
+    assert fractions[1, :, 400:].min() > 1 - 1e-3
+    np.testing.assert_allclose(fractions[0, :, :150, :800], 0.5, atol=0.01)
+    kept = joint_fractions(
+        HearsIn(slice(0, 250), slice(0, 512)), flat, SeparationSettings(transposed_bins=1024, presence_floor_db=None)
+    )
+    assert kept[0, 0, 450, 100] > 0.1
