@@ -9,6 +9,9 @@ U-Net convolutional networks", ISMIR 2017. One such network per stem, all fed wi
 * six times: transposed convolution 5x5, stride 2, then ReLU, then batch norm on the way up.
 * convolution 4x4, dilation 2, sigmoid: an estimate of the stem as a fraction of the mixture's magnitude.
 
+A transposed convolution is written as four plain ones, a phase each (``separation.phases``), whose answers are laid
+between each other: the same multiplications take two thirds of the time in ONNX Runtime on a CPU (record 0019).
+
 Batch norm after ReLU is ``s * max(z, 0) + t``; for ``s > 0`` that equals ``max(s*z + t, t)``, so scale and shift go
 into the transposed convolution before it and one ``Max`` is all that remains. The identity is exact in real numbers.
 """
@@ -23,6 +26,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from separation.errors import ModelError
 from separation.importers.checkpoint import Weights
+from separation.phases import split_into_phases
 
 # Plain operators that every runtime and every Triton release in use knows; nothing newer is needed.
 OPSET = 17
@@ -43,8 +47,14 @@ class _Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
 
-    def weight(self, name: str, value: NDArray[np.float32]) -> str:
+    def weight(self, name: str, value: NDArray[Any]) -> str:
         self.weights.append(numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name))
+        return name
+
+    def integers(self, name: str, values: Sequence[int]) -> str:
+        """A constant that several nodes may share."""
+        if all(known.name != name for known in self.weights):
+            self.weights.append(numpy_helper.from_array(np.array(values, np.int64), name))
         return name
 
     def add(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
@@ -60,7 +70,30 @@ def _scale_and_shift(weights: Weights, layer: str) -> tuple[NDArray[np.float64],
     return scale, shift
 
 
-def _add_network(graph: _Graph, stem: str, weights: Weights) -> str:
+def _add_transposed_convolution(
+    graph: _Graph, source: str, kernel: NDArray[np.float64], bias: NDArray[np.float64], name: str, lines: int
+) -> str:
+    """``kernel``: ``(inputs, outputs, 5, 5)``; ``lines`` of the answer. Returns twice as many lines and columns."""
+    phases = split_into_phases(kernel)
+    pairs = []
+    for row in (0, 1):
+        columns = []
+        for column in (0, 1):
+            place = f"{name}/{row}{column}"
+            phase = graph.weight(f"{place}.weight", phases[2 * row + column])
+            inputs = [source, phase, graph.weight(f"{place}.bias", bias)]
+            answer = graph.add("Conv", inputs, place, pads=[1, 1, row, column])
+            columns.append(graph.add("Unsqueeze", [answer, graph.integers("first", [0])], f"{place}/stacked"))
+        # Even columns, odd columns: side by side, then one after the other within each line.
+        both = graph.add("Concat", columns, f"{name}/{row}/both", axis=0)
+        turned = graph.add("Transpose", [both], f"{name}/{row}/turned", perm=[1, 2, 3, 4, 0])
+        pairs.append(graph.add("Reshape", [turned, graph.integers("lines", [0, 0, 0, -1])], f"{name}/{row}"))
+    # An even and an odd line in one of twice the length, which is then cut in two.
+    twice = graph.add("Concat", pairs, f"{name}/pairs", axis=3)
+    return graph.add("Reshape", [twice, graph.integers(f"{lines}_lines", [0, 0, lines, -1])], name)
+
+
+def _add_network(graph: _Graph, stem: str, weights: Weights, frames: int) -> str:
     """Adds one U-Net; returns the tensor of its estimate as a fraction of the mixture, of the input's shape."""
 
     def name(part: str) -> str:
@@ -102,17 +135,16 @@ def _add_network(graph: _Graph, stem: str, weights: Weights) -> str:
             raise ModelError("A batch norm has a scale that is not positive: it cannot be folded behind its ReLU.")
         kernel = weights[f"up{level}.0.weight"] * scale[None, :, None, None]
         bias = weights[f"up{level}.0.bias"] * scale + shift
-        current = graph.add(
-            "ConvTranspose",
-            [
+        if level < _DEPTH:
+            lines = frames >> (_DEPTH - level)
+            current = _add_transposed_convolution(graph, current, kernel, bias, name(f"up{level}"), lines)
+        else:  # one channel alone is no faster in phases
+            inputs = [
                 current,
-                graph.weight(name(f"up{level}.weight"), kernel.astype(np.float32)),
-                graph.weight(name(f"up{level}.bias"), bias.astype(np.float32)),
-            ],
-            name(f"up{level}"),
-            strides=[2, 2],
-            pads=_PADS,
-        )
+                graph.weight(name(f"up{level}.weight"), kernel),
+                graph.weight(name(f"up{level}.bias"), bias),
+            ]
+            current = graph.add("ConvTranspose", inputs, name(f"up{level}"), strides=[2, 2], pads=_PADS)
         floor = graph.weight(name(f"up{level}.floor"), shift.astype(np.float32)[None, :, None, None])
         current = graph.add("Max", [current, floor], name(f"floor{level}"))
 
@@ -142,12 +174,12 @@ def build_model(stems: Mapping[str, Weights], *, frames: int) -> onnx.ModelProto
     stem_axis = numpy_helper.from_array(np.array([1], np.int64), "stem_axis")
     graph.weights.append(stem_axis)
     stacked = [
-        graph.add("Unsqueeze", [_add_network(graph, stem, weights), stem_axis.name], f"{stem}/stacked")
+        graph.add("Unsqueeze", [_add_network(graph, stem, weights, frames), stem_axis.name], f"{stem}/stacked")
         for stem, weights in stems.items()
     ]
     graph.add("Concat", stacked, "fractions", axis=1)
 
-    patch = [2, frames, "bins"]
+    patch: list[int | str | None] = [2, frames, "bins"]
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,

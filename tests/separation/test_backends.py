@@ -18,8 +18,9 @@ from separation.backends import MaskModel, checked_masks, computes_in_bfloat16, 
 from separation.backends import onnxruntime as onnxruntime_backend
 from separation.backends import openvino as openvino_backend
 from separation.backends.onnxruntime import OnnxRuntimeModel
-from separation.backends.openvino import OpenVinoModel, phases, widen_transposed_convolutions
+from separation.backends.openvino import OpenVinoModel, widen_transposed_convolutions
 from separation.errors import ModelAnswerInvalid, ModelError, RuntimeMissing
+from separation.phases import split_into_phases, widened
 from separation.registry import ModelRepository
 
 RUNTIMES: dict[str, Callable[..., MaskModel]] = {"openvino": OpenVinoModel, "onnxruntime": OnnxRuntimeModel}
@@ -176,7 +177,7 @@ def test_the_form_for_bfloat16_is_the_same_network(model_repository: ModelReposi
 
 def test_phases_hold_every_tap_of_the_kernel_once() -> None:
     kernel = np.arange(1, 2 * 3 * 25 + 1, dtype=np.float32).reshape(2, 3, 5, 5)
-    wide = phases(kernel)
+    wide = widened(split_into_phases(kernel))
     assert wide.shape == (12, 2, 3, 3)
     assert sorted(wide[wide != 0]) == sorted(kernel.ravel())
 
