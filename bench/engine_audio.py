@@ -1,7 +1,7 @@
 """Music with known stems to measure the engine on, and Spleeter itself as the rival.
 
 The music lies outside the project (``STEMWRIGHT_AUDIO``, by default ``../shared/audio``), as does the rival's
-environment (``STEMWRIGHT_PEER``: a folder made as ``../shared/peers/spleeter_reference.py`` says). What the rival
+environment (``STEMWRIGHT_PEER``, by default a folder of the cache, which ``make bench-engine`` fills). What the rival
 answers is kept in the cache folder, because it takes minutes and never changes.
 """
 
@@ -97,7 +97,7 @@ class Rival:
     """Deezer's Spleeter in TensorFlow: the same network and weights."""
 
     def __init__(self, cache: Path | None = None) -> None:
-        self.python = Path(os.environ.get("STEMWRIGHT_PEER") or "/tmp/peer") / "bin" / "python"  # noqa: S108
+        self.python = Path(os.environ.get("STEMWRIGHT_PEER") or cache_directory() / "spleeter") / "bin" / "python"
         self.script = _SHARED / "peers" / "spleeter_reference.py"
         self._cache = (cache or cache_directory()) / "bench" / "spleeter"
 

@@ -357,6 +357,18 @@ def test_progress_rises_to_one(tmp_path: Path, energy_model: EnergyModel, song: 
         assert [progress.stage for progress in (seen[0], seen[-1])] == ["preparing", "finishing"]
 
 
+def test_stems_are_written_long_before_the_song_is_read(tmp_path: Path, energy_model: EnergyModel) -> None:
+    source = write_wav(tmp_path / "song.wav", to_16_bit(music(60)))
+    written_at: list[float] = []
+
+    def look(progress: Progress) -> None:
+        if any(stem.stat().st_size > 100_000 for stem in (tmp_path / "out").glob(".partial-*/vocals.flac")):
+            written_at.append(progress.fraction)
+
+    separate_file(source, tmp_path / "out", model=energy_model, on_progress=look)
+    assert written_at[0] < 0.7
+
+
 def test_every_error_has_a_code_of_its_own() -> None:
     kinds: list[type[SeparationError]] = [SeparationError]
     for kind in kinds:
