@@ -1,15 +1,17 @@
 """How well the engine separates, against Spleeter itself on the same songs.
 
-    python -m bench.engine_quality [--set nc_clips --set cc0_songs ...] [--settings NAME ...] [--output FILE]
+    python -m bench.engine_quality [--set nc_clips --set cc0_songs ...] [--settings NAME ...] [--museval]
 
 Global SDR per song, ``10 log10(sum of s^2 / sum of (s - estimate)^2)`` over all samples and channels, not aligned or
 scaled; for music without a voice the level of what leaks into the vocals. ``--settings`` compares steps of the
 ablation table in ``docs/engine.md``. The first run lets the rival separate everything and keeps its answers.
+``--museval`` adds the measures of F.-R. Stöter, A. Liutkus, N. Ito, "The 2018 signal separation evaluation campaign",
+LVA/ICA 2018: medians over the seconds of a song, of SDR, SIR, SAR and ISR. It needs the package ``museval``.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
@@ -56,6 +58,8 @@ class Score:
     who: str
     vocals: float
     accompaniment: float | None = None
+    by_second: Mapping[str, float] = field(default_factory=dict)
+    """museval's measures, such as ``vocals SIR``: medians over the seconds of the song."""
 
 
 def sdr(reference: Samples, estimate: Samples) -> float:
@@ -89,14 +93,33 @@ class Remembering:
         return self._answers[key]
 
 
-def score(track: Track, who: str, vocals: Samples, accompaniment: Samples) -> Score:
+def score(track: Track, who: str, vocals: Samples, accompaniment: Samples, *, museval: bool = False) -> Score:
     if track.vocals is None:
         leak = np.vdot(vocals, vocals) / np.vdot(track.mixture, track.mixture)
         return Score(track.group, track.name, who, float(10 * np.log10(leak + 1e-12)))
-    return Score(track.group, track.name, who, sdr(track.vocals, vocals), sdr(track.accompaniment, accompaniment))
+    more = by_second([track.vocals, track.accompaniment], [vocals, accompaniment]) if museval else {}
+    return Score(track.group, track.name, who, sdr(track.vocals, vocals), sdr(track.accompaniment, accompaniment), more)
 
 
-def measured(groups: Sequence[str], steps: Sequence[str], model: MaskModel, console: Console) -> list[Score]:
+def by_second(known: Sequence[Samples], estimated: Sequence[Samples]) -> dict[str, float]:
+    """Medians over seconds of museval's measures for both stems, dB; without the seconds in which a stem is silent."""
+    try:
+        import museval  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise click.ClickException(
+            "--museval needs the package museval; it is not one of the project's own."
+        ) from error
+    sdr_isr_sir_sar = museval.evaluate(np.stack(known), np.stack(estimated), win=RATE, hop=RATE)
+    return {
+        f"{stem} {name}": float(np.nanmedian(values[number]))
+        for name, values in zip(("SDR", "ISR", "SIR", "SAR"), sdr_isr_sir_sar, strict=True)
+        for number, stem in enumerate(("vocals", "accompaniment"))
+    }
+
+
+def measured(
+    groups: Sequence[str], steps: Sequence[str], model: MaskModel, console: Console, *, museval: bool = False
+) -> list[Score]:
     """The rival's scores, where it is installed, and those of every step on every song."""
     rival = Rival()
     scores: list[Score] = []
@@ -105,11 +128,11 @@ def measured(groups: Sequence[str], steps: Sequence[str], model: MaskModel, cons
             rival.prepare(list(tracks([group])))
         for track in tracks([group]):
             if stems := rival.stems(track):
-                scores.append(score(track, "rival", *stems))
+                scores.append(score(track, "rival", *stems, museval=museval))
             remembering = Remembering(model)
             for step in steps:
                 vocals = separated(remembering, STEPS[step], track.mixture)
-                scores.append(score(track, step, vocals, track.mixture - vocals))
+                scores.append(score(track, step, vocals, track.mixture - vocals, museval=museval))
             console.print(f"[dim]{group} {track.name}[/]")
     return scores
 
@@ -139,6 +162,10 @@ def summary(scores: Sequence[Score]) -> dict[str, Any]:
                     gains = [a - getattr(b, stem) for a, b in zip(values, columns["rival"], strict=True)]
                     entry[f"{stem}_gain_median"] = round(median(gains), 3)
                     entry[f"{stem}_gain_range"] = [round(min(gains), 3), round(max(gains), 3)]
+            if column[0].by_second:
+                entry["museval_medians"] = {
+                    name: round(median(one.by_second[name] for one in column), 2) for name in column[0].by_second
+                }
             result.setdefault(group, {})[who] = entry
     return result
 
@@ -168,13 +195,16 @@ def _cell(vocals: float, accompaniment: float | None) -> str:
 @click.command()
 @click.option("--set", "groups", multiple=True, type=click.Choice(SETS), default=SETS)
 @click.option("--settings", "steps", multiple=True, type=click.Choice(list(STEPS)), default=("default",))
+@click.option("--museval", is_flag=True, help="Measure by museval too; minutes for a set of clips.")
 @click.option("--threads", type=int)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The summary as JSON.")
-def main(groups: tuple[str, ...], steps: tuple[str, ...], threads: int | None, output: Path | None) -> None:
+def main(
+    groups: tuple[str, ...], steps: tuple[str, ...], museval: bool, threads: int | None, output: Path | None
+) -> None:
     """Measure the engine's quality against Spleeter."""
     console = Console(width=160)
     model = ModelRepository().load(threads=threads)
-    scores = measured(groups, steps, model, console)
+    scores = measured(groups, steps, model, console, museval=museval)
     show(scores, console)
     figures = summary(scores)
     console.print_json(json.dumps(figures))

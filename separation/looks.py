@@ -3,7 +3,7 @@
 The networks halve frequency six times, so what they find depends on where a tone falls between the cells of that grid.
 The same patch, transposed by a semitone, falls elsewhere; the errors of the two looks differ, and their mean is better
 than either. The further looks take the lowest bins alone: nearly all of a voice's power is there, and a quarter of the
-bins is a quarter of the work. Figures in ``docs/engine.md``, reasons in record 0019.
+bins is a quarter of the work. Figures in ``docs/engine.md``, reasons in record 0017.
 """
 
 import numpy as np
@@ -93,32 +93,28 @@ def presence(vocals: NDArray[np.float64], mixture: NDArray[np.float64], floor_db
 def joint_fractions(model: MaskModel, magnitudes: Magnitudes, settings: SeparationSettings) -> Fractions:
     """What all looks at a patch, ``(2, frames, bins)``, say together: ``(stems, 2, frames, bins)``.
 
-    A weighted mean. Where one of the looks finds nobody singing, nobody does: a lead synthesiser may pass for a voice
-    at one pitch and not at another.
+    A weighted mean. Where the first look finds nobody singing, nobody does, and further looks do not count: what is
+    transposed may pass for a voice, a lead synthesiser for one.
     """
-    fractions = model.fractions(magnitudes[None])[0]
+    fractions: Fractions = model.fractions(magnitudes[None])[0]
     stem = model.manifest.stems.index("vocals")
-    silent_below = settings.presence_floor_db
-    found = [_found(fractions, magnitudes, stem)] if silent_below is not None else []
-    total = np.ones(magnitudes.shape[-1], np.float32)
-    answers = []
+    gain = np.ones((magnitudes.shape[1], 1), np.float32)
+    if settings.presence_floor_db is not None:
+        mixture = np.square(magnitudes, dtype=np.float64).sum(axis=(0, 2))
+        gain = presence(_found(fractions, magnitudes, stem), mixture, settings.presence_floor_db)[:, None]
+
+    total = np.ones(magnitudes.shape[1:], np.float32)
     for ratio in settings.transpositions:
         look = Transposition(ratio, magnitudes.shape[-1], settings.transposed_bins)
         answer = look.undone(model.fractions(look.applied(magnitudes)[None])[0])
-        if found:
-            seen, first = magnitudes[..., : look.covered], fractions[..., : look.covered]
-            found.append(found[0] + _found(answer, seen, stem) - _found(first, seen, stem))
-        answer *= look.weights
-        answers.append(answer)
-        total[: look.covered] += look.weights
-    for answer in answers:
-        fractions[..., : answer.shape[-1]] += answer
-    covered = max((answer.shape[-1] for answer in answers), default=0)
-    fractions[..., :covered] /= total[:covered]
+        weights = look.weights * gain
+        answer *= weights
+        fractions[..., : look.covered] += answer
+        total[:, : look.covered] += weights
+    if settings.transpositions:
+        fractions /= total
 
-    if silent_below is not None:
-        mixture = np.square(magnitudes, dtype=np.float64).sum(axis=(0, 2))
-        gain = np.min([presence(vocals, mixture, silent_below) for vocals in found], axis=0)[:, None]
+    if settings.presence_floor_db is not None:
         fractions *= gain
         for other in set(range(len(fractions))) - {stem}:
             fractions[other] += 1 - gain

@@ -1,5 +1,7 @@
 """Transposed looks at a patch."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -104,14 +106,20 @@ class HearsIn(EnergyModel):
         return np.stack([vocals, 1 - vocals], axis=1)
 
 
-def test_nobody_sings_where_one_look_finds_nobody() -> None:
+def test_nobody_sings_where_the_first_look_finds_nobody() -> None:
     flat = np.ones((2, 512, BINS), np.float32)
-    model = HearsIn(slice(0, 250), slice(0, 512))
-    fractions = joint_fractions(model, flat, SeparationSettings(transposed_bins=1024))
+    settings = SeparationSettings(transpositions=(1.12,), transposed_bins=1024)
+    fractions = joint_fractions(HearsIn(slice(0, 250), slice(0, 512)), flat, settings)
     assert fractions[0, :, 400:].max() < 1e-3
     assert fractions[1, :, 400:].min() > 1 - 1e-3
     np.testing.assert_allclose(fractions[0, :, :150, :800], 0.5, atol=0.01)
-    kept = joint_fractions(
-        HearsIn(slice(0, 250), slice(0, 512)), flat, SeparationSettings(transposed_bins=1024, presence_floor_db=None)
-    )
+    ungated = replace(settings, presence_floor_db=None)
+    kept = joint_fractions(HearsIn(slice(0, 250), slice(0, 512)), flat, ungated)
     assert kept[0, 0, 450, 100] > 0.1
+
+
+def test_where_somebody_sings_both_looks_count() -> None:
+    flat = np.ones((2, 512, BINS), np.float32)
+    settings = SeparationSettings(transpositions=(1.12,), transposed_bins=1024)
+    fractions = joint_fractions(HearsIn(slice(0, 512), slice(0, 250)), flat, settings)
+    np.testing.assert_allclose(fractions[0, :, 300:, 100], 0.5 / 1.6, rtol=0.01)

@@ -26,7 +26,8 @@ def _error_per_frame(
 ) -> NDArray[np.float64]:
     estimate = separate_array(mixture, RATE, model=model, stems=["vocals"], settings=settings)["vocals"]
     squares = np.square(estimate - vocals, dtype=np.float64).sum(axis=1)
-    return squares[: len(squares) // HOP * HOP].reshape(-1, HOP).sum(axis=1)
+    frames: NDArray[np.float64] = squares[: len(squares) // HOP * HOP].reshape(-1, HOP).sum(axis=1)
+    return frames
 
 
 def _excerpt(path: Path) -> NDArray[np.float32]:
@@ -37,7 +38,8 @@ def _excerpt(path: Path) -> NDArray[np.float32]:
 def _at_borders(first_frame: int, frames: int) -> NDArray[np.bool_]:
     """The frames in which two patches are cross-faded."""
     since = np.arange(frames) - first_frame
-    return (since % STEP < 2 * DEFAULT.context_frames) & (since >= STEP)
+    shared: NDArray[np.bool_] = (since % STEP < 2 * DEFAULT.context_frames) & (since >= STEP)
+    return shared
 
 
 @pytest.mark.slow
