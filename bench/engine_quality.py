@@ -90,7 +90,7 @@ class Remembering:
         key = sha256(magnitudes.tobytes()).digest()
         if key not in self._answers:
             self._answers[key] = self._model.fractions(magnitudes)
-        return self._answers[key]
+        return self._answers[key].copy()  # whoever asks may overwrite the answer
 
 
 def score(track: Track, who: str, vocals: Samples, accompaniment: Samples, *, museval: bool = False) -> Score:
@@ -109,7 +109,9 @@ def by_second(known: Sequence[Samples], estimated: Sequence[Samples]) -> dict[st
         raise click.ClickException(
             "--museval needs the package museval; it is not one of the project's own."
         ) from error
-    sdr_isr_sir_sar = museval.evaluate(np.stack(known), np.stack(estimated), win=RATE, hop=RATE)
+    sdr_isr_sir_sar = museval.evaluate(
+        np.stack(known).astype(np.float64), np.stack(estimated).astype(np.float64), win=RATE, hop=RATE
+    )
     return {
         f"{stem} {name}": float(np.nanmedian(values[number]))
         for name, values in zip(("SDR", "ISR", "SIR", "SAR"), sdr_isr_sir_sar, strict=True)

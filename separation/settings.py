@@ -34,7 +34,7 @@ class SeparationSettings:
     wiener_share: float = 0.6
     refined_share: float = 0.0
     extension_gain: float = 0.5
-    presence_floor_db: float | None = -20.0
+    presence_floor_db: float | None = -23.0
 
     @classmethod
     def best(cls) -> Self:
