@@ -153,7 +153,8 @@ def stage_limits(figures: dict[str, Any], limits: dict[str, float]) -> dict[str,
     flops, width = limits["multiply_adds_per_second"], limits["bytes_per_second"]
     return {
         "network": patches * MULTIPLY_ADDS_PER_PATCH / flops,
-        "transform": frames * butterfly / flops + frames * (4096 * 4 + 2049 * 8) / width,
+        # Twice: for the networks, and for what their answer is applied to.
+        "transform": 2 * (frames * butterfly / flops + frames * (4096 * 4 + 2049 * 8) / width),
         "inverse": frames * butterfly / flops + frames * (4096 * 4 + 2049 * 8) / width,
         "mask": frames * (2049 * 8 * 2 + 1024 * 4 * 2) / width,
         "split": values * 4 * 5 / width,
