@@ -57,7 +57,7 @@ class WorkerService:
         *,
         worker_id: str,
         slots: int,
-        progress_seconds: float = 0.5,
+        progress_seconds: float = 0.25,
         stuck_seconds: float = 900.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,

@@ -22,7 +22,7 @@ class Settings(KitSettings):
     heartbeat_seconds: float = Field(15.0, gt=0, le=60)
     """Well below a third of the orchestrator's lease."""
 
-    progress_seconds: float = Field(0.5, gt=0)
+    progress_seconds: float = Field(0.25, gt=0)
     """Progress of a running attempt is told no more often than this."""
 
     grace_seconds: float = Field(20.0, ge=0)

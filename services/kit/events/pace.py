@@ -9,7 +9,7 @@ matters.
 import time
 from collections.abc import Callable
 
-SHORTEST_SECONDS = 0.05
+SHORTEST_SECONDS = 0.1
 LONGEST_SECONDS = 1.0
 SHARE_OF_QUIET = 0.04
 
