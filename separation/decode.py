@@ -67,7 +67,7 @@ class AudioLimits:
 class AudioInfo:
     """A file's audio as decoded: ``samples`` per channel, not what a header claims.
 
-    ``complete`` is false when the file was damaged or ended early and only a part of it could be decoded.
+    ``complete`` is false when the file was damaged or ended early, as far as it was read.
     """
 
     duration_seconds: float
@@ -105,7 +105,7 @@ class AudioFile:
         """Samples per channel decoded so far."""
         self.repaired_samples = 0
         """Values so far that were NaN, infinite or absurdly large and have been replaced."""
-        self._damaged = False
+        self._damaged = self._ended = False
         self._frames = self._decode()
         first = next(self._frames, None)
         if first is None:
@@ -142,6 +142,7 @@ class AudioFile:
                     self._damaged = True
         except av.FFmpegError:
             self._damaged = True
+        self._ended = True
 
     def blocks(self) -> Iterator[Samples]:
         """Float32 arrays ``(samples, channels)`` at the file's rate, each about 1.5 s long but the last.
@@ -204,6 +205,8 @@ class AudioFile:
         )
 
     def _ends_early(self) -> bool:
+        if not self._ended:  # whoever wanted a part of it only did not look
+            return False
         duration, unit = self._stream.duration, self._stream.time_base
         tolerance = _LENGTH_TOLERANCE_SECONDS.get(self.container)
         if tolerance is None or duration is None or unit is None:

@@ -155,6 +155,13 @@ def test_a_preview_is_that_window_of_the_whole_to_the_bit(tmp_path: Path, energy
         assert np.array_equal(read(tmp_path / "part" / "vocals.wav"), whole[begin:end])
 
 
+def test_a_preview_of_a_whole_file_does_not_call_it_damaged(tmp_path: Path, energy_model: EnergyModel) -> None:
+    source = write_wav(tmp_path / "song.wav", to_16_bit(music(60)))
+    preview = separate_file(source, tmp_path / "part", model=energy_model, window=Window(1, 2))
+    assert preview.input.samples < 60 * 44100
+    assert preview.input.complete
+
+
 def test_a_preview_asks_for_no_more_patches_than_it_needs(tmp_path: Path, song: Path) -> None:
     whole, part = EnergyModel(), EnergyModel()
     separate_file(song, tmp_path / "whole", model=whole)
