@@ -4,9 +4,12 @@ The parts that operators know carry their usual names (`DATABASE_URL`, `KAFKA_BO
 everything of ours starts with `STEMWRIGHT_`. `deploy/settings.env` lists every setting with its default.
 """
 
+import ast
+import inspect
 import json
 import sys
 import textwrap
+from itertools import pairwise
 from typing import Literal, TypeVar
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
@@ -20,9 +23,7 @@ DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - the value that productio
 
 def service_config(service: str) -> SettingsConfigDict:
     """Configuration under which a service's own fields are read from `STEMWRIGHT_<SERVICE>_<FIELD>`."""
-    return SettingsConfigDict(
-        env_prefix=f"STEMWRIGHT_{service.upper()}_", extra="ignore", frozen=True, use_attribute_docstrings=True
-    )
+    return SettingsConfigDict(env_prefix=f"STEMWRIGHT_{service.upper()}_", extra="ignore", frozen=True)
 
 
 def _named(name: str) -> AliasChoices:
@@ -32,7 +33,7 @@ def _named(name: str) -> AliasChoices:
 class KitSettings(BaseSettings):
     """What every service needs to know. A service's `Settings` subclasses this."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True, use_attribute_docstrings=True)
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
     environment: Literal["development", "production"] = Field(
         "development", validation_alias=_named("STEMWRIGHT_ENVIRONMENT")
@@ -115,15 +116,31 @@ def document(settings_class: type[KitSettings], title: str) -> str:
     For `KitSettings` itself, those that all services share; for a service, its own.
     """
     prefix = settings_class.model_config.get("env_prefix", "")
+    meanings = _meanings(settings_class)
     lines = [f"# {title}", ""]
     for field, info in settings_class.model_fields.items():
         if field not in settings_class.__annotations__:
             continue  # shared by all services, and told there
         alias = info.validation_alias
         name = str(alias.choices[0]) if isinstance(alias, AliasChoices) else (prefix + field).upper()
-        lines += [f"# {line}" for line in textwrap.wrap(info.description or "", 110)]
+        lines += [f"# {line}" for line in textwrap.wrap(meanings.get(field, ""), 110)]
         lines += [f"#{name}={_as_text(info.get_default(call_default_factory=True))}", ""]
     return "\n".join(lines)
+
+
+def _meanings(settings_class: type[KitSettings]) -> dict[str, str]:
+    """The docstring below each field. Read from the source when somebody asks: pydantic would at every start."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(settings_class))).body[0]
+    assert isinstance(body, ast.ClassDef)  # noqa: S101 - it is the source of a class
+    return {
+        field.target.id: inspect.cleandoc(below.value.value)
+        for field, below in pairwise(body.body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(below, ast.Expr)
+        and isinstance(below.value, ast.Constant)
+        and isinstance(below.value.value, str)
+    }
 
 
 def _as_text(default: object) -> str:

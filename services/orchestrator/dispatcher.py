@@ -17,7 +17,7 @@ from services.orchestrator.signals import Signals
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 2.0
 """Placement is woken by every change in this process; this is for what others change and for backoffs that end."""
 
 

@@ -31,9 +31,9 @@ Handler = Callable[[Event], None]
 
 HANDLED = Counter("events_handled_total", "Records read from the event log.", ["consumer", "topic", "outcome"])
 
-IDLE_POLL_SECONDS = 0.5
+IDLE_POLL_SECONDS = 1.0
 BUSY_POLL_SECONDS = 0.05
-WATCH_SECONDS = 0.5
+WATCH_SECONDS = 1.0
 RECONNECT_SECONDS = 0.25
 DEAD_LETTER_RETRY_SECONDS = 1.0
 
