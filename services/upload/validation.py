@@ -27,7 +27,6 @@ from services.kit.storage import (
     ObjectNotFound,
     ObjectStorage,
     Part,
-    StorageRefused,
     StorageUnavailable,
 )
 from services.kit.telemetry import span
@@ -278,12 +277,11 @@ class Validator:
 
     def _withdraw(self, upload: Upload) -> None:
         """Takes back what was copied for an upload that was deleted meanwhile; a successor's work is left alone."""
-        with self._database.read() as session:
-            row = repository.find_any(session, upload.id)
-        if row is None or row.state is UploadStatus.DELETED:
-            try:
-                self._storage.delete_prefix(upload.source_prefix)
-                self._storage.delete(upload.incoming_key)
-            except (StorageUnavailable, StorageRefused) as error:
-                # The sweeper looks again when the deleted upload is forgotten.
-                log.warning("objects of the deleted %s stay for now: %s", upload.id, error)
+        with self._database.write() as session:
+            row = repository.find_any(session, upload.id, lock=True)
+            if row is not None and row.state is not UploadStatus.DELETED:
+                return
+            if row is not None:
+                # The deletion removed what was there then. What the store keeps now is the sweeper's next work.
+                row.litter = True
+        self._cleaner.clean(row or upload)

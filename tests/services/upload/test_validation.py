@@ -266,6 +266,28 @@ def test_an_upload_deleted_while_it_is_checked_leaves_nothing(
     assert keys(parts) == []
 
 
+def test_what_a_store_that_is_away_keeps_of_a_deleted_upload_goes_with_the_next_sweep(parts: Parts) -> None:
+    upload_id = completed(parts)
+    storage: Any = Scripted(parts.storage)
+
+    def away() -> None:
+        raise StorageUnavailable
+
+    def delete_while_the_store_still_copies() -> None:
+        parts.uploads.delete(ACCOUNT, upload_id)
+        parts.storage.put_bytes(f"sources/{upload_id}/original", SONG, "audio/wav")
+        for operation in ("abort_multipart", "delete", "delete_prefix"):
+            storage.before[operation] = away
+
+    storage.after["copy"] = delete_while_the_store_still_copies
+    parts.validator(storage).check_next()
+    assert keys(parts) == [f"sources/{upload_id}/original"]
+
+    parts.sweeper.sweep()
+
+    assert keys(parts) == []
+
+
 def test_a_validator_that_slept_does_not_overrule_its_successor(parts: Parts, events: Events, clock: Clock) -> None:
     upload_id = completed(parts)
     storage: Any = Scripted(parts.storage)
