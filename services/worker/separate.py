@@ -188,7 +188,7 @@ class Separator:
         return digest.hexdigest()
 
     def _upload(self, attempt: Attempt, files: Sequence[Path], prefix: str) -> None:
-        """Puts stems and waveforms, all at once. A store that says yes has each whole: it knew length and hash."""
+        """Puts stems and waveforms, all at once. A store says yes to a whole body only: no need to ask it again."""
         self._service.progress(attempt, Stage.UPLOADING, UPLOADING_FROM)
 
         def put(path: Path) -> None:

@@ -1,6 +1,8 @@
 import os
+import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,14 @@ def stemwright(*arguments: str, **settings: str) -> subprocess.CompletedProcess[
 def test_the_commented_settings_are_the_defaults() -> None:
     committed = (ROOT / "deploy/settings.env").read_text()
     assert committed == stemwright("settings").stdout, "run: stemwright settings > deploy/settings.env"
+
+
+def test_every_setting_says_what_it_means() -> None:
+    lines = (ROOT / "deploy/settings.env").read_text().splitlines()
+    silent = [
+        line for before, line in pairwise(lines) if re.match(r"#[A-Z0-9_]+=", line) and not before.startswith("# ")
+    ]
+    assert silent == []
 
 
 def test_the_help_lists_every_command() -> None:

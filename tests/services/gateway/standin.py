@@ -240,6 +240,16 @@ class Platform:
             return answer
 
 
+def problem(response: httpx2.Response, status: int, code: str) -> None:
+    """Asserts that the answer is this problem, with all that a problem says."""
+    assert response.headers["content-type"] == "application/problem+json"
+    content = response.json()
+    assert (response.status_code, content["status"], content["code"]) == (status, status, code)
+    assert content["type"]
+    assert content["title"]
+    assert content["detail"]
+
+
 def _whole(answer: bytes) -> bool:
     head, separator, body = answer.partition(b"\r\n\r\n")
     lengths = [line.split(b":")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -232,14 +233,29 @@ def test_sending_a_part_again_with_the_same_bytes_is_no_error(storage: ObjectSto
     storage.abort_multipart("again", multipart)
 
 
-def test_a_part_that_breaks_off_is_not_there(object_store: ObjectStore, storage: ObjectStorage) -> None:
-    multipart, whole = storage.create_multipart("broken", OCTETS), os.urandom(1000)
-    path = storage.presign_part("broken", multipart, 1, 60).removeprefix(object_store.endpoint_url)
-    head = f"PUT {path} HTTP/1.1\r\nHost: 127.0.0.1:{object_store.port}\r\nContent-Length: 1000\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", object_store.port)) as connection:
-        connection.sendall(head.encode() + whole[:500])
+def break_off(url: str, data: bytes) -> bytes:
+    """Begins to PUT and goes away in the middle, as a process that is killed does; returns how the answer begins."""
+    parts = urlsplit(url)
+    head = f"PUT {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: {len(data)}\r\n\r\n"
+    with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=10) as connection:
+        connection.sendall(head.encode() + data[: len(data) // 2])
         connection.shutdown(socket.SHUT_WR)
-        connection.recv(1000)
+        return connection.recv(1000)
+
+
+def test_an_object_that_breaks_off_is_not_there(storage: S3Storage) -> None:
+    url = storage._s3.generate_presigned_url("put_object", Params={"Bucket": storage.bucket, "Key": "broken/object"})
+
+    answer = break_off(url, os.urandom(1000))
+
+    assert not answer.startswith(b"HTTP/1.1 2")
+    assert storage.head("broken/object") is None
+    assert list(storage.list_objects("broken/")) == []
+
+
+def test_a_part_that_breaks_off_is_not_there(storage: ObjectStorage) -> None:
+    multipart, whole = storage.create_multipart("broken", OCTETS), os.urandom(1000)
+    break_off(storage.presign_part("broken", multipart, 1, 60), whole)
 
     assert storage.list_parts("broken", multipart) == []
     # With the same bytes: the local store does not take others for a part that it has begun to write.

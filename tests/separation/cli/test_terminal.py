@@ -21,7 +21,7 @@ import pytest
 from tests.separation.signals import music, write_wav
 from tests.services.worker.tiny_model import NAME, make_tiny_model
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 _DEADLINE_SECONDS = 120
 # What a shell runs in its background inherits an ignored SIGINT, for which Python sets no handler.
 _COMMAND = (
