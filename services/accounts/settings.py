@@ -16,6 +16,7 @@ class Settings(KitSettings):
     in development it is made where it is missing, and without a file tokens are signed by a key that dies with the
     process."""
     access_token_seconds: int = Field(600, ge=30, le=3600)
+    """How long an access token works. It cannot be revoked earlier: services verify it by themselves."""
     refresh_token_days: int = Field(30, ge=1, le=365)
     """Days after which a session that nobody uses ends."""
     session_days: int = Field(90, ge=1, le=3650)
@@ -28,7 +29,9 @@ class Settings(KitSettings):
     """Requests that may wait for a password hash before others get 429. Each takes one of the server's 40 threads."""
 
     welcome_credits: int = Field(600, ge=0, le=1_000_000_000)
+    """Credits of a new account; one is a second of music."""
     default_plan: str = Field("free", min_length=1, max_length=40)
+    """Plan of a new account."""
     previews_per_day: dict[str, int] = {"free": 30}  # noqa: RUF012 - settings are frozen
     """Free previews a day (UTC) by plan, as JSON; a plan that is not named has those of the default plan."""
     hold_hours: float = Field(48, gt=0)

@@ -53,10 +53,14 @@ class Settings(KitSettings):
     """Where Prometheus reads this process's metrics, on the same address; 0: nowhere. Never the public port."""
 
     accounts_url: HttpUrl = HttpUrl("http://127.0.0.1:8081")
+    """Where the accounts service answers."""
     upload_url: HttpUrl = HttpUrl("http://127.0.0.1:8082")
+    """Where the upload service answers."""
     orchestrator_url: HttpUrl = HttpUrl("http://127.0.0.1:8083")
+    """Where the orchestrator answers."""
 
     connect_timeout_seconds: float = Field(2.0, gt=0)
+    """Longest wait for a connection to a service, a free one of the pool included."""
     response_timeout_seconds: float = Field(30.0, gt=0)
     """Longest silence of a service before its answer starts, or between two pieces of it."""
     slow_response_timeout_seconds: float = Field(300.0, gt=0)
@@ -71,16 +75,22 @@ class Settings(KitSettings):
     """More are answered 503 at once; event streams have their own limit."""
 
     max_json_bytes: int = Field(256 * 1024, ge=1024)
+    """Largest body of a request, other than a song."""
     max_upload_bytes: int = Field(4 * 1024**3, ge=1)
+    """Largest song in one request; the upload service has its own limit."""
 
     rate_limit_storage: Annotated[str, AfterValidator(_store)] = f"{SweptMemoryStorage.STORAGE_SCHEME[0]}://"
     """Where counters live: this process, or a store that several gateways share (`async+redis://host`)."""
     account_rate: Rate = "1200/minute"
+    """Requests of each account, whatever addresses they come from."""
     address_rate: Rate = "2400/minute"
+    """Requests of each client address, whoever signs them."""
     auth_rate: Rate = "60/minute"
     """Of each client address on the routes that check passwords and send mail."""
     uploads_at_once_per_account: int = Field(8, ge=1)
+    """Songs that one account may be sending through this process at a time."""
     streams_per_account: int = Field(50, ge=1)
+    """Event streams that one account may hold open at this process."""
     streams_in_all: int = Field(2000, ge=1)
     """Each takes about 80 KiB."""
 
@@ -94,6 +104,7 @@ class Settings(KitSettings):
     api_key_cache_seconds: float = Field(60.0, ge=0, le=60)
     """How long a revoked API key may still open the door."""
     credential_cache_entries: int = Field(10_000, ge=1)
+    """Most that each cache of credentials holds (tokens, keys, refused keys); the oldest go first."""
 
     trusted_proxies: Words = ()
     """Addresses or networks of the load balancers whose `X-Forwarded-For` names the client."""
@@ -103,3 +114,4 @@ class Settings(KitSettings):
     """Origins of web pages, elsewhere, that may call this API; empty: none."""
 
     openapi_cache_seconds: float = Field(60.0, gt=0)
+    """How long the document that is put together from the services' own is served before they are asked again."""

@@ -15,6 +15,7 @@ class Settings(KitSettings):
     model_config = service_config("orchestrator")
 
     default_model: str = "spleeter-2stems"
+    """The model that separates, and the only one that an order may name."""
     lease_seconds: Seconds = 60.0
     """A worker that is not heard of for this long loses what it runs."""
     resend_seconds: Seconds = 20.0
@@ -22,12 +23,15 @@ class Settings(KitSettings):
     worker_expiry_seconds: Seconds = 45.0
     """A worker silent for this long gets no new work."""
     sweep_seconds: Seconds = 10.0
+    """How often lapsed leases, silent questions and jobs that wait too long are looked for."""
     ask_again_seconds: Seconds = 5.0
     """First wait before an unanswered question to a sibling is repeated; it doubles up to `ask_again_limit_seconds`."""
     ask_again_limit_seconds: Seconds = 60.0
+    """Longest wait between two such questions."""
     retry_base_seconds: Seconds = 10.0
     """Wait before the second attempt; four times longer before the third."""
     max_attempts: Annotated[int, Field(ge=1)] = 3
+    """A job that failed this often for reasons that may pass fails for good."""
     max_silent_deaths: Annotated[int, Field(ge=1)] = 2
     """A job that took this many workers with it is not given to another."""
     attempt_limit_seconds: Seconds = 3600.0
@@ -41,7 +45,9 @@ class Settings(KitSettings):
     preview_start_seconds: Annotated[float, Field(ge=0)] = 30.0
     """Where a preview starts by itself in a song that is long enough, past most intros."""
     presigned_url_seconds: int = 3600
+    """How long the address of a result works."""
     quote_seconds: int = 900
+    """How long a client may show a quote before it asks anew."""
     zombie_sweep_seconds: Seconds = 3600.0
     """Objects of ended attempts are deleted once more after this, should a worker have woken up late."""
     waiting_requests: Annotated[int, Field(ge=0)] = 16

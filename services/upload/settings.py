@@ -18,16 +18,21 @@ class Settings(KitSettings):
     max_size_bytes: int = Field(2048 * MEBIBYTE, ge=1, le=5000 * MEBIBYTE)
     """Two hours of 24-bit stereo at 96 kHz are not far above; one S3 copy moves at most 5 GB."""
     max_duration_seconds: float = Field(7200, gt=0)
+    """Longest song; a longer one is rejected."""
     max_decoded_samples: int = Field(3_000_000_000, ge=1)
     """Over all channels: two hours of stereo at 192 kHz, or of 7.1 at 48 kHz, with room to spare."""
     min_sample_rate_hz: int = Field(8_000, ge=1)
+    """Lowest sampling rate that is accepted."""
     max_sample_rate_hz: int = Field(192_000, ge=1)
+    """Highest sampling rate that is accepted."""
     max_channels: int = Field(8, ge=1)
+    """Most channels of a song: 8 are 7.1."""
     max_pending_per_account: int = Field(200, ge=1)
     """Uploads of one account that wait for bytes at the same time."""
 
     # How bytes arrive.
     part_size_bytes: int = Field(8 * MEBIBYTE, ge=5 * MEBIBYTE, le=64 * MEBIBYTE)
+    """Size of a part, unless the file would then have more parts than S3 takes."""
     part_url_seconds: int = Field(3600, ge=60, le=7 * 24 * 3600)
     """How long a presigned URL of a part works; the upload itself may take longer, with fresh URLs."""
     pending_seconds: int = Field(24 * 3600, ge=1)
@@ -35,6 +40,7 @@ class Settings(KitSettings):
     max_transfers: int = Field(8, ge=1)
     """Files streamed through `PUT .../content` at the same time; each holds one part in memory."""
     max_transfers_per_account: int = Field(3, ge=1)
+    """The same, of one account."""
     transfer_idle_seconds: float = Field(30, gt=0)
     """A body of which nothing comes for so long is given up."""
 
@@ -46,6 +52,7 @@ class Settings(KitSettings):
     validators: int = Field(2, ge=1, le=32)
     """Files that are checked at the same time."""
     validator_poll_seconds: float = Field(2, gt=0)
+    """How often an idle validator looks for files that another process took in, or whose pause has ended."""
     lease_seconds: float = Field(15, gt=0)
     """Another process takes a file up again when its validator has been silent for this long."""
     max_attempts: int = Field(3, ge=1)
@@ -58,11 +65,14 @@ class Settings(KitSettings):
 
     # Limits of the decoder's process.
     probe_wall_seconds: float = Field(180, gt=0)
+    """Time by the clock."""
     probe_cpu_seconds: int = Field(180, ge=1)
+    """Processor time."""
     probe_memory_bytes: int = Field(1024 * MEBIBYTE, ge=256 * MEBIBYTE)
     """Address space, not resident memory: libraries and thread stacks count."""
 
     # What is cleaned up.
     sweep_seconds: float = Field(30, gt=0)
+    """How often expired uploads and objects that nobody needs are looked for."""
     tombstone_seconds: int = Field(3600, ge=0)
     """How long a deleted upload is remembered, to remove what a late request or process may still have written."""

@@ -35,6 +35,7 @@ class Settings(KitSettings):
     """Where sources and stems lie while an attempt runs; emptied after each, and of dead processes at start."""
 
     model: str = "spleeter-2stems"
+    """The model that this worker loads and announces."""
 
     model_repository: Path | None = Field(None, validation_alias=AliasChoices("STEMWRIGHT_MODEL_REPOSITORY"))
     """Folder of models in Triton's layout; `models/repository` of the checkout where absent."""

@@ -257,6 +257,25 @@ def _whole(answer: bytes) -> bool:
 
 
 @contextmanager
+def unfinished_answer(gateway: Platform) -> Iterator[None]:
+    """While this is open, the orchestrator has begun an answer to a client and goes on with it."""
+    over = threading.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x"
+        while not over.is_set():
+            await asyncio.sleep(0.005)
+
+    gateway.orchestrator.answer = lambda _: Reply(200, {}, pieces=pieces)
+    with gateway.client.stream("GET", "/v1/jobs/job_1/archive", headers=bearer()) as response:
+        rest = response.iter_raw()
+        assert next(rest) == b"x"
+        yield
+        over.set()
+        assert list(rest) == []
+
+
+@contextmanager
 def platform(*, bootstrap: str | None = None, **settings: Any) -> Iterator[Platform]:
     """A gateway before three stand-ins; `settings` are the gateway's. With `bootstrap` it hears the event log there."""
     accounts, upload, orchestrator = StandIn(), StandIn(), StandIn()

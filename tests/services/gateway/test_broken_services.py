@@ -19,6 +19,7 @@ from tests.services.gateway.standin import (
     problem,
     serving,
     token,
+    unfinished_answer,
 )
 
 
@@ -141,17 +142,5 @@ def test_a_service_that_is_too_slow() -> None:
 
 
 def test_more_requests_than_a_service_has_connections_for() -> None:
-    with platform(upstream_connections=1, connect_timeout_seconds=0.1) as gateway:
-        held = threading.Event()
-
-        async def pieces() -> AsyncIterator[bytes]:
-            yield b"x"
-            while not held.is_set():
-                await asyncio.sleep(0.005)
-
-        gateway.orchestrator.answer = lambda _: Reply(200, {}, pieces=pieces)
-        with gateway.client.stream("GET", "/v1/jobs/job_1/archive", headers=bearer()) as response:
-            pieces_of_it = response.iter_raw()
-            assert next(pieces_of_it) == b"x"
-            problem(gateway.client.get("/v1/jobs", headers=bearer()), 503, "overloaded")
-            held.set()
+    with platform(upstream_connections=1, connect_timeout_seconds=0.1) as gateway, unfinished_answer(gateway):
+        problem(gateway.client.get("/v1/jobs", headers=bearer()), 503, "overloaded")

@@ -1,8 +1,7 @@
 """Who and what is let in: routes, credentials, bodies, origins, rates and caps, asked of a real gateway."""
 
-import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import httpx2
 
@@ -15,6 +14,7 @@ from tests.services.gateway.standin import (
     platform,
     problem,
     token,
+    unfinished_answer,
 )
 
 
@@ -162,17 +162,6 @@ def test_uploads_at_once_are_capped_per_account() -> None:
 
 def test_more_requests_than_the_gateway_serves() -> None:
     with platform(max_concurrent_requests=1) as gateway:
-        held = threading.Event()
-
-        async def pieces() -> AsyncIterator[bytes]:
-            yield b"x"
-            while not held.is_set():
-                await asyncio.sleep(0.005)
-
-        gateway.orchestrator.answer = lambda _: Reply(200, {}, pieces=pieces)
-        with gateway.client.stream("GET", "/v1/jobs/job_1/archive", headers=bearer()) as response:
-            pieces_of_it = response.iter_raw()
-            assert next(pieces_of_it) == b"x"
+        with unfinished_answer(gateway):
             problem(gateway.client.get("/v1/me", headers=bearer()), 503, "overloaded")
-            held.set()
         eventually(lambda: gateway.client.get("/v1/me", headers=bearer()).status_code == 200)
