@@ -33,7 +33,8 @@ def _named(name: str) -> AliasChoices:
 class KitSettings(BaseSettings):
     """What every service needs to know. A service's `Settings` subclasses this."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    # Fields are also read by their own names: without a prefix those would be HOST, PORT and ENVIRONMENT.
+    model_config = SettingsConfigDict(env_prefix="STEMWRIGHT_", extra="ignore", frozen=True, populate_by_name=True)
 
     environment: Literal["development", "production"] = Field(
         "development", validation_alias=_named("STEMWRIGHT_ENVIRONMENT")

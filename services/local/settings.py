@@ -13,18 +13,22 @@ def _named(name: str) -> AliasChoices:
 
 
 class LocalSettings(BaseSettings):
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    # Fields are also read by their own names, and without the prefix one of those is HOME.
+    model_config = SettingsConfigDict(env_prefix="STEMWRIGHT_", extra="ignore", frozen=True, populate_by_name=True)
 
-    home: Path = Field(Path(".stemwright"), validation_alias=_named("STEMWRIGHT_HOME"))
+    home: Path = Path(".stemwright")
     """Folder for everything this platform keeps; several platforms run side by side in a home each."""
 
-    gateway_host: str = Field("127.0.0.1", validation_alias=_named("STEMWRIGHT_GATEWAY_HOST"))
-    gateway_port: int | None = Field(None, ge=1, le=65535, validation_alias=_named("STEMWRIGHT_GATEWAY_PORT"))
+    gateway_host: str = "127.0.0.1"
+    """Address of the public API."""
+    gateway_port: int | None = Field(None, ge=1, le=65535)
     """8080, or a free port where something else has that; a port that is asked for is taken or the start fails."""
 
-    workers: int = Field(1, ge=0, le=64, validation_alias=_named("STEMWRIGHT_WORKERS"))
+    workers: int = Field(1, ge=0, le=64)
+    """Workers to start."""
 
     model: str = Field("spleeter-2stems", validation_alias=_named("STEMWRIGHT_WORKER_MODEL"))
+    """The model that the workers load."""
 
     database_url: str | None = Field(None, validation_alias=_named("DATABASE_URL"))
     """A database elsewhere instead of a SQLite file per service; `{service}` stands for the service's name."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from services.kit.settings import KitSettings
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -27,6 +29,16 @@ def stemwright(*arguments: str, **settings: str) -> subprocess.CompletedProcess[
 def test_the_commented_settings_are_the_defaults() -> None:
     committed = (ROOT / "deploy/settings.env").read_text()
     assert committed == stemwright("settings").stdout, "run: stemwright settings > deploy/settings.env"
+
+
+def test_variables_of_other_programs_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    untouched = KitSettings()
+    others = ("HOST", "PORT", "ENVIRONMENT", "LOG_LEVEL", "LOG_FORMAT", "JWKS_URL", "TOKEN_ISSUER")
+    assert {name.lower() for name in others} <= set(KitSettings.model_fields)
+    for name in others:
+        monkeypatch.setenv(name, "7")
+
+    assert KitSettings() == untouched
 
 
 def test_every_setting_says_what_it_means() -> None:

@@ -1,0 +1,47 @@
+"""Which environment variables a platform on one machine listens to."""
+
+from pathlib import Path
+
+import pytest
+
+from services.local.settings import LocalSettings
+
+OURS = {
+    "STEMWRIGHT_HOME": "/srv/music",
+    "STEMWRIGHT_GATEWAY_HOST": "0.0.0.0",
+    "STEMWRIGHT_GATEWAY_PORT": "9000",
+    "STEMWRIGHT_WORKERS": "3",
+    "STEMWRIGHT_WORKER_MODEL": "another",
+}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*OURS, "DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "S3_ENDPOINT_URL", "S3_BUCKET"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_the_settings_have_the_names_that_the_help_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in OURS.items():
+        monkeypatch.setenv(name, value)
+
+    found = LocalSettings()
+
+    assert found.home == Path("/srv/music")
+    assert (found.gateway_host, found.gateway_port, found.workers, found.model) == ("0.0.0.0", 9000, 3, "another")
+
+
+def test_what_belongs_to_others_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    untouched = LocalSettings()
+    # A person's home folder above all, which every shell exports.
+    monkeypatch.setenv("HOME", "/home/somebody")
+    for field in set(LocalSettings.model_fields) - {
+        "database_url",
+        "kafka_bootstrap_servers",
+        "s3_endpoint_url",
+        "s3_bucket",
+    }:
+        monkeypatch.setenv(field.upper(), "7")
+
+    assert LocalSettings() == untouched
+    assert untouched.home == Path(".stemwright")
