@@ -1,5 +1,6 @@
 """The commands `stemwright up` and `stemwright demo`."""
 
+import secrets
 import shutil
 import signal
 import sys
@@ -70,8 +71,10 @@ def demo(song: Path | None, output: Path) -> None:
     console = Console()
     settings = local_settings()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # unwinds, so that everything is stopped
-    # A home and a port of its own, so that it runs beside a `stemwright up`.
-    own = settings.model_copy(update={"home": settings.home / "demo", "gateway_port": free_port(LOOPBACK)})
+    # A home and a port of its own, so that it runs beside a `stemwright up`. The home is removed at the end: its name
+    # is one that nothing of anybody else has.
+    home = settings.home / f"demo-{secrets.token_hex(4)}"
+    own = settings.model_copy(update={"home": home, "gateway_port": free_port(LOOPBACK)})
     try:
         with Platform(own, environment=DEMO_ENVIRONMENT) as platform:
             for note in platform.plan.notes:
@@ -80,9 +83,11 @@ def demo(song: Path | None, output: Path) -> None:
             console.print(f"Every part is ready after {platform.seconds_to_ready:.1f} s.", highlight=False)
             report(separate_through(platform.gateway_url, song or sample_song(), output, console), console)
     except (LocalError, ApiError, HTTPError, TimeoutError) as error:
-        click.echo(f"stemwright demo: {error}\nLogs: {Home(own.home).logs}", err=True)
+        click.echo(f"stemwright demo: {error}", err=True)
+        if Home(home).logs.is_dir():
+            click.echo(f"Logs: {Home(home).logs}", err=True)
         sys.exit(1)
-    shutil.rmtree(own.home)
+    shutil.rmtree(home)
 
 
 def _watch(platform: Platform, view: View, changed: threading.Event, stop: threading.Event) -> None:

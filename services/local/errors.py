@@ -3,6 +3,7 @@
 ```
 LocalError
   HomeInUse      another supervisor runs in this home
+  HomeUnusable   the folder cannot be made or written
   PortTaken      another program listens on the port that was asked for
   StartFailed    a part did not come up
   DemoFailed     the platform did not separate the song
@@ -20,6 +21,13 @@ class HomeInUse(LocalError):
     def __init__(self, home: Path, pid: str) -> None:
         whose = f" (process {pid})" if pid else ""
         super().__init__(f"{home} is in use by another `stemwright up`{whose}; stop it or set STEMWRIGHT_HOME")
+
+
+class HomeUnusable(LocalError):
+    def __init__(self, home: Path, error: OSError) -> None:
+        super().__init__(
+            f"{home} cannot be used: {error.strerror}; set STEMWRIGHT_HOME to a folder that can be written"
+        )
 
 
 class PortTaken(LocalError):

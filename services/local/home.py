@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.local.errors import HomeInUse
+from services.local.errors import HomeInUse, HomeUnusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,19 @@ class Home:
         self.temporary = self.root / "tmp"
 
     def make(self) -> None:
-        for folder in (self.root, self.data, self.objects, self.logs, self.run):
-            folder.mkdir(parents=True, exist_ok=True)
-        self.secrets.mkdir(mode=0o700, exist_ok=True)
+        """Makes the folders that are not there yet.
+
+        Raises:
+            HomeUnusable: they cannot be made, or files in them cannot.
+        """
+        try:
+            for folder in (self.root, self.data, self.objects, self.logs, self.run):
+                folder.mkdir(parents=True, exist_ok=True)
+            self.secrets.mkdir(mode=0o700, exist_ok=True)
+            # A folder that was there may be another person's, or on a disk that is mounted read-only.
+            (self.run / "lock").touch()
+        except OSError as error:
+            raise HomeUnusable(self.root, error) from error
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -1,3 +1,5 @@
+import errno
+import os
 import stat
 import subprocess
 import sys
@@ -5,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.local.errors import HomeInUse
+from services.local.errors import HomeInUse, HomeUnusable
 from services.local.home import Home, write_whole
 
 
@@ -27,6 +29,35 @@ def test_a_home_is_held_by_one_supervisor_at_a_time(home: Home) -> None:
             check=False,
         )
     assert b"HomeInUse" in other.stderr
+
+
+@pytest.mark.parametrize("taken", ["home", "home/objects", "home/secrets"])
+def test_a_home_that_cannot_be_made_says_so_in_one_line(tmp_path: Path, taken: str) -> None:
+    path = tmp_path / taken
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    environment = {**os.environ, "STEMWRIGHT_HOME": str(tmp_path / "home")}
+    up = subprocess.run(
+        [sys.executable, "-m", "services.cli", "up"],
+        cwd=Path(__file__).parents[3],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert up.returncode == 1
+    assert up.stderr.splitlines()[0].startswith(f"stemwright: {tmp_path}/home cannot be used: ")
+    assert len(up.stderr.splitlines()) == 1
+
+
+def test_a_home_on_a_read_only_disk_is_unusable(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "touch", refuse)  # the tests may run as root, whom permissions do not stop
+    with pytest.raises(HomeUnusable, match="Read-only file system; set STEMWRIGHT_HOME"):
+        home.make()
 
 
 def test_a_home_is_free_again_after_its_holder_is_gone(home: Home) -> None:

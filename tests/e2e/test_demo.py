@@ -1,0 +1,43 @@
+"""`stemwright demo` as a person runs it in a folder of theirs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from separation.importers.spleeter import sample_song
+from tests.e2e.songs import read
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+
+def test_the_demo_leaves_the_stems_and_nothing_else(tmp_path: Path) -> None:
+    theirs = tmp_path / "home" / "demo" / "precious.txt"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("somebody's")
+    here = tmp_path / "here"
+    (here / ".stemwright" / "demo").mkdir(parents=True)
+    environment = {name: value for name, value in os.environ.items() if name != "STEMWRIGHT_HOME"}
+
+    demo = subprocess.run(
+        [sys.executable, "-m", "services.cli", "demo"],
+        cwd=here,
+        env={**environment, "HOME": str(tmp_path / "home"), "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert "Null-test residual" in demo.stdout
+    vocals, instrumental = (
+        read(here / "demo-output" / "audio_example" / f"{stem}.flac")[0] for stem in ("vocals", "instrumental")
+    )
+    assert vocals.shape == instrumental.shape == read(sample_song())[0].shape
+    assert np.abs(vocals).max() > 0.1
+    assert theirs.read_text() == "somebody's"
+    assert [path.name for path in (tmp_path / "home").iterdir() if not path.name.startswith(".")] == ["demo"]
+    assert [path.name for path in (here / ".stemwright").iterdir()] == ["demo"]
