@@ -6,11 +6,12 @@ COPY requirements/run.lock requirements/
 RUN python -m venv /opt/stemwright \
     && /opt/stemwright/bin/pip install --no-cache-dir --require-hashes -r requirements/run.lock
 
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY separation/ separation/
 COPY services/ services/
 COPY training/ training/
-RUN /opt/stemwright/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+RUN /opt/stemwright/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
+    && /opt/stemwright/bin/pip uninstall --yes ziglang
 
 ENV STEMWRIGHT_MODEL_REPOSITORY=/opt/stemwright/models
 RUN /opt/stemwright/bin/stemwright models import spleeter-2stems

@@ -17,7 +17,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from separation.importers.wheel import cache_directory
+from separation.cache import cache_directory
 
 Samples = NDArray[np.float32]
 

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.engine_audio import RATE, SETS, Rival, Samples, Track, tracks
-from separation.backends import MaskModel
+from separation.backends import MaskModel, one_by_one
 from separation.pipeline import Course, separate_stream
 from separation.registry import ModelRepository
 from separation.settings import SeparationSettings
@@ -91,6 +91,9 @@ class Remembering:
         if key not in self._answers:
             self._answers[key] = self._model.fractions(magnitudes)
         return self._answers[key].copy()  # whoever asks may overwrite the answer
+
+    def fractions_of_each(self, images: Sequence[Samples]) -> list[Samples]:
+        return one_by_one(self.fractions, images)
 
 
 def score(track: Track, who: str, vocals: Samples, accompaniment: Samples, *, museval: bool = False) -> Score:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from separation.backends import Device, MaskModel, Precision
+from separation.backends import MaskModel
 from separation.channels import channel_names
 from separation.decode import AudioLimits
 from separation.engine import checked_stems, separate_file
@@ -15,7 +15,7 @@ from separation.errors import ModelError, NoSamples, UnsupportedChannels, Unsupp
 from separation.manifest import Manifest
 from separation.pipeline import Course, separate_stream
 from separation.registry import DEFAULT_MODEL, ModelRepository
-from separation.settings import OutputFormat, SeparationSettings, Window
+from separation.settings import Device, OutputFormat, Precision, SeparationSettings, Window
 from separation.split import split_float
 
 Samples = NDArray[np.float32]

@@ -91,11 +91,12 @@ class WienerFilter:
         self._sums = np.zeros((2, 4, bins), np.float64)
 
     def learn(self, spectra: Spectra, powers: NDArray[np.float32], mask: Masks) -> None:
-        """``spectra``, ``powers`` (its squared magnitudes), ``mask`` of the vocals: ``(frames, 2, bins)``."""
+        """``spectra``, ``powers`` (its squared magnitudes): ``(frames, 2, bins)``; ``mask`` of the vocals: the same, or
+        ``(frames, 1, bins)`` for both channels."""
         cross = spectra[:, 0] * spectra[:, 1].conj()
         for sums, gains in zip(self._sums, (mask, 1 - mask), strict=True):
             sums[:2] += (gains * gains * powers).sum(axis=0)
-            both = gains[:, 0] * gains[:, 1]
+            both = gains[:, 0] * gains[:, -1]
             sums[2] += (both * cross.real).sum(axis=0)
             sums[3] += (both * cross.imag).sum(axis=0)
 
@@ -136,8 +137,8 @@ def estimated_vocals(
 ) -> Spectra:
     """The vocals of a patch's ``spectra``, ``(frames, channels, bins of the transform)``, which are overwritten.
 
-    ``fractions``: ``(stems, 2, frames, bins of the network)``. ``routing``: ``(channels, 2)``, which mixture of the
-    left and the right mask each channel takes; row sums are 1, or 0 for a channel that holds no voice. The Wiener
+    ``fractions``: ``(stems, 1 or 2, frames, bins of the network)``. ``routing``: ``(channels, 2)``, which mixture of
+    the left and the right mask each channel takes; row sums are 1, or 0 for a channel that holds no voice. The Wiener
     filter takes part for stereo, where both channels are heard as they are.
     """
     bins = fractions.shape[-1]
@@ -157,7 +158,7 @@ def estimated_vocals(
             mask = ratio_mask(answers, stem, settings.mask_exponent)
         else:
             mask = projection_mask(answers, stem)
-        mask = mixed(routing, mask)
+        mask = mixed(routing, mask) if mask.shape[1] == 2 else mask * routing.sum(axis=1)[:, None]
         above *= mask[..., -_TOP_BINS:].mean(axis=-1, keepdims=True) * np.float32(settings.extension_gain)
         if wiener:
             share = np.float32(settings.wiener_share)

@@ -6,6 +6,8 @@ than either. The further looks take the lowest bins alone: nearly all of a voice
 bins is a quarter of the work. Figures in ``docs/engine.md``, reasons in record 0017.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,13 +33,10 @@ class Transposition:
     def __init__(self, ratio: float, bins: int, looked: int) -> None:
         if not 0.5 <= ratio <= 2:
             raise ValueError("Music transposed by more than an octave does not sound the same.")
-        self._highest = bins - 1
-        self._sources = np.arange(looked) / ratio
-        targets = np.arange(min(bins, int((looked - 1) / ratio) + 1)) * ratio
-        self._below = np.minimum(targets.astype(np.intp), looked - 2)
-        self._between = (targets - self._below).astype(np.float32)
-        self.covered = len(targets)
+        self.covered = min(bins, int((looked - 1) / ratio) + 1)
         """How many of the original's bins the look says something about."""
+        self._stretch = _cubic(np.arange(looked) / ratio, bins)
+        self._shrink = _linear(np.arange(self.covered) * ratio, looked)
         fade = (self.covered - np.arange(self.covered)) / _FADE_BINS
         self.weights = (_WEIGHT * np.clip(fade, 0, 1)).astype(np.float32)
         """What it counts in each of them; the first look counts 1."""
@@ -48,28 +47,40 @@ class Transposition:
         Between bins stands the cubic of R. Keys, "Cubic convolution interpolation for digital image processing", IEEE
         TASSP 29(6), 1981: straight lines would flatten the peaks of harmonics.
         """
-        below = self._sources.astype(np.intp)
-        t = (self._sources - below).astype(np.float32)
-        weights = (
-            ((1 - t / 2) * t - 0.5) * t,
-            (1.5 * t - 2.5) * t * t + 1,
-            ((2 - 1.5 * t) * t + 0.5) * t,
-            (t / 2 - 0.5) * t * t,
-        )
-        stretched = np.zeros((*magnitudes.shape[:-1], len(below)), np.float32)
-        for offset, weight in enumerate(weights, start=-1):
-            stretched += magnitudes[..., np.clip(below + offset, 0, self._highest)] * weight
-        stretched[..., self._sources > self._highest] = 0
+        stretched: Magnitudes = magnitudes[..., : len(self._stretch)] @ self._stretch
         return np.maximum(stretched, 0, out=stretched)
 
     def undone(self, fractions: Fractions) -> Fractions:
         """``(..., looked)`` to ``(..., covered)``, linear between bins."""
-        result = fractions[..., self._below + 1]
-        lower = fractions[..., self._below]
-        result -= lower
-        result *= self._between
-        result += lower
-        return result
+        shrunk: Fractions = fractions @ self._shrink
+        return shrunk
+
+
+def _cubic(places: NDArray[np.floating[Any]], bins: int) -> NDArray[np.float32]:
+    """A matrix from ``bins`` numbers, or as many of the first as count, to those at ``places`` between them."""
+    below = places.astype(np.intp)
+    t = places - below
+    weights = (
+        ((1 - t / 2) * t - 0.5) * t,
+        (1.5 * t - 2.5) * t * t + 1,
+        ((2 - 1.5 * t) * t + 0.5) * t,
+        (t / 2 - 0.5) * t * t,
+    )
+    matrix = np.zeros((bins, len(places)))
+    for offset, weight in enumerate(weights, start=-1):
+        np.add.at(matrix, (np.clip(below + offset, 0, bins - 1), np.arange(len(places))), weight)
+    matrix[:, places > bins - 1] = 0
+    return matrix[: min(bins, below[-1] + 3)].astype(np.float32)
+
+
+def _linear(places: NDArray[np.floating[Any]], bins: int) -> NDArray[np.float32]:
+    """A matrix from ``bins`` numbers to those at ``places`` between them."""
+    below = np.minimum(places.astype(np.intp), bins - 2)
+    matrix = np.zeros((bins, len(places)), np.float32)
+    numbers = np.arange(len(places))
+    matrix[below, numbers] = 1 - (places - below)
+    matrix[below + 1, numbers] = places - below
+    return matrix
 
 
 def presence(vocals: NDArray[np.float64], mixture: NDArray[np.float64], floor_db: float) -> NDArray[np.float32]:
@@ -91,22 +102,24 @@ def presence(vocals: NDArray[np.float64], mixture: NDArray[np.float64], floor_db
 
 
 def joint_fractions(model: MaskModel, magnitudes: Magnitudes, settings: SeparationSettings) -> Fractions:
-    """What all looks at a patch, ``(2, frames, bins)``, say together: ``(stems, 2, frames, bins)``.
+    """What all looks at a patch, ``(2, frames, bins)``, say together: ``(stems, 1 or 2, frames, bins)``, 1 for both
+    channels alike.
 
     A weighted mean. Where the first look finds nobody singing, nobody does, and further looks do not count: what is
     transposed may pass for a voice, a lead synthesiser for one.
     """
-    fractions: Fractions = model.fractions(magnitudes[None])[0]
+    looks = [Transposition(ratio, magnitudes.shape[-1], settings.transposed_bins) for ratio in settings.transpositions]
+    fractions, *others = model.fractions_of_each([magnitudes, *(look.applied(magnitudes) for look in looks)])
+    if settings.masks == "joint":
+        fractions, *others = (_mean_of_channels(answer) for answer in (fractions, *others))
     stem = model.manifest.stems.index("vocals")
     gain = np.ones((magnitudes.shape[1], 1), np.float32)
     if settings.presence_floor_db is not None:
-        mixture = np.square(magnitudes, dtype=np.float64).sum(axis=(0, 2))
-        gain = presence(_found(fractions, magnitudes, stem), mixture, settings.presence_floor_db)[:, None]
+        gain = presence(*_powers(fractions, magnitudes, stem), settings.presence_floor_db)[:, None]
 
     total = np.ones(magnitudes.shape[1:], np.float32)
-    for ratio in settings.transpositions:
-        look = Transposition(ratio, magnitudes.shape[-1], settings.transposed_bins)
-        answer = look.undone(model.fractions(look.applied(magnitudes)[None])[0])
+    for look, seen in zip(looks, others, strict=True):
+        answer = look.undone(seen)
         weights = look.weights * gain
         answer *= weights
         fractions[..., : look.covered] += answer
@@ -121,12 +134,19 @@ def joint_fractions(model: MaskModel, magnitudes: Magnitudes, settings: Separati
     return fractions
 
 
-def _found(fractions: Fractions, magnitudes: Magnitudes, stem: int) -> NDArray[np.float64]:
-    """The power of the vocals in every frame, by a mask that divides sharply."""
-    powers = np.empty(magnitudes.shape[1])
-    for begin in range(0, len(powers), _BLOCK_FRAMES):
+def _mean_of_channels(fractions: Fractions) -> Fractions:
+    mean = fractions[:, :1] + fractions[:, 1:]
+    mean *= np.float32(0.5)
+    return mean
+
+
+def _powers(fractions: Fractions, magnitudes: Magnitudes, stem: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The power of the vocals in every frame, by a mask that divides sharply, and that of the mixture."""
+    vocals, mixture = np.empty((2, magnitudes.shape[1]))
+    for begin in range(0, len(vocals), _BLOCK_FRAMES):
         block = slice(begin, begin + _BLOCK_FRAMES)
-        vocals = ratio_mask(fractions[:, :, block], stem, 2)
-        vocals *= magnitudes[:, block]
-        powers[block] = np.square(vocals, out=vocals).sum(axis=(0, 2))
-    return powers
+        powers = np.square(magnitudes[:, block])
+        mixture[block] = powers.sum(axis=(0, 2), dtype=np.float64)
+        powers *= np.square(ratio_mask(fractions[:, :, block], stem, 2))
+        vocals[block] = powers.sum(axis=(0, 2), dtype=np.float64)
+    return vocals, mixture

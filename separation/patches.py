@@ -68,24 +68,26 @@ class FrameHistory:
         self.begin = self.end = first_frame
         """The oldest frame, and one past the newest."""
         self._keep = keep
-        self._pieces: list[Magnitudes] = [np.empty((0, 2, bins), np.float32)]
+        # What is kept, the patch after it, and what comes while its end is not reached.
+        self._frames: Magnitudes = np.empty((2 * keep + keep // 8, 2, bins), np.float32)
 
     def append(self, frames: Magnitudes) -> None:
-        """``frames``: ``(n, 2, bins)``; kept as they are."""
-        self._pieces.append(frames)
+        """``frames``: ``(n, 2, bins)``, which are copied."""
+        count = self.end - self.begin
+        if count + len(frames) > len(self._frames):
+            more = np.empty((count + len(frames), *self._frames.shape[1:]), np.float32)
+            more[:count] = self._frames[:count]
+            self._frames = more
+        self._frames[count : count + len(frames)] = frames
         self.end += len(frames)
 
     def forget_before(self, frame: int) -> None:
         """Frames more than ``keep`` before ``frame`` are not needed any more."""
         surplus = frame - self._keep - self.begin
         if surplus > 0:
-            self._pieces = [self._joined()[surplus:].copy()]
+            count = self.end - self.begin - surplus
+            self._frames[:count] = self._frames[surplus : surplus + count]
             self.begin += surplus
-
-    def _joined(self) -> Magnitudes:
-        if len(self._pieces) > 1:
-            self._pieces = [np.concatenate(self._pieces)]
-        return self._pieces[0]
 
     def patch(self, begin: int, length: int, song_frames: int | None, *, mirror: bool) -> Magnitudes:
         """Frames ``[begin, begin + length)`` as ``(2, length, bins)``.
@@ -100,7 +102,7 @@ class FrameHistory:
         # Left of the song only the beginning is mirrored, so the unknown length does not matter there.
         indices = mirrored(wanted, song_frames if song_frames is not None else self.end) if mirror else wanted
         indices = np.where(outside & (not mirror), self.begin, indices) - self.begin
-        patch = self._joined()[indices]
+        patch = self._frames[indices]
         if not mirror:
             patch[outside] = 0
         return np.ascontiguousarray(patch.swapaxes(0, 1))

@@ -41,15 +41,17 @@ _PATIENCE_SECONDS = 0.1
 class Patch:
     """What one call of the network needs, and what its answer will be applied to.
 
-    ``magnitudes``: ``(2, frames, bins)``. ``samples``: ``(n, channels)`` at the model's rate, those under the
-    ``frames`` of the patch that the song has; the first of these is frame ``begin`` of the song. Their spectra are four
-    times as large, and computing them again takes no longer than carrying them along. ``song_samples``: of the last
-    patch, in which the song ends, its length at its own rate; ``None`` before.
+    ``magnitudes``: ``(2, frames, bins)``, the first of them frame ``seen_from`` of the song. ``samples``:
+    ``(n, channels)`` at the model's rate, those under the ``frames`` of the patch that the song has; the first of these
+    is frame ``begin`` of the song. Their spectra are four times as large, and computing them again takes no longer than
+    carrying them along. ``song_samples``: of the last patch, in which the song ends, its length at its own rate;
+    ``None`` before.
     """
 
     number: int
     begin: int
     frames: int
+    seen_from: int
     magnitudes: NDArray[np.float32]
     samples: Samples
     song_samples: int | None
@@ -169,12 +171,16 @@ class Analysis:
             begin = grid.begin(self._patch)
             known = max(0, begin)
             mirror = self._course.settings.edges == "mirror"
-            magnitudes = self._history.patch(begin, spec.frames, self._song_frames, mirror=mirror)
             last = self._song_frames is not None and self._patch == grid.last_patch(self._song_frames - 1)
+            seen_from = begin
+            if mirror and last and self._song_frames is not None and self._song_frames >= spec.frames:
+                # What precedes the last patch is better company for the song's end than its mirror image.
+                seen_from = self._song_frames - spec.frames
+            magnitudes = self._history.patch(seen_from, spec.frames, self._song_frames, mirror=mirror)
             samples = self._recent.between(known * spec.hop - (spec.fft_size - spec.hop), self._history.end * spec.hop)
-            patch = Patch(
-                self._patch, known, self._history.end - known, magnitudes, samples, self._song_samples if last else None
-            )
+            song_samples = self._song_samples if last else None
+            count = self._history.end - known
+            patch = Patch(self._patch, known, count, seen_from, magnitudes, samples, song_samples)
             self._patch += 1
             self._history.forget_before(grid.begin(self._patch))
             self._recent.forget_before(grid.begin(self._patch) * spec.hop - (spec.fft_size - spec.hop))
@@ -225,7 +231,7 @@ class Synthesis:
         with self._clock.stage("transform"):
             spectra = self._spectra(patch)
         with self._clock.stage("mask"):
-            skip = patch.begin - self._course.grid.begin(patch.number)
+            skip = patch.begin - patch.seen_from
             fractions = fractions[:, :, skip : skip + patch.frames]
             estimate = estimated_vocals(spectra, fractions, self._stem, self._routing, self._course.settings)
             final = self._cross_fade.add(patch.number, estimate, patch.begin, last=patch.last)

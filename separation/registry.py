@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 from separation.errors import ModelDigestMismatch, ModelError, ModelNotFound
 from separation.hashing import sha256_of
+from separation.settings import Device, Precision
 
 if TYPE_CHECKING:
-    from separation.backends import Device, MaskModel, Precision
+    from separation.backends import MaskModel
 
 DEFAULT_MODEL = "spleeter-2stems"
+UNET = "unet"
+"""The architecture of every network that ``importers/unet.py`` writes."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class ModelManifest:
 
     ``digest`` is ``sha256:`` and the SHA-256 of ``1/model.onnx``. ``fft_size`` and ``hop`` are in samples at
     ``sample_rate_hz``; a patch is ``frames`` by ``bins``, the lowest bins first. ``stems`` is the order of the masks.
+    ``architecture``: ``unet`` where the graph is that of ``importers/unet.py``, whatever its weights, which kernels of
+    our own can then compute.
     """
 
     name: str
@@ -44,6 +49,7 @@ class ModelManifest:
     frames: int
     bins: int
     stems: tuple[str, ...]
+    architecture: str | None = None
     schema_version: int = 1
 
     def to_json(self) -> str:
@@ -113,8 +119,8 @@ class ModelRepository:
         name: str = DEFAULT_MODEL,
         *,
         threads: int | None = None,
-        device: "Device" = "auto",
-        precision: "Precision" = "auto",
+        device: Device = "auto",
+        precision: Precision = "auto",
     ) -> "MaskModel":
         """The verified model on the best hardware and runtime there is; ``separation.backends.open_model`` says how.
 

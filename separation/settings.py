@@ -7,6 +7,8 @@ from separation.errors import OutputFormatUnsuitable
 
 OutputFormatName = Literal["flac", "wav", "mp3", "m4a", "ogg", "opus"]
 Overs = Literal["keep", "scale"]
+Device = Literal["auto", "cpu", "gpu"]
+Precision = Literal["auto", "fp32"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,8 @@ class SeparationSettings:
     ``context_frames``: frames at each edge of a patch that lean on the neighbour: patches overlap by twice as many
     and are cross-faded there. ``first_frame``: the frame at which the first patch begins. ``edges``: what fills a
     patch beyond the song's ends, the song mirrored or silence. ``transpositions``: the networks see each patch again
-    at these pitches, ratios of frequency, but only its lowest ``transposed_bins`` bins, a multiple of 64. ``mask``:
+    at these pitches, ratios of frequency, but only its lowest ``transposed_bins`` bins, a multiple of 64. ``masks``:
+    left and right share the mean of what the networks say of both, or have each their own. ``mask``:
     ``ratio`` of the estimates raised to ``mask_exponent``, or ``projection`` of the vocals on the mixture (then the
     exponent has no meaning). ``wiener_share``: how much of the answer, 0 to 1, comes from a multichannel Wiener filter;
     stereo only. ``refined_share``: how much of the answer comes from a second such filter, made of the first answer;
@@ -29,6 +32,7 @@ class SeparationSettings:
     edges: Literal["mirror", "silence"] = "mirror"
     transpositions: tuple[float, ...] = (1.12,)
     transposed_bins: int = 256
+    masks: Literal["joint", "each"] = "joint"
     mask: Literal["projection", "ratio"] = "projection"
     mask_exponent: float = 2.0
     wiener_share: float = 0.6
@@ -49,6 +53,7 @@ class SeparationSettings:
             first_frame=-1,
             edges="silence",
             transpositions=(),
+            masks="each",
             mask="ratio",
             wiener_share=0.0,
             extension_gain=0.0,

@@ -1,26 +1,25 @@
 """Where masks come from: one ``Protocol``, an adapter per runtime, and the choice between them.
 
-onnxruntime.py  float32 on any processor, or a GPU, in this process
-openvino.py     processors with instructions for bfloat16, in this process
+winograd.py     the U-Net in float32 on processors with AVX2, by kernels of our own
+onnxruntime.py  any network in float32 on any processor, or on a GPU
+openvino.py     processors with instructions for bfloat16
 
-Figures and reasons behind the choice stand in record 0019.
+Figures and reasons behind the choice stand in records 0019 and 0113.
 """
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from separation.errors import ModelAnswerInvalid, ModelError, RuntimeMissing
 from separation.registry import ModelManifest
-
-Device = Literal["auto", "cpu", "gpu"]
-Precision = Literal["auto", "fp32"]
+from separation.settings import Device, Precision
 
 # Keeps 0/0 out of masks where no network finds anything.
 _RATIO_EPSILON = np.float32(1e-10)
@@ -59,6 +58,12 @@ class MaskModel(Protocol):
         1. The masks are the ratio of their squares. A model that knows only masks answers those.
         """
 
+    def fractions_of_each(self, images: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """``fractions`` of several images ``(2, frames, bins)`` of different widths: ``(stems, 2, frames, bins)`` each.
+
+        Where the runtime can it reads the weights once for all.
+        """
+
     def rest(self) -> None:
         """Called after each song: gives back memory that only a running song needs. Harmless while another runs."""
 
@@ -83,23 +88,33 @@ def open_model(
         return OnnxRuntimeModel(path, manifest, threads=threads, providers=providers)
     if device == "gpu":
         raise RuntimeMissing("No GPU can be used: it needs an NVIDIA driver and `pip install stemwright[gpu]`.")
-    if precision == "auto" and computes_in_bfloat16() and find_spec("openvino"):
+    flags = processor_flags()
+    if precision == "auto" and computes_in_bfloat16(flags) and find_spec("openvino"):
         from separation.backends.openvino import OpenVinoModel
 
         return OpenVinoModel(path, manifest, threads=threads)
+    from separation.backends import winograd
+
+    if winograd.computes(manifest, flags):
+        return winograd.WinogradModel(path, manifest, threads=threads)
     if find_spec("onnxruntime"):
         return OnnxRuntimeModel(path, manifest, threads=threads)
     raise RuntimeMissing("No runtime for the network is installed; run: pip install stemwright[cpu]")
 
 
-def computes_in_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 numbers; ``False`` where Linux does not tell."""
+def processor_flags() -> frozenset[str]:
+    """Names of the processor's instruction sets as Linux gives them; empty where it does not tell."""
     try:
         description = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        return False
+        return frozenset()
     flags = re.search(r"^flags\s*:(.*)$", description, re.MULTILINE)
-    return flags is not None and not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags[1].split())
+    return frozenset(flags[1].split() if flags else ())
+
+
+def computes_in_bfloat16(flags: frozenset[str]) -> bool:
+    """Whether a processor with these instruction sets multiplies bfloat16 numbers."""
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
 
 
 def default_threads() -> int:
@@ -126,6 +141,13 @@ def patch_by_patch(
     """
     answers = [run(np.ascontiguousarray(patch[None], np.float32)) for patch in magnitudes]
     return checked_masks(answers[0] if len(answers) == 1 else np.concatenate(answers), magnitudes, manifest)
+
+
+def one_by_one(
+    fractions: Callable[[NDArray[np.float32]], NDArray[np.float32]], images: Sequence[NDArray[np.float32]]
+) -> list[NDArray[np.float32]]:
+    """``MaskModel.fractions_of_each`` by a model's ``fractions``, where nothing is gained from doing more at once."""
+    return [fractions(image[None])[0] for image in images]
 
 
 def ratio_of_squares(fractions: NDArray[np.float32]) -> NDArray[np.float32]:

