@@ -21,10 +21,10 @@ from separation.backends import (
     default_threads,
     open_model,
     processor_flags,
+    winograd,
 )
 from separation.backends import onnxruntime as onnxruntime_backend
 from separation.backends import openvino as openvino_backend
-from separation.backends import winograd
 from separation.backends.onnxruntime import OnnxRuntimeModel
 from separation.backends.openvino import OpenVinoModel, widen_transposed_convolutions
 from separation.backends.winograd import WinogradModel
