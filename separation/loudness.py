@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from math import ceil, log2
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
+
+from separation.fourier import irfft, rfft
 
 _ABSOLUTE_GATE_LUFS = -70.0
 _RELATIVE_GATE_LU = -10.0
@@ -82,9 +83,9 @@ class LoudnessMeter:
     def _power(self, signal: NDArray[np.float32]) -> NDArray[np.float32]:
         """Of the K-weighted signal, channels added up by weight; the first samples are its past and have none."""
         pieces = np.lib.stride_tricks.sliding_window_view(signal, self._size, axis=1)[:, :: self._step]
-        spectrum = scipy.fft.rfft(pieces, axis=2)
+        spectrum = rfft(pieces)
         spectrum *= self._response
-        weighted = scipy.fft.irfft(spectrum, n=self._size, axis=2, overwrite_x=True)
+        weighted = irfft(spectrum, self._size)
         power = np.square(weighted[:, :, self._memory :]).reshape(len(signal), -1)
         total: NDArray[np.float32] = self._weights @ power
         return total

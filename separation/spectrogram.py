@@ -1,9 +1,10 @@
 """What a picture of a track needs, measured while its samples pass: envelope and spectrogram in a bounded size."""
 
 import numpy as np
-import scipy.fft
 import scipy.sparse
 from numpy.typing import NDArray
+
+from separation.fourier import rfft
 
 Samples = NDArray[np.float32]
 
@@ -99,7 +100,7 @@ class TrackMeter:
             if not len(begins):
                 break
             frames = np.stack([signal[:, begin - origin : begin - origin + self._size] for begin in begins])
-            spectra = scipy.fft.rfft(frames * self._window, axis=-1)
+            spectra = rfft(frames * self._window)
             powers = (np.square(spectra.real) + np.square(spectra.imag)).mean(axis=1)
             for power in powers:
                 self._add(power)

@@ -10,8 +10,9 @@ output sample is the sum of its four contributions in a fixed order.
 """
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
+
+from separation.fourier import irfft, rfft
 
 # Frames at a time: they stay in the processor's cache and below the size for which memory is fetched from the system,
 # which together takes a tenth of the time of transforming all at once.
@@ -73,7 +74,7 @@ class StreamingStft:
         spectra = np.empty((count, channels, self._size // 2 + 1), np.complex64)
         for begin in range(0, count, _BLOCK_FRAMES):
             block = frames[begin : begin + _BLOCK_FRAMES] * self._window
-            spectra[begin : begin + _BLOCK_FRAMES] = scipy.fft.rfft(block, axis=-1, overwrite_x=True)
+            spectra[begin : begin + _BLOCK_FRAMES] = rfft(block)
         self._pending = self._pending[:, count * self._hop :].copy()
         return spectra
 
@@ -91,7 +92,7 @@ class StreamingIstft:
         self._tail: Samples = np.zeros((size // hop - 1, channels, size), np.float32)
 
     def push(self, spectra: Spectra) -> Samples:
-        """``spectra``: ``(frames, channels, size/2 + 1)``, overwritten. Returns ``(frames * hop, channels)``."""
+        """``spectra``: ``(frames, channels, size/2 + 1)``. Returns ``(frames * hop, channels)``."""
         samples = np.empty((len(spectra) * self._hop, self._tail.shape[1]), np.float32)
         for begin in range(0, len(spectra), _BLOCK_FRAMES):
             block = spectra[begin : begin + _BLOCK_FRAMES]
@@ -99,7 +100,7 @@ class StreamingIstft:
         return samples
 
     def _inverse(self, spectra: Spectra) -> Samples:
-        segments: Samples = scipy.fft.irfft(spectra, n=self._size, axis=-1, overwrite_x=True)
+        segments: Samples = irfft(spectra, self._size)
         segments *= self._window
         segments = np.concatenate([self._tail, segments])
         overlap = self._size // self._hop
