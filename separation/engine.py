@@ -42,6 +42,7 @@ Stage = Literal["preparing", "separating", "finishing"]
 
 MANIFEST_FILE = "manifest.json"
 WAVEFORMS_FILE = "waveforms.json"
+REPORT_FILE = "report.png"
 
 
 @dataclass(frozen=True)

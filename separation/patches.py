@@ -102,10 +102,12 @@ class FrameHistory:
         # Left of the song only the beginning is mirrored, so the unknown length does not matter there.
         indices = mirrored(wanted, song_frames if song_frames is not None else self.end) if mirror else wanted
         indices = np.where(outside & (not mirror), self.begin, indices) - self.begin
-        patch = self._frames[indices]
+        patch = np.empty((2, length, self._frames.shape[2]), np.float32)
+        for channel in range(2):
+            np.take(self._frames[:, channel], indices, axis=0, out=patch[channel], mode="clip")
         if not mirror:
-            patch[outside] = 0
-        return np.ascontiguousarray(patch.swapaxes(0, 1))
+            patch[:, outside] = 0
+        return patch
 
 
 class CrossFade:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rich.cells import cell_len, set_cell_size
 
 from separation.decode import open_audio
+from separation.engine import REPORT_FILE
 from separation.errors import Cancelled, OutputWriteFailed, ReportUnavailable
 from separation.loudness import LoudnessMeter
 from separation.manifest import Manifest
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-REPORT_FILE = "report.png"
 
 # Okabe and Ito, "Color universal design", 2008: told apart by people with any kind of colour vision.
 _COLOURS = {"mixture": "#4D4D4D", "vocals": "#D55E00", "instrumental": "#0072B2"}

@@ -16,10 +16,9 @@ from separation.cli.outcome import Outcome, summary
 from separation.cli.reuse import Order, finished
 from separation.cli.songs import Song, find_songs
 from separation.cli.stop import StopWish
-from separation.engine import Progress, separate_file
+from separation.engine import REPORT_FILE, Progress, separate_file
 from separation.errors import Cancelled, OutputWriteFailed, SeparationError
 from separation.progress import SongProgress
-from separation.report import REPORT_FILE, require_drawing, write_report
 from separation.wording import printable
 
 EXIT_SONG_FAILED = 1
@@ -43,6 +42,8 @@ def run(arguments: Sequence[Path], out: Path, wishes: Wishes, load: Callable[[],
     """
     begun = time.perf_counter()
     if wishes.with_report:
+        from separation.report import require_drawing  # drawing takes a second to load
+
         require_drawing()
     model = load()
     _require_writable(out)
@@ -135,6 +136,8 @@ class Batch:
             report.unlink(missing_ok=True)  # it would show stems that are gone
         if self._wishes.with_report:
             if not report.exists():
+                from separation.report import write_report
+
                 bar.note("drawing")
                 write_report(song.path, song.target, outcome.manifest, should_cancel=should_stop)
             outcome.report = report

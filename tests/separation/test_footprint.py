@@ -32,10 +32,11 @@ def test_every_public_name_exists() -> None:
 
 def test_memory_does_not_grow_with_the_song(tmp_path: Path) -> None:
     peaks = {}
-    for seconds in (60, 120):
+    for seconds in (60, 240):
         source = write_wav(tmp_path / f"{seconds}.wav", music(seconds, channels=1))
         tracemalloc.start()
         separate_file(source, tmp_path / "out", model=EnergyModel())
         peaks[seconds] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    assert peaks[120] < 1.1 * peaks[60]
+    # How much of a patch each of three threads holds at the same moment differs by a tenth from run to run.
+    assert peaks[240] < 1.25 * peaks[60]
