@@ -13,8 +13,11 @@ COPY training/ training/
 RUN /opt/stemwright/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
     && /opt/stemwright/bin/pip uninstall --yes ziglang
 
-ENV STEMWRIGHT_MODEL_REPOSITORY=/opt/stemwright/models
-RUN /opt/stemwright/bin/stemwright models import spleeter-2stems
+# The cache keeps the weights in the order of the CPU's kernels, which the import makes and a worker then only maps.
+ENV STEMWRIGHT_MODEL_REPOSITORY=/opt/stemwright/models \
+    STEMWRIGHT_CACHE=/opt/stemwright/cache
+RUN /opt/stemwright/bin/stemwright models import spleeter-2stems \
+    && rm -r /opt/stemwright/cache/wheels
 
 
 FROM python:3.11-slim-bookworm
@@ -25,7 +28,8 @@ COPY --from=build /opt/stemwright /opt/stemwright
 ENV PATH=/opt/stemwright/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     STEMWRIGHT_HOST=0.0.0.0 \
-    STEMWRIGHT_MODEL_REPOSITORY=/opt/stemwright/models
+    STEMWRIGHT_MODEL_REPOSITORY=/opt/stemwright/models \
+    STEMWRIGHT_CACHE=/opt/stemwright/cache
 
 USER 10001:10001
 WORKDIR /home/stemwright

@@ -46,6 +46,7 @@ STEPS = {
     "looks": replace(_DEFAULT, transpositions=SeparationSettings.best().transpositions),
     "best": SeparationSettings.best(),
 }
+_NOISE = 1e-3
 _BLOCK = 65536
 
 
@@ -105,16 +106,21 @@ def score(track: Track, who: str, vocals: Samples, accompaniment: Samples, *, mu
 
 
 def by_second(known: Sequence[Samples], estimated: Sequence[Samples]) -> dict[str, float]:
-    """Medians over seconds of museval's measures for both stems, dB; without the seconds in which a stem is silent."""
+    """Medians over seconds of museval's measures for both stems, dB; without the seconds in which a stem is silent.
+
+    The same noise, 60 dB below the mixture, is added to what is known and what was estimated. AAC has left the clips
+    nothing above 16 kHz, and the filters that museval fits are undetermined there: without it SIR and SAR came out
+    below the SDR, for everybody. It moves no SDR by more than 0.01 dB, and three times as much gives the same.
+    """
     try:
         import museval  # type: ignore[import-not-found]
     except ImportError as error:
         raise click.ClickException(
             "--museval needs the package museval; it is not one of the project's own."
         ) from error
-    sdr_isr_sir_sar = museval.evaluate(
-        np.stack(known).astype(np.float64), np.stack(estimated).astype(np.float64), win=RATE, hop=RATE
-    )
+    level = _NOISE * np.sqrt(np.mean(np.square(np.add(*known))))
+    noise = level * np.random.default_rng(0).standard_normal((len(known), *known[0].shape))
+    sdr_isr_sir_sar = museval.evaluate(np.stack(known) + noise, np.stack(estimated) + noise, win=RATE, hop=RATE)
     return {
         f"{stem} {name}": float(np.nanmedian(values[number]))
         for name, values in zip(("SDR", "ISR", "SIR", "SAR"), sdr_isr_sir_sar, strict=True)

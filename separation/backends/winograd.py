@@ -1,8 +1,6 @@
 """The U-Net on a CPU by the kernels of ``separation.unet``: half the time of ONNX Runtime in float32 with AVX2."""
 
-import atexit
 import platform
-import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +10,6 @@ from numpy.typing import NDArray
 
 from separation.backends import checked_masks, default_threads, ratio_of_squares
 from separation.cache import cache_directory
-from separation.errors import ModelError
 from separation.memory import return_large_blocks
 from separation.registry import UNET, ModelManifest
 from separation.unet import library
@@ -36,11 +33,11 @@ class WinogradModel:
 
     def __init__(self, path: Path, manifest: ModelManifest, *, threads: int | None = None) -> None:
         return_large_blocks()
-        folder = _writable(cache_directory()) / "cpu"
         try:
-            weights = kernel_weights(path, manifest.digest, manifest.stems, folder)
-        except OSError as error:
-            raise ModelError(f"The model's weights cannot be kept in {folder}: {error}") from error
+            weights = kernel_weights(path, manifest.digest, manifest.stems, cache_directory() / "cpu")
+        except OSError:  # a cache that cannot be written is done without
+            with tempfile.TemporaryDirectory(prefix="stemwright-") as folder:
+                weights = kernel_weights(path, manifest.digest, manifest.stems, Path(folder))
         self._network = Network(weights, manifest.stems, manifest.frames, threads=threads or default_threads())
         self._manifest = manifest
         self._runtime = f"winograd {library.VERSION} fp32"
@@ -72,15 +69,3 @@ class WinogradModel:
 
     def rest(self) -> None:
         self._network.forget()
-
-
-def _writable(folder: Path) -> Path:
-    """``folder``, or a new one for this process where it cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        made = tempfile.mkdtemp(prefix="stemwright-")
-        atexit.register(shutil.rmtree, made, ignore_errors=True)
-        return Path(made)

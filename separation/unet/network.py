@@ -124,7 +124,13 @@ class Network:
         self._up = {(stem, level): self._transposed_weights(stem, level) for stem in stems for level in range(2, DEPTH)}
 
     def fractions(self, images: Sequence[Floats]) -> list[Floats]:
-        """``(stems, 2, frames, bins)`` of each image, ``(2, frames, bins)``, whose bins are a multiple of 64."""
+        """``(stems, 2, frames, bins)`` of each image, ``(2, frames, bins)``.
+
+        Raises ``ValueError`` for other shapes and for bins that are no multiple of 64: the kernels check nothing.
+        """
+        for image in images:
+            if image.shape[:2] != (2, self._frames) or image.shape[2] % (1 << DEPTH) or not image.shape[2]:
+                raise ValueError(f"The network takes (2, {self._frames}, a multiple of 64), not {image.shape}.")
         with self._lock:
             bins = tuple(image.shape[-1] for image in images)
             plan = self._plans.get(bins)

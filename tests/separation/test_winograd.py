@@ -69,6 +69,12 @@ def test_silence_and_absurd_magnitudes_get_finite_fractions(load: Load) -> None:
         assert 0 <= answer.min() <= answer.max() <= 1
 
 
+@pytest.mark.parametrize("shape", [(2, 512, 100), (2, 512, 0), (2, 500, 64), (1, 512, 64)])
+def test_an_image_of_the_wrong_shape_is_refused(shape: tuple[int, ...], load: Load) -> None:
+    with pytest.raises(ValueError, match="a multiple of 64"):
+        load(1).fractions_of_each([np.zeros(shape, np.float32)])
+
+
 def test_weights_are_turned_once_and_again_where_the_file_is_cut(
     model_repository: ModelRepository, tmp_path: Path
 ) -> None:
