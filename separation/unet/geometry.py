@@ -6,6 +6,7 @@ a border of zeros. Tables of positions name their tiles and rows together, so th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -150,6 +151,7 @@ class Rows:
     lines: Table
     places: Table
 
+    @cached_property
     def matrix(self) -> Matrix:
         """For the kernels; valid as long as this object is."""
         return Matrix(address(self.begins), address(self.lines))

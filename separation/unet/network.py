@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import addressof
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 from threading import Lock
 
@@ -42,21 +42,28 @@ _SHARES = 4
 _LAST_LINES, _MASK_LINES = 16, 32
 
 
-def _zeros(planes: Sequence[Plane]) -> Floats:
-    return np.zeros(planes[-1].end, np.float32)
+class _Images:
+    """The images of one level in an array of zeros, and where it lies in memory."""
+
+    def __init__(self, planes: Sequence[Plane]) -> None:
+        self.numbers = np.zeros(planes[-1].end, np.float32)
+        self.at = address(self.numbers)
 
 
 class _Scratch:
     """What one thread needs besides the images: arrays that grow to what was asked for."""
 
     def __init__(self) -> None:
-        self._arrays: dict[str, Floats] = {}
+        self._arrays: dict[str, tuple[Floats, int]] = {}
 
     def array(self, name: str, count: int) -> int:
         """The address of so many numbers, of any value."""
-        if name not in self._arrays or self._arrays[name].size < count:
-            self._arrays[name] = np.empty(count, np.float32)
-        return address(self._arrays[name])
+        array, at = self._arrays.get(name, (None, 0))
+        if array is None or array.size < count:
+            array = np.empty(count, np.float32)
+            at = address(array)
+            self._arrays[name] = array, at
+        return at
 
 
 Task = Callable[[_Scratch], None]
@@ -75,9 +82,9 @@ class _Plan:
         self.up = [planes(level, frames, bins, CHANNELS[level] * (2 if level > 1 else 1), 1) for level in range(DEPTH)]
         self.deepest = planes(DEPTH, frames, bins, CHANNELS[DEPTH], 1)
         self.last = planes(0, frames, bins, 1, 3)
-        self.down_arrays = {level: _zeros(self.down[level]) for level in range(DEPTH) if level != 1}
-        self.up_arrays = {level: _zeros(self.up[level]) for level in range(1, DEPTH)}
-        self.deepest_array, self.last_array = _zeros(self.deepest), _zeros(self.last)
+        self.down_arrays = {level: _Images(self.down[level]) for level in range(DEPTH) if level != 1}
+        self.up_arrays = {level: _Images(self.up[level]) for level in range(1, DEPTH)}
+        self.deepest_array, self.last_array = _Images(self.deepest), _Images(self.last)
 
         self.first_blocks = geometry.first_blocks(self.down[0], self.up[2], *_FIRST_BLOCK)
         self.down_tiles = {
@@ -118,6 +125,15 @@ class Network:
         self._scratches = [_Scratch() for _ in range(threads)]
         self._plans: dict[tuple[int, ...], _Plan] = {}
         self._lock = Lock()
+        self._activations = {
+            name: Activation(*self._addresses(name, "bias", "scale", "shift"), _SLOPE)
+            for name in (f"{stem}/down{level}" for stem in stems for level in range(1, DEPTH))
+        }
+        rectified = (f"down{DEPTH}", *(f"up{level}" for level in range(1, DEPTH)))
+        self._rectifications = {
+            name: Rectification(*self._addresses(name, "bias", "floor"))
+            for name in (f"{stem}/{part}" for stem in stems for part in rectified)
+        }
         self._down = {
             (stem, level): self._convolution_weights(stem, level) for stem in stems for level in range(2, DEPTH)
         }
@@ -181,11 +197,11 @@ class Network:
         columns = _strip(wide, 2 * CHANNELS[0], 0).begins
         groups = columns.size // ROWS
         lines = np.repeat(np.array([plane.line for plane in plan.down[0]], np.int64), groups)
-        second, how, outputs = self._down[stem, 2], self._activation(f"{stem}/down2"), CHANNELS[2]
+        second, how, outputs = self._down[stem, 2], self._activations[f"{stem}/down2"], CHANNELS[2]
         rows = _stacked(_FIRST_BLOCK[0] * _FIRST_BLOCK[1], second.depth)
 
         def task(begin: int, end: int, scratch: _Scratch) -> None:
-            first, matrix = self._first(plan, stem, columns), rows.matrix()
+            first = self._first(plan, stem, columns)
             kernels().convolve_twice(
                 address(plan.first_blocks),
                 begin,
@@ -197,23 +213,23 @@ class Network:
                 addressof(second.weights),
                 addressof(how),
                 outputs,
-                address(plan.up_arrays[2]),
+                plan.up_arrays[2].at,
                 plan.up[2][0].channels,
-                address(plan.down_arrays[2]),
+                plan.down_arrays[2].at,
                 scratch.array("region", (8 * _FIRST_BLOCK[0] + 4) * wide * CHANNELS[1]),
                 scratch.array("values", POINTS * _pitch(rows.begins.size * second.depth)),
                 scratch.array("products", POINTS * _pitch(rows.begins.size * second.width)),
-                addressof(matrix),
+                addressof(rows.matrix),
             )
 
         return (partial(task, *part) for part in _parts(len(plan.first_blocks), self._threads * _SHARES))
 
     def _convolution(self, plan: _Plan, stem: str, level: int) -> Iterator[Iterable[Task]]:
         """From the level above to ``level``."""
-        tiles, tiled, how = plan.down_tiles[level], self._down[stem, level], self._activation(f"{stem}/down{level}")
+        tiles, tiled, how = plan.down_tiles[level], self._down[stem, level], self._activations[f"{stem}/down{level}"]
         inputs, outputs, skip_channels = CHANNELS[level - 1], CHANNELS[level], plan.up[level][0].channels
-        image, skip = address(plan.down_arrays[level - 1]), address(plan.up_arrays[level])
-        following = address(plan.down_arrays[level])
+        image, skip = plan.down_arrays[level - 1].at, plan.up_arrays[level].at
+        following = plan.down_arrays[level].at
         library = kernels()
 
         def values_of(values: int, pitch: int, begin: int, end: int) -> None:
@@ -221,7 +237,7 @@ class Network:
             library.convolution_values(_row(tiles, begin), end - begin, image, inputs, there, pitch)
 
         def products_at(values: int, pitch: int, rows: Rows, products: int, to: int, begin: int, end: int) -> None:
-            matrix, weights = rows.matrix(), addressof(tiled.weights)
+            weights = addressof(tiled.weights)
             library.convolution_products(
                 *(
                     begin,
@@ -234,7 +250,7 @@ class Network:
                     outputs,
                     products,
                     to,
-                    addressof(matrix),
+                    addressof(rows.matrix),
                 )
             )
 
@@ -255,13 +271,12 @@ class Network:
             )
 
         def blocks_of(block: int, rows: Rows, begin: int, end: int, scratch: _Scratch) -> None:
-            matrix = rows.matrix()
             library.convolve(
                 *(address(tiles), begin, end, block, image, inputs, addressof(tiled.weights), addressof(how), outputs),
                 *(skip, skip_channels, following),
                 scratch.array("values", POINTS * _pitch(block * tiled.depth)),
                 scratch.array("products", POINTS * _pitch(block * tiled.width)),
-                addressof(matrix),
+                addressof(rows.matrix),
             )
 
         return self._tiled(len(tiles), tiled, values_of, products_at, answers_of, blocks_of)
@@ -269,9 +284,9 @@ class Network:
     def _transposed(self, plan: _Plan, stem: str, level: int) -> Iterator[Iterable[Task]]:
         """From ``level`` to the level above."""
         name = f"{stem}/up{DEPTH - level + 1}"
-        tiles, tiled, how = plan.up_tiles[level], self._up[stem, level], self._rectification(name)
+        tiles, tiled, how = plan.up_tiles[level], self._up[stem, level], self._rectifications[name]
         inputs, outputs, channels = plan.up[level][0].channels, CHANNELS[level - 1], plan.up[level - 1][0].channels
-        image, answer = address(plan.up_arrays[level]), address(plan.up_arrays[level - 1])
+        image, answer = plan.up_arrays[level].at, plan.up_arrays[level - 1].at
         library = kernels()
 
         def values_of(values: int, pitch: int, begin: int, end: int) -> None:
@@ -279,7 +294,7 @@ class Network:
             library.transposed_values(_row(tiles, begin), end - begin, image, inputs, there, pitch)
 
         def products_at(values: int, pitch: int, rows: Rows, products: int, to: int, begin: int, end: int) -> None:
-            matrix, weights = rows.matrix(), addressof(tiled.weights)
+            weights = addressof(tiled.weights)
             library.transposed_products(
                 *(
                     begin,
@@ -292,7 +307,7 @@ class Network:
                     outputs,
                     products,
                     to,
-                    addressof(matrix),
+                    addressof(rows.matrix),
                 )
             )
 
@@ -303,13 +318,12 @@ class Network:
             )
 
         def blocks_of(block: int, rows: Rows, begin: int, end: int, scratch: _Scratch) -> None:
-            matrix = rows.matrix()
             library.convolve_transposed(
                 *(address(tiles), begin, end, block, image, inputs, addressof(tiled.weights), addressof(how), outputs),
                 *(answer, channels),
                 scratch.array("values", POINTS * _pitch(block * tiled.depth)),
                 scratch.array("products", POINTS * _pitch(block * tiled.width)),
-                addressof(matrix),
+                addressof(rows.matrix),
             )
 
         return self._tiled(len(tiles), tiled, values_of, products_at, answers_of, blocks_of)
@@ -352,16 +366,17 @@ class Network:
             yield from self._directly(plan.deepest_array, rows, 2 + odd_line, depth, f"{name}/{number}", name, answer)
 
     def _directly(
-        self, image: Floats, rows: Rows, pieces: int, depth: int, weights: str, name: str, answer: Floats
+        self, image: _Images, rows: Rows, pieces: int, depth: int, weights: str, name: str, answer: _Images
     ) -> Iterator[Task]:
-        how, numbers = self._rectification(name), self._weights[weights]
+        how, numbers = self._rectifications[name], self._weights[weights]
+        matrix, places = rows.matrix, address(rows.places)
 
         def task(begin: int, end: int, scratch: _Scratch) -> None:
             column, columns = begin * PANEL, (end - begin) * PANEL
             kernels().convolve_directly(
-                *(address(image), address(rows.begins), address(rows.lines), address(rows.places), rows.begins.size),
+                *(image.at, matrix.rows, matrix.lines, places, rows.begins.size),
                 *(pieces, depth, address(numbers, column * pieces * depth), addressof(how), column, columns),
-                *(address(answer), scratch.array("products", rows.begins.size * columns)),
+                *(answer.at, scratch.array("products", rows.begins.size * columns)),
             )
 
         panels = numbers.size // (pieces * depth * PANEL)
@@ -371,10 +386,10 @@ class Network:
         weights, bias, floor = (self._weights[f"{stem}/last/{part}"] for part in ("weights", "bias", "floor"))
 
         def task(windows: Rows, rows: Rows, plane: LastPlane, begin: int, end: int, scratch: _Scratch) -> None:
-            first, matrix = self._first(plan, stem, windows.begins), rows.matrix()
+            first = self._first(plan, stem, windows.begins)
             kernels().convolve_last(
-                *(addressof(first), address(windows.lines), addressof(plane), address(plan.up_arrays[1]), begin, end),
-                *(addressof(matrix), address(weights), float(bias[0]), float(floor[0]), address(plan.last_array)),
+                *(addressof(first), address(windows.lines), addressof(plane), plan.up_arrays[1].at, begin, end),
+                *(addressof(rows.matrix), address(weights), float(bias[0]), float(floor[0]), plan.last_array.at),
                 scratch.array("strip", 2 * CHANNELS[1] * (rows.begins.size + 2)),
                 scratch.array("products", (end - begin + 2) * rows.begins.size * PANEL),
             )
@@ -394,7 +409,7 @@ class Network:
         weights, bias = self._weights[f"{stem}/mask/weights"], self._weights[f"{stem}/mask/bias"]
 
         def task(plane: Plane, answer: Floats, begin: int, end: int) -> None:
-            image = address(plan.last_array, plane.at(-3, -3))
+            image = plan.last_array.at + 4 * plane.at(-3, -3)
             for channel in range(2):
                 kernels().convolve_to_mask(
                     *(image, plane.line, begin, end, plane.columns, address(weights, 16 * channel)),
@@ -408,14 +423,11 @@ class Network:
     def _first(self, plan: _Plan, stem: str, columns: Table) -> FirstConvolution:
         """Valid as long as ``columns``, the begins of the windows of a line."""
         name, outputs = f"{stem}/down1", CHANNELS[1]
-        spectrogram, weights = address(plan.down_arrays[0]), address(self._weights[f"{name}/weights"])
-        return FirstConvolution(spectrogram, weights, self._activation(name), outputs, address(columns))
+        weights = address(self._weights[f"{name}/weights"])
+        return FirstConvolution(plan.down_arrays[0].at, weights, self._activations[name], outputs, address(columns))
 
-    def _activation(self, name: str) -> Activation:
-        return Activation(*(address(self._weights[f"{name}/{part}"]) for part in ("bias", "scale", "shift")), _SLOPE)
-
-    def _rectification(self, name: str) -> Rectification:
-        return Rectification(*(address(self._weights[f"{name}/{part}"]) for part in ("bias", "floor")))
+    def _addresses(self, name: str, *parts: str) -> list[int]:
+        return [address(self._weights[f"{name}/{part}"]) for part in parts]
 
     def _convolution_weights(self, stem: str, level: int) -> _Tiled:
         inputs, outputs = CHANNELS[level - 1], CHANNELS[level]
@@ -433,7 +445,9 @@ class Network:
 def _interleave(plan: _Plan, images: Sequence[Floats], begin: int, end: int, _: _Scratch) -> None:
     """Lines ``[begin, end)`` of left and right, number by number."""
     for image, plane in zip(images, plan.down[0], strict=True):
-        lines = plan.down_arrays[0][plane.begin : plane.end].reshape(-1, plane.line)[_OUTER + begin : _OUTER + end]
+        lines = (
+            plan.down_arrays[0].numbers[plane.begin : plane.end].reshape(-1, plane.line)[_OUTER + begin : _OUTER + end]
+        )
         for channel in range(2):
             lines[:, 2 * _OUTER + channel : 2 * (_OUTER + plane.columns) : 2] = image[channel, begin:end]
 
@@ -464,6 +478,7 @@ def _pitch(numbers: int) -> int:
     return numbers + (16 - numbers) % 1024
 
 
+@lru_cache
 def _strip(columns: int, step: int, line: int) -> Rows:
     """The columns of one line, ``step`` numbers apart."""
     return Rows.of([([column * step for column in range(columns)], line, [0] * columns)])
