@@ -5,6 +5,7 @@ It is not a part of ``stemwright``, because no service may know training (``.imp
 
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def evaluate(
     candidate = ModelRepository(models).load(name, threads=threads, precision="fp32")
     incumbent = ModelRepository(repository).load(against, threads=threads, precision="fp32") if against else None
 
-    def show(scores: "list[Score]") -> None:
+    def show(scores: Sequence[Score]) -> None:
         figures = ", ".join(
             f"{score.model} leaks {score.leakage:.1f} dB"
             if score.vocals_sdr is None
@@ -125,7 +126,7 @@ def evaluate(
         )
         console.print(f"{scores[0].song}: {figures}")
 
-    evaluation = evaluate_models(candidate, incumbent, songs, with_bsseval=bsseval, on_song=lambda s: show(list(s)))
+    evaluation = evaluate_models(candidate, incumbent, songs, with_bsseval=bsseval, on_song=show)
     out.mkdir(parents=True, exist_ok=True)
     (out / "evaluation.json").write_text(evaluation.to_json(), encoding="utf-8")
     draw(evaluation, out / "evaluation.png")

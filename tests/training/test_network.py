@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import torch
 
+from separation.importers.checkpoint import Weights
 from separation.importers.unet import build_model
 from separation.registry import ModelRepository
 from separation.stft import StreamingStft
 from training.config import load_config
 from training.errors import CheckpointInvalid
 from training.export import difference_of
-from training.network import SeparationNetwork, published_weights
+from training.network import SeparationNetwork
 from training.objective import FFT_SIZE, HOP, Patches, Spectrogram, l1_by_stem, magnitudes, samples_in
 
 
@@ -54,8 +55,7 @@ def test_a_norm_of_negative_scale_is_projected_so_that_it_can_be_exported(tmp_pa
     assert difference_of(network, file, 128, 64).is_rounding
 
 
-def test_weights_of_another_network_are_refused() -> None:
-    weights = published_weights()
+def test_weights_of_another_network_are_refused(weights: dict[str, Weights]) -> None:
     with pytest.raises(CheckpointInvalid, match="is"):
         SeparationNetwork(("vocals", "accompaniment"), channels=8).load_weights(weights)
     with pytest.raises(CheckpointInvalid, match="vocals"):

@@ -129,6 +129,15 @@ class TestCheckpoints:
         started = new_network(tiny(network={"start": str(best)}))
         torch.testing.assert_close(started.state_dict(), checkpoints.read(best).network().state_dict())
 
+    def test_a_run_that_goes_on_does_not_need_what_it_started_from(self, data: Path, tmp_path: Path) -> None:
+        train(tiny(), tmp_path / "first", data)
+        best = tmp_path / "first" / "checkpoints" / BEST
+        config = tiny(network={"start": str(best)})
+        asked = iter([False, True])
+        assert train(config, tmp_path / "second", data, lambda: next(asked)).reached.steps == 2
+        best.unlink()
+        assert train(config, tmp_path / "second", data).finished
+
 
 class TestTraining:
     def test_gradients_of_accumulated_batches_are_those_of_their_mean(self, data: Path, tmp_path: Path) -> None:
