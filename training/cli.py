@@ -69,7 +69,7 @@ def train(config: str, data: Path, folder: Path, cache: Path | None, device: str
 @click.option("--licence", required=True, help="Of the weights.")
 @click.option("--out", type=Folder, required=True, help="A model repository to write to.")
 def export(checkpoint: Path, name: str, licence: str, out: Path) -> None:
-    """Write CHECKPOINT as a model: ONNX, manifest, Triton's configuration and card, after a check of parity."""
+    """Write CHECKPOINT as a model: ONNX file, manifest and card, after a check of parity."""
     from separation.registry import ModelRepository
     from training.export import export as export_model
 

@@ -1,4 +1,4 @@
-"""From a checkpoint to a model that the engine and Triton load: ONNX file, manifest, Triton's configuration, card.
+"""From a checkpoint to a model that the engine loads: ONNX file, manifest and card.
 
 The graph is written by the importer's ``build_model``, so trained and imported networks are one and the same graph to
 every backend. What was written is run by ONNX Runtime and compared with the network before anybody sees the folder.
@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 
 from separation.hashing import sha256_of
-from separation.importers.spleeter import triton_config
 from separation.importers.unet import build_model
 from separation.registry import ModelManifest, ModelRepository
 from training import checkpoint as checkpoints
@@ -157,7 +156,6 @@ def export(checkpoint: Path, repository: ModelRepository, *, name: str, licence:
             config=json.dumps(config.model_dump(mode="json"), indent=2),
         )
         (made / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
-        (made / "config.pbtxt").write_text(triton_config(manifest), encoding="utf-8")
         (made / "README.md").write_text(card, encoding="utf-8")
         if target.exists():
             shutil.move(target, Path(scratch, "replaced"))

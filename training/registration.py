@@ -59,12 +59,17 @@ def register(
     against = objections(manifest, evaluation, repository.verify(replaces))
     if against and not even_if_worse:
         raise NotRegistered(" ".join(against))
+    _place(exported.folder(model), evaluation_file, repository, model)
+    return manifest
+
+
+def _place(folder: Path, evaluation_file: Path, repository: ModelRepository, name: str) -> None:
+    """Copies ``folder`` into the repository under ``name``; it appears whole, in place of a model of that name."""
     with tempfile.TemporaryDirectory(dir=repository.path, prefix=".register-") as scratch:
-        copied = Path(scratch, model)
-        shutil.copytree(exported.folder(model), copied)
+        copied = Path(scratch, name)
+        shutil.copytree(folder, copied)
         shutil.copy(evaluation_file, copied / "evaluation.json")
-        target = repository.folder(model)
+        target = repository.folder(name)
         if target.exists():
             shutil.move(target, Path(scratch, "replaced"))
         copied.rename(target)
-    return manifest

@@ -27,7 +27,7 @@ def test_the_exported_model_is_verified_and_described(exported: ModelRepository,
     assert manifest.licence == "Apache-2.0"
     assert manifest.source["training_data"] == "stems . (unknown)"
     folder = exported.folder("debug-2stems")
-    assert sorted(path.name for path in folder.iterdir()) == ["1", "README.md", "config.pbtxt", "manifest.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "README.md", "manifest.json"]
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert manifest.digest in card
     written = card.partition("```json\n")[2].partition("```")[0]
