@@ -159,6 +159,8 @@ class Run:
                     Board(self._folder / "board", self._console, steps=told.steps, begun=begun)
                 )
             sums, counted, stop = torch.zeros(len(config.network.stems), device=self._place.device), 0, False
+            if self.reached.steps == 0:
+                self._validate(board)  # what the first weights are worth: training has to beat them
             batches = iter(self._loader())
             for step in range(self.reached.steps, told.steps):
                 rate = learning_rate(step, told)

@@ -140,6 +140,16 @@ class TestCheckpoints:
 
 
 class TestTraining:
+    def test_the_first_weights_are_validated_before_the_first_step(self, data: Path, tmp_path: Path) -> None:
+        """A run that makes them worse keeps them as its best."""
+        config = tiny(optimisation={"learning_rate": 30.0, "ema_decay": 0.0}, validation={"every_steps": 2})
+        train(config, tmp_path / "run", data)
+        losses = curve(tmp_path / "run", "validation/loss")
+        assert sorted(losses) == [0, 2, 4, 6]
+        assert min(losses, key=lambda step: losses[step]) == 0
+        best = checkpoints.read(tmp_path / "run" / "checkpoints" / BEST)
+        torch.testing.assert_close(best.network().state_dict(), new_network(config).state_dict())
+
     def test_gradients_of_accumulated_batches_are_those_of_their_mean(self, data: Path, tmp_path: Path) -> None:
         """Without norms in the way a step of two batches of one is a step of one batch of two."""
         same = {"steps": 1, "warmup_steps": 0}
