@@ -6,9 +6,9 @@ its unit in its name or here. A field that is not known is an error.
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from training.errors import ConfigInvalid
 
@@ -30,10 +30,18 @@ class NetworkConfig(_Section):
     channels: int = Field(default=16, ge=1)
     """Width of the first level; the published networks have 16."""
     dropout: Share = 0.5
+    statistics: Literal["batch", "fixed"] = "batch"
+    """Norms use those of each batch and collect them for later, or keep what they start with."""
     start: str = "random"
     """``random``, ``published`` for Spleeter's weights, or the path of a checkpoint."""
     trained: tuple[str, ...] = ()
     """Only parameters that begin so are trained, such as ``up6``; empty: all. Norms of the others stay as they are."""
+
+    @model_validator(mode="after")
+    def _published_norms_have_no_statistics(self) -> Self:
+        if self.start == "published" and self.statistics != "fixed":
+            raise ValueError("the published networks' norms never collected statistics: set statistics to fixed")
+        return self
 
 
 class PatchConfig(_Section):

@@ -6,6 +6,9 @@ a sigmoid mask. Spleeter (R. Hennequin et al., JOSS 5(50), 2020) has one such ne
 differs in details that are kept here so that its weights fit: a skip connection leaves before the batch norm, the
 norm follows the ReLU on the way up, and a 4x4 convolution of dilation 2 makes the mask.
 
+The published norms have means of 0 and variances of 1: they never collected statistics and are no more than scale and
+shift. Whoever goes on from the published weights must leave them so (record 0135).
+
 ``separation.importers.unet`` writes the same network as ONNX. Parameters bear the names of the published weights.
 """
 

@@ -115,18 +115,20 @@ class Run:
             self._shared = DistributedDataParallel(self._network)
 
     def _freeze(self) -> list[nn.Module]:
-        """Fixes what is not to be trained; its norms, which must be told so before each step."""
-        wanted = self._config.network.trained
-        if not wanted:
-            return []
+        """Fixes what is not to be trained; the norms that keep their statistics, to be told so before each step."""
+        told = self._config.network
         norms: list[nn.Module] = []
         for network in self._network.networks.values():
             for name, parameter in network.named_parameters():
-                parameter.requires_grad_(name.startswith(wanted))
-            modules = network.named_modules()
-            norms += [m for name, m in modules if isinstance(m, nn.BatchNorm2d) and not name.startswith(wanted)]
-        if not any(p.requires_grad for p in self._network.parameters()):
-            raise ConfigInvalid(f"No parameter begins with {' or '.join(wanted)}.")
+                parameter.requires_grad_(not told.trained or name.startswith(told.trained))
+            norms += [
+                module
+                for name, module in network.named_modules()
+                if isinstance(module, nn.BatchNorm2d)
+                and (told.statistics == "fixed" or (told.trained and not name.startswith(told.trained)))
+            ]
+        if not any(parameter.requires_grad for parameter in self._network.parameters()):
+            raise ConfigInvalid(f"No parameter begins with {' or '.join(told.trained)}.")
         return norms
 
     def _restore(self, found: Checkpoint) -> None:

@@ -24,6 +24,13 @@ def test_published_weights_answer_as_the_imported_model(published: SeparationNet
     assert difference.worst <= 1e-4, "single masks on steep slopes; their RMS is the measure"
 
 
+def test_published_norms_have_no_statistics(weights: dict[str, Weights]) -> None:
+    """So a run that begins with them must not make norms of what are scales and shifts."""
+    for arrays in weights.values():
+        assert all(not array.any() for name, array in arrays.items() if name.endswith("running_mean"))
+        assert all((array == 1).all() for name, array in arrays.items() if name.endswith("running_var"))
+
+
 def test_masks_lie_between_0_and_1_and_have_an_axis_for_stems(published: SeparationNetwork) -> None:
     with torch.no_grad():
         masks = published(torch.rand(2, 2, 64, 128) * 50)

@@ -174,6 +174,12 @@ class TestTraining:
             changed = not torch.equal(trained[f"network.{name}"], tensor)
             assert changed == (part in {"up6", "up7"}), name
 
+    def test_fixed_statistics_stay_as_they_are(self, data: Path, tmp_path: Path) -> None:
+        for statistics in ("fixed", "batch"):
+            train(tiny(network={"statistics": statistics}), tmp_path / statistics, data)
+            variances = [t for name, t in newest(tmp_path / statistics).items() if "running_var" in name]
+            assert all(bool((variance == 1).all()) == (statistics == "fixed") for variance in variances)
+
     def test_bfloat16_trains_too(self, data: Path, tmp_path: Path) -> None:
         outcome = train(tiny(optimisation={"precision": "bf16"}), tmp_path / "half", data)
         exact = train(tiny(), tmp_path / "full", data)
@@ -249,6 +255,9 @@ def test_a_configuration_with_an_unknown_field_is_refused(tmp_path: Path) -> Non
     path = tmp_path / "own.toml"
     path.write_text("speed = 3\n[optimisation]\nsteps = 1\n")
     with pytest.raises(ConfigInvalid, match="speed: Extra inputs"):
+        load_config(str(path))
+    path.write_text(path.read_text().replace("speed = 3", "[network]\nstart = 'published'"))
+    with pytest.raises(ConfigInvalid, match="never collected statistics"):
         load_config(str(path))
     with pytest.raises(ConfigInvalid, match="neither a file nor one of base, debug, finetune"):
         load_config("fast")
