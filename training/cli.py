@@ -133,7 +133,7 @@ def evaluate(
     console.print_json(data=evaluation.summary())
     for found in evaluation.comparisons:
         limits = f"95 % between {found.low:+.3f} and {found.high:+.3f}"
-        console.print(f"{found.measure}: {found.mean:+.3f} dB better, {limits} ({found.songs} songs)")
+        console.print(f"{found.measure}: gain {found.mean:+.3f} dB, {limits} ({found.songs} songs)")
 
 
 @main.command()

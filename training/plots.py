@@ -11,8 +11,9 @@ from training.evaluation import Evaluation, Score
 
 def draw(evaluation: Evaluation, path: Path) -> None:
     """Writes a PNG: the vocals' SDR of both models song by song, their differences in order, medians by genre."""
-    figure = Figure(figsize=(15, 5), layout="constrained")
-    songs, gains, genres = figure.subplots(1, 3)
+    columns = 3 if evaluation.by_genre() else 2
+    figure = Figure(figsize=(5 * columns, 5), layout="constrained")
+    songs, gains, *genres = figure.subplots(1, columns)
     ours = _of(evaluation, evaluation.candidate)
     if evaluation.incumbent:
         _against(songs, ours, _of(evaluation, evaluation.incumbent), evaluation)
@@ -21,7 +22,8 @@ def draw(evaluation: Evaluation, path: Path) -> None:
         songs.plot(sorted(score.vocals_sdr or 0.0 for score in ours), ".")
         songs.set(xlabel="songs, in order", ylabel="vocals SDR, dB", title=evaluation.candidate)
         gains.set_axis_off()
-    _genres(genres, evaluation)
+    for axes in genres:
+        _genres(axes, evaluation)
     figure.savefig(path, dpi=100)
 
 
@@ -46,9 +48,6 @@ def _gains(axes: Axes, ours: list[Score], theirs: list[Score]) -> None:
 
 def _genres(axes: Axes, evaluation: Evaluation) -> None:
     genres = evaluation.by_genre()
-    if not genres:
-        axes.set_axis_off()
-        return
     height = 0.8 / len(evaluation.models)
     for number, model in enumerate(evaluation.models):
         values = [
