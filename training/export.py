@@ -1,0 +1,164 @@
+"""From a checkpoint to a model that the engine loads: ONNX file, manifest and card.
+
+The graph is written by the importer's ``build_model``, so trained and imported networks are one and the same graph to
+every backend. What was written is run by ONNX Runtime and compared with the network before anybody sees the folder.
+"""
+
+import copy
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from separation.hashing import sha256_of
+from separation.importers.unet import build_model
+from separation.registry import UNET, ModelManifest, ModelRepository
+from training import checkpoint as checkpoints
+from training.config import RunConfig
+from training.errors import ParityFailed
+from training.network import SeparationNetwork
+from training.objective import FFT_SIZE, HOP, SAMPLE_RATE_HZ
+
+PARITY, PARITY_WORST = 1e-5, 1e-3
+"""The RMS difference and the largest one that the file's masks may have from the network's (record 0133)."""
+
+PUBLISHED_LICENCE = "MIT (Spleeter's weights, trained on Deezer's own catalogue)"
+
+_CARD = """\
+# {name}
+
+A U-Net per stem ({stems}), {parameters:,} parameters in all, trained by `python -m training` for {steps:,} steps.
+Input: magnitudes of a {fft_size}-point STFT (periodic Hann, hop {hop}) of {rate} Hz stereo, patches of {frames} frames
+and {bins} bins. Output: for each stem its estimated magnitude over the mixture's, between 0 and 1.
+
+- Licence: {licence}
+- Began with: {start}
+- Trained on: {data}
+- Validation loss (L1 of magnitudes): {loss:.4f}
+- Difference of this file's masks from the network's: RMS {difference.rms:.1e}, at most {difference.worst:.1e}
+- Digest: `{digest}`
+
+Measured quality stands in `evaluation.json` beside this card once `python -m training register` has accepted the model.
+
+The configuration of the run:
+
+```json
+{config}
+```
+"""
+
+
+def patch_of_music(frames: int, bins: int) -> NDArray[np.float32]:
+    """Magnitudes like music's: falling with frequency, with silent and loud frames; ``(1, 2, frames, bins)``."""
+    random = np.random.default_rng(0)
+    spectrum = 300 / (1 + np.arange(bins) / 20)
+    loudness = np.clip(np.sin(np.arange(frames) / 30), 0, 1)[:, None]
+    return np.asarray(random.gamma(1.0, 1.0, (1, 2, frames, bins)) * spectrum * loudness, np.float32)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Between masks that should be the same."""
+
+    rms: float
+    worst: float
+
+    @property
+    def is_rounding(self) -> bool:
+        return self.rms <= PARITY and self.worst <= PARITY_WORST
+
+
+def difference_of(network: SeparationNetwork, onnx_file: Path, frames: int, bins: int) -> Difference:
+    """What ONNX Runtime answers on the processor against the network in float64, on a patch like music.
+
+    In float64, so that only the file's own rounding is seen and not torch's as well.
+    """
+    import onnxruntime
+
+    patch = patch_of_music(frames, bins)
+    session = onnxruntime.InferenceSession(str(onnx_file), providers=["CPUExecutionProvider"])
+    (answer,) = session.run(None, {"magnitudes": patch})
+    with torch.no_grad():
+        exact = copy.deepcopy(network).cpu().double().eval()(torch.from_numpy(patch).double()).numpy()
+    error = np.abs(answer - exact)
+    return Difference(rms=float(np.sqrt(np.mean(error**2))), worst=float(error.max()))
+
+
+def training_data(config: RunConfig) -> list[str]:
+    """The data sets of a run with their licences, for manifest and card."""
+    sources: Sequence[str] = [f"{source.kind} {source.path} ({source.licence})" for source in config.data.training]
+    return list(dict.fromkeys(sources))
+
+
+def export(checkpoint: Path, repository: ModelRepository, *, name: str, licence: str) -> ModelManifest:
+    """Writes the model ``name`` into ``repository``, in place of one of that name.
+
+    ``licence``: of the weights. Raises ``CheckpointInvalid``, and ``ParityFailed`` where file and network differ by
+    more than rounding; then nothing is written.
+    """
+    found = checkpoints.read(checkpoint)
+    config, network = found.config, found.network()
+    target = repository.folder(name)
+    repository.path.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=repository.path, prefix=".export-") as scratch:
+        made = Path(scratch, name)
+        file = made / "1" / "model.onnx"
+        file.parent.mkdir(parents=True)
+        model = build_model(network.weights(), frames=config.patch.frames)
+        file.write_bytes(model.SerializeToString(deterministic=True))
+        difference = difference_of(network, file, config.patch.frames, config.patch.bins)
+        if not difference.is_rounding:
+            raise ParityFailed(
+                f"The file's masks differ from the network's by {difference.rms:.1e} (RMS) and {difference.worst:.1e} "
+                f"at most; {PARITY:.0e} and {PARITY_WORST:.0e} are permitted."
+            )
+        data = training_data(config)
+        start = PUBLISHED_LICENCE if config.network.start == "published" else config.network.start
+        manifest = ModelManifest(
+            name=name,
+            digest=f"sha256:{sha256_of(file)}",
+            licence=licence,
+            source={
+                "checkpoint_sha256": sha256_of(checkpoint),
+                "steps": str(found.reached.steps),
+                "start": start,
+                "training_data": "; ".join(data),
+            },
+            sample_rate_hz=SAMPLE_RATE_HZ,
+            fft_size=FFT_SIZE,
+            hop=HOP,
+            frames=config.patch.frames,
+            bins=config.patch.bins,
+            stems=config.network.stems,
+            architecture=UNET,
+        )
+        card = _CARD.format(
+            name=name,
+            stems=", ".join(config.network.stems),
+            parameters=sum(parameter.numel() for parameter in network.parameters()),
+            steps=found.reached.steps,
+            fft_size=FFT_SIZE,
+            hop=HOP,
+            rate=SAMPLE_RATE_HZ,
+            frames=config.patch.frames,
+            bins=config.patch.bins,
+            licence=licence,
+            start=start,
+            data="; ".join(data),
+            loss=found.reached.best_loss,
+            difference=difference,
+            digest=manifest.digest,
+            config=json.dumps(config.model_dump(mode="json"), indent=2),
+        )
+        (made / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+        (made / "README.md").write_text(card, encoding="utf-8")
+        if target.exists():
+            shutil.move(target, Path(scratch, "replaced"))
+        made.rename(target)
+    return manifest

@@ -1,0 +1,75 @@
+"""Which model may take another's place: one that was measured beside it and is not worse beyond noise."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from separation.registry import DEFAULT_MODEL, ModelManifest, ModelRepository
+from training.errors import NotRegistered
+from training.evaluation import Evaluation
+
+_FEWEST_SONGS = 10
+"""Of fewer songs the bootstrap says nothing: its limits come from the songs' own spread."""
+
+
+def _free(manifest: ModelManifest) -> bool:
+    """Whether every data set of the training has a known licence, none of them for non-commercial use only."""
+    data = manifest.source.get("training_data", "unknown")
+    return "NC" not in data and "unknown" not in data
+
+
+def objections(manifest: ModelManifest, evaluation: Evaluation, replaced: ModelManifest) -> list[str]:
+    """Why the model should not take the place of ``replaced``; each a sentence, none where it may."""
+    if evaluation.models.get(manifest.name) != manifest.digest or evaluation.candidate != manifest.name:
+        return [f"The evaluation is not of this file ({manifest.digest})."]
+    if evaluation.incumbent is None or evaluation.models.get(evaluation.incumbent) != replaced.digest:
+        return [f"The evaluation did not compare it with {replaced.name} ({replaced.digest})."]
+    sdrs = [c for c in evaluation.comparisons if c.measure == "vocals_sdr"]
+    if not sdrs or sdrs[0].songs < _FEWEST_SONGS:
+        return [f"It was compared on fewer than {_FEWEST_SONGS} songs with a voice."]
+    return [
+        f"It is worse than {replaced.name} in {c.measure}: by {-c.mean:.3f} dB, with 95 % confidence between "
+        f"{-c.high:.3f} and {-c.low:.3f} dB over {c.songs} songs."
+        for c in evaluation.comparisons
+        if c.worse_beyond_noise
+    ]
+
+
+def register(
+    model: str,
+    exported: ModelRepository,
+    repository: ModelRepository,
+    evaluation_file: Path,
+    *,
+    replaces: str = DEFAULT_MODEL,
+    even_if_worse: bool = False,
+) -> ModelManifest:
+    """Copies the model from ``exported`` into ``repository``, with its evaluation beside it.
+
+    Raises ``NotRegistered`` where it is worse than ``replaces`` beyond noise, or was not compared with it; with
+    ``even_if_worse`` it is copied all the same. Never replaces the default model by one that was trained on data
+    which is for non-commercial use only, or whose licence is not known. Raises ``ModelError`` for damaged models.
+    """
+    manifest = exported.verify(model)
+    evaluation = Evaluation.read(evaluation_file)
+    if model == DEFAULT_MODEL and not _free(manifest):
+        raise NotRegistered(
+            f"It cannot be {DEFAULT_MODEL}: it was trained on {manifest.source.get('training_data', 'unknown data')}."
+        )
+    against = objections(manifest, evaluation, repository.verify(replaces))
+    if against and not even_if_worse:
+        raise NotRegistered(" ".join(against))
+    _place(exported.folder(model), evaluation_file, repository, model)
+    return manifest
+
+
+def _place(folder: Path, evaluation_file: Path, repository: ModelRepository, name: str) -> None:
+    """Copies ``folder`` into the repository under ``name``; it appears whole, in place of a model of that name."""
+    with tempfile.TemporaryDirectory(dir=repository.path, prefix=".register-") as scratch:
+        copied = Path(scratch, name)
+        shutil.copytree(folder, copied)
+        shutil.copy(evaluation_file, copied / "evaluation.json")
+        target = repository.folder(name)
+        if target.exists():
+            shutil.move(target, Path(scratch, "replaced"))
+        copied.rename(target)
