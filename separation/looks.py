@@ -24,7 +24,7 @@ _FADE_BINS = 32
 # Whether somebody sings is judged over 3 s around a frame.
 _PRESENCE_FRAMES = 129
 # Frames at a time, so that a block's numbers stay in the processor's cache.
-_BLOCK_FRAMES = 16
+_BLOCK_FRAMES, _BLOCK_LINES = 16, 32
 
 
 class Transposition:
@@ -47,17 +47,20 @@ class Transposition:
         Between bins stands the cubic of R. Keys, "Cubic convolution interpolation for digital image processing", IEEE
         TASSP 29(6), 1981: straight lines would flatten the peaks of harmonics.
         """
-        stretched: Magnitudes = magnitudes[..., : len(self._stretch)] @ self._stretch
+        stretched: Magnitudes = _between(magnitudes, self._stretch)
         return np.maximum(stretched, 0, out=stretched)
 
     def undone(self, fractions: Fractions) -> Fractions:
         """``(..., looked)`` to ``(..., covered)``, linear between bins."""
-        shrunk: Fractions = fractions @ self._shrink
-        return shrunk
+        return _between(fractions, self._shrink)
 
 
-def _cubic(places: NDArray[np.floating[Any]], bins: int) -> NDArray[np.float32]:
-    """A matrix from ``bins`` numbers, or as many of the first as count, to those at ``places`` between them."""
+# Numbers of bins and what each counts, a pair for every term of an interpolation.
+_Terms = list[tuple[NDArray[np.intp], NDArray[np.float32]]]
+
+
+def _cubic(places: NDArray[np.floating[Any]], bins: int) -> _Terms:
+    """From ``bins`` numbers to those at ``places`` between them, 0 beyond the last."""
     below = places.astype(np.intp)
     t = places - below
     weights = (
@@ -66,21 +69,40 @@ def _cubic(places: NDArray[np.floating[Any]], bins: int) -> NDArray[np.float32]:
         ((2 - 1.5 * t) * t + 0.5) * t,
         (t / 2 - 0.5) * t * t,
     )
-    matrix = np.zeros((bins, len(places)))
-    for offset, weight in enumerate(weights, start=-1):
-        np.add.at(matrix, (np.clip(below + offset, 0, bins - 1), np.arange(len(places))), weight)
-    matrix[:, places > bins - 1] = 0
-    return matrix[: min(bins, below[-1] + 3)].astype(np.float32)
+    inside = places <= bins - 1
+    return [
+        (np.clip(below + offset, 0, bins - 1), (weight * inside).astype(np.float32))
+        for offset, weight in enumerate(weights, start=-1)
+    ]
 
 
-def _linear(places: NDArray[np.floating[Any]], bins: int) -> NDArray[np.float32]:
-    """A matrix from ``bins`` numbers to those at ``places`` between them."""
+def _linear(places: NDArray[np.floating[Any]], bins: int) -> _Terms:
+    """From ``bins`` numbers to those at ``places`` between them."""
     below = np.minimum(places.astype(np.intp), bins - 2)
-    matrix = np.zeros((bins, len(places)), np.float32)
-    numbers = np.arange(len(places))
-    matrix[below, numbers] = 1 - (places - below)
-    matrix[below + 1, numbers] = places - below
-    return matrix
+    t = (places - below).astype(np.float32)
+    return [(below, 1 - t), (below + 1, t)]
+
+
+def _between(numbers: NDArray[np.float32], terms: _Terms) -> NDArray[np.float32]:
+    """The sum of the terms along the last axis of ``(.., .., frames, bins)``.
+
+    As a product of matrices it would be faster by itself, but a BLAS library with threads of its own keeps them
+    spinning for some time after each, and they take the processors from the network.
+    """
+    numbers = np.ascontiguousarray(numbers)
+    result = np.empty((*numbers.shape[:-1], len(terms[0][0])), np.float32)
+    lines, answers = numbers.reshape(-1, numbers.shape[-1]), result.reshape(-1, result.shape[-1])
+    for begin in range(0, len(lines), _BLOCK_LINES):
+        block, total = lines[begin : begin + _BLOCK_LINES], answers[begin : begin + _BLOCK_LINES]
+        term = np.empty_like(total)
+        for number, (bins, weights) in enumerate(terms):
+            np.take(block, bins, axis=1, out=term if number else total, mode="clip")
+            if number:
+                term *= weights
+                total += term
+            else:
+                total *= weights
+    return result
 
 
 def presence(vocals: NDArray[np.float64], mixture: NDArray[np.float64], floor_db: float) -> NDArray[np.float32]:

@@ -87,7 +87,8 @@ class LoudnessMeter:
         spectrum *= self._response
         weighted = irfft(spectrum, self._size)
         power = np.square(weighted[:, :, self._memory :]).reshape(len(signal), -1)
-        total: NDArray[np.float32] = self._weights @ power
+        power *= self._weights[:, None]
+        total: NDArray[np.float32] = power.sum(axis=0)
         return total
 
     def _segments(self, power: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:

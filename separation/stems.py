@@ -155,7 +155,7 @@ class StemSet:
                 residual = estimate.astype(np.float64)
                 residual += rest
             residual -= whole
-            self._residual_energy += float(np.vdot(residual, residual))
+            self._residual_energy += float(np.square(residual).sum(dtype=np.float64))
         self._encode(encoded)
         with self._clock.stage("measure"):
             for name, track in self._tracks.items():
