@@ -30,6 +30,9 @@ class LocalSettings(BaseSettings):
     model: str = Field("spleeter-2stems", validation_alias=_named("STEMWRIGHT_WORKER_MODEL"))
     """The model that the workers load."""
 
+    triton: bool = False
+    """Workers ask a Triton server, another part, in place of running the network themselves."""
+
     database_url: str | None = Field(None, validation_alias=_named("DATABASE_URL"))
     """A database elsewhere instead of a SQLite file per service; `{service}` stands for the service's name."""
 

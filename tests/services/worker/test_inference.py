@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 
 from separation.errors import ModelAnswerInvalid, ModelNotFound
-from services.worker.errors import ModelUnavailable
-from services.worker.inference import canary
+from services.worker.errors import InferenceUnavailable, ModelUnavailable
 from services.worker.inference.local import LocalInference
 from tests.services.worker.tiny_model import NAME, make_tiny_model
 
@@ -12,13 +11,13 @@ from tests.services.worker.tiny_model import NAME, make_tiny_model
 def test_the_model_of_the_asked_digest_is_served(tmp_path: Path) -> None:
     manifest = make_tiny_model(tmp_path)
     inference = LocalInference(tmp_path, NAME, threads=1)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(InferenceUnavailable):
         inference.ping()
     inference.open()
     inference.ping()
     assert [model.digest for model in inference.models()] == [manifest.digest]
     assert inference.model(NAME, manifest.digest).manifest == manifest
-    assert canary(inference.model(NAME, manifest.digest)) > 0
+    assert inference.verify() > 0
 
 
 @pytest.mark.parametrize(("name", "digest"), [(NAME, "sha256:0"), ("another", None)])
@@ -43,8 +42,8 @@ def test_a_missing_model_is_said_so(tmp_path: Path) -> None:
 
 
 def test_the_canary_refuses_masks_that_do_not_share_the_mixture_out(tmp_path: Path) -> None:
-    manifest = make_tiny_model(tmp_path, total=1.2)
+    make_tiny_model(tmp_path, total=1.2)
     inference = LocalInference(tmp_path, NAME, threads=1)
     inference.open()
     with pytest.raises(ModelAnswerInvalid):
-        canary(inference.model(NAME, manifest.digest))
+        inference.verify()
