@@ -1,0 +1,3 @@
+"""The imported model, as the engine's tests have it."""
+
+from tests.separation.conftest import model_repository as model_repository
