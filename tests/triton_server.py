@@ -100,7 +100,8 @@ class TritonServer:
         self.signal(signal.SIGKILL)
         self._process.wait()
         self._process = None
-        triton.remove_left_memory(self._grpc_port)
+        for left in Path("/dev/shm").glob(f"{triton.memory_prefix(self._grpc_port)}*"):
+            left.unlink()
 
 
 NewServer = Callable[[], TritonServer]

@@ -122,12 +122,14 @@ def server_arguments(
 
     Over HTTP it tells its health and nothing else. Over gRPC, memory and repository are for the holder of `key`.
     """
+    prefix = memory_prefix(grpc_port)
     return (
+        # Between server and backend lie 15 MB of shared memory, which a server that was killed leaves behind.
+        *("/bin/sh", "-c", 'rm -f "$0"*; exec "$@"', f"/dev/shm/{prefix}"),  # noqa: S108
         str(server_program(folder)),
         *("--model-repository", str(models), "--backend-directory", str(folder / "backends")),
         *("--model-control-mode", "none", "--exit-timeout-secs", "5"),
-        # Its own name for the memory between server and backend, so that what a killed one left is found.
-        f"--backend-config=python,shm-region-prefix-name={memory_prefix(grpc_port)}",
+        f"--backend-config=python,shm-region-prefix-name={prefix}",
         *("--grpc-address", address, "--grpc-port", str(grpc_port)),
         *("--http-address", address, "--http-port", str(http_port), "--http-thread-count", "2"),
         *("--allow-metrics", "false"),
@@ -139,13 +141,8 @@ def server_arguments(
 
 
 def memory_prefix(grpc_port: int) -> str:
+    """How the names of a server's shared memory begin."""
     return f"stemwright_triton_{grpc_port}_"
-
-
-def remove_left_memory(grpc_port: int) -> None:
-    """Removes what a server on this port left in shared memory when it was killed, 15 MB each time."""
-    for path in Path("/dev/shm").glob(f"{memory_prefix(grpc_port)}*"):  # noqa: S108 - where shm_open(3) makes it
-        path.unlink(missing_ok=True)
 
 
 def triton_part(
@@ -164,7 +161,6 @@ def triton_part(
         LocalError: it is not installed.
     """
     folder = installed()
-    remove_left_memory(grpc_port)
     url = f"http://{LOOPBACK}:{http_port}"
     return Part(
         name=TRITON,

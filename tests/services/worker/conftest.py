@@ -1,3 +1,5 @@
 """The imported model, as the engine's tests have it."""
 
-from tests.separation.conftest import model_repository as model_repository
+from tests.separation.conftest import model_repository
+
+__all__ = ["model_repository"]

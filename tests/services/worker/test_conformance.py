@@ -1,4 +1,4 @@
-"""Whatever serves the network answers the same: in this process, and behind the real Triton server in every way there is.
+"""Wherever the network runs, it answers the same: in this process, and behind the real Triton server in every way.
 
 One suite over all of `Inference`; the answers are compared with ONNX Runtime's in float32.
 """
@@ -124,8 +124,7 @@ def test_answers_stay_the_same_and_belong_to_whoever_asked(model: MaskModel) -> 
         answers = list(pool.map(model.fractions, several))
     for answer, before, copy in zip(answers, expected, kept, strict=True):
         assert np.array_equal(answer, copy)
-        assert np.array_equal(before, copy)
-        answer += 1  # the engine writes into what it was given
+        answer[:] = 0  # the engine writes into what it was given
         assert np.array_equal(before, copy)
 
 
