@@ -23,7 +23,7 @@ _DIGITS = 5
 
 
 def canary_patch(manifest: ModelManifest) -> NDArray[np.float32]:
-    """Magnitudes ``(1, 2, frames, bins)`` as loud as music, falling towards high bins; the same each time."""
+    """Magnitudes ``(1, 2, frames, bins)`` as loud as music: noise that falls towards high bins, the same each time."""
     noise = np.random.default_rng(20).gamma(1, 1, (1, 2, manifest.frames, manifest.bins))
     return (noise * 200 / (1 + np.arange(manifest.bins) / 32)).astype(np.float32)
 

@@ -14,7 +14,7 @@ from services.local.part import Part
 from services.local.probes import HttpProbe, KafkaProbe
 from services.local.settings import DEFAULT_GATEWAY_PORT, LocalSettings
 from services.local.sockets import LOOPBACK, free_port, listen, listen_on_a_free_port, port_of
-from services.local.triton import TRITON, triton_part
+from services.local.triton import TRITON, installed, triton_part
 
 STEMWRIGHT = (sys.executable, "-m", "services.cli")
 MIGRATE, MODEL, TRITON_MODELS = "migrate", "model", "triton-models"
@@ -54,6 +54,8 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
         PortTaken: the gateway's port was asked for and is in use.
         LocalError: a program that a part needs is not installed.
     """
+    if settings.triton:
+        installed()  # or say so before anything is taken
     ports = Ports(home.remembered_ports())
     gateway = gateway_listener(settings)
     temporary = {"TMPDIR": str(home.temporary)}
