@@ -23,9 +23,14 @@ _DIGITS = 5
 
 
 def canary_patch(manifest: ModelManifest) -> NDArray[np.float32]:
-    """Magnitudes ``(1, 2, frames, bins)`` as loud as music: noise that falls towards high bins, the same each time."""
-    noise = np.random.default_rng(20).gamma(1, 1, (1, 2, manifest.frames, manifest.bins))
-    return (noise * 200 / (1 + np.arange(manifest.bins) / 32)).astype(np.float32)
+    """Magnitudes ``(1, 2, frames, bins)`` as loud as music: noise that falls towards high bins.
+
+    The same each time, on every machine: a bit generator's own numbers are, what NumPy draws from them may change.
+    """
+    shape = (1, 2, manifest.frames, manifest.bins)
+    uniform = (np.random.PCG64(20).random_raw(shape) >> np.uint64(11)) * 2.0**-53
+    patch: NDArray[np.float32] = (-np.log1p(-uniform) * 200 / (1 + np.arange(manifest.bins) / 32)).astype(np.float32)
+    return patch
 
 
 @dataclass(frozen=True)
@@ -47,13 +52,17 @@ class Canary:
             raise ModelAnswerInvalid(f"The model {manifest.name} answered the canary wrongly, by up to {error:.3f}.")
 
     def to_json(self) -> str:
-        return json.dumps({"digest": self.digest, "means": self.means.round(_DIGITS).tolist()}) + "\n"
+        return (
+            json.dumps({"schema_version": 1, "digest": self.digest, "means": self.means.round(_DIGITS).tolist()}) + "\n"
+        )
 
     @classmethod
     def from_json(cls, text: str, manifest: ModelManifest) -> Self:
         """Raises ``ModelError`` where it is not that of this model."""
         try:
             fields = json.loads(text)
+            if fields["schema_version"] != 1:
+                raise ModelError(f"The canary of {manifest.name} has an unknown schema version.")
             canary = cls(fields["digest"], np.array(fields["means"], np.float64))
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"The canary of {manifest.name} cannot be read: {error}.") from error
