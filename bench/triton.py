@@ -126,7 +126,7 @@ def main() -> None:
             models[way] = inference.model(manifest.name, manifest.digest)
         print(f"{'':42} {'':28} {'median':>8} {'ratio':>8}")
         compared("patches a second", arguments.rounds, models, lambda model: patches_a_second(model, patches, 1))
-        low = np.ascontiguousarray(patches[..., :256])
+        low = np.tile(patches[..., :256], (4, 1, 1, 1))
         compared(
             "patches a second, the lowest 256 bins",
             arguments.rounds,
