@@ -1,22 +1,27 @@
 """How the worker asks an inference server: deadlines, tries, cancellation, the window, checked answers."""
 
+import mmap
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2
 
 from separation.backends import MaskModel
 from separation.errors import Cancelled, ModelAnswerInvalid, ModelError
 from separation.registry import ModelManifest, ModelRepository
 from services.worker.errors import AttemptFailed, InferenceUnavailable, ModelUnavailable
+from services.worker.inference.triton.client import TritonClient
 from services.worker.inference.triton.inference import TritonInference, TritonSettings
+from services.worker.inference.triton.lanes import Lane, Lanes, SharedMemoryLane
 from services.worker.inference.triton.model import Patience
 from services.worker.metrics import INFERENCE_CALLS
 from tests.services.worker.fake_triton import FakeTriton, halves, serving
@@ -289,6 +294,67 @@ def test_a_canary_of_another_model_is_refused(manifest: ModelManifest, tmp_path:
     (repository.folder(NAME) / "manifest.json").write_text(other.to_json())
     with pytest.raises(ModelError, match="that of another model"):
         repository.canary(NAME)
+
+
+class Registry:
+    """What a server was told of shared memory. It maps a region by its name while it is told, as a server does."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, mmap.mmap] = {}
+        self.forgotten: list[str] = []
+
+    def register_memory(self, name: str, key: str, size_bytes: int, deadline_seconds: float) -> None:
+        with Path("/dev/shm", key.lstrip("/")).open("r+b") as file:
+            self.known[name] = mmap.mmap(file.fileno(), size_bytes)
+
+    def unregister_memory(self, name: str, deadline_seconds: float) -> None:
+        self.forgotten.append(name)
+
+
+def loaded(lane: Lane, patch: NDArray[np.float32]) -> Any:
+    """The request that goes with the patch."""
+    request = service_pb2.ModelInferRequest()
+    request.inputs.add(name="magnitudes")
+    request.outputs.add(name="masks")
+    lane.load(request, patch, 2 * patch.nbytes)
+    return request
+
+
+def region_of(request: Any) -> str:
+    name: str = request.inputs[0].parameters["shared_memory_region"].string_param
+    assert request.outputs[0].parameters["shared_memory_region"].string_param == name
+    return name
+
+
+def test_patch_and_answer_lie_side_by_side_in_memory_whose_name_is_gone() -> None:
+    registry = Registry()
+    lanes = Lanes(1, lambda: SharedMemoryLane(cast(TritonClient, registry)))
+    with lanes.one(lambda: False) as lane:
+        request = loaded(lane, PATCH)
+        memory = registry.known[region_of(request)]
+        assert not list(Path("/dev/shm").glob(f"{region_of(request)}*"))
+        assert memory[: PATCH.nbytes] == PATCH.tobytes()
+        offset = request.outputs[0].parameters["shared_memory_offset"].int64_param
+        memory[offset:] = b"\x01" * (2 * PATCH.nbytes)
+        assert bytes(lane.unload(service_pb2.ModelInferResponse())) == b"\x01" * (2 * PATCH.nbytes)
+    with lanes.one(lambda: False) as lane:  # what went well is used again, also for a smaller patch
+        assert region_of(loaded(lane, np.ones((1, 2, 512, 32), np.float32))) == region_of(request)
+
+
+def test_memory_that_a_silent_server_may_still_write_into_is_not_used_again() -> None:
+    registry = Registry()
+    lanes = Lanes(1, lambda: SharedMemoryLane(cast(TritonClient, registry)))
+    names = []
+    for failure in (InferenceUnavailable("late"), Cancelled()):
+        with pytest.raises(type(failure)), lanes.one(lambda: False) as lane:
+            names.append(region_of(loaded(lane, PATCH)))
+            raise failure
+    with lanes.one(lambda: False) as lane:
+        names.append(region_of(loaded(lane, PATCH)))
+    assert len(set(names)) == 3
+    assert registry.forgotten == names[:2]
+    lanes.give_up()
+    assert registry.forgotten == names
 
 
 def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:

@@ -49,6 +49,7 @@ class TritonInference:
         self._wanted_device = device
         self._client = TritonClient(settings.address, settings.key)
         self._lanes = Lanes(settings.window, self._lane)
+        self._lane_for_checks = Lanes(1, self._lane)  # songs that wait for a silent server hold all the others
         INFERENCE_IN_FLIGHT.set_function(lambda: self._lanes.in_flight)
         self._canaries: dict[str, Canary] = {}
         self._manifests: list[ModelManifest] = []
@@ -104,10 +105,20 @@ class TritonInference:
         served = self._served.get(digest)
         if manifest is None or served is None:
             raise ModelUnavailable(f"This worker does not serve the model {name} of digest {digest}.")
-        return self._asked(manifest, served, self._settings.patience, SONG_PRIORITY, should_cancel)
+        return TritonModel(
+            manifest,
+            served,
+            self._client,
+            self._lanes,
+            self._settings.patience,
+            priority=SONG_PRIORITY,
+            should_cancel=should_cancel,
+            on_failure=self._suspect,
+        )
 
     def close(self) -> None:
         self._lanes.give_up()
+        self._lane_for_checks.give_up()
         self._client.close()
 
     def _verified(self, manifest: ModelManifest, server_version: str, should_cancel: Callable[[], bool]) -> float:
@@ -115,31 +126,20 @@ class TritonInference:
         served = Served.of(manifest, config, server_version)
         if self._wanted_device == "gpu" and not served.device.startswith("cuda"):
             raise InferenceUnavailable(f"the server computes {served.name} on {served.device}, not on a GPU")
-        once = Patience(self._settings.patience.deadline_seconds, self._settings.patience.deadline_seconds)
-        model = self._asked(manifest, served, once, CHECK_PRIORITY, should_cancel)
+        model = TritonModel(
+            manifest,
+            served,
+            self._client,
+            self._lane_for_checks,
+            Patience(self._settings.patience.deadline_seconds, self._settings.patience.deadline_seconds),
+            priority=CHECK_PRIORITY,
+            should_cancel=should_cancel,
+            on_failure=self._suspect,
+        )
         speed = canary(model, self._canaries[manifest.digest])
         self._served[manifest.digest] = served
         _log.info("%s answers: %s on %s", served.name, served.runtime, served.device)
         return speed
-
-    def _asked(
-        self,
-        manifest: ModelManifest,
-        served: Served,
-        patience: Patience,
-        priority: int,
-        should_cancel: Callable[[], bool],
-    ) -> TritonModel:
-        return TritonModel(
-            manifest,
-            served,
-            self._client,
-            self._lanes,
-            patience,
-            priority=priority,
-            should_cancel=should_cancel,
-            on_failure=self._suspect,
-        )
 
     def _suspect(self, reason: str) -> None:
         """The models count as answering again only once they have answered their canaries again."""
