@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from separation.registry import ModelRepository
+from separation.registry import DEFAULT_MODEL, ModelRepository
 from services.local.ground import BROKER, GROUND_STAGE, STORE, broker_part, store_part
 from services.local.home import Home
 from services.local.part import Part
@@ -123,10 +123,15 @@ def service_environment(settings: LocalSettings, home: Home, urls: Mapping[str, 
 
 def errand_parts(settings: LocalSettings, home: Home, environment: Mapping[str, str]) -> list[Part]:
     errands = [Part(MIGRATE, (*STEMWRIGHT, "migrate"), environment)]
-    if settings.workers and not ModelRepository().model_file(settings.model).exists():
-        errands.append(Part(MODEL, (*STEMWRIGHT, "models", "import", settings.model), environment))
+    # Of others there is nothing to import; the worker says that they are missing.
+    if (
+        settings.workers
+        and DEFAULT_MODEL in settings.models
+        and not ModelRepository().model_file(DEFAULT_MODEL).exists()
+    ):
+        errands.append(Part(MODEL, (*STEMWRIGHT, "models", "import", DEFAULT_MODEL), environment))
     if settings.workers and settings.triton:
-        command = (*STEMWRIGHT, "models", "triton", str(triton_models(home)), settings.model, "--target", "cpu")
+        command = (*STEMWRIGHT, "models", "triton", str(triton_models(home)), *settings.models, "--target", "cpu")
         needs = (MODEL,) if errands[-1].name == MODEL else ()
         errands.append(Part(TRITON_MODELS, command, environment, needs=needs))
     return errands
@@ -189,7 +194,7 @@ def notes(settings: LocalSettings, gateway: socket.socket, errands: set[str]) ->
     if settings.gateway_port is None and port_of(gateway) != DEFAULT_GATEWAY_PORT:
         said.append(f"port {DEFAULT_GATEWAY_PORT} is in use, so the gateway took {port_of(gateway)}")
     if MODEL in errands:
-        said.append(f"the model {settings.model} is imported first, which takes up to a minute")
+        said.append(f"the model {DEFAULT_MODEL} is imported first, which takes up to a minute")
     return tuple(said)
 
 

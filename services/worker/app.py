@@ -138,7 +138,7 @@ def make_inference(settings: Settings) -> Inference:
     """Where the settings say that the network runs."""
     if not settings.triton_address:
         return LocalInference(
-            settings.model_repository, settings.model, threads=settings.threads, device=settings.device
+            settings.model_repository, settings.models, threads=settings.threads, device=settings.device
         )
     # Imported here: a worker that computes by itself needs no gRPC, which takes 0.4 s and some memory.
     from services.worker.inference.triton.inference import TritonInference, TritonSettings
@@ -146,7 +146,7 @@ def make_inference(settings: Settings) -> Inference:
 
     return TritonInference(
         settings.model_repository,
-        [settings.model],
+        settings.models,
         TritonSettings(
             address=settings.triton_address,
             key=settings.triton_key.get_secret_value(),

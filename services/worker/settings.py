@@ -36,7 +36,7 @@ class Settings(KitSettings):
     """Where sources and stems lie while an attempt runs; emptied after each, and of dead processes at start."""
 
     model: str = "spleeter-2stems"
-    """The model that this worker serves and announces."""
+    """The models that this worker serves and announces; several are separated by commas."""
 
     device: Device = "auto"
     """`gpu`: a worker whose network runs on a CPU is not ready; `cpu`: none is used; `auto`: what there is."""
@@ -67,3 +67,8 @@ class Settings(KitSettings):
 
     storage_backoff_seconds: float = Field(0.25, gt=0)
     """Upper bound of the first pause between two tries; doubles with each, up to 4 s."""
+
+    @property
+    def models(self) -> list[str]:
+        """The names in `model`."""
+        return [name.strip() for name in self.model.split(",") if name.strip()]

@@ -59,7 +59,7 @@ def way(request: pytest.FixtureRequest) -> str:
 def inference(way: str, request: pytest.FixtureRequest, model_repository: ModelRepository) -> Iterator[Inference]:
     made: Inference
     if way == "local":
-        made = LocalInference(model_repository.path, DEFAULT_MODEL, threads=2)
+        made = LocalInference(model_repository.path, [DEFAULT_MODEL], threads=2)
     else:
         at = request.getfixturevalue("half_precision_server" if way == "half precision" else "server")
         settings = TritonSettings(at.address, KEY, shared_memory=way != "messages", window=2)
@@ -144,7 +144,7 @@ def test_it_says_what_computes_where(way: str, inference: Inference, model: Mask
 
 
 def test_a_missing_model_is_said_so(way: str, tmp_path: Path) -> None:
-    nowhere: Inference = LocalInference(tmp_path, DEFAULT_MODEL, threads=1)
+    nowhere: Inference = LocalInference(tmp_path, [DEFAULT_MODEL], threads=1)
     if way != "local":
         nowhere = TritonInference(tmp_path, [DEFAULT_MODEL], TritonSettings("127.0.0.1:1"))
     with pytest.raises(ModelNotFound):
