@@ -12,10 +12,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from separation.registry import ModelRepository
 from services.kit.protos import separation_pb2
+from services.worker.inference.triton.inference import TritonInference, TritonSettings
+from services.worker.metrics import INFERENCE_CALLS
 from tests.broker import running_broker
 from tests.object_store import running_object_store
 from tests.services.worker import tiny_model
@@ -305,6 +308,24 @@ def test_a_server_that_comes_back_with_another_model_ends_the_song(
         path.rename(server.models / path.name)
     server.start()
     worker.until(lambda: not not_ready(worker))
+
+
+def test_memory_that_a_new_server_does_not_know_is_registered_again(
+    orchestrator: Orchestrator, server: Server, repository: ModelRepository, stage: Stage
+) -> None:
+    settings = TritonSettings(server.address, KEY, shared_memory=True, window=1)
+    inference = TritonInference(repository.path, [tiny_model.NAME], settings)
+    inference.open()
+    inference.verify()
+    model = inference.model(tiny_model.NAME, stage.model.digest)
+    patch = np.ones((1, 2, 512, 64), np.float32)
+    before = model.fractions(patch)
+    server.kill()
+    server.start()
+    refused = INFERENCE_CALLS.labels("not_found")._value.get()
+    assert np.array_equal(model.fractions(patch), before)
+    assert INFERENCE_CALLS.labels("not_found")._value.get() == refused + 1
+    inference.close()
 
 
 def test_a_full_queue_is_waited_for_and_every_song_ends(

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import numpy as np
 from numpy.typing import NDArray
-from tritonclient.grpc import service_pb2
+from tritonclient.grpc import model_config_pb2, service_pb2
 
 from separation.backends import checked_masks, ratio_of_squares
 from separation.errors import Cancelled, ModelAnswerInvalid
@@ -64,19 +64,16 @@ class Served:
         return cls(
             name,
             outputs[0].name,
-            "FP16" if config.input[0].data_type == _TYPE_FP16 else "FP32",
+            "FP16" if config.input[0].data_type == model_config_pb2.TYPE_FP16 else "FP32",
             _device(config),
             f"triton {server_version} {config.backend} {precision}",
         )
 
 
-_TYPE_FP16, _KIND_GPU = 10, 1  # TYPE_FP16 and KIND_GPU of model_config.proto
-
-
 def _device(config: Any) -> str:
     """Where the server computes the model; `cpu` unless every instance of it is on a GPU."""
     groups = list(config.instance_group)
-    if not groups or any(group.kind != _KIND_GPU for group in groups):
+    if not groups or any(group.kind != model_config_pb2.ModelInstanceGroup.KIND_GPU for group in groups):
         return "cpu"
     numbers = sorted({number for group in groups for number in group.gpus})
     return "cuda:" + ",".join(map(str, numbers or [0]))
