@@ -3,6 +3,8 @@
 One suite over all of `Inference`; the answers are compared with ONNX Runtime's in float32.
 """
 
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +23,9 @@ from services.worker.errors import InferenceUnavailable, ModelUnavailable
 from services.worker.inference import Inference
 from services.worker.inference.local import LocalInference
 from services.worker.inference.triton.inference import TritonInference, TritonSettings
+from services.worker.metrics import INFERENCE_IN_FLIGHT
 from tests.separation.signals import music
+from tests.services.worker.waiting import until
 from tests.triton_server import KEY, NewServer, TritonServer
 
 MASKS, STEMS_DB = 1e-3, -70.0
@@ -153,3 +157,30 @@ def test_a_missing_model_is_said_so(way: str, tmp_path: Path) -> None:
 
 def test_nothing_is_left_in_shared_memory(inference: Inference) -> None:
     assert not list(Path("/dev/shm").glob("stemwright-*"))
+
+
+def test_the_server_does_not_compute_what_nobody_waits_for(
+    server: TritonServer, model_repository: ModelRepository
+) -> None:
+    settings = TritonSettings(server.address, KEY, shared_memory=True, window=8)
+    inference = TritonInference(model_repository.path, [DEFAULT_MODEL], settings)
+    inference.open()
+    inference.verify()
+    digest, patch = model_repository.manifest().digest, patches(8)
+
+    def seconds_behind_six(canceled: bool) -> float:
+        """How long a patch takes behind six others, cancelled or not."""
+        stop = threading.Event()
+        others, own = (inference.model(DEFAULT_MODEL, digest, cancel) for cancel in (stop.is_set, lambda: False))
+        with ThreadPoolExecutor(6) as pool:
+            songs = [pool.submit(others.fractions, patch) for _ in range(6)]
+            until(lambda: next(iter(INFERENCE_IN_FLIGHT.collect())).samples[0].value == 6)
+            if canceled:
+                stop.set()
+                until(lambda: all(song.done() for song in songs))
+            begun = time.monotonic()
+            own.fractions(patch)
+            return time.monotonic() - begun
+
+    assert seconds_behind_six(canceled=True) < 0.6 * seconds_behind_six(canceled=False)
+    inference.close()

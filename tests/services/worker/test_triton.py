@@ -26,6 +26,7 @@ from services.worker.inference.triton.model import Patience
 from services.worker.metrics import INFERENCE_CALLS
 from tests.services.worker.fake_triton import FakeTriton, halves, serving
 from tests.services.worker.tiny_model import NAME, make_tiny_model
+from tests.services.worker.waiting import until
 
 PATCH = np.ones((1, 2, 512, 64), np.float32)
 PATIENCE = Patience(deadline_seconds=2.0, in_all_seconds=5.0)
@@ -355,10 +356,3 @@ def test_memory_that_a_silent_server_may_still_write_into_is_not_used_again() ->
     assert registry.forgotten == names[:2]
     lanes.give_up()
     assert registry.forgotten == names
-
-
-def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        threading.Event().wait(0.01)
