@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from separation.backends import MaskModel
 from separation.errors import ModelAnswerInvalid, ModelError
-from separation.registry import ModelManifest
+from separation.registry import ModelManifest, ModelRepository
 
 TOLERANCE = 0.005
 """Between block means of fractions. Float16 and bfloat16 stay a tenth of it; another network is far beyond it."""
 
 _BLOCKS = (8, 16)  # of frames and of bins
 _DIGITS = 5
+_FILE = "canary.json"
 
 
 def canary_patch(manifest: ModelManifest) -> NDArray[np.float32]:
@@ -69,6 +70,22 @@ class Canary:
         if canary.digest != manifest.digest or canary.means.shape != (len(manifest.stems), 2, *_BLOCKS):
             raise ModelError(f"The canary of {manifest.name} is that of another model; lay the model out again.")
         return canary
+
+
+def read_canary(models: ModelRepository, name: str) -> Canary | None:
+    """What the model answers to the canary's patch; ``None`` for a model from before canaries were kept."""
+    try:
+        text = (models.folder(name) / _FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    return Canary.from_json(text, models.manifest(name))
+
+
+def write_canary(models: ModelRepository, name: str) -> Canary:
+    """Asks the model for it, on the CPU in float32, and keeps the answer beside the manifest."""
+    canary = Canary.of(models.load(name, device="cpu", precision="fp32"))
+    (models.folder(name) / _FILE).write_text(canary.to_json(), encoding="utf-8")
+    return canary
 
 
 def block_means(fractions: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -22,7 +22,6 @@ from separation.hashing import sha256_of
 
 if TYPE_CHECKING:
     from separation.backends import Device, MaskModel, Precision
-    from separation.canary import Canary
 
 DEFAULT_MODEL = "spleeter-2stems"
 
@@ -108,24 +107,6 @@ class ModelRepository:
         if digest != manifest.digest:
             raise ModelDigestMismatch(f"The model {name} has the digest {digest}, its manifest says {manifest.digest}.")
         return manifest
-
-    def canary(self, name: str = DEFAULT_MODEL) -> "Canary | None":
-        """What the model answers to the canary's patch; ``None`` for a model from before canaries were kept."""
-        from separation.canary import Canary
-
-        try:
-            text = (self.folder(name) / "canary.json").read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
-        return Canary.from_json(text, self.manifest(name))
-
-    def write_canary(self, name: str = DEFAULT_MODEL) -> "Canary":
-        """Asks the model for it, on the CPU in float32, and keeps the answer beside the manifest."""
-        from separation.canary import Canary
-
-        canary = Canary.of(self.load(name, device="cpu", precision="fp32"))
-        (self.folder(name) / "canary.json").write_text(canary.to_json(), encoding="utf-8")
-        return canary
 
     def load(
         self,

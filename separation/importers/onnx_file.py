@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from separation.canary import canary_patch
+from separation.canary import canary_patch, write_canary
 from separation.errors import ModelAnswerInvalid, ModelError
 from separation.hashing import sha256_of
 from separation.registry import ModelManifest, ModelRepository
@@ -130,7 +130,7 @@ def _check_answers(models: ModelRepository, name: str) -> None:
     """Asks for noise, for its lowest bins alone and for silence, and keeps the answer to the first as the canary."""
     import onnxruntime
 
-    models.write_canary(name)
+    write_canary(models, name)
     model = models.load(name, device="cpu", precision="fp32")
     noise = canary_patch(model.manifest)
     lowest = np.ascontiguousarray(noise[..., : min(_LOWEST_BINS, model.manifest.bins)])

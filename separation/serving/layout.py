@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from separation.backends import answer_name
+from separation.canary import read_canary, write_canary
 from separation.errors import ModelError
 from separation.registry import ModelManifest, ModelRepository
 from separation.serving.config import CpuTarget, Target, served_name, triton_config
@@ -35,8 +36,8 @@ def lay_out(models: ModelRepository, names: Iterable[str], folder: Path, target:
     """
     manifests = [models.verify(name) for name in names]
     for manifest in manifests:
-        if models.canary(manifest.name) is None:
-            models.write_canary(manifest.name)
+        if read_canary(models, manifest.name) is None:
+            write_canary(models, manifest.name)
     folder.mkdir(parents=True, exist_ok=True)
     for manifest in manifests:
         # The name has a dot: Triton does not take a folder that is being made for a model.

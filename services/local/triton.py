@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from separation.importers.wheel import cache_directory
+from separation.cache import cache_directory
 from services.local.errors import LocalError
 from services.local.part import Part
 from services.local.probes import HttpProbe

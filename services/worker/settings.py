@@ -2,11 +2,13 @@
 
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from pydantic import AliasChoices, Field, SecretStr
 
-from separation.backends import Device
 from services.kit.settings import KitSettings, service_config
+
+Device = Literal["auto", "cpu", "gpu"]
 
 
 class Settings(KitSettings):

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import ModelConfig, ModelInstanceGroup, ModelQueuePolicy
 
-from separation.canary import Canary, block_means, canary_patch
+from separation.canary import Canary, block_means, canary_patch, read_canary
 from separation.cli.model_commands import models as models_command
 from separation.errors import ModelAnswerInvalid, ModelDigestMismatch
 from separation.registry import DEFAULT_MODEL, ModelManifest, ModelRepository
@@ -161,7 +161,7 @@ def test_the_command_writes_the_folder(model_repository: ModelRepository, tmp_pa
 
 def test_the_canary_knows_its_network(model_repository: ModelRepository) -> None:
     manifest = model_repository.manifest()
-    canary = model_repository.canary()
+    canary = read_canary(model_repository, DEFAULT_MODEL)
     assert canary is not None
     fractions = model_repository.load(threads=2).fractions(canary_patch(manifest))[0]
     canary.check(fractions, manifest)

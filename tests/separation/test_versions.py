@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 
 from separation import cli as commands
 from separation import separate_array
+from separation.canary import read_canary
 from separation.errors import ModelAnswerInvalid, ModelDigestMismatch, ModelError, ModelNotFound
 from separation.importers.onnx_file import import_onnx
 from separation.registry import ModelManifest, ModelRepository
@@ -35,7 +36,7 @@ def test_a_network_of_four_stems_separates(repository: ModelRepository, tmp_path
     manifest = added(repository, tmp_path, 1)
     assert repository.verify(NAME) == manifest
     assert (manifest.stems, manifest.frames, manifest.bins, manifest.licence) == (STEMS, 512, 1024, "CC0-1.0")
-    assert repository.canary(NAME) is not None
+    assert read_canary(repository, NAME) is not None
     assert manifest.digest in (repository.folder(NAME) / "README.md").read_text()
     mixture = music(3)
     stems = separate_array(mixture, 44100, model=repository.load(NAME, threads=1))
@@ -86,7 +87,7 @@ def test_versions_stand_side_by_side_and_one_is_current(repository: ModelReposit
     assert versions.promote(second.digest) == second
     assert versions.promote(third.digest.removeprefix("sha256:")[:8]) == third
     assert repository.verify(NAME) == versions.all()[0] == third
-    canary = repository.canary(NAME)
+    canary = read_canary(repository, NAME)
     assert canary is not None
     assert canary.digest == third.digest
 

@@ -10,7 +10,6 @@ from typing import Protocol
 
 import numpy as np
 
-from separation.backends import Device as Device
 from separation.backends import MaskModel
 from separation.canary import Canary, canary_patch
 from separation.errors import ModelAnswerInvalid

@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from separation.backends import MaskModel
-from separation.canary import Canary
+from separation.canary import Canary, read_canary
 from separation.errors import RuntimeMissing
 from separation.registry import ModelManifest, ModelRepository
 from services.worker.errors import InferenceUnavailable, ModelUnavailable
-from services.worker.inference import Device, canary
+from services.worker.inference import canary
+from services.worker.settings import Device
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class LocalInference:
             if self._wanted_device == "gpu" and not model.device.startswith("cuda"):
                 raise RuntimeMissing(f"The GPU cannot be used: {model.runtime} computes on {model.device}.")
             self._models.append(model)
-            self._canaries.append(self._repository.canary(name))
+            self._canaries.append(read_canary(self._repository, name))
             _log.info("model %s is loaded: %s on %s", model.manifest.digest, model.runtime, model.device)
 
     def models(self) -> Sequence[ModelManifest]:

@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2
 
 from separation.backends import MaskModel
+from separation.canary import read_canary, write_canary
 from separation.errors import Cancelled, ModelAnswerInvalid, ModelError
 from separation.registry import ModelManifest, ModelRepository
 from services.worker.errors import AttemptFailed, InferenceUnavailable, ModelUnavailable
 from services.worker.inference.triton.client import TritonClient
 from services.worker.inference.triton.inference import TritonInference, TritonSettings
 from services.worker.inference.triton.lanes import Lane, Lanes, SharedMemoryLane
-from services.worker.inference.triton.model import Patience
+from services.worker.inference.triton.model import Patience, TritonModel
 from services.worker.metrics import INFERENCE_CALLS
 from tests.services.worker.fake_triton import FakeTriton, halves, serving
 from tests.services.worker.tiny_model import NAME, make_tiny_model
@@ -35,7 +36,7 @@ PATIENCE = Patience(deadline_seconds=2.0, in_all_seconds=5.0)
 @pytest.fixture
 def manifest(tmp_path: Path) -> ModelManifest:
     manifest = make_tiny_model(tmp_path, vocals_share=0.5)
-    ModelRepository(tmp_path).write_canary(NAME)
+    write_canary(ModelRepository(tmp_path), NAME)
     return manifest
 
 
@@ -197,6 +198,20 @@ def test_no_more_patches_are_in_flight_than_the_window_allows(fake: FakeTriton, 
     assert fake.most_at_once == 3
 
 
+def test_images_of_different_widths_are_in_flight_together(fake: FakeTriton, asked: Asked) -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def together(patch: NDArray[np.float32], context: grpc.ServicerContext) -> NDArray[np.float32]:
+        both.wait()
+        return halves(patch, context)
+
+    fake.answer = together
+    model = asked.model()
+    assert isinstance(model, TritonModel)
+    answers = model.fractions_of_each([PATCH[0], np.ones((2, 512, 128), np.float32)])
+    assert [answer.shape for answer in answers] == [(2, 2, 512, 64), (2, 2, 512, 128)]
+
+
 def infinite(patch: NDArray[np.float32], context: grpc.ServicerContext) -> NDArray[np.float32]:
     answer = halves(patch, context)
     answer[0, 1, 0, 100, 3] = np.nan
@@ -294,7 +309,7 @@ def test_a_canary_of_another_model_is_refused(manifest: ModelManifest, tmp_path:
     other = replace(manifest, digest="sha256:1")
     (repository.folder(NAME) / "manifest.json").write_text(other.to_json())
     with pytest.raises(ModelError, match="that of another model"):
-        repository.canary(NAME)
+        read_canary(repository, NAME)
 
 
 class Registry:

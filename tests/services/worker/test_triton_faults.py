@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from separation.canary import write_canary
 from separation.registry import ModelRepository
 from services.kit.protos import separation_pb2
 from services.worker.inference.triton.inference import TritonInference, TritonSettings
@@ -86,7 +87,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     folder = tmp_path_factory.mktemp("stage")
     with running_broker() as broker, running_object_store(folder / "objects") as store:
         stage = Stage(folder, broker.bootstrap, store)
-        ModelRepository(folder / "models").write_canary(tiny_model.NAME)
+        write_canary(ModelRepository(folder / "models"), tiny_model.NAME)
         with stage.orchestrator:
             yield stage
 

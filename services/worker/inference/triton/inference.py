@@ -9,16 +9,17 @@ from pathlib import Path
 import grpc
 
 from separation.backends import MaskModel
-from separation.canary import Canary
+from separation.canary import Canary, read_canary
 from separation.errors import ModelAnswerInvalid, ModelError
 from separation.registry import ModelManifest, ModelRepository
 from separation.serving.config import CHECK_PRIORITY, SONG_PRIORITY, served_name
 from services.worker.errors import AttemptFailed, InferenceUnavailable, ModelUnavailable
-from services.worker.inference import Device, canary
+from services.worker.inference import canary
 from services.worker.inference.triton.client import TritonClient
 from services.worker.inference.triton.lanes import Lane, Lanes, MessageLane, SharedMemoryLane
 from services.worker.inference.triton.model import Patience, Served, TritonModel, reason_of
 from services.worker.metrics import INFERENCE_IN_FLIGHT
+from services.worker.settings import Device
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class TritonInference:
     def open(self) -> None:
         """Reads manifests and canaries. Raises `ModelError`; that the server is away is found by `verify`."""
         for name in self._names:
-            manifest, answer = self._repository.manifest(name), self._repository.canary(name)
+            manifest, answer = self._repository.manifest(name), read_canary(self._repository, name)
             if answer is None:
                 raise ModelError(f"The model {name} has no canary; run: stemwright models triton FOLDER {name}")
             self._manifests.append(manifest)

@@ -3,7 +3,7 @@
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -135,8 +135,12 @@ class TritonModel:
     def fractions(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
         if len(magnitudes) == 1:
             return self._answer(magnitudes)
-        with ThreadPoolExecutor(min(len(magnitudes), self._lanes.count), "patch") as pool:
-            return np.concatenate(list(pool.map(self._answer, np.split(magnitudes, len(magnitudes)))))
+        return np.stack(self.fractions_of_each(list(magnitudes)))
+
+    def fractions_of_each(self, images: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """`fractions` of several images `(2, frames, bins)`, of different widths too; all are in flight at once."""
+        with ThreadPoolExecutor(min(len(images), self._lanes.count), "patch") as pool:
+            return [answer[0] for answer in pool.map(self._answer, (image[None] for image in images))]
 
     def rest(self) -> None:
         """What a song needs is at the server."""
