@@ -15,7 +15,7 @@ TRAINING_LOCKS := requirements/run.lock requirements/dev.lock requirements/train
 TRAINING := $(CACHE)/training-$(shell (cat $(TRAINING_LOCKS); echo $(TORCH)) | sha256sum | cut -c 1-16)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-train train-env lint format bench bench-engine proto lock clean
+.PHONY: help demo up triton test test-triton test-train train-env lint format bench bench-engine proto lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}'
@@ -25,6 +25,12 @@ demo: $(VENV)/run ## Install, start every part, separate a song through the REST
 
 up: $(VENV)/run ## Install and start every part of the platform; Ctrl-C stops it
 	@$(BIN)/stemwright up
+
+triton: $(VENV)/run ## Install the Triton server that `stemwright up --triton` starts, outside the tree
+	@$(BIN)/python -m services.local.triton
+
+test-triton: $(VENV)/dev ## The tests that start the Triton server, alone
+	$(BIN)/python -m pytest -m triton tests
 
 test: lint ## Every check and test (about ten minutes)
 	$(BIN)/python -m pytest -n 2 tests/separation tests/services
@@ -61,10 +67,11 @@ proto: $(VENV)/dev ## Generate code and documents from the event schemas
 	$(BIN)/python -m services.kit.events.asyncapi
 
 lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/*.lock
-	$(LOCK) --extra cpu --extra report --extra services --extra local pyproject.toml requirements/build.in -o requirements/run.lock
+	$(LOCK) --extra cpu --extra report --extra services --extra triton --extra local pyproject.toml requirements/build.in -o requirements/run.lock
 	$(LOCK) --extra dev -c requirements/run.lock pyproject.toml -o requirements/dev.lock
 	$(LOCK) --extra train --overrides requirements/train-overrides.txt -c requirements/run.lock -c requirements/dev.lock \
 		pyproject.toml requirements/train.in -o requirements/train.lock
+	$(LOCK) --no-deps requirements/triton.in -o requirements/triton.lock
 
 clean: ## Remove the environment, caches and the data of `make up`
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .stemwright

@@ -1,11 +1,11 @@
-"""The model repository: a folder in the layout that Triton mounts, with a manifest and a card per model.
+"""The model repository: a folder per model, of which ``separation.serving`` makes the one that Triton mounts.
 
 ::
 
     models/repository/
       spleeter-2stems/
-        config.pbtxt        what Triton needs to know
         manifest.json       what the engine needs to know; names the digest of the network's file
+        canary.json         a patch's answer, by which a server is checked (``canary.py``)
         README.md           the model's card
         1/model.onnx        the network
 """

@@ -1,3 +1,3 @@
 """Fixtures that every folder of tests may use."""
 
-pytest_plugins = ["tests.broker", "tests.databases", "tests.object_store"]
+pytest_plugins = ["tests.broker", "tests.databases", "tests.object_store", "tests.triton_server"]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from separation.hashing import sha256_of
 from separation.importers.unet import build_model
 from separation.registry import UNET, ModelManifest, ModelRepository
+from separation.unet.geometry import CHANNELS
 from training import checkpoint as checkpoints
 from training.config import RunConfig
 from training.errors import ParityFailed
@@ -136,7 +137,8 @@ def export(checkpoint: Path, repository: ModelRepository, *, name: str, licence:
             frames=config.patch.frames,
             bins=config.patch.bins,
             stems=config.network.stems,
-            architecture=UNET,
+            # The kernels of the processor know the width of the published networks.
+            architecture=UNET if config.network.channels == CHANNELS[1] else None,
         )
         card = _CARD.format(
             name=name,

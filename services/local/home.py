@@ -97,6 +97,13 @@ class Home:
             write_private(path, key)
         return path
 
+    def triton_key(self) -> str:
+        """Opens what the Triton server keeps for the workers, made the first time."""
+        path = self.secrets / "triton-key"
+        if not path.exists():
+            write_private(path, secrets.token_urlsafe(30).encode())
+        return path.read_text()
+
     def remembered_ports(self) -> dict[str, int]:
         """Ports of the last run by part. A link that a client kept, or a bookmark, then still leads somewhere."""
         try:

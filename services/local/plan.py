@@ -5,17 +5,19 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from separation.registry import ModelRepository
+from separation.registry import DEFAULT_MODEL, ModelRepository
 from services.local.ground import BROKER, GROUND_STAGE, STORE, broker_part, store_part
 from services.local.home import Home
 from services.local.part import Part
 from services.local.probes import HttpProbe, KafkaProbe
 from services.local.settings import DEFAULT_GATEWAY_PORT, LocalSettings
 from services.local.sockets import LOOPBACK, free_port, listen, listen_on_a_free_port, port_of
+from services.local.triton import TRITON, installed, triton_part
 
 STEMWRIGHT = (sys.executable, "-m", "services.cli")
-MIGRATE, MODEL = "migrate", "model"
+MIGRATE, MODEL, TRITON_MODELS = "migrate", "model", "triton-models"
 WITH_DATABASE = ("accounts", "upload", "orchestrator")
 GATEWAY, WORKER = "gateway", "worker-"
 # The public door closes first.
@@ -52,6 +54,8 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
         PortTaken: the gateway's port was asked for and is in use.
         LocalError: a program that a part needs is not installed.
     """
+    if settings.triton:
+        installed()  # or say so before anything is taken
     ports = Ports(home.remembered_ports())
     gateway = gateway_listener(settings)
     temporary = {"TMPDIR": str(home.temporary)}
@@ -61,15 +65,20 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
     listeners = {GATEWAY: gateway, **{name: ports.listen(name) for name in (*WITH_DATABASE, *workers)}}
     urls = {name: f"http://{LOOPBACK}:{port_of(listener)}" for name, listener in listeners.items()}
     urls[GATEWAY] = f"http://{settings.gateway_host}:{port_of(gateway)}"
-    home.remember_ports(ports.given)
 
     environment = {**service_environment(settings, home, urls), **ground_environment, **temporary, **extra_environment}
-    errands = errand_parts(settings, environment)
+    errands = errand_parts(settings, home, environment)
     waits = {errand.name for errand in errands}
+    inference = []
+    if TRITON_MODELS in waits:
+        server, triton_environment = inference_part(home, ports, temporary)
+        inference.append(server)
+        environment = {**environment, **triton_environment}
     services = [
         service_part(name, urls[name], listener, environment, waits, home) for name, listener in listeners.items()
     ]
-    return Plan((*ground, *errands, *services), urls[GATEWAY], notes(settings, gateway, waits))
+    home.remember_ports(ports.given)
+    return Plan((*ground, *errands, *inference, *services), urls[GATEWAY], notes(settings, gateway, waits))
 
 
 def gateway_listener(settings: LocalSettings) -> socket.socket:
@@ -112,11 +121,48 @@ def service_environment(settings: LocalSettings, home: Home, urls: Mapping[str, 
     }
 
 
-def errand_parts(settings: LocalSettings, environment: Mapping[str, str]) -> list[Part]:
+def errand_parts(settings: LocalSettings, home: Home, environment: Mapping[str, str]) -> list[Part]:
     errands = [Part(MIGRATE, (*STEMWRIGHT, "migrate"), environment)]
-    if settings.workers and not ModelRepository().model_file(settings.model).exists():
-        errands.append(Part(MODEL, (*STEMWRIGHT, "models", "import", settings.model), environment))
+    # Of others there is nothing to import; the worker says that they are missing.
+    if (
+        settings.workers
+        and DEFAULT_MODEL in settings.models
+        and not ModelRepository().model_file(DEFAULT_MODEL).exists()
+    ):
+        errands.append(Part(MODEL, (*STEMWRIGHT, "models", "import", DEFAULT_MODEL), environment))
+    if settings.workers and settings.triton:
+        command = (*STEMWRIGHT, "models", "triton", str(triton_models(home)), *settings.models, "--target", "cpu")
+        needs = (MODEL,) if errands[-1].name == MODEL else ()
+        errands.append(Part(TRITON_MODELS, command, environment, needs=needs))
     return errands
+
+
+def triton_models(home: Home) -> Path:
+    """The folder that the Triton server of this platform mounts, made anew at every start."""
+    return home.temporary / "triton"
+
+
+def inference_part(home: Home, ports: "Ports", environment: Mapping[str, str]) -> tuple[Part, dict[str, str]]:
+    """The Triton server, and the settings by which workers find and use it.
+
+    Raises:
+        LocalError: it is not installed.
+    """
+    grpc_port, http_port, key = ports.free(TRITON), ports.free(f"{TRITON}-http"), home.triton_key()
+    server = triton_part(
+        triton_models(home),
+        grpc_port=grpc_port,
+        http_port=http_port,
+        key=key,
+        environment=environment,
+        needs=(TRITON_MODELS,),
+        stop_stage=GROUND_STAGE,
+    )
+    return server, {
+        "STEMWRIGHT_WORKER_TRITON_ADDRESS": server.address,
+        "STEMWRIGHT_WORKER_TRITON_KEY": key,
+        "STEMWRIGHT_WORKER_TRITON_SHARED_MEMORY": "true",
+    }
 
 
 def service_part(
@@ -129,7 +175,7 @@ def service_part(
 ) -> Part:
     is_worker = name.startswith(WORKER)
     own = {"STEMWRIGHT_WORKER_TEMP_DIR": str(home.temporary / name)} if is_worker else {}
-    needed = MIGRATE if name in WITH_DATABASE else MODEL if is_worker else None
+    needed = (MIGRATE,) if name in WITH_DATABASE else (MODEL, TRITON_MODELS) if is_worker else ()
     return Part(
         name=name,
         command=(*STEMWRIGHT, "run", "worker" if is_worker else name),
@@ -138,7 +184,7 @@ def service_part(
         address=url,
         ready=HttpProbe(f"{url}/readyz"),
         alive=HttpProbe(f"{url}/healthz"),
-        needs=(needed,) if needed in errands else (),
+        needs=tuple(errand for errand in needed if errand in errands),
         stop_stage=GATEWAY_STAGE if name == GATEWAY else SERVICE_STAGE,
     )
 
@@ -148,7 +194,7 @@ def notes(settings: LocalSettings, gateway: socket.socket, errands: set[str]) ->
     if settings.gateway_port is None and port_of(gateway) != DEFAULT_GATEWAY_PORT:
         said.append(f"port {DEFAULT_GATEWAY_PORT} is in use, so the gateway took {port_of(gateway)}")
     if MODEL in errands:
-        said.append(f"the model {settings.model} is imported first, which takes up to a minute")
+        said.append(f"the model {DEFAULT_MODEL} is imported first, which takes up to a minute")
     return tuple(said)
 
 

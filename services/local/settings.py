@@ -28,7 +28,10 @@ class LocalSettings(BaseSettings):
     """Workers to start."""
 
     model: str = Field("spleeter-2stems", validation_alias=_named("STEMWRIGHT_WORKER_MODEL"))
-    """The model that the workers load."""
+    """The models that the workers serve; several are separated by commas."""
+
+    triton: bool = False
+    """Workers ask a Triton server, another part, in place of running the network themselves."""
 
     database_url: str | None = Field(None, validation_alias=_named("DATABASE_URL"))
     """A database elsewhere instead of a SQLite file per service; `{service}` stands for the service's name."""
@@ -40,3 +43,8 @@ class LocalSettings(BaseSettings):
     """An object store elsewhere instead of one of our own; its keys and bucket are the other `S3_` settings."""
 
     s3_bucket: str = Field("stemwright", min_length=3, validation_alias=_named("S3_BUCKET"))
+
+    @property
+    def models(self) -> list[str]:
+        """The names in `model`."""
+        return [name.strip() for name in self.model.split(",") if name.strip()]

@@ -5,10 +5,12 @@ import platform
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI
 
+from separation.errors import Cancelled
 from services.kit.app import create_app
 from services.kit.errors import StemwrightError
 from services.kit.events.consumer import Consumer
@@ -18,11 +20,12 @@ from services.kit.ids import new_id
 from services.kit.protos import separation_pb2
 from services.kit.storage import ObjectStorage, S3Storage
 from services.worker.consumers import assignments_consumer
+from services.worker.errors import InferenceUnavailable
 from services.worker.heartbeat import SOURCE, Announcer, Identity
-from services.worker.inference import Inference, canary
+from services.worker.inference import Inference
 from services.worker.inference.local import LocalInference
 from services.worker.memory import give_back
-from services.worker.metrics import BUSY_SLOTS
+from services.worker.metrics import BUSY_SLOTS, INFERENCE_READY
 from services.worker.scratch import Scratch
 from services.worker.separate import PUTS_AT_ONCE, Separator
 from services.worker.service import WorkerService
@@ -31,11 +34,17 @@ from services.worker.slots import SlotPool
 
 _log = logging.getLogger(__name__)
 
+CHECK_SECONDS = 1.0
+"""Between two looks at whether the models answer; no work in this process, one small call to an inference server."""
 
-class Opening:
-    """A background task: makes the models ready, once. Where that fails the process ends."""
 
-    name = "opening"
+class Readiness:
+    """A background task: finds out whether the models answer rightly, and again whenever they did not.
+
+    Where they never will, the process ends. While they do not, the worker is not ready and announces no model.
+    """
+
+    name = "readiness"
 
     def __init__(
         self, service: WorkerService, inference: Inference, storage: ObjectStorage, consumer: Consumer
@@ -44,19 +53,79 @@ class Opening:
         self._inference = inference
         self._storage = storage
         self._consumer = consumer
-        self._opened = threading.Event()
+        self._first = threading.Event()
         self._speed = 0.0
+        self._problem = "the models have not answered yet"
+        INFERENCE_READY.set(0)
 
     def run(self, stop: threading.Event) -> None:
         self._inference.open()
-        if stop.is_set():
+        while not stop.is_set():
+            try:
+                if self._problem:
+                    self._note(self._inference.verify(stop.is_set))
+                else:
+                    self._inference.ping()
+            except Cancelled:
+                return
+            except InferenceUnavailable as error:
+                self._note_problem(error.message)
+            else:
+                self._prepare_once()
+            stop.wait(CHECK_SECONDS)
+
+    def identity(self, stop: threading.Event) -> Identity | None:
+        """Who this worker is, once it can both do work and hear of it. None: it was stopped before."""
+        while not (self._first.wait(0.5) and self._consumer.wait_until_ready(0.5)):
+            if stop.is_set() or self._service.at_rest:
+                return None
+        identity = Identity(
+            worker_id=self._service.worker_id,
+            assignments_partition=assignments_partition(self._service.worker_id),
+            slots=self._service.slots,
+            models=[],
+            device="",
+            speed=0.0,
+            host=platform.node(),
+        )
+        return self.at_present(identity)
+
+    def at_present(self, identity: Identity) -> Identity:
+        """What the worker can do now: while its models do not answer, nothing."""
+        models = () if self._problem else self._inference.models()
+        return replace(
+            identity,
+            models=[separation_pb2.Model(name=model.name, digest=model.digest) for model in models],
+            device=self._inference.device,
+            speed=round(self._speed, 2),
+        )
+
+    def check(self) -> None:
+        """Raises until the models have answered their canaries, and again from when they do not to when they do."""
+        if self._problem:
+            raise RuntimeError(self._problem)
+
+    def _note(self, speed: float) -> None:
+        self._speed, self._problem = speed, ""
+        INFERENCE_READY.set(1)
+        _log.info("the models answer on %s; %.0f seconds of audio a second", self._inference.device, speed)
+        if self._first.is_set():
+            self._service.tell_soon()
+
+    def _note_problem(self, problem: str) -> None:
+        if not self._problem:
+            INFERENCE_READY.set(0)
+            self._problem = problem
+            self._service.tell_soon()
+        elif self._problem == problem:
             return
-        models = [self._inference.model(manifest.name, manifest.digest) for manifest in self._inference.models()]
-        self._speed = min(canary(model) for model in models)
-        for model in models:
-            model.rest()
-        _log.info("the models answer; %.0f seconds of audio a second", self._speed)
-        self._opened.set()
+        self._problem = problem
+        _log.warning("this worker is not ready: %s", problem)
+
+    def _prepare_once(self) -> None:
+        if self._first.is_set():
+            return
+        self._first.set()
         try:
             # Makes the client and its first connection now rather than while somebody waits for a song.
             self._storage.ping()
@@ -64,26 +133,29 @@ class Opening:
             _log.warning("the object store does not answer yet: %s", error.detail)
         give_back()
 
-    def identity(self, stop: threading.Event) -> Identity | None:
-        """Who this worker is, once it can both do work and hear of it. None: it was stopped before."""
-        while not (self._opened.wait(0.5) and self._consumer.wait_until_ready(0.5)):
-            if stop.is_set() or self._service.at_rest:
-                return None
-        return Identity(
-            worker_id=self._service.worker_id,
-            assignments_partition=assignments_partition(self._service.worker_id),
-            slots=self._service.slots,
-            models=[separation_pb2.Model(name=m.name, digest=m.digest) for m in self._inference.models()],
-            device=self._inference.device,
-            speed=round(self._speed, 2),
-            host=platform.node(),
-        )
 
-    def check(self) -> None:
-        """Raises until the models answered, and whenever they would not answer now."""
-        if not self._opened.is_set():
-            raise RuntimeError("the models have not answered yet")
-        self._inference.ping()
+def make_inference(settings: Settings) -> Inference:
+    """Where the settings say that the network runs."""
+    if not settings.triton_address:
+        return LocalInference(
+            settings.model_repository, settings.models, threads=settings.threads, device=settings.device
+        )
+    # Imported here: a worker that computes by itself needs no gRPC, which takes 0.4 s and some memory.
+    from services.worker.inference.triton.inference import TritonInference, TritonSettings
+    from services.worker.inference.triton.model import Patience
+
+    return TritonInference(
+        settings.model_repository,
+        settings.models,
+        TritonSettings(
+            address=settings.triton_address,
+            key=settings.triton_key.get_secret_value(),
+            shared_memory=settings.triton_shared_memory,
+            window=settings.triton_window,
+            patience=Patience(settings.triton_deadline_seconds, settings.triton_patience_seconds),
+        ),
+        device=settings.device,
+    )
 
 
 def build(settings: Settings) -> FastAPI:
@@ -96,12 +168,18 @@ def build(settings: Settings) -> FastAPI:
     )
     BUSY_SLOTS.set_function(lambda: service.busy_slots)
     scratch = Scratch(settings.temp_dir, service.worker_id)
-    inference = LocalInference(settings.model_repository, settings.model, threads=settings.threads)
+    inference = make_inference(settings)
     storage = S3Storage.from_settings(settings, connections=max(10, PUTS_AT_ONCE * settings.slots))
     producer = EventProducer(settings.kafka_bootstrap_servers, SOURCE)
     consumer = assignments_consumer(settings.kafka_bootstrap_servers, service)
-    opening = Opening(service, inference, storage, consumer)
-    announcer = Announcer(service, producer, opening.identity, heartbeat_seconds=settings.heartbeat_seconds)
+    readiness = Readiness(service, inference, storage, consumer)
+    announcer = Announcer(
+        service,
+        producer,
+        readiness.identity,
+        heartbeat_seconds=settings.heartbeat_seconds,
+        at_present=readiness.at_present,
+    )
     separator = Separator(
         service=service,
         storage=storage,
@@ -119,12 +197,13 @@ def build(settings: Settings) -> FastAPI:
         await run_sync(slots.drain)
         await run_sync(announcer.wait_until_told)
         producer.close()
+        inference.close()
         scratch.close()
 
     return create_app(
         name="worker",
         title="Stemwright worker",
         routers=[APIRouter(lifespan=drained)],
-        tasks=[opening, consumer, slots, announcer],
-        checks={"model": opening.check, "event log": announcer.check},
+        tasks=[readiness, consumer, slots, announcer],
+        checks={"model": readiness.check, "event log": announcer.check},
     )

@@ -58,6 +58,12 @@ class ModelUnavailable(AttemptFailed):
     code = "model_unavailable"
 
 
+class InferenceUnavailable(AttemptFailed):
+    """The inference server is away, or serves something else; another worker or a later attempt may do better."""
+
+    code = "inference_unavailable"
+
+
 class StorageFailed(AttemptFailed):
     code = "storage_unavailable"
 

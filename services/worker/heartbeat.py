@@ -30,7 +30,7 @@ FAREWELL_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What does not change while the process lives."""
+    """Who a worker is. `models`, `device` and `speed` change where the network runs elsewhere; no models: no work."""
 
     worker_id: str
     assignments_partition: int
@@ -70,7 +70,8 @@ def heartbeat(identity: Identity, sequence: int, news: News) -> workers_pb2.Work
 class Announcer:
     """A background task: tells the orchestrator and whoever watches what `service` has to tell.
 
-    Starts with the first heartbeat once `ready` answers who this worker is: before that nobody gives it work.
+    Starts with the first heartbeat once `ready` answers who this worker is: before that nobody gives it work. Each
+    heartbeat says what `at_present` makes of that.
     It ends when the service is at rest and the last word is sent, not when `stop` is set.
     """
 
@@ -83,11 +84,13 @@ class Announcer:
         ready: Callable[[threading.Event], Identity | None],
         *,
         heartbeat_seconds: float,
+        at_present: Callable[[Identity], Identity] = lambda identity: identity,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._service = service
         self._producer = producer
         self._ready = ready
+        self._at_present = at_present
         self._heartbeat_seconds = heartbeat_seconds
         self._monotonic = monotonic
         self._sequence = 0
@@ -136,7 +139,7 @@ class Announcer:
         records = [_ended(entry) for entry in news.ended]
         if news.heartbeat:
             self._sequence += 1
-            message = heartbeat(identity, self._sequence, news)
+            message = heartbeat(self._at_present(identity), self._sequence, news)
             records.append(encode(OutgoingEvent(WORKERS, identity.worker_id, message), source=SOURCE))
         certain = len(records)
         records.extend(_moved(entry) for entry in news.moved)

@@ -14,7 +14,8 @@ def main() -> None:
     """Serves until told to stop, then lets running attempts end within their grace."""
     settings = load(Settings)
     try:
-        ModelRepository(settings.model_repository).manifest(settings.model)
+        for name in settings.models:
+            ModelRepository(settings.model_repository).manifest(name)
     except ModelError as error:
         print(f"stemwright: {error}", file=sys.stderr)  # noqa: T201 - no logging yet
         raise SystemExit(EX_CONFIG) from None

@@ -11,3 +11,16 @@ STAGE_SECONDS = Histogram(
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000),
 )
 ASSIGNMENTS = Counter("worker_assignments_total", "Assignments read, by what was done with them.", ["verdict"])
+INFERENCE_CALLS = Counter(
+    "worker_inference_calls_total",
+    "Patches sent to an inference server, tries counted one by one, by how each ended: answered, abandoned, "
+    "invalid_answer, or the status of gRPC.",
+    ["outcome"],
+)
+INFERENCE_SECONDS = Histogram(
+    "worker_inference_seconds",
+    "Seconds from a patch's sending to its answer at an inference server.",
+    buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
+)
+INFERENCE_IN_FLIGHT = Gauge("worker_inference_in_flight", "Patches at an inference server now.")
+INFERENCE_READY = Gauge("worker_inference_ready", "1 while every model has answered its canary patch rightly, else 0.")

@@ -98,7 +98,9 @@ class Separator:
         finished = self._found_finished(attempt)
         if finished is not None:
             return finished
-        model = self._inference.model(assignment.model.name, assignment.model.digest)
+        model = self._inference.model(
+            assignment.model.name, assignment.model.digest, should_cancel=lambda: attempt.abort is not None
+        )
         watch = Stopwatch()
         name = f"{assignment.job_id}-{assignment.attempt}"
         committing = False

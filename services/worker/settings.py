@@ -3,8 +3,9 @@
 import tempfile
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, SecretStr
 
+from separation.settings import Device
 from services.kit.settings import KitSettings, service_config
 
 
@@ -35,13 +36,39 @@ class Settings(KitSettings):
     """Where sources and stems lie while an attempt runs; emptied after each, and of dead processes at start."""
 
     model: str = "spleeter-2stems"
-    """The model that this worker loads and announces."""
+    """The models that this worker serves and announces; several are separated by commas."""
+
+    device: Device = "auto"
+    """`gpu`: a worker whose network runs on a CPU is not ready; `cpu`: none is used; `auto`: what there is."""
+
+    triton_address: str = ""
+    """`host:port` of a Triton server's gRPC endpoint; empty: the network runs in this process."""
+
+    triton_key: SecretStr = SecretStr("")
+    """Opens what the server restricts by `--grpc-restricted-protocol=shared-memory:stemwright=KEY`."""
+
+    triton_shared_memory: bool = False
+    """Patches go through memory instead of messages; for a server on this machine that shares `/dev/shm`."""
+
+    triton_window: int = Field(4, ge=1, le=64)
+    """Patches at the server at the same time, of all slots together."""
+
+    triton_deadline_seconds: float = Field(20.0, gt=0)
+    """For one patch, from its sending to its answer."""
+
+    triton_patience_seconds: float = Field(60.0, gt=0)
+    """How long a patch is sent again while the server is away, busy or silent; then the attempt is given up."""
 
     model_repository: Path | None = Field(None, validation_alias=AliasChoices("STEMWRIGHT_MODEL_REPOSITORY"))
-    """Folder of models in Triton's layout; `models/repository` of the checkout where absent."""
+    """Folder of models; `models/repository` of the checkout where absent."""
 
     storage_attempts: int = Field(5, ge=1)
     """How often a call to the object store is tried in place before the attempt is given up."""
 
     storage_backoff_seconds: float = Field(0.25, gt=0)
     """Upper bound of the first pause between two tries; doubles with each, up to 4 s."""
+
+    @property
+    def models(self) -> list[str]:
+        """The names in `model`."""
+        return [name.strip() for name in self.model.split(",") if name.strip()]

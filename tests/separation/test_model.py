@@ -24,13 +24,13 @@ def test_importing_twice_gives_the_same_bytes(model_repository: ModelRepository,
     again = ModelRepository(tmp_path)
     manifest = spleeter.import_spleeter(again)
     assert manifest == model_repository.manifest()
-    for name in ("1/model.onnx", "config.pbtxt", "manifest.json", "README.md"):
+    for name in ("1/model.onnx", "manifest.json", "README.md"):
         first, second = model_repository.folder(manifest.name) / name, again.folder(manifest.name) / name
         assert first.read_bytes() == second.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == [manifest.name]
 
 
-def test_manifest_and_triton_configuration_fit_the_graph(model_repository: ModelRepository) -> None:
+def test_the_manifest_fits_the_graph(model_repository: ModelRepository) -> None:
     manifest = model_repository.manifest()
     assert (manifest.sample_rate_hz, manifest.fft_size, manifest.hop) == (44100, 4096, 1024)
     assert (manifest.frames, manifest.bins, manifest.stems) == (512, 1024, ("vocals", "accompaniment"))
@@ -41,10 +41,6 @@ def test_manifest_and_triton_configuration_fit_the_graph(model_repository: Model
         for value in (*graph.input, *graph.output)
     }
     assert shapes == {"magnitudes": ["batch", 2, 512, "bins"], "fractions": ["batch", 2, 2, 512, "bins"]}
-    config = (model_repository.folder(manifest.name) / "config.pbtxt").read_text()
-    assert 'backend: "onnxruntime"' in config
-    assert "dims: [ 2, 512, -1 ]" in config
-    assert "dims: [ 2, 2, 512, -1 ]" in config
     assert manifest.digest in (model_repository.folder(manifest.name) / "README.md").read_text()
 
 

@@ -22,7 +22,7 @@ def copied() -> list[str]:
 def test_the_image_holds_every_package_and_what_its_build_reads() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-    read = ["pyproject.toml", project["project"]["readme"], *project["project"]["license-files"]]
+    read = ["pyproject.toml", "hatch_build.py", project["project"]["readme"], *project["project"]["license-files"]]
     assert sorted(copied()) == sorted([*packages, *read, "requirements/run.lock"])
     assert all((ROOT / name).exists() for name in copied())
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.local.errors import PortTaken
+from services.local.errors import LocalError, PortTaken
 from services.local.home import Home
 from services.local.part import Part
 from services.local.plan import Plan, make_plan
@@ -145,3 +145,29 @@ def test_no_secret_is_on_a_command_line(plan: Planner, tmp_path: Path) -> None:
     parts = plan()
     secret = parts["accounts"].environment["S3_SECRET_ACCESS_KEY"]
     assert not any(secret in word for part in parts.values() for word in part.command or ())
+
+
+def test_triton_is_a_part_that_workers_ask(plan: Planner, triton_installed: Path) -> None:
+    parts = plan(triton=True)
+    server, worker, layout = parts["triton"], parts["worker-1"], parts["triton-models"]
+    assert server.command is not None
+    assert layout.command is not None
+    assert server.needs == ("triton-models",)
+    assert "triton-models" in worker.needs
+    mounted = server.command[server.command.index("--model-repository") + 1]
+    assert mounted in layout.command
+    assert server.address == worker.environment["STEMWRIGHT_WORKER_TRITON_ADDRESS"]
+    assert any(worker.environment["STEMWRIGHT_WORKER_TRITON_KEY"] in argument for argument in server.command)
+    assert server.address.startswith("127.0.0.1:")
+
+
+def test_without_workers_nobody_needs_triton(plan: Planner) -> None:
+    assert "triton" not in plan(triton=True, workers=0)
+
+
+def test_a_triton_that_is_not_installed_is_one_line(
+    plan: Planner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEMWRIGHT_CACHE", str(tmp_path / "empty"))
+    with pytest.raises(LocalError, match="make triton"):
+        plan(triton=True)

@@ -168,7 +168,7 @@ class Stage:
         self._started = 0
 
     @contextmanager
-    def worker(self, **settings: object) -> Iterator[Worker]:
+    def worker(self, *, patience_seconds: float = PATIENCE_SECONDS, **settings: object) -> Iterator[Worker]:
         """A worker that is ready; killed at the end where it still lives."""
         self._started += 1
         log = self.folder / f"worker-{self._started}.log"
@@ -193,7 +193,7 @@ class Stage:
             )
         worker = Worker(process, f"http://127.0.0.1:{port}", log, temp)
         try:
-            worker.until(lambda: worker.get("/readyz")[0] == 200)
+            worker.until(lambda: worker.get("/readyz")[0] == 200, patience_seconds)
 
             def introduced() -> list[Event]:
                 heard = self.orchestrator.events(workers_pb2.WorkerHeartbeat)

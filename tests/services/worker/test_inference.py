@@ -3,28 +3,27 @@ from pathlib import Path
 import pytest
 
 from separation.errors import ModelAnswerInvalid, ModelNotFound
-from services.worker.errors import ModelUnavailable
-from services.worker.inference import canary
+from services.worker.errors import InferenceUnavailable, ModelUnavailable
 from services.worker.inference.local import LocalInference
 from tests.services.worker.tiny_model import NAME, make_tiny_model
 
 
 def test_the_model_of_the_asked_digest_is_served(tmp_path: Path) -> None:
     manifest = make_tiny_model(tmp_path)
-    inference = LocalInference(tmp_path, NAME, threads=1)
-    with pytest.raises(RuntimeError):
+    inference = LocalInference(tmp_path, [NAME], threads=1)
+    with pytest.raises(InferenceUnavailable):
         inference.ping()
     inference.open()
     inference.ping()
     assert [model.digest for model in inference.models()] == [manifest.digest]
     assert inference.model(NAME, manifest.digest).manifest == manifest
-    assert canary(inference.model(NAME, manifest.digest)) > 0
+    assert inference.verify() > 0
 
 
 @pytest.mark.parametrize(("name", "digest"), [(NAME, "sha256:0"), ("another", None)])
 def test_another_model_is_not_served(tmp_path: Path, name: str, digest: str | None) -> None:
     manifest = make_tiny_model(tmp_path)
-    inference = LocalInference(tmp_path, NAME, threads=1)
+    inference = LocalInference(tmp_path, [NAME], threads=1)
     inference.open()
     with pytest.raises(ModelUnavailable) as caught:
         inference.model(name, digest or manifest.digest)
@@ -34,17 +33,17 @@ def test_another_model_is_not_served(tmp_path: Path, name: str, digest: str | No
 def test_no_model_is_served_before_it_is_loaded(tmp_path: Path) -> None:
     manifest = make_tiny_model(tmp_path)
     with pytest.raises(ModelUnavailable):
-        LocalInference(tmp_path, NAME, threads=1).model(NAME, manifest.digest)
+        LocalInference(tmp_path, [NAME], threads=1).model(NAME, manifest.digest)
 
 
 def test_a_missing_model_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound):
-        LocalInference(tmp_path, NAME, threads=1).open()
+        LocalInference(tmp_path, [NAME], threads=1).open()
 
 
 def test_the_canary_refuses_masks_that_do_not_share_the_mixture_out(tmp_path: Path) -> None:
-    manifest = make_tiny_model(tmp_path, total=1.2)
-    inference = LocalInference(tmp_path, NAME, threads=1)
+    make_tiny_model(tmp_path, total=1.2)
+    inference = LocalInference(tmp_path, [NAME], threads=1)
     inference.open()
     with pytest.raises(ModelAnswerInvalid):
-        canary(inference.model(NAME, manifest.digest))
+        inference.verify()

@@ -52,7 +52,7 @@ class Bench:
             storage_backoff_seconds=0.001,
         )
 
-    def model(self, name: str, digest: str) -> MaskModel:
+    def model(self, name: str, digest: str, should_cancel: Callable[[], bool]) -> MaskModel:
         return cast(MaskModel, None)
 
     def engine(

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from separation.importers.onnx_file import import_onnx
+from separation.registry import ModelRepository
 from services.kit.events.connection import BrokerUnavailable
 from services.kit.ids import new_id
 from services.kit.protos import separation_pb2
 from tests.broker import Broker, running_broker
 from tests.object_store import running_object_store
+from tests.separation.toy_network import STEMS, write_toy_network
 from tests.services.worker.songs import RATE, write_song
 from tests.services.worker.stage import ACCOUNT, Orchestrator, Stage, Worker
 
@@ -124,6 +127,31 @@ def test_a_window_is_as_long_as_it_was_asked(
     orchestrator.send(worker, assignment)
     manifest = stage.manifest(orchestrator.end_of(assignment.job_id))
     assert manifest["window"] == {"start_sample": RATE, "end_sample": RATE * 5 // 2, "whole_song": False}
+
+
+def test_a_worker_of_several_models_takes_the_one_that_was_assigned(
+    stage: Stage, orchestrator: Orchestrator, short: separation_pb2.SourceAudio
+) -> None:
+    toy = import_onnx(
+        ModelRepository(stage.folder / "models"),
+        "toy-4stems",
+        write_toy_network(stage.folder / "toy.onnx"),
+        STEMS,
+        licence="CC0-1.0",
+    )
+    with stage.worker(model=f"{stage.model.name}, {toy.name}") as worker:
+        announced = orchestrator.heartbeats(worker.id)[-1].models
+        assert {model.name: model.digest for model in announced} == {
+            stage.model.name: stage.model.digest,
+            toy.name: toy.digest,
+        }
+        for model in (stage.model, toy):
+            assignment = stage.assignment(worker, short)
+            assignment.model.name, assignment.model.digest = model.name, model.digest
+            orchestrator.send(worker, assignment)
+            manifest = stage.manifest(orchestrator.end_of(assignment.job_id))
+            assert (manifest["model"]["name"], manifest["model"]["digest"]) == (model.name, model.digest)
+            assert manifest["quality"]["null_residual_dbfs"] is None
 
 
 def test_the_same_assignment_twice_is_one_separation(

@@ -1,0 +1,90 @@
+"""The folder that Triton mounts, made from the registry.
+
+::
+
+    <folder>/
+      spleeter-2stems-7788ebc932c8/   the model's name and the beginning of its digest
+        config.pbtxt                  generated (config.py)
+        1/model.onnx                  the network
+        1/model.py                    where Triton's Python backend runs it
+
+Versions of a model stand side by side under names of their own, each with its own queue and instances: a fleet moves
+from one to the next while both are served.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from separation.backends import answer_name
+from separation.canary import read_canary, write_canary
+from separation.errors import ModelError
+from separation.registry import ModelManifest, ModelRepository
+from separation.serving.config import CpuTarget, Target, served_name, triton_config
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+
+def lay_out(models: ModelRepository, names: Iterable[str], folder: Path, target: Target) -> list[ModelManifest]:
+    """Writes the models ``names`` of the registry into ``folder``, each verified and in one step; their manifests.
+
+    What else is in ``folder`` stays. A model without a canary gets one in the registry: workers ask the server for its
+    answer. Raises ``ModelError``.
+    """
+    manifests = [models.verify(name) for name in names]
+    for manifest in manifests:
+        if read_canary(models, manifest.name) is None:
+            write_canary(models, manifest.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    for manifest in manifests:
+        # The name has a dot: Triton does not take a folder that is being made for a model.
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".laying-out-") as scratch:
+            made = Path(scratch, "made")
+            _write(manifest, models.model_file(manifest.name), made, target)
+            there = folder / served_name(manifest)
+            if there.exists():
+                there.rename(Path(scratch, "replaced"))
+            made.rename(there)
+    return manifests
+
+
+def _write(manifest: ModelManifest, network: Path, folder: Path, target: Target) -> None:
+    import onnx
+
+    version = folder / "1"
+    version.mkdir(parents=True)
+    try:
+        model = onnx.load(network)
+    except Exception as error:  # protobuf's own, which differs between its implementations
+        raise ModelError(f"The model {manifest.name} cannot be read: {error}") from error
+    answer = answer_name([output.name for output in model.graph.output], manifest)
+    (folder / "config.pbtxt").write_text(triton_config(manifest, answer, target), encoding="utf-8")
+    if isinstance(target, CpuTarget):
+        shutil.copy(Path(__file__).with_name("python_model.py"), version / "model.py")
+    if isinstance(target, CpuTarget) or target.transport == "fp32":
+        shutil.copy(network, version / "model.onnx")
+    else:
+        onnx.save(with_half_precision_ends(model), version / "model.onnx")
+
+
+def with_half_precision_ends(model: "ModelProto") -> "ModelProto":
+    """The network with float16 input and output, which computes in float32 as before; ``model`` is changed.
+
+    ONNX Runtime's backend converts nothing itself. The Python backend does.
+    """
+    from onnx import TensorProto, helper
+
+    for value, inside in ((model.graph.input[0], "magnitudes_fp32"), (model.graph.output[0], "answer_fp32")):
+        outside = value.name
+        for node in model.graph.node:
+            for names in (node.input, node.output):
+                names[:] = [inside if name == outside else name for name in names]
+        value.type.tensor_type.elem_type = TensorProto.FLOAT16
+        if value is model.graph.input[0]:
+            model.graph.node.insert(0, helper.make_node("Cast", [outside], [inside], to=TensorProto.FLOAT))
+        else:
+            model.graph.node.append(helper.make_node("Cast", [inside], [outside], to=TensorProto.FLOAT16))
+    return model

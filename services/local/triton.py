@@ -1,0 +1,187 @@
+"""Triton Inference Server on one machine: the real server, from a wheel, in an environment of its own.
+
+`python -m services.local.triton` installs it, once per content of `requirements/triton.lock`, into the cache folder
+(`STEMWRIGHT_CACHE`), and prints where. Its Python backend is the only one in the wheel, so the network is run by
+`separation/serving/python_model.py`; production has NVIDIA's image with the ONNX Runtime backend.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from separation.cache import cache_directory
+from services.local.errors import LocalError
+from services.local.part import Part
+from services.local.probes import HttpProbe
+from services.local.sockets import LOOPBACK
+
+TRITON = "triton"
+LOCK = Path(__file__).resolve().parents[2] / "requirements" / "triton.lock"
+INSTALL = "make triton"
+
+_KEPT_FOR_THE_WORKER = "shared-memory,model-repository,trace,logging"
+_ALL_BUT_HEALTH = "metadata,inference,shared-memory,model-config,model-repository,statistics,trace,logging"
+_RESTRICTED = "stemwright"
+_SHORTEST_PING_MILLISECONDS = 5000
+"""A client that sends keepalive pings more often than this is cut off; ours sends one in ten seconds."""
+
+
+def environment_folder() -> Path:
+    """Where the server of the present lock is, or would be.
+
+    Raises:
+        LocalError: there is no lock, as in an installed distribution.
+    """
+    if not LOCK.exists():
+        raise LocalError("Triton is installed from a checkout of Stemwright: there is no requirements/triton.lock here")
+    key = hashlib.sha256(LOCK.read_bytes() + sysconfig.get_python_version().encode())
+    return cache_directory() / "triton" / key.hexdigest()[:16]
+
+
+def install() -> Path:
+    """The server's folder, installed now where it is not there yet. Blocks, 15 s with the wheels at hand.
+
+    Raises:
+        LocalError: pip could not install it, or it does not start on this machine.
+    """
+    target = environment_folder()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (target.parent / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two test processes may arrive here at once
+        if target.exists():
+            return target
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".installing-") as scratch:
+            made = Path(scratch, "made")
+            site = made / "site"
+            command = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+            wanted = ("--no-deps", "--require-hashes", "--target", str(site), "-r", str(LOCK))
+            ended = subprocess.run((*command, *wanted), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            if ended.returncode:
+                raise LocalError(f"Triton could not be installed: {ended.stdout.decode(errors='replace').strip()}")
+            _put_backend(site, made / "backends" / "python")
+            _check_that_it_runs(made)
+            made.rename(target)
+    return target
+
+
+def installed() -> Path:
+    """The server's folder.
+
+    Raises:
+        LocalError: it is not installed.
+    """
+    folder = environment_folder()
+    if not folder.exists():
+        raise LocalError(f"Triton is not installed: {INSTALL}")
+    return folder
+
+
+def _put_backend(site: Path, folder: Path) -> None:
+    """Its Python backend as the server wants it: with the stub that embeds the Python in use."""
+    server = site / "pytriton" / "tritonserver"
+    stub = server / "python_backend_stubs" / sysconfig.get_python_version() / "triton_python_backend_stub"
+    if not stub.exists():
+        raise LocalError(f"Triton's wheel has no backend for Python {sysconfig.get_python_version()}")
+    shutil.copytree(server / "backends" / "python", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(stub, folder)
+    for program in (folder / stub.name, server / "bin" / "tritonserver"):
+        program.chmod(0o755)
+
+
+def _check_that_it_runs(folder: Path) -> None:
+    stub = folder / "backends" / "python" / "triton_python_backend_stub"
+    environment = {**os.environ, **server_environment(folder)}
+    needs = subprocess.run(("ldd", stub, server_program(folder)), env=environment, capture_output=True, check=False)
+    missing = [line.split()[0] for line in needs.stdout.decode().splitlines() if line.endswith("not found")]
+    if missing:
+        raise LocalError(f"Triton does not start here without {', '.join(missing)}")
+
+
+def server_program(folder: Path) -> Path:
+    return folder / "site" / "pytriton" / "tritonserver" / "bin" / "tritonserver"
+
+
+def server_environment(folder: Path) -> dict[str, str]:
+    """What the server has to be told besides its arguments."""
+    site = folder / "site"
+    libraries = [str(site / "nvidia_pytriton.libs"), str(sysconfig.get_config_var("LIBDIR") or "")]
+    return {"LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)), "PYTHONPATH": str(site)}
+
+
+def server_arguments(
+    folder: Path, models: Path, *, grpc_port: int, http_port: int, key: str, address: str = LOOPBACK
+) -> tuple[str, ...]:
+    """The command that serves every model in `models` until it is ended, and loads no other.
+
+    Over HTTP it tells its health and nothing else. Over gRPC, memory and repository are for the holder of `key`.
+    """
+    prefix = memory_prefix(grpc_port)
+    return (
+        # Between server and backend lie 15 MB of shared memory, which a server that was killed leaves behind.
+        *("/bin/sh", "-c", 'rm -f "$0"*; exec "$@"', f"/dev/shm/{prefix}"),  # noqa: S108
+        str(server_program(folder)),
+        *("--model-repository", str(models), "--backend-directory", str(folder / "backends")),
+        *("--model-control-mode", "none", "--exit-timeout-secs", "5"),
+        f"--backend-config=python,shm-region-prefix-name={prefix}",
+        *("--grpc-address", address, "--grpc-port", str(grpc_port)),
+        *("--http-address", address, "--http-port", str(http_port), "--http-thread-count", "2"),
+        *("--allow-metrics", "false"),
+        f"--grpc-restricted-protocol={_KEPT_FOR_THE_WORKER}:{_RESTRICTED}={key}",
+        f"--http-restricted-api={_ALL_BUT_HEALTH}:{_RESTRICTED}={key}",
+        *("--grpc-keepalive-permit-without-calls", "1"),
+        *("--grpc-http2-min-recv-ping-interval-without-data", str(_SHORTEST_PING_MILLISECONDS)),
+    )
+
+
+def memory_prefix(grpc_port: int) -> str:
+    """How the names of a server's shared memory begin."""
+    return f"stemwright_triton_{grpc_port}_"
+
+
+def triton_part(
+    models: Path,
+    *,
+    grpc_port: int,
+    http_port: int,
+    key: str,
+    environment: Mapping[str, str],
+    needs: tuple[str, ...],
+    stop_stage: int,
+) -> Part:
+    """The server over the folder `models`, which `needs` have laid out.
+
+    Raises:
+        LocalError: it is not installed.
+    """
+    folder = installed()
+    url = f"http://{LOOPBACK}:{http_port}"
+    return Part(
+        name=TRITON,
+        command=server_arguments(folder, models, grpc_port=grpc_port, http_port=http_port, key=key),
+        environment={**environment, **server_environment(folder)},
+        address=f"{LOOPBACK}:{grpc_port}",
+        ready=HttpProbe(f"{url}/v2/health/ready"),
+        alive=HttpProbe(f"{url}/v2/health/live"),
+        needs=needs,
+        stop_stage=stop_stage,
+    )
+
+
+def main() -> None:
+    """Installs the server and says where."""
+    try:
+        print(install())  # noqa: T201 - what it is for
+    except LocalError as error:
+        print(f"stemwright: {error}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Networks that an operator brings, and their versions side by side."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from separation import cli as commands
+from separation import separate_array
+from separation.canary import read_canary
+from separation.errors import ModelAnswerInvalid, ModelDigestMismatch, ModelError, ModelNotFound
+from separation.importers.onnx_file import import_onnx
+from separation.registry import ModelManifest, ModelRepository
+from separation.serving.config import CpuTarget, served_name
+from separation.serving.layout import lay_out
+from separation.versions import Versions
+from tests.separation.signals import music
+from tests.separation.toy_network import STEMS, write_toy_network
+
+NAME = "toy-4stems"
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> ModelRepository:
+    return ModelRepository(tmp_path / "models")
+
+
+def added(repository: ModelRepository, folder: Path, seed: int) -> ModelManifest:
+    file = write_toy_network(folder / f"toy-{seed}.onnx", seed=seed)
+    return import_onnx(repository, NAME, file, STEMS, licence="CC0-1.0")
+
+
+def test_a_network_of_four_stems_separates(repository: ModelRepository, tmp_path: Path) -> None:
+    manifest = added(repository, tmp_path, 1)
+    assert repository.verify(NAME) == manifest
+    assert (manifest.stems, manifest.frames, manifest.bins, manifest.licence) == (STEMS, 512, 1024, "CC0-1.0")
+    assert read_canary(repository, NAME) is not None
+    assert manifest.digest in (repository.folder(NAME) / "README.md").read_text()
+    mixture = music(3)
+    stems = separate_array(mixture, 44100, model=repository.load(NAME, threads=1))
+    np.testing.assert_allclose(stems["vocals"] + stems["instrumental"], mixture, atol=1e-6)
+    assert 0.001 < np.square(stems["vocals"]).mean() / np.square(mixture).mean() < 0.999
+
+
+BREACHES: list[tuple[dict[str, Any], tuple[str, ...], type[ModelError], str]] = [
+    ({"name": "spectrum"}, STEMS, ModelError, "not magnitudes alone"),
+    ({"stems": 3}, STEMS, ModelError, r"must be \(batch, 4, 2, frames, bins\)"),
+    ({"bins": 1024}, STEMS, ModelError, "with batch and bins free"),
+    ({"gain": 1.5}, STEMS, ModelAnswerInvalid, "outside 0 to 1"),
+    ({"gain": float("nan")}, STEMS, ModelAnswerInvalid, "not finite"),
+    ({"looks_at_batch": True}, STEMS, ModelAnswerInvalid, "depends on the other patches"),
+    ({}, ("singer", "drums", "bass", "other"), ModelError, "vocals be among them"),
+    ({}, ("vocals", "drums", "drums", "other"), ModelError, "once each"),
+]
+
+
+@pytest.mark.parametrize(("breach", "stems", "error", "sentence"), BREACHES)
+def test_a_network_that_breaks_the_contract_is_refused_and_leaves_nothing(
+    repository: ModelRepository,
+    tmp_path: Path,
+    breach: dict[str, Any],
+    stems: tuple[str, ...],
+    error: type[ModelError],
+    sentence: str,
+) -> None:
+    file = write_toy_network(tmp_path / "toy.onnx", **breach)
+    with pytest.raises(error, match=sentence):
+        import_onnx(repository, NAME, file, stems, licence="CC0-1.0")
+    assert repository.manifests() == []
+    assert not [path for path in repository.path.rglob("*") if path.is_file()]
+
+
+def test_what_is_no_network_is_refused(repository: ModelRepository, tmp_path: Path) -> None:
+    (tmp_path / "song.onnx").write_bytes(b"not a network")
+    with pytest.raises(ModelError, match="no valid ONNX file"):
+        import_onnx(repository, NAME, tmp_path / "song.onnx", STEMS, licence="CC0-1.0")
+
+
+def test_versions_stand_side_by_side_and_one_is_current(repository: ModelRepository, tmp_path: Path) -> None:
+    first, second, third = (added(repository, tmp_path, seed) for seed in (1, 2, 3))
+    versions = Versions(repository, NAME)
+    assert versions.current() == first
+    assert {one.digest for one in versions.all()} == {first.digest, second.digest, third.digest}
+
+    assert versions.promote(second.digest) == second
+    assert versions.promote(third.digest.removeprefix("sha256:")[:8]) == third
+    assert repository.verify(NAME) == versions.all()[0] == third
+    canary = read_canary(repository, NAME)
+    assert canary is not None
+    assert canary.digest == third.digest
+
+    assert versions.rollback() == second
+    assert versions.rollback() == first
+    with pytest.raises(ModelNotFound, match="No version"):
+        versions.rollback()
+    assert repository.manifest(NAME) == first
+
+
+def test_adding_a_version_again_changes_nothing(repository: ModelRepository, tmp_path: Path) -> None:
+    first, second = added(repository, tmp_path, 1), added(repository, tmp_path, 2)
+    assert added(repository, tmp_path, 1) == first
+    assert [one.digest for one in Versions(repository, NAME).all()] == [first.digest, second.digest]
+
+
+def test_an_imported_folder_becomes_a_version(repository: ModelRepository, tmp_path: Path) -> None:
+    plain = ModelRepository(tmp_path / "plain")
+    first = added(plain, tmp_path, 1)
+    repository.path.mkdir()
+    plain.folder(NAME).resolve().rename(repository.folder(NAME))  # as an import writes it
+    second = added(repository, tmp_path, 2)
+    versions = Versions(repository, NAME)
+    assert versions.current() == first
+    versions.promote(second.digest)
+    assert versions.rollback() == first
+    assert repository.verify(NAME) == first
+
+
+def test_a_damaged_version_is_not_promoted(repository: ModelRepository, tmp_path: Path) -> None:
+    first, second = added(repository, tmp_path, 1), added(repository, tmp_path, 2)
+    (damaged,) = repository.path.glob(f".versions/{NAME}/{second.digest[7:19]}/1/model.onnx")
+    damaged.write_bytes(b"other bytes")
+    with pytest.raises(ModelDigestMismatch):
+        Versions(repository, NAME).promote(second.digest)
+    assert repository.verify(NAME) == first
+    for digest in ("", "sha256:", "0123456789ab"):
+        with pytest.raises(ModelNotFound):
+            Versions(repository, NAME).promote(digest)
+
+
+def test_versions_are_served_under_names_of_their_own(repository: ModelRepository, tmp_path: Path) -> None:
+    first, second = added(repository, tmp_path, 1), added(repository, tmp_path, 2)
+    lay_out(repository, [NAME], tmp_path / "served", CpuTarget())
+    Versions(repository, NAME).promote(second.digest)
+    lay_out(repository, [NAME], tmp_path / "served", CpuTarget())
+    assert {path.name for path in (tmp_path / "served").iterdir()} == {served_name(first), served_name(second)}
+
+
+def test_the_commands(repository: ModelRepository, tmp_path: Path) -> None:
+    place = ["--repository", str(repository.path)]
+
+    def run(*arguments: str) -> Result:
+        return CliRunner().invoke(commands.models, [*arguments, *place])
+
+    for seed in (1, 2):
+        file = str(write_toy_network(tmp_path / f"{seed}.onnx", seed=seed))
+        done = run("add", NAME, file, "--stems", "vocals, drums,bass,other", "--licence", "CC0-1.0")
+        assert done.exit_code == 0, done.output
+    first, second = (one.digest for one in Versions(repository, NAME).all())
+    assert run("list").stdout.splitlines() == [f"{NAME}  {first}  CC0-1.0  current", f"{NAME}  {second}  CC0-1.0"]
+    assert run("verify").stdout.splitlines() == [f"{NAME}  {first}  ok", f"{NAME}  {second}  ok"]
+    assert run("promote", NAME, second).stdout == f"{NAME}  {second}  CC0-1.0  current\n"
+    assert run("rollback", NAME).stdout == f"{NAME}  {first}  CC0-1.0  current\n"
+    for refused in (("rollback", NAME), ("promote", NAME, "f" * 12), ("verify", "none")):
+        result = run(*refused)
+        assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)

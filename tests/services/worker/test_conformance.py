@@ -1,0 +1,185 @@
+"""Wherever the network runs, it answers the same: in this process, and behind the real Triton server in every way.
+
+One suite over all of `Inference`; the answers are compared with ONNX Runtime's in float32.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from separation import separate_array
+from separation.backends import MaskModel
+from separation.backends.onnxruntime import OnnxRuntimeModel
+from separation.errors import ModelNotFound
+from separation.registry import DEFAULT_MODEL, ModelRepository
+from separation.serving.config import CpuTarget
+from services.worker.errors import InferenceUnavailable, ModelUnavailable
+from services.worker.inference import Inference
+from services.worker.inference.local import LocalInference
+from services.worker.inference.triton.inference import TritonInference, TritonSettings
+from tests.separation.signals import music
+from tests.services.worker.waiting import until
+from tests.triton_server import KEY, NewServer, TritonServer
+
+MASKS, STEMS_DB = 1e-3, -70.0
+HALF_MASKS, HALF_STEMS_DB = 0.02, -50.0
+"""Half-precision transport rounds what goes in and comes out to 11 bits."""
+
+WAYS = ["local", "messages", "shared memory", "half precision"]
+
+pytestmark = [pytest.mark.triton, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def server(new_triton: NewServer, model_repository: ModelRepository) -> TritonServer:
+    server = new_triton()
+    server.lay_out(model_repository, DEFAULT_MODEL, target=CpuTarget(threads=2))
+    server.start()
+    return server
+
+
+@pytest.fixture(scope="module")
+def half_precision_server(new_triton: NewServer, model_repository: ModelRepository) -> TritonServer:
+    server = new_triton()
+    server.lay_out(model_repository, DEFAULT_MODEL, target=CpuTarget(threads=2, transport="fp16"))
+    server.start()
+    return server
+
+
+@pytest.fixture(scope="module", params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def inference(way: str, request: pytest.FixtureRequest, model_repository: ModelRepository) -> Iterator[Inference]:
+    made: Inference
+    if way == "local":
+        made = LocalInference(model_repository.path, [DEFAULT_MODEL], threads=2)
+    else:
+        at = request.getfixturevalue("half_precision_server" if way == "half precision" else "server")
+        settings = TritonSettings(at.address, KEY, shared_memory=way != "messages", window=2)
+        made = TritonInference(model_repository.path, [DEFAULT_MODEL], settings)
+    with pytest.raises(InferenceUnavailable):
+        made.ping()
+    made.open()
+    assert made.verify() > 1
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def model(inference: Inference) -> MaskModel:
+    manifest = inference.models()[0]
+    return inference.model(manifest.name, manifest.digest)
+
+
+@pytest.fixture(scope="module")
+def reference(model_repository: ModelRepository) -> MaskModel:
+    return OnnxRuntimeModel(model_repository.model_file(DEFAULT_MODEL), model_repository.manifest(), threads=2)
+
+
+def patches(seed: int, count: int = 1) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).gamma(1, 20, (count, 2, 512, 1024)).astype(np.float32)
+
+
+def test_masks_are_those_of_the_reference(way: str, model: MaskModel, reference: MaskModel) -> None:
+    patch = patches(1)
+    masks = model.masks(patch)
+    tolerance = HALF_MASKS if way == "half precision" else MASKS
+    np.testing.assert_allclose(masks, reference.masks(patch), atol=tolerance)
+    np.testing.assert_allclose(masks.sum(axis=1), 1, atol=1e-6)
+
+
+def test_the_lowest_bins_alone_are_answered(way: str, model: MaskModel, reference: MaskModel) -> None:
+    low = np.ascontiguousarray(patches(2)[..., :256])
+    tolerance = HALF_MASKS if way == "half precision" else MASKS
+    np.testing.assert_allclose(model.fractions(low), reference.fractions(low), atol=tolerance)
+
+
+def test_stems_are_those_of_the_reference(way: str, model: MaskModel, reference: MaskModel) -> None:
+    mixture = music(13)
+    stems, expected = (separate_array(mixture, 44100, model=one)["vocals"] for one in (model, reference))
+    power = np.mean(np.square(expected, dtype=np.float64))
+    error_db = 10 * np.log10(np.mean(np.square(stems - expected, dtype=np.float64)) / power + 1e-20)
+    assert error_db < (HALF_STEMS_DB if way == "half precision" else STEMS_DB)
+
+
+def test_patches_of_one_call_are_answered_in_order_and_one_by_one(model: MaskModel) -> None:
+    several = patches(3, 3)
+    answers = model.fractions(several)
+    for number in range(3):
+        assert np.array_equal(answers[number : number + 1], model.fractions(several[number : number + 1]))
+
+
+def test_answers_stay_the_same_and_belong_to_whoever_asked(model: MaskModel) -> None:
+    several = [patches(seed) for seed in range(4, 8)]
+    expected = [model.fractions(patch) for patch in several]
+    kept = [answer.copy() for answer in expected]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(model.fractions, several))
+    for answer, before, copy in zip(answers, expected, kept, strict=True):
+        assert np.array_equal(answer, copy)
+        answer[:] = 0  # the engine writes into what it was given
+        assert np.array_equal(before, copy)
+
+
+def test_only_the_model_of_the_asked_digest_is_served(inference: Inference) -> None:
+    manifest = inference.models()[0]
+    for name, digest in ((manifest.name, "sha256:0"), ("another", manifest.digest)):
+        with pytest.raises(ModelUnavailable) as caught:
+            inference.model(name, digest)
+        assert caught.value.retryable
+
+
+def test_it_says_what_computes_where(way: str, inference: Inference, model: MaskModel) -> None:
+    inference.ping()
+    assert inference.device == model.device == "cpu"
+    assert model.runtime.startswith("triton 2.") is (way != "local")
+    model.rest()
+
+
+def test_a_missing_model_is_said_so(way: str, tmp_path: Path) -> None:
+    nowhere: Inference = LocalInference(tmp_path, [DEFAULT_MODEL], threads=1)
+    if way != "local":
+        nowhere = TritonInference(tmp_path, [DEFAULT_MODEL], TritonSettings("127.0.0.1:1"))
+    with pytest.raises(ModelNotFound):
+        nowhere.open()
+
+
+def test_nothing_is_left_in_shared_memory(inference: Inference) -> None:
+    assert not list(Path("/dev/shm").glob("stemwright-*"))
+
+
+def test_the_server_does_not_compute_what_nobody_waits_for(
+    server: TritonServer, model_repository: ModelRepository
+) -> None:
+    settings = TritonSettings(server.address, KEY, shared_memory=True, window=8)
+    inference = TritonInference(model_repository.path, [DEFAULT_MODEL], settings)
+    inference.open()
+    inference.verify()
+    digest, patch = model_repository.manifest().digest, patches(8)
+
+    def seconds_behind_six(canceled: bool) -> float:
+        """How long a patch takes behind six others, cancelled or not."""
+        stop = threading.Event()
+        others, own = (inference.model(DEFAULT_MODEL, digest, cancel) for cancel in (stop.is_set, lambda: False))
+        with ThreadPoolExecutor(6) as pool:
+            songs = [pool.submit(others.fractions, patch) for _ in range(6)]
+            until(lambda: any(song.done() for song in songs))  # by then the others are at the server
+            if canceled:
+                stop.set()
+                until(lambda: all(song.done() for song in songs))
+            begun = time.monotonic()
+            own.fractions(patch)
+            return time.monotonic() - begun
+
+    assert seconds_behind_six(canceled=True) < 0.6 * seconds_behind_six(canceled=False)
+    inference.close()

@@ -1,0 +1,376 @@
+"""What happens to songs while the real Triton server dies, stands still, comes back as another, or answers nonsense.
+
+The worker is the real process. Every job ends, and metrics and log say why. The network behind the server is a stand-in
+that does what a file tells it.
+"""
+
+import gc
+import json
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from separation.canary import write_canary
+from separation.registry import ModelRepository
+from services.kit.protos import separation_pb2
+from services.worker.inference.triton.inference import TritonInference, TritonSettings
+from services.worker.metrics import INFERENCE_CALLS
+from tests.broker import running_broker
+from tests.object_store import running_object_store
+from tests.services.worker import tiny_model
+from tests.services.worker.songs import write_song
+from tests.services.worker.stage import Orchestrator, Stage, Worker
+from tests.triton_server import KEY, TritonServer
+
+pytestmark = [
+    pytest.mark.triton,
+    pytest.mark.kafka,
+    pytest.mark.s3,
+    pytest.mark.slow,
+    # kafka-python leaves the sockets of refused connections to the garbage collector.
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
+
+SONG_SECONDS = 60  # six patches, twelve requests
+STAND_IN = """
+import json, os, sys, time
+from pathlib import Path
+sys.path[:0] = os.environ["PYTHONPATH"].split(os.pathsep)
+import numpy as np
+import triton_python_backend_utils as triton
+
+class TritonPythonModel:
+    def initialize(self, args):
+        self.told = Path(args["model_repository"]).parent / "told.json"
+
+    def execute(self, requests):
+        return [self.respond(triton.get_input_tensor_by_name(one, "magnitudes").as_numpy()) for one in requests]
+
+    def respond(self, patch):
+        told = json.loads(self.told.read_text())
+        time.sleep(told["seconds"])
+        shares = np.array([told["vocals"], 1 - told["vocals"], 0], np.float32)[: told["stems"]]
+        answer = np.broadcast_to(shares.reshape(1, -1, 1, 1, 1), (len(patch), told["stems"], *patch.shape[1:]))
+        return triton.InferenceResponse([triton.Tensor("masks", np.ascontiguousarray(answer))])
+"""
+
+
+class Server(TritonServer):
+    """A server whose network does as it is told."""
+
+    def serve(self, repository: ModelRepository, *, queue: int = 64) -> None:
+        self.lay_out(repository, tiny_model.NAME)
+        self.configure(r"max_queue_size: \d+", f"max_queue_size: {queue}")
+        for path in self.models.glob("*/1/model.py"):
+            path.write_text(STAND_IN)
+        self.tell()
+
+    def tell(self, *, seconds: float = 0.02, vocals: float = tiny_model.VOCALS_SHARE, stems: int = 2) -> None:
+        draft = self.models / ".told"
+        draft.write_text(json.dumps({"seconds": seconds, "vocals": vocals, "stems": stems}))
+        draft.replace(self.models / "told.json")
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    yield
+    gc.collect()
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    folder = tmp_path_factory.mktemp("stage")
+    with running_broker() as broker, running_object_store(folder / "objects") as store:
+        stage = Stage(folder, broker.bootstrap, store)
+        write_canary(ModelRepository(folder / "models"), tiny_model.NAME)
+        with stage.orchestrator:
+            yield stage
+
+
+@pytest.fixture(scope="module")
+def repository(stage: Stage) -> ModelRepository:
+    return ModelRepository(stage.folder / "models")
+
+
+@pytest.fixture(scope="module")
+def song(stage: Stage) -> separation_pb2.SourceAudio:
+    return stage.upload(write_song(stage.folder / "song.wav", SONG_SECONDS))
+
+
+@pytest.fixture(scope="module")
+def server(
+    triton_installed: Path, tmp_path_factory: pytest.TempPathFactory, repository: ModelRepository
+) -> Iterator[Server]:
+    server = Server(triton_installed, tmp_path_factory.mktemp("triton") / "server")
+    server.serve(repository)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def worker(stage: Stage, server: Server) -> Iterator[Worker]:
+    with stage.worker(**where(server)) as worker:
+        yield worker
+
+
+def where(server: TritonServer, **settings: Any) -> dict[str, Any]:
+    """The settings of a worker that asks this server."""
+    return {
+        "triton_address": server.address,
+        "triton_key": KEY,
+        "triton_shared_memory": "true",
+        "triton_deadline_seconds": 2,
+        "triton_patience_seconds": 30,
+        **settings,
+    }
+
+
+@pytest.fixture
+def orchestrator(stage: Stage, server: Server, worker: Worker) -> Orchestrator:
+    """With the server and the worker as each test finds them: running and ready."""
+    server.tell()
+    worker.until(lambda: worker.get("/readyz")[0] == 200)
+    return stage.orchestrator
+
+
+def metric(worker: Worker, name: str) -> float:
+    """A counter or gauge of the worker, 0 where it was never set."""
+    found = re.search(rf"^{re.escape(name)} (\S+)$", worker.get("/metrics")[1], re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def calls(worker: Worker, outcome: str) -> float:
+    return metric(worker, f'worker_inference_calls_total{{outcome="{outcome}"}}')
+
+
+def begin(stage: Stage, worker: Worker, song: separation_pb2.SourceAudio, attempt: int = 1) -> Any:
+    """A song whose patches are on their way."""
+    assignment = stage.assignment(worker, song, attempt=attempt)
+    before = calls(worker, "answered")
+    stage.orchestrator.send(worker, assignment)
+    stage.orchestrator.wait_stage(assignment.job_id, "separating")
+    worker.until(lambda: calls(worker, "answered") > before)
+    return assignment
+
+
+def not_ready(worker: Worker) -> bool:
+    return worker.get("/readyz")[0] == 503
+
+
+def announced(orchestrator: Orchestrator, worker: Worker) -> bool:
+    """Whether the worker's last heartbeat offers a model."""
+    return bool(orchestrator.heartbeats(worker.id)[-1].models)
+
+
+def test_a_song_is_separated_and_the_heartbeat_says_where_and_how_fast(
+    stage: Stage, orchestrator: Orchestrator, worker: Worker, song: separation_pb2.SourceAudio
+) -> None:
+    assignment = stage.assignment(worker, song)
+    orchestrator.send(worker, assignment)
+    manifest = stage.manifest(orchestrator.end_of(assignment.job_id))
+    assert manifest["model"]["digest"] == stage.model.digest
+    assert (manifest["model"]["runtime"], manifest["model"]["device"]) == ("triton 2.51.0 python fp32", "cpu")
+    beat = orchestrator.heartbeats(worker.id)[-1]
+    assert (beat.device, [model.digest for model in beat.models]) == ("cpu", [stage.model.digest])
+    assert beat.speed > 1
+    assert metric(worker, "worker_inference_ready") == 1
+    assert metric(worker, "worker_inference_in_flight") == 0
+
+
+def test_a_server_that_is_killed_and_comes_back_costs_nothing(
+    stage: Stage, orchestrator: Orchestrator, worker: Worker, server: Server, song: separation_pb2.SourceAudio
+) -> None:
+    server.tell(seconds=0.3)
+    assignment = begin(stage, worker, song)
+    before = calls(worker, "unavailable")
+    server.kill()
+    worker.until(lambda: not_ready(worker))
+    orchestrator.wait(lambda: not announced(orchestrator, worker))
+    server.start()
+    stage.manifest(orchestrator.end_of(assignment.job_id))
+    assert calls(worker, "unavailable") > before
+    assert "inference failed: UNAVAILABLE" in worker.log.read_text()
+    worker.until(lambda: not not_ready(worker))
+    orchestrator.wait(lambda: announced(orchestrator, worker))
+
+
+def test_a_server_that_stands_still_is_waited_for_and_its_late_answers_are_not_taken(
+    stage: Stage, orchestrator: Orchestrator, worker: Worker, server: Server, song: separation_pb2.SourceAudio
+) -> None:
+    server.tell(seconds=0.3)
+    assignment = begin(stage, worker, song)
+    before = calls(worker, "deadline_exceeded")
+    server.signal(signal.SIGSTOP)
+    worker.until(lambda: calls(worker, "deadline_exceeded") > before and not_ready(worker))
+    server.signal(signal.SIGCONT)
+    stage.manifest(orchestrator.end_of(assignment.job_id))
+    assert "inference failed: DEADLINE_EXCEEDED" in worker.log.read_text()
+
+
+def test_a_song_whose_server_stays_away_fails_for_this_worker_alone(
+    stage: Stage, orchestrator: Orchestrator, server: Server, song: separation_pb2.SourceAudio
+) -> None:
+    with stage.worker(**where(server, triton_patience_seconds=2)) as impatient:
+        server.tell(seconds=0.3)
+        assignment = begin(stage, impatient, song)
+        server.kill()
+        try:
+            failed = orchestrator.end_of(assignment.job_id).failed
+        finally:
+            server.start()
+        assert (failed.code, failed.retryable) == ("inference_unavailable", True)
+        assert metric(impatient, 'worker_attempts_total{outcome="inference_unavailable"}') == 1
+        assert stage.stored(assignment.job_id) == []
+        assert impatient.left_behind() == []
+
+
+def test_a_cancelled_song_ends_while_its_server_stands_still(
+    stage: Stage, orchestrator: Orchestrator, worker: Worker, server: Server, song: separation_pb2.SourceAudio
+) -> None:
+    server.tell(seconds=0.3)
+    assignment = begin(stage, worker, song)
+    server.signal(signal.SIGSTOP)
+    try:
+        orchestrator.cancel(worker, assignment.job_id)
+        assert orchestrator.end_of(assignment.job_id, seconds=10).aborted.reason == "canceled"
+    finally:
+        server.signal(signal.SIGCONT)
+    assert calls(worker, "abandoned") >= 1
+
+
+@pytest.mark.parametrize("nonsense", [{"vocals": float("nan")}, {"stems": 3}], ids=["not a number", "a stem too many"])
+def test_nonsense_fails_the_song_and_the_worker_is_not_ready_until_the_canary_is_right(
+    stage: Stage,
+    orchestrator: Orchestrator,
+    worker: Worker,
+    server: Server,
+    song: separation_pb2.SourceAudio,
+    nonsense: dict[str, Any],
+) -> None:
+    server.tell(seconds=0.1)
+    assignment = begin(stage, worker, song)
+    server.tell(seconds=0.1, **nonsense)
+    failed = orchestrator.end_of(assignment.job_id).failed
+    assert (failed.code, failed.retryable) in [("model_answer_invalid", True), ("inference_unavailable", True)]
+    assert stage.stored(assignment.job_id) == []
+    worker.until(lambda: not_ready(worker) and metric(worker, "worker_inference_ready") == 0)
+    orchestrator.wait(lambda: not announced(orchestrator, worker))
+    server.tell()
+    worker.until(lambda: not not_ready(worker))
+    again = stage.assignment(worker, song, job_id=assignment.job_id, attempt=2)
+    orchestrator.send(worker, again)
+    stage.manifest(orchestrator.end_of(again.job_id, attempt=2))
+
+
+def test_a_server_that_comes_back_with_other_weights_is_not_trusted(
+    stage: Stage, orchestrator: Orchestrator, worker: Worker, server: Server, song: separation_pb2.SourceAudio
+) -> None:
+    server.tell(seconds=0.3)
+    assignment = begin(stage, worker, song)
+    server.kill()
+    server.tell(vocals=0.6)
+    server.start()
+    worker.until(lambda: not_ready(worker) and "answered the canary wrongly" in worker.get("/readyz")[1])
+    # The patches that were under way are answered by the other weights, which bear the right name: only the canary can
+    # tell. The song ends either way; with the digest in its name another model is not found at all (the next test).
+    orchestrator.end_of(assignment.job_id)
+    server.tell()
+    worker.until(lambda: not not_ready(worker))
+
+
+def test_a_server_that_comes_back_with_another_model_ends_the_song(
+    stage: Stage,
+    orchestrator: Orchestrator,
+    worker: Worker,
+    server: Server,
+    song: separation_pb2.SourceAudio,
+    tmp_path: Path,
+) -> None:
+    server.tell(seconds=0.3)
+    assignment = begin(stage, worker, song)
+    server.kill()
+    hidden = [path.rename(tmp_path / path.name) for path in server.models.glob(f"{tiny_model.NAME}-*")]
+    other = ModelRepository(tmp_path / "others")
+    manifest = tiny_model.make_tiny_model(other.path, vocals_share=0.25)
+    server.lay_out(other, manifest.name)
+    server.start()
+    failed = orchestrator.end_of(assignment.job_id).failed
+    assert (failed.code, failed.retryable) == ("model_unavailable", True)
+    worker.until(lambda: not_ready(worker))
+    orchestrator.wait(lambda: not announced(orchestrator, worker))
+    server.kill()
+    for path in hidden:
+        path.rename(server.models / path.name)
+    server.start()
+    worker.until(lambda: not not_ready(worker))
+
+
+def test_memory_that_a_new_server_does_not_know_is_registered_again(
+    orchestrator: Orchestrator, server: Server, repository: ModelRepository, stage: Stage
+) -> None:
+    settings = TritonSettings(server.address, KEY, shared_memory=True, window=1)
+    inference = TritonInference(repository.path, [tiny_model.NAME], settings)
+    inference.open()
+    inference.verify()
+    model = inference.model(tiny_model.NAME, stage.model.digest)
+    patch = np.ones((1, 2, 512, 64), np.float32)
+    before = model.fractions(patch)
+    server.kill()
+    server.start()
+    refused = INFERENCE_CALLS.labels("not_found")._value.get()
+    assert np.array_equal(model.fractions(patch), before)
+    assert INFERENCE_CALLS.labels("not_found")._value.get() == refused + 1
+    inference.close()
+
+
+def test_a_full_queue_is_waited_for_and_every_song_ends(
+    triton_installed: Path, stage: Stage, repository: ModelRepository, song: separation_pb2.SourceAudio, tmp_path: Path
+) -> None:
+    server = Server(triton_installed, tmp_path)
+    server.serve(repository, queue=1)
+    server.tell(seconds=0.1)
+    server.start()
+    try:
+        with stage.worker(**where(server, slots=6, triton_window=6)) as worker:
+            assignments = [stage.assignment(worker, song) for _ in range(6)]
+            for assignment in assignments:
+                stage.orchestrator.send(worker, assignment)
+            for assignment in assignments:
+                stage.manifest(stage.orchestrator.end_of(assignment.job_id))
+            assert calls(worker, "unavailable") > 0
+            assert "Exceeds maximum queue size" in worker.log.read_text()
+    finally:
+        server.kill()
+
+
+def test_a_gpu_worker_that_finds_itself_on_the_cpu_is_not_ready(stage: Stage, server: Server) -> None:
+    with (
+        pytest.raises(AssertionError, match="on cpu, not on a GPU"),
+        stage.worker(patience_seconds=10, **where(server, device="gpu")),
+    ):
+        pass
+
+
+def test_apis_that_change_the_server_are_for_the_holder_of_the_key(server: Server) -> None:
+    import grpc
+    from tritonclient.grpc import service_pb2, service_pb2_grpc
+
+    with grpc.insecure_channel(server.address) as channel:
+        stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
+        refused: list[Callable[[], Any]] = [
+            lambda: stub.SystemSharedMemoryStatus(service_pb2.SystemSharedMemoryStatusRequest()),
+            lambda: stub.RepositoryIndex(service_pb2.RepositoryIndexRequest()),
+            lambda: stub.RepositoryModelUnload(service_pb2.RepositoryModelUnloadRequest(model_name="x")),
+            lambda: stub.LogSettings(service_pb2.LogSettingsRequest()),
+        ]
+        for call in refused:
+            with pytest.raises(grpc.RpcError, match="restricted"):
+                call()
+    assert server.http("/v2") == 403
+    assert server.http("/v2/health/live") == 200

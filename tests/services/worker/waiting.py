@@ -1,0 +1,13 @@
+"""Waiting for what must come to hold."""
+
+import threading
+import time
+from collections.abc import Callable
+
+
+def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Blocks until the condition holds; fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        threading.Event().wait(0.01)

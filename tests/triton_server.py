@@ -1,0 +1,134 @@
+"""The real Triton server for tests, from its wheel, on free ports, over a folder of models that a test lays out.
+
+It is installed once into the cache folder; `make triton` does so beforehand.
+"""
+
+import http.client
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from separation.registry import ModelRepository
+from separation.serving.config import CpuTarget
+from separation.serving.layout import lay_out
+from services.local import triton
+from services.local.sockets import LOOPBACK, free_port
+
+START_SECONDS = 60
+KEY = "the key of the tests"
+
+
+class TritonServer:
+    """One server process. It keeps its ports when it is started again."""
+
+    def __init__(self, installed: Path, folder: Path) -> None:
+        self._installed = installed
+        self._folder = folder
+        self.models = folder / "served"
+        self.models.mkdir(parents=True)
+        self.log = folder / "triton.log"
+        self._grpc_port = free_port(LOOPBACK)
+        self._http_port = free_port(LOOPBACK, avoid=[self._grpc_port])
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        return f"{LOOPBACK}:{self._grpc_port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def lay_out(self, repository: ModelRepository, *names: str, target: CpuTarget | None = None) -> None:
+        """Puts models of a registry into the folder that the server mounts."""
+        lay_out(repository, names, self.models, target or CpuTarget(threads=1))
+
+    def configure(self, pattern: str, replacement: str) -> None:
+        """Changes a line in the `config.pbtxt` of every model."""
+        for path in self.models.glob("*/config.pbtxt"):
+            text, count = re.subn(pattern, replacement, path.read_text())
+            assert count, f"{pattern} is not in {path}"
+            path.write_text(text)
+
+    def start(self) -> None:
+        """Starts the process and waits until every model is ready."""
+        command = triton.server_arguments(
+            self._installed, self.models, grpc_port=self._grpc_port, http_port=self._http_port, key=KEY
+        )
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command,
+                env={**os.environ, **triton.server_environment(self._installed)},
+                stdout=output,
+                stderr=output,
+                process_group=0,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while self.http("/v2/health/ready") != 200:
+            assert self._process.poll() is None, f"the server ended:\n{self.log.read_text()}"
+            assert time.monotonic() < deadline, f"the server is not ready:\n{self.log.read_text()}"
+            threading.Event().wait(0.05)
+
+    def http(self, path: str) -> int:
+        """Status that the HTTP endpoint answers; 0 where nobody does."""
+        connection = http.client.HTTPConnection(LOOPBACK, self._http_port, timeout=2)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except OSError:
+            return 0
+        finally:
+            connection.close()
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the server and its backends."""
+        os.killpg(self.pid, number)
+
+    def kill(self) -> None:
+        """Ends the process, if there is one, as a crash would; what it left in shared memory is removed."""
+        if self._process is None:
+            return
+        self.signal(signal.SIGKILL)
+        self._process.wait()
+        self._process = None
+        for left in Path("/dev/shm").glob(f"{triton.memory_prefix(self._grpc_port)}*"):
+            left.unlink()
+
+
+NewServer = Callable[[], TritonServer]
+
+
+@pytest.fixture(scope="session")
+def triton_installed() -> Path:
+    return triton.install()
+
+
+@contextmanager
+def servers(installed: Path, folder: Path) -> Iterator[NewServer]:
+    """Makes servers in `folder` and ends them."""
+    made: list[TritonServer] = []
+
+    def make() -> TritonServer:
+        made.append(TritonServer(installed, folder / f"triton-{len(made)}"))
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for server in made:
+            server.kill()
+
+
+@pytest.fixture(scope="module")
+def new_triton(triton_installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewServer]:
+    with servers(triton_installed, tmp_path_factory.mktemp("triton")) as make:
+        yield make
