@@ -246,6 +246,7 @@ class Stage:
 
     def manifest(self, end: separation_pb2.SeparationFinished) -> dict[str, Any]:
         """The manifest that a success names, as it lies in the store."""
+        assert end.WhichOneof("outcome") == "succeeded", end
         data = self.storage.read_bytes(end.succeeded.manifest_key, 1 << 20)
         assert data == end.succeeded.manifest
         document: dict[str, Any] = json.loads(data)
