@@ -32,7 +32,7 @@ triton: $(VENV)/run ## Install the Triton server that `stemwright up --triton` s
 test-triton: $(VENV)/dev ## The tests that start the Triton server, alone
 	$(BIN)/python -m pytest -m triton tests
 
-test: lint ## Every check and test (about ten minutes)
+test: lint ## Every check and test (about twenty-five minutes with the installs)
 	$(BIN)/python -m pytest -n 2 tests/separation tests/services
 	$(BIN)/python -m pytest tests/e2e
 	$(MAKE) --no-print-directory test-train
