@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from separation.backends import checked_masks, default_threads, ratio_of_squares
 from separation.cache import cache_directory
+from separation.errors import ModelError
 from separation.memory import return_large_blocks
 from separation.registry import UNET, ModelManifest
 from separation.unet import library
@@ -36,8 +37,11 @@ class WinogradModel:
         try:
             weights = kernel_weights(path, manifest.digest, manifest.stems, cache_directory() / "cpu")
         except OSError:  # a cache that cannot be written is done without
-            with tempfile.TemporaryDirectory(prefix="stemwright-") as folder:
-                weights = kernel_weights(path, manifest.digest, manifest.stems, Path(folder))
+            try:
+                with tempfile.TemporaryDirectory(prefix="stemwright-") as folder:
+                    weights = kernel_weights(path, manifest.digest, manifest.stems, Path(folder))
+            except OSError as error:
+                raise ModelError(f"The model's weights find no place on the disk: {error}") from error
         self._network = Network(weights, manifest.stems, manifest.frames, threads=threads or default_threads())
         self._manifest = manifest
         self._runtime = f"winograd {library.VERSION} fp32"

@@ -4,8 +4,11 @@ Made once from the ONNX file, which takes two seconds and the ONNX library, and 
 float32. It is mapped into memory: the processes of a machine share it, and loading it takes no time.
 """
 
+import os
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 
@@ -20,7 +23,9 @@ Floats = NDArray[np.float32]
 # Changes whenever the order or the meaning of the numbers does.
 _VERSION = 1
 
-_LEAKY_RELU_SLOPE = 0.2
+# What the file is called until it is whole, which takes seconds.
+_DRAFT, _DRAFT_SECONDS = ".weights-", 3600
+
 _BATCH_NORM_EPSILON = 1e-3
 
 # From three taps to values at 0, 1, -1, 2, -2 and infinity; the factors of the points are all here.
@@ -184,12 +189,20 @@ def _made(path: Path, stems: Sequence[str], file: Path) -> None:
     except KeyError as error:
         raise ModelError(f"The model lacks the weights {error}.") from error
     file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".weights-", delete=False) as scratch:
+    for left in file.parent.glob(f"{_DRAFT}*"):  # by a process that was killed
+        with suppress(FileNotFoundError):  # several may start at once
+            if time.time() - left.stat().st_mtime > _DRAFT_SECONDS:
+                left.unlink()
+    with tempfile.NamedTemporaryFile(dir=file.parent, prefix=_DRAFT, delete=False) as scratch:
         try:
             for name, shape in shapes(stems).items():
                 if turned[name].size != prod(shape):
                     raise ModelError(f"The model's weights {name} have the wrong shape.")
                 np.ascontiguousarray(turned.pop(name), np.float32).tofile(scratch)
+            # On the disk before it has its name: after a power cut the name must not stand for zeros.
+            scratch.flush()
+            os.fsync(scratch.fileno())
+            os.fchmod(scratch.fileno(), 0o644)  # other users of the machine, and of an image, read it too
             scratch.close()
             Path(scratch.name).replace(file)
         except BaseException:

@@ -22,6 +22,7 @@ from separation.errors import (
 )
 from separation.hashing import sha256_of
 from separation.manifest import Manifest
+from separation.pipeline import Course, separate_stream
 from separation.settings import OutputFormat, SeparationSettings, Window
 from tests.separation.conftest import EnergyModel
 from tests.separation.signals import Samples, music, read, to_16_bit, write_encoded, write_wav
@@ -382,3 +383,26 @@ def test_every_error_has_a_code_of_its_own() -> None:
         kinds.extend(kind.__subclasses__())
     codes = [kind.code for kind in kinds]
     assert len(codes) == len(set(codes))
+
+
+# Around where the last patch changes its number, and where a song begins to fill a patch.
+@pytest.mark.parametrize("frames", [5, 384, 385, 511, 512, 513, 865, 960])
+def test_the_end_of_a_song_of_any_length_is_the_same_in_a_window_to_the_bit(frames: int) -> None:
+    samples = (frames - 3) * 1024 + 1
+    song = np.random.default_rng(frames).standard_normal((samples, 2)).astype(np.float32)
+
+    def vocals(begin: int, end: int | None) -> Samples:
+        settings = SeparationSettings(transpositions=())
+        course = Course(
+            *(EnergyModel.manifest, settings), sample_rate_hz=44100, channel_names=("FL", "FR"), begin=begin, end=end
+        )
+        heard = song[course.first_input :]
+        written: list[Samples] = []
+        blocks = (heard[at : at + 66150] for at in range(0, len(heard), 66150))
+        separate_stream(course, EnergyModel(), blocks, written.append)
+        return np.concatenate(written)
+
+    whole = vocals(0, None)
+    assert whole.shape == song.shape
+    for begin, end in ((samples - 1500, samples), (samples // 2, samples - 700), (samples - 1500, samples + 9999)):
+        assert np.array_equal(vocals(begin, end), whole[begin : min(end, samples)])

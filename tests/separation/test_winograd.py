@@ -1,6 +1,8 @@
 """The U-Net by our own kernels against ONNX Runtime, and what a caller may rely on besides the numbers."""
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +85,7 @@ def test_weights_are_turned_once_and_again_where_the_file_is_cut(
     first = kernel_weights(path, manifest.digest, manifest.stems, tmp_path)
     [file] = tmp_path.iterdir()
     made = file.stat()
+    assert made.st_mode & 0o777 == 0o644  # an image's root makes it, a worker without rights reads it
     kernel_weights(path, manifest.digest, manifest.stems, tmp_path)
     assert file.stat() == made
     whole = {name: array.copy() for name, array in first.items()}
@@ -116,3 +119,27 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     [answer] = load(1).fractions_of_each([spectrogram(64)])
     assert answer.shape == (2, 2, 512, 64)
+
+
+def test_a_full_disk_is_a_clear_error(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setenv("STEMWRIGHT_CACHE", str(tmp_path))
+    monkeypatch.setattr("separation.unet.weights.os.fsync", full)
+    with pytest.raises(ModelError, match="No space left on device"):
+        load(1)
+    assert list(tmp_path.rglob("*.f32")) == []
+
+
+def test_several_that_start_at_once_all_get_their_weights(model_repository: ModelRepository, tmp_path: Path) -> None:
+    manifest = model_repository.verify()
+    path = model_repository.model_file(manifest.name)
+    left = tmp_path / ".weights-of-a-process-that-was-killed"
+    left.touch()
+    os.utime(left, (0, 0))
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: kernel_weights(path, manifest.digest, manifest.stems, tmp_path), range(3)))
+    for weights in found[1:]:
+        assert all(np.array_equal(weights[name], found[0][name]) for name in weights)
+    assert [file.suffix for file in tmp_path.iterdir()] == [".f32"]
