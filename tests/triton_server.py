@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -78,6 +78,11 @@ class TritonServer:
             assert time.monotonic() < deadline, f"the server is not ready:\n{self.log.read_text()}"
             threading.Event().wait(0.05)
 
+    @property
+    def crashed(self) -> bool:
+        """Whether it was started and ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def http(self, path: str) -> int:
         """Status that the HTTP endpoint answers; 0 where nobody does."""
         connection = http.client.HTTPConnection(LOOPBACK, self._http_port, timeout=2)
@@ -90,8 +95,9 @@ class TritonServer:
             connection.close()
 
     def signal(self, number: signal.Signals) -> None:
-        """To the server and its backends."""
-        os.killpg(self.pid, number)
+        """To what is left of the server and its backends."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
 
     def kill(self) -> None:
         """Ends the process, if there is one, as a crash would; what it left in shared memory is removed."""

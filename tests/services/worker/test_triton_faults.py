@@ -1,14 +1,17 @@
 """What happens to songs while the real Triton server dies, stands still, comes back as another, or answers nonsense.
 
 The worker is the real process. Every job ends, and metrics and log say why. The network behind the server is a stand-in
-that does what a file tells it.
+that does what a file tells it. A server that crashes by itself is started again, as `stemwright up` and Kubernetes do:
+Triton's Python backend now and then does not survive that it stood still (triton-inference-server/server issue 8882).
 """
 
 import gc
 import json
 import re
 import signal
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +64,39 @@ class TritonPythonModel:
 
 
 class Server(TritonServer):
-    """A server whose network does as it is told."""
+    """A server whose network does as it is told, and that is there unless a test killed it."""
+
+    def __init__(self, installed: Path, folder: Path) -> None:
+        super().__init__(installed, folder)
+        self._changing = threading.RLock()
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Starts it again whenever it has ended by itself."""
+        over = threading.Event()
+
+        def keep() -> None:
+            while not over.wait(0.1):
+                with self._changing:
+                    if self.crashed:
+                        self.kill()
+                        self.start()
+
+        keeper = threading.Thread(target=keep, name="keeper of the server")
+        keeper.start()
+        try:
+            yield
+        finally:
+            over.set()
+            keeper.join()
+
+    def start(self) -> None:
+        with self._changing:
+            super().start()
+
+    def kill(self) -> None:
+        with self._changing:
+            super().kill()
 
     def serve(self, repository: ModelRepository, *, queue: int = 64) -> None:
         self.lay_out(repository, tiny_model.NAME)
@@ -109,7 +144,8 @@ def server(
     server = Server(triton_installed, tmp_path_factory.mktemp("triton") / "server")
     server.serve(repository)
     server.start()
-    yield server
+    with server.kept():
+        yield server
     server.kill()
 
 
@@ -126,7 +162,7 @@ def where(server: TritonServer, **settings: Any) -> dict[str, Any]:
         "triton_key": KEY,
         "triton_shared_memory": "true",
         "triton_deadline_seconds": 2,
-        "triton_patience_seconds": 30,
+        "triton_patience_seconds": 60,
         **settings,
     }
 
