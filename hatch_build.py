@@ -12,28 +12,34 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-_FOLDER = Path("separation", "unet")
-# By the name that the processor has in Python: what is compiled for. AVX2 and fused multiplication came in 2013.
-_TARGETS = {
-    "x86_64": ("-target", "x86_64-linux-gnu.2.17", "-mcpu=x86_64_v3"),
-    "aarch64": ("-target", "aarch64-linux-gnu.2.17"),
+# What is compiled for what; AVX2 and fused multiplication, which the network's kernels are for, came in 2013.
+_X86_64, _X86_64_V3 = (("-target", "x86_64-linux-gnu.2.17", f"-mcpu={name}") for name in ("x86_64", "x86_64_v3"))
+_AARCH64 = ("-target", "aarch64-linux-gnu.2.17")
+_LIBRARIES = {
+    "separation/spectra.c": {"x86_64": _X86_64, "x86_64_v3": _X86_64_V3, "aarch64": _AARCH64},
+    "separation/unet/kernels.c": {"x86_64_v3": _X86_64_V3, "aarch64": _AARCH64},
 }
-_OPTIONS = ["-std=c11", "-O3", "-ffp-contract=on", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-nostdlib", "-s"]
+_OPTIONS = (
+    *("-std=c11", "-O3", "-ffp-contract=on", "-fno-math-errno"),
+    *("-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-nostdlib", "-s"),
+)
 
 
 class KernelsHook(BuildHookInterface):
     """hatchling's name for it is ``custom``."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
-        folder = Path(self.root) / _FOLDER
         with tempfile.TemporaryDirectory() as cache:
             environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
-            for machine, target in _TARGETS.items():
-                made = Path(cache, f"kernels-{machine}.so")
-                compiler = [sys.executable, "-m", "ziglang", "cc", *_OPTIONS, *target]
-                subprocess.run([*compiler, "-o", made, folder / "kernels.c"], check=True, env=environment)
-                # A running process keeps the file that it has loaded.
-                beside = folder / f".{made.name}"
-                beside.write_bytes(made.read_bytes())
-                beside.replace(folder / made.name)
-                build_data["artifacts"].append(str(_FOLDER / made.name))
+            for name, targets in _LIBRARIES.items():
+                source = Path(self.root, name)
+                for processor, target in targets.items():
+                    library = source.with_name(f"{source.stem}-{processor}.so")
+                    made = Path(cache, library.name)
+                    compiler = [sys.executable, "-m", "ziglang", "cc", *_OPTIONS, *target]
+                    subprocess.run([*compiler, "-o", made, source], check=True, env=environment)
+                    # A running process keeps the file that it has loaded.
+                    beside = library.with_name(f".{library.name}")
+                    beside.write_bytes(made.read_bytes())
+                    beside.replace(library)
+                    build_data["artifacts"].append(str(library.relative_to(self.root)))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from separation.channels import mixed
 from separation.settings import SeparationSettings
+from separation.spectra import add_covariances, add_filtered, divided_powers
 
 Fractions = NDArray[np.float32]
 Masks = NDArray[np.float32]
@@ -21,7 +22,7 @@ Powers = NDArray[np.float32]
 # The mask above the network's band follows the mean of the bins just below its edge (345 Hz of them at 44.1 kHz).
 _TOP_BINS = 32
 # Keeps 0/0 out of silent bins; small against the square of one step of 16-bit audio in an unscaled spectrum.
-_TINY = np.float32(1e-7)
+_TINY = 1e-7
 # The Wiener filter learns directions from masks that divide sharply, where one source is almost alone, and takes the
 # powers in a bin from softer ones, because a bin that is divided too sharply hides what the sources have in common.
 _SHARP_EXPONENT = 2.0
@@ -29,7 +30,7 @@ _SOFT_EXPONENT = 0.625
 # Of the powers, not the magnitudes, of an estimate that is refined.
 _REFINED_EXPONENT = 0.75
 # Share of the total power that the Wiener filter takes for noise without direction: bounds the inverse.
-_REGULARISATION = np.float32(1e-3)
+_REGULARISATION = 1e-3
 # Frames at a time, so that a block's numbers stay in the processor's cache.
 _BLOCK_FRAMES = 16
 
@@ -79,7 +80,7 @@ def power(spectra: Spectra) -> NDArray[np.float32]:
 class WienerFilter:
     """One step of expectation-maximisation of the multichannel Wiener filter, for two sources in stereo.
 
-    First ``learn`` from all frames of a patch, then ``apply``. Each source has a power in every bin (mean of the two
+    First ``learn`` from all frames of a patch, then ``add_to``. Each source has a power in every bin (mean of the two
     channels) and for every frequency a covariance between left and right over all the frames. The filter
     ``v_i R_i (sum_j v_j R_j)^-1`` then uses where a source stands in the panorama, of which the networks know nothing.
     N. Duong, E. Vincent, R. Gribonval, "Under-determined reverberant audio source separation using a full-rank spatial
@@ -89,47 +90,41 @@ class WienerFilter:
     def __init__(self, bins: int) -> None:
         # Of the vocals and of the rest: left, right, real and imaginary part of left times right.
         self._sums = np.zeros((2, 4, bins), np.float64)
+        self._covariances: NDArray[np.float32] | None = None
 
-    def learn(self, spectra: Spectra, powers: NDArray[np.float32], mask: Masks) -> None:
-        """``spectra``, ``powers`` (its squared magnitudes): ``(frames, 2, bins)``; ``mask`` of the vocals: the same, or
-        ``(frames, 1, bins)`` for both channels."""
-        cross = spectra[:, 0] * spectra[:, 1].conj()
-        for sums, gains in zip(self._sums, (mask, 1 - mask), strict=True):
-            sums[:2] += (gains * gains * powers).sum(axis=0)
-            both = gains[:, 0] * gains[:, -1]
-            sums[2] += (both * cross.real).sum(axis=0)
-            sums[3] += (both * cross.imag).sum(axis=0)
+    def learn(self, spectra: Spectra, mask: Masks) -> None:
+        """``spectra``: ``(frames, 2, bins)``; ``mask`` of the vocals: the same, or ``(frames, 1, bins)`` for both
+        channels."""
+        self._learn_both((spectra, mask), (spectra, 1 - mask))
 
     def learn_from(self, vocals: Spectra, rest: Spectra) -> None:
         """From estimates of both sources, ``(frames, 2, bins)``."""
-        for sums, source in zip(self._sums, (vocals, rest), strict=True):
-            sums[:2] += power(source).sum(axis=0)
-            cross = source[:, 0] * source[:, 1].conj()
-            sums[2] += cross.real.sum(axis=0)
-            sums[3] += cross.imag.sum(axis=0)
+        whole = np.ones((len(vocals), 1, vocals.shape[-1]), np.float32)
+        self._learn_both((vocals, whole), (rest, whole))
 
-    def apply(self, spectra: Spectra, own: Powers, rest: Powers) -> Spectra:
-        """The vocals of the same spectra, or a part of their frames.
+    def _learn_both(self, *sources: tuple[Spectra, Masks]) -> None:
+        self._covariances = None
+        for sums, (spectra, gains) in zip(self._sums, sources, strict=True):
+            add_covariances(spectra, gains, sums)
 
-        ``own``, ``rest``: the power of the vocals and of the rest, summed over both channels, ``(frames, bins)``.
+    def add_to(
+        self, answer: Spectra, gains: Masks, spectra: Spectra, powers: tuple[Powers, Powers], share: float
+    ) -> None:
+        """``answer`` becomes ``gains`` times itself plus ``share`` times the vocals of ``spectra``.
+
+        ``spectra``: those that the filter has learnt from, or a part of their frames; ``answer``, of the same strides,
+        may be the same array. ``gains``: as a mask. ``powers`` of the vocals and of the rest, summed over both
+        channels: ``(frames, bins)``.
         """
-        total = (self._sums[:, 0] + self._sums[:, 1]) / 2 + 1e-9
-        covariance = (self._sums / total[:, None]).astype(np.float32)
-        left_left, right_right = covariance[:, 0], covariance[:, 1]
-        left_right = (covariance[:, 2] + 1j * covariance[:, 3]).astype(np.complex64)
-
-        noise = _REGULARISATION * (own + rest) + _TINY
-        a = own * left_left[0] + rest * left_left[1] + noise
-        d = own * right_right[0] + rest * right_right[1] + noise
-        b = own * left_right[0] + rest * left_right[1]
-        scale = own / (a * d - power(b))
-        left, right = spectra[:, 0], spectra[:, 1]
-        u = (d * left - b * right) * scale
-        v = (a * right - b.conj() * left) * scale
-        vocals = np.empty_like(spectra)
-        vocals[:, 0] = left_left[0] * u + left_right[0] * v
-        vocals[:, 1] = left_right[0].conj() * u + right_right[0] * v
-        return vocals
+        if self._covariances is None:
+            total = (self._sums[:, 0] + self._sums[:, 1]) / 2 + 1e-9
+            self._covariances = (self._sums / total[:, None]).astype(np.float32)
+        add_filtered(
+            *(answer, gains, spectra, powers, self._covariances),
+            regularisation=_REGULARISATION,
+            least=_TINY,
+            share=share,
+        )
 
 
 def estimated_vocals(
@@ -145,11 +140,11 @@ def estimated_vocals(
     stereo = np.array_equal(routing, np.eye(2))
     wiener = WienerFilter(bins) if settings.wiener_share and stereo else None
     refined = bool(settings.refined_share) and stereo
-    mixture = spectra[..., :bins].copy() if refined else spectra
+    mixture = spectra.copy() if refined else spectra
     if wiener:
         for block in _blocks(len(spectra)):
-            band = spectra[block, :, :bins]
-            wiener.learn(band, power(band), ratio_mask(fractions[:, :, block].swapaxes(1, 2), stem, _SHARP_EXPONENT))
+            answers = fractions[:, :, block].swapaxes(1, 2)
+            wiener.learn(spectra[block, :, :bins], ratio_mask(answers, stem, _SHARP_EXPONENT))
 
     for block in _blocks(len(spectra)):
         answers = fractions[:, :, block].swapaxes(1, 2)
@@ -158,19 +153,20 @@ def estimated_vocals(
             mask = ratio_mask(answers, stem, settings.mask_exponent)
         else:
             mask = projection_mask(answers, stem)
-        mask = mixed(routing, mask) if mask.shape[1] == 2 else mask * routing.sum(axis=1)[:, None]
-        above *= mask[..., -_TOP_BINS:].mean(axis=-1, keepdims=True) * np.float32(settings.extension_gain)
+        if mask.shape[1] == 2:
+            mask = mixed(routing, mask)
+        elif not stereo:
+            mask = mask * routing.sum(axis=1)[:, None]
+        real_numbers = above.view(np.float32)
+        real_numbers *= mask[..., -_TOP_BINS:].mean(axis=-1, keepdims=True) * np.float32(settings.extension_gain)
         if wiener:
-            share = np.float32(settings.wiener_share)
-            soft, band_power = ratio_mask(answers, stem, _SOFT_EXPONENT), power(band)
-            filtered = wiener.apply(band, *((part * part * band_power).sum(axis=1) for part in (soft, 1 - soft)))
-            filtered *= share
-            band *= mask * (1 - share)
-            band += filtered
+            powers = divided_powers(band, ratio_mask(answers, stem, _SOFT_EXPONENT))
+            mask *= np.float32(1 - settings.wiener_share)
+            wiener.add_to(band, mask, band, powers, settings.wiener_share)
         else:
             band *= mask
     if refined:
-        _refine(spectra[..., :bins], mixture, settings.refined_share)
+        _refine(spectra[..., :bins], mixture[..., :bins], settings.refined_share)
     return spectra
 
 
@@ -189,10 +185,8 @@ def _refine(vocals: Spectra, mixture: Spectra, share: float) -> None:
         rest = _power(power(whole - estimate), _REFINED_EXPONENT)
         band_power = power(whole)
         own *= band_power / (own + rest + _TINY)
-        refined = wiener.apply(whole, own.sum(axis=1), (band_power - own).sum(axis=1))
-        estimate *= np.float32(1 - share)
-        refined *= np.float32(share)
-        estimate += refined
+        gains = np.full((len(whole), 1, whole.shape[-1]), 1 - share, np.float32)
+        wiener.add_to(estimate, gains, whole, (own.sum(axis=1), (band_power - own).sum(axis=1)), share)
 
 
 def _blocks(frames: int) -> Iterator[slice]:

@@ -36,9 +36,9 @@ def _pocketfft() -> Any:
     return sys.modules[f"{scipy.fft.__name__}._pocketfft.{_MODULE}"]
 
 
-def rfft(signals: NDArray[np.float32]) -> NDArray[np.complex64]:
-    """Along the last axis: ``(..., n)`` to ``(..., n // 2 + 1)``, unscaled."""
-    spectra: NDArray[np.complex64] = _pocketfft().r2c(signals, axes=(-1,))
+def rfft(signals: NDArray[np.float32], out: NDArray[np.complex64] | None = None) -> NDArray[np.complex64]:
+    """Along the last axis: ``(..., n)`` to ``(..., n // 2 + 1)``, unscaled; into ``out`` if given."""
+    spectra: NDArray[np.complex64] = _pocketfft().r2c(signals, axes=(-1,), out=out)
     return spectra
 
 

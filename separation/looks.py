@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from separation.backends import MaskModel
-from separation.estimates import ratio_mask
 from separation.settings import SeparationSettings
+from separation.spectra import frame_powers, interpolate
 
 Magnitudes = NDArray[np.float32]
 Fractions = NDArray[np.float32]
@@ -23,8 +23,8 @@ _WEIGHT = 0.6
 _FADE_BINS = 32
 # Whether somebody sings is judged over 3 s around a frame.
 _PRESENCE_FRAMES = 129
-# Frames at a time, so that a block's numbers stay in the processor's cache.
-_BLOCK_FRAMES, _BLOCK_LINES = 16, 32
+# Keeps 0/0 out of masks where no network finds anything.
+_LEAST = 1e-10
 
 
 class Transposition:
@@ -47,62 +47,39 @@ class Transposition:
         Between bins stands the cubic of R. Keys, "Cubic convolution interpolation for digital image processing", IEEE
         TASSP 29(6), 1981: straight lines would flatten the peaks of harmonics.
         """
-        stretched: Magnitudes = _between(magnitudes, self._stretch)
+        stretched = interpolate(magnitudes, *self._stretch)
         return np.maximum(stretched, 0, out=stretched)
 
     def undone(self, fractions: Fractions) -> Fractions:
         """``(..., looked)`` to ``(..., covered)``, linear between bins."""
-        return _between(fractions, self._shrink)
+        return interpolate(fractions, *self._shrink)
 
 
-# Numbers of bins and what each counts, a pair for every term of an interpolation.
-_Terms = list[tuple[NDArray[np.intp], NDArray[np.float32]]]
+# Of each number of an interpolation, term by term, the bins it comes from and what each counts.
+_Terms = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
 def _cubic(places: NDArray[np.floating[Any]], bins: int) -> _Terms:
     """From ``bins`` numbers to those at ``places`` between them, 0 beyond the last."""
     below = places.astype(np.intp)
     t = places - below
-    weights = (
-        ((1 - t / 2) * t - 0.5) * t,
-        (1.5 * t - 2.5) * t * t + 1,
-        ((2 - 1.5 * t) * t + 0.5) * t,
-        (t / 2 - 0.5) * t * t,
+    weights = np.stack(
+        [
+            ((1 - t / 2) * t - 0.5) * t,
+            (1.5 * t - 2.5) * t * t + 1,
+            ((2 - 1.5 * t) * t + 0.5) * t,
+            (t / 2 - 0.5) * t * t,
+        ]
     )
-    inside = places <= bins - 1
-    return [
-        (np.clip(below + offset, 0, bins - 1), (weight * inside).astype(np.float32))
-        for offset, weight in enumerate(weights, start=-1)
-    ]
+    sources = np.clip(below + np.arange(-1, 3)[:, None], 0, bins - 1)
+    return sources.astype(np.int32), (weights * (places <= bins - 1)).astype(np.float32)
 
 
 def _linear(places: NDArray[np.floating[Any]], bins: int) -> _Terms:
     """From ``bins`` numbers to those at ``places`` between them."""
     below = np.minimum(places.astype(np.intp), bins - 2)
-    t = (places - below).astype(np.float32)
-    return [(below, 1 - t), (below + 1, t)]
-
-
-def _between(numbers: NDArray[np.float32], terms: _Terms) -> NDArray[np.float32]:
-    """The sum of the terms along the last axis of ``(.., .., frames, bins)``.
-
-    As a product of matrices it would be faster by itself, but a BLAS library with threads of its own keeps them
-    spinning for some time after each, and they take the processors from the network.
-    """
-    numbers = np.ascontiguousarray(numbers)
-    result = np.empty((*numbers.shape[:-1], len(terms[0][0])), np.float32)
-    lines, answers = numbers.reshape(-1, numbers.shape[-1]), result.reshape(-1, result.shape[-1])
-    for begin in range(0, len(lines), _BLOCK_LINES):
-        block, total = lines[begin : begin + _BLOCK_LINES], answers[begin : begin + _BLOCK_LINES]
-        term = np.empty_like(total)
-        for number, (bins, weights) in enumerate(terms):
-            np.take(block, bins, axis=1, out=term if number else total, mode="clip")
-            if number:
-                term *= weights
-                total += term
-            else:
-                total *= weights
-    return result
+    t = places - below
+    return np.stack([below, below + 1]).astype(np.int32), np.stack([1 - t, t]).astype(np.float32)
 
 
 def presence(vocals: NDArray[np.float64], mixture: NDArray[np.float64], floor_db: float) -> NDArray[np.float32]:
@@ -137,17 +114,17 @@ def joint_fractions(model: MaskModel, magnitudes: Magnitudes, settings: Separati
     stem = model.manifest.stems.index("vocals")
     gain = np.ones((magnitudes.shape[1], 1), np.float32)
     if settings.presence_floor_db is not None:
-        gain = presence(*_powers(fractions, magnitudes, stem), settings.presence_floor_db)[:, None]
+        gain = presence(*frame_powers(magnitudes, fractions, stem, _LEAST), settings.presence_floor_db)[:, None]
 
-    total = np.ones(magnitudes.shape[1:], np.float32)
+    widest = max((look.covered for look in looks), default=0)
+    total = np.ones((magnitudes.shape[1], widest), np.float32)
     for look, seen in zip(looks, others, strict=True):
-        answer = look.undone(seen)
         weights = look.weights * gain
+        answer = look.undone(seen)
         answer *= weights
         fractions[..., : look.covered] += answer
         total[:, : look.covered] += weights
-    if settings.transpositions:
-        fractions /= total
+    fractions[..., :widest] /= total
 
     if settings.presence_floor_db is not None:
         fractions *= gain
@@ -157,18 +134,8 @@ def joint_fractions(model: MaskModel, magnitudes: Magnitudes, settings: Separati
 
 
 def _mean_of_channels(fractions: Fractions) -> Fractions:
-    mean = fractions[:, :1] + fractions[:, 1:]
-    mean *= np.float32(0.5)
-    return mean
-
-
-def _powers(fractions: Fractions, magnitudes: Magnitudes, stem: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The power of the vocals in every frame, by a mask that divides sharply, and that of the mixture."""
-    vocals, mixture = np.empty((2, magnitudes.shape[1]))
-    for begin in range(0, len(vocals), _BLOCK_FRAMES):
-        block = slice(begin, begin + _BLOCK_FRAMES)
-        powers = np.square(magnitudes[:, block])
-        mixture[block] = powers.sum(axis=(0, 2), dtype=np.float64)
-        powers *= np.square(ratio_mask(fractions[:, :, block], stem, 2))
-        vocals[block] = powers.sum(axis=(0, 2), dtype=np.float64)
-    return vocals, mixture
+    """In place: the answers of a model are its caller's."""
+    left, right = fractions[:, :1], fractions[:, 1:]
+    left += right
+    left *= np.float32(0.5)
+    return left

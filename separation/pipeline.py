@@ -27,6 +27,7 @@ from separation.patches import CrossFade, FrameHistory, PatchGrid
 from separation.registry import ModelManifest
 from separation.resample import BlockResampler
 from separation.settings import SeparationSettings
+from separation.spectra import magnitudes
 from separation.stft import StreamingIstft, StreamingStft, frame_count
 from separation.timing import StageClock
 
@@ -35,6 +36,9 @@ _Result = TypeVar("_Result")
 _VOCALS = "vocals"
 # How long a wish to cancel may wait while no patch is ready.
 _PATIENCE_SECONDS = 0.1
+# Frames at a time through the transforms: what they need stays in the processor's cache, and is not memory that the
+# system hands out anew, page by page, for each.
+_STEP_FRAMES = 16
 
 
 @dataclass(frozen=True)
@@ -129,10 +133,8 @@ class Analysis:
         self._received += len(samples)
         with self._clock.stage("resample"):
             at_model_rate = self._to_model.push(samples)
-        with self._clock.stage("transform"):
-            self._recent.append(at_model_rate)
-            spectra = self._stft.push(at_model_rate)
-        yield from self._patches(spectra)
+        self._recent.append(at_model_rate)
+        yield from self._patches_under(at_model_rate)
 
     def finish(self) -> Iterator[Patch]:
         """The mixture has ended: the rest of the patches."""
@@ -142,15 +144,21 @@ class Analysis:
         self._song_frames = frame_count(at_model_rate, spec.fft_size, spec.hop)
         with self._clock.stage("resample"):
             rest = self._to_model.finish(at_model_rate)
-        with self._clock.stage("transform"):
-            self._recent.append(rest)
-            spectra = self._stft.push(rest)
-        yield from self._patches(spectra)
+        self._recent.append(rest)
+        yield from self._patches_under(rest)
         with self._clock.stage("transform"):
             spectra = self._stft.finish(self._song_frames - self._history.end)
         yield from self._patches(spectra)
         while not self.done and self._patch <= self._course.grid.last_patch(self._song_frames - 1):
             yield self._patch_of_history()
+
+    def _patches_under(self, samples: Samples) -> Iterator[Patch]:
+        """Takes the next samples at the model's rate; gives out the patches that they complete."""
+        step = _STEP_FRAMES * self._course.spec.hop
+        for begin in range(0, len(samples), step):
+            with self._clock.stage("transform"):
+                spectra = self._stft.push(samples[begin : begin + step])
+            yield from self._patches(spectra)
 
     def _patches(self, spectra: NDArray[np.complex64]) -> Iterator[Patch]:
         """Takes the next frames; gives out the patches that they complete."""
@@ -159,7 +167,7 @@ class Analysis:
             count = min(len(spectra), end - self._history.end)
             with self._clock.stage("transform"):
                 heard = mixed(self._downmix, spectra[:count, :, : self._course.spec.bins])
-                self._history.append(np.abs(heard))
+                self._history.append(magnitudes(heard))
             spectra = spectra[count:]
             if self._history.end == end:
                 yield self._patch_of_history()
@@ -219,45 +227,60 @@ class Synthesis:
         self._stem = spec.stems.index(_VOCALS)
         self._routing = mask_routing(course.channel_names)
         self._cross_fade = CrossFade(course.grid)
+        self._spectra = np.empty((spec.frames, channels, spec.fft_size // 2 + 1), np.complex64)
         self._istft = StreamingIstft(channels, spec.fft_size, spec.hop)
         self._to_native = course.to_native()
         # The inverse transform begins before the first wanted sample.
         self._surplus = course.vocals_begin - (course.first_frame * spec.hop - (spec.fft_size - spec.hop))
         self._taken = course.begin
 
-    def push(self, patch: Patch, fractions: NDArray[np.float32]) -> Samples:
-        """``fractions``: ``(stems, 2, frames, bins)``. Returns the vocals that are final by now, ``(n, channels)``;
-        with the last patch all of them."""
+    def push(self, patch: Patch, fractions: NDArray[np.float32]) -> Iterator[Samples]:
+        """``fractions``: ``(stems, 1 or 2, frames, bins)``. Gives out the vocals that are final by now, with the last
+        patch all of them, ``(n, channels)`` at a time."""
         with self._clock.stage("transform"):
-            spectra = self._spectra(patch)
+            spectra = self._spectra_of(patch)
         with self._clock.stage("mask"):
             skip = patch.begin - patch.seen_from
             fractions = fractions[:, :, skip : skip + patch.frames]
             estimate = estimated_vocals(spectra, fractions, self._stem, self._routing, self._course.settings)
             final = self._cross_fade.add(patch.number, estimate, patch.begin, last=patch.last)
             final = final[max(0, self._course.first_frame - patch.begin) :]
-        with self._clock.stage("inverse"):
-            vocals = self._istft.push(final)
-            skip = min(self._surplus, len(vocals))
-            self._surplus -= skip
-            vocals = vocals[skip:]
-        with self._clock.stage("resample"):
-            vocals = self._to_native.push(vocals)
-            ends = [end for end in (self._course.end, patch.song_samples) if end is not None]
-            if patch.song_samples is not None:
-                vocals = np.concatenate([vocals, self._to_native.finish(patch.song_samples)])
-            if ends:
-                vocals = vocals[: max(0, min(ends) - self._taken)]
-            self._taken += len(vocals)
-            return vocals
+        for begin in range(0, len(final), _STEP_FRAMES):
+            with self._clock.stage("inverse"):
+                vocals = self._istft.push(final[begin : begin + _STEP_FRAMES])
+                skip = min(self._surplus, len(vocals))
+                self._surplus -= skip
+            with self._clock.stage("resample"):
+                vocals = self._to_native.push(vocals[skip:])
+            yield self._within(vocals, patch.song_samples)
+        if patch.song_samples is not None:
+            with self._clock.stage("resample"):
+                vocals = self._to_native.finish(patch.song_samples)
+            yield self._within(vocals, patch.song_samples)
 
-    def _spectra(self, patch: Patch) -> NDArray[np.complex64]:
-        """``(frames, channels, bins of the transform)``: the very numbers of which the analysis took the magnitudes."""
+    def _within(self, vocals: Samples, song_samples: int | None) -> Samples:
+        """Those of the next vocals that lie in the window, and in the song where its end is known."""
+        ends = [end for end in (self._course.end, song_samples) if end is not None]
+        if ends:
+            vocals = vocals[: max(0, min(ends) - self._taken)]
+        self._taken += len(vocals)
+        return vocals
+
+    def _spectra_of(self, patch: Patch) -> NDArray[np.complex64]:
+        """``(frames, channels, bins of the transform)``: the very numbers of which the analysis took the magnitudes.
+
+        Valid until the next patch: the memory is the same.
+        """
         spec = self._course.spec
         stft = StreamingStft(patch.samples.shape[1], spec.fft_size, spec.hop, patch.begin)
-        spectra = stft.push(patch.samples)
-        missing = patch.frames - len(spectra)
-        return spectra if not missing else np.concatenate([spectra, stft.finish(missing)])
+        spectra, count = self._spectra[: patch.frames], 0
+        for begin in range(0, len(patch.samples), _STEP_FRAMES * spec.hop):
+            part = stft.push(patch.samples[begin : begin + _STEP_FRAMES * spec.hop])
+            spectra[count : count + len(part)] = part
+            count += len(part)
+        if count < patch.frames:
+            spectra[count:] = stft.finish(patch.frames - count)
+        return spectra
 
 
 def separate_stream(
@@ -288,7 +311,8 @@ def separate_stream(
         yield from analysis.finish()
 
     def complete(patch: Patch, fractions: NDArray[np.float32]) -> None:
-        write(synthesis.push(patch, fractions))
+        for vocals in synthesis.push(patch, fractions):
+            write(vocals)
 
     def awaited(future: Future[_Result]) -> _Result:
         while not wait([future], _PATIENCE_SECONDS).done:

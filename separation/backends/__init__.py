@@ -8,7 +8,6 @@ Figures and reasons behind the choice stand in records 0019 and 0113.
 """
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from separation.errors import ModelAnswerInvalid, ModelError, RuntimeMissing
+from separation.processor import processor_flags
 from separation.registry import ModelManifest
 from separation.settings import Device, Precision
 
@@ -61,7 +61,7 @@ class MaskModel(Protocol):
     def fractions_of_each(self, images: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """``fractions`` of several images ``(2, frames, bins)`` of different widths: ``(stems, 2, frames, bins)`` each.
 
-        Where the runtime can it reads the weights once for all.
+        Where the runtime can it reads the weights once for all. The caller may write into the answers.
         """
 
     def rest(self) -> None:
@@ -100,16 +100,6 @@ def open_model(
     if find_spec("onnxruntime"):
         return OnnxRuntimeModel(path, manifest, threads=threads)
     raise RuntimeMissing("No runtime for the network is installed; run: pip install stemwright[cpu]")
-
-
-def processor_flags() -> frozenset[str]:
-    """Names of the processor's instruction sets as Linux gives them; empty where it does not tell."""
-    try:
-        description = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return frozenset()
-    flags = re.search(r"^flags\s*:(.*)$", description, re.MULTILINE)
-    return frozenset(flags[1].split() if flags else ())
 
 
 def computes_in_bfloat16(flags: frozenset[str]) -> bool:

@@ -12,6 +12,7 @@ from separation.backends import checked_masks, default_threads, ratio_of_squares
 from separation.cache import cache_directory
 from separation.errors import ModelError
 from separation.memory import return_large_blocks
+from separation.processor import has_avx2
 from separation.registry import UNET, ModelManifest
 from separation.unet import library
 from separation.unet.network import Network
@@ -22,7 +23,7 @@ def computes(manifest: ModelManifest, flags: frozenset[str]) -> bool:
     """Whether the kernels are there, compute this model and run on a processor with these instruction sets."""
     if manifest.architecture != UNET or manifest.frames % 128 or not library.FILE.exists():
         return False
-    return platform.machine() != "x86_64" or flags >= {"avx2", "fma", "f16c", "bmi2"}
+    return platform.machine() != "x86_64" or has_avx2(flags)
 
 
 class WinogradModel:

@@ -20,7 +20,6 @@ from separation.backends import (
     computes_in_bfloat16,
     default_threads,
     open_model,
-    processor_flags,
     winograd,
 )
 from separation.backends import onnxruntime as onnxruntime_backend
@@ -30,6 +29,7 @@ from separation.backends.openvino import OpenVinoModel, widen_transposed_convolu
 from separation.backends.winograd import WinogradModel
 from separation.errors import ModelAnswerInvalid, ModelError, RuntimeMissing
 from separation.phases import split_into_phases, widened
+from separation.processor import processor_flags
 from separation.registry import ModelRepository
 
 READERS: dict[str, Callable[..., MaskModel]] = {"openvino": OpenVinoModel, "onnxruntime": OnnxRuntimeModel}
@@ -144,6 +144,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from separation.backends.openvino import OpenVinoModel
+from separation.processor import processor_flags
 from separation.registry import ModelRepository
 from tests.separation.test_backends import patches
 models = ModelRepository(Path(sys.argv[1]))
@@ -206,7 +207,8 @@ def test_threads_are_those_asked_for(model_repository: ModelRepository) -> None:
     ("flags", "expected"),
     [
         ("sse4_1", "onnxruntime"),
-        ("f16c fma bmi2 avx2 avx512f", "winograd"),
+        ("f16c fma bmi1 bmi2 abm movbe avx2 avx512f", "winograd"),
+        ("f16c fma avx2", "onnxruntime"),
         ("avx2 avx512f avx512_bf16", "openvino"),
         ("avx2 amx_bf16", "openvino"),
     ],
@@ -220,7 +222,7 @@ def test_the_processor_and_the_caller_decide_what_computes(
     assert computes_in_bfloat16(found) is (expected == "openvino")
     monkeypatch.setattr(backends, "processor_flags", lambda: found)
     assert model_repository.load().runtime.startswith(expected)
-    in_float32 = "winograd" if "fma" in found else "onnxruntime"
+    in_float32 = "winograd" if "bmi2" in found else "onnxruntime"
     assert model_repository.load(precision="fp32").runtime.startswith(in_float32)
 
 

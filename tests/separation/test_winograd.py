@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from separation.backends import processor_flags, winograd
+from separation.backends import winograd
 from separation.backends.onnxruntime import OnnxRuntimeModel
 from separation.backends.winograd import WinogradModel
 from separation.errors import ModelError
+from separation.processor import processor_flags
 from separation.registry import ModelRepository
 from separation.unet.weights import kernel_weights
 

@@ -1,0 +1,29 @@
+"""Libraries compiled from C when the package is built or installed (``hatch_build.py``), as ``ctypes`` sees them.
+
+The compiler is that of the wheel ``ziglang``, which nothing needs afterwards. A call lets other threads run.
+"""
+
+import ctypes
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from separation.processor import has_avx2
+
+PLACE, NUMBER, ARRAY = ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
+"""Types of arguments: a position or a count, a float, and an address of an array."""
+
+
+def library_file(folder: Path, name: str) -> Path:
+    """Where that of ``name``'s versions lies, if there is one, that is for this processor."""
+    return folder / f"{name}-{'x86_64_v3' if has_avx2() else platform.machine()}.so"
+
+
+def loaded(file: Path, signatures: Mapping[str, tuple[Any, ...]]) -> ctypes.CDLL:
+    """The library, told what its functions take; they return nothing. ``OSError`` where it was not built."""
+    library = ctypes.CDLL(str(file))
+    for name, arguments in signatures.items():
+        function = getattr(library, name)
+        function.argtypes, function.restype = arguments, None
+    return library
