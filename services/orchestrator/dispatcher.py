@@ -61,6 +61,9 @@ class Dispatcher:
         with self._database.write() as session:
             now = session.now()
             workers = repository.locked_live_workers(session, now, self._heard_since(now))
+            # A trial must not keep a song waiting that has not begun: the default model is always there.
+            served = {name for worker in workers for name in worker.models}
+            repository.return_to_default(session, served, self._settings.default_model)
             leased = repository.leased_jobs(session)
             pair = choose(
                 repository.candidates(session, now, lapsed=lapsed),

@@ -1,6 +1,6 @@
 """All SQL of the orchestrator. Whatever a client may ask for is looked up together with the account it belongs to."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
@@ -130,6 +130,13 @@ def locked_head(session: WriteSession, candidate: Candidate, now: datetime, *, l
 def _may_start(now: datetime, lapsed: bool) -> tuple[ColumnElement[bool], ...]:
     ready = (Job.status == Status.QUEUED, or_(Job.not_before.is_(None), Job.not_before <= now))
     return ready if lapsed else (*ready, Job.worker_id.is_(None))
+
+
+def return_to_default(session: WriteSession, served: Collection[str], default: str) -> None:
+    """Gives queued jobs that have not begun, and whose model no worker serves, to the default model."""
+    unserved = Job.model_name.not_in([*served, default])
+    waiting = (Job.status == Status.QUEUED, Job.model_digest.is_(None), unserved)
+    session.execute(update(Job).where(*waiting).values(model_name=default))
 
 
 def anything_open(session: ReadSession) -> bool:

@@ -42,6 +42,7 @@ from services.orchestrator.schemas import (
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
 from services.orchestrator.states import FINAL, Status
+from services.orchestrator.trial import Trial
 
 
 class Jobs:
@@ -52,6 +53,7 @@ class Jobs:
         self._settings = settings
         self._lifecycle = lifecycle
         self._signals = signals
+        self._trial = Trial(settings.default_model, settings.candidate_model, settings.candidate_share)
 
     def quote(self, account_id: str, request: NewQuote) -> Quote:
         """The exact price, and whether the account can pay it. Raises UploadNotReady while the song is still coming."""
@@ -88,6 +90,7 @@ class Jobs:
         self._learn_upload(request.upload_id)
 
         def make(session: WriteSession) -> str:
+            model = request.model or self._trial.model_for(request.upload_id, self._served_models(session))
             job = Job(
                 id=new_id("job"),
                 account_id=account_id,
@@ -97,7 +100,7 @@ class Jobs:
                 preview_duration_seconds=request.preview.duration_seconds if request.preview else None,
                 stems=list(request.stems),
                 output=request.output.model_dump(),
-                model_name=request.model or self._settings.default_model,
+                model_name=model,
                 job_metadata=request.metadata,
             )
             return self._start(session, job)
@@ -280,6 +283,12 @@ class Jobs:
         if upload.status == "rejected":
             raise UploadRejected(upload.reason, extra={"reason_code": upload.code})
         return upload
+
+    def _served_models(self, session: ReadSession) -> set[str]:
+        """Names of the models that some live worker serves."""
+        now = session.now()
+        since = now - timedelta(seconds=self._settings.worker_expiry_seconds)
+        return {name for worker in repository.live_workers(session, now, since) for name in worker.models}
 
     def _owned(self, session: ReadSession, account_id: str, job_id: str) -> Job:
         job = repository.owned_job(session, account_id, job_id)

@@ -16,6 +16,10 @@ class Settings(KitSettings):
 
     default_model: str = "spleeter-2stems"
     """The model that separates, and the only one that an order may name."""
+    candidate_model: str | None = None
+    """A model on trial, which some workers serve beside the default one."""
+    candidate_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the songs that it gets, of those whose order names no model."""
     lease_seconds: Seconds = 60.0
     """A worker that is not heard of for this long loses what it runs."""
     resend_seconds: Seconds = 20.0
@@ -59,4 +63,12 @@ class Settings(KitSettings):
             raise ValueError("resend_seconds must be shorter than lease_seconds")
         if not self.worker_expiry_seconds <= self.lease_seconds:
             raise ValueError("worker_expiry_seconds must not be longer than lease_seconds")
+        return self
+
+    @model_validator(mode="after")
+    def _trial_has_a_candidate(self) -> Self:
+        if self.candidate_share and self.candidate_model is None:
+            raise ValueError("candidate_share needs a candidate_model")
+        if self.candidate_model == self.default_model:
+            raise ValueError("candidate_model must be another one than default_model")
         return self

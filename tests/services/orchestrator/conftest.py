@@ -36,7 +36,7 @@ from services.orchestrator.signals import Signals
 from services.orchestrator.sweeper import Sweeper
 from tests.databases import MakeDatabase
 
-DIGEST = "sha256:" + "1" * 64
+MODEL, DIGEST = "spleeter-2stems", "sha256:" + "1" * 64
 SHA256 = "a" * 64
 
 
@@ -219,6 +219,7 @@ class World:
         finished: list[separation_pb2.SeparationFinished] | None = None,
         slots: int = 1,
         stopping: bool = False,
+        models: Sequence[str] = (MODEL,),
     ) -> None:
         """A worker's heartbeat."""
         self._sequences[worker_id] = self._sequences.get(worker_id, 0) + 1
@@ -233,7 +234,7 @@ class World:
                     for job_id, attempt in running or []
                 ],
                 finished=finished,
-                models=[separation_pb2.Model(name="spleeter-2stems", digest=DIGEST)],
+                models=[separation_pb2.Model(name=name, digest=DIGEST) for name in models],
                 device="cpu",
                 speed=40.0,
                 stopping=stopping,
@@ -307,7 +308,7 @@ def succeeded(worker_id: str, job_id: str, attempt: int, *, sha256: str = SHA256
     }
     manifest = {
         "input": {"sha256": sha256},
-        "model": {"name": "spleeter-2stems", "digest": DIGEST},
+        "model": {"name": MODEL, "digest": DIGEST},
         "stems": [{**stem, "name": name, "file": f"{name}.flac"} for name in ("vocals", "instrumental")],
         "quality": {"null_residual_dbfs": None},
     }
@@ -334,8 +335,10 @@ def failed(
 
 
 @contextmanager
-def _world(database: Database, clock: Clock) -> Iterator[World]:
-    settings = Settings(answer_wait_seconds=0.0, log_level="ERROR", database_url="sqlite:///unused.db")
+def running_world(database: Database, clock: Clock, **settings_changed: Any) -> Iterator[World]:
+    """The orchestrator with some settings of its own."""
+    unchanged = {"answer_wait_seconds": 0.0, "log_level": "ERROR", "database_url": "sqlite:///unused.db"}
+    settings = Settings(**{**unchanged, **settings_changed})
     signals = Signals()
     hearing = Hearing(settings.lease_seconds / 2, clock=lambda: clock().timestamp())
     storage = MemoryStorage()
@@ -370,5 +373,5 @@ def _world(database: Database, clock: Clock) -> Iterator[World]:
 def world(make_database: MakeDatabase) -> Iterator[World]:
     """The orchestrator, once on each kind of database."""
     clock = Clock()
-    with _world(make_database("orchestrator", clock=clock), clock) as made:
+    with running_world(make_database("orchestrator", clock=clock), clock) as made:
         yield made

@@ -1,0 +1,95 @@
+"""A share of the songs goes to a candidate model, and none is kept waiting by it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from services.kit.ids import new_id
+from services.orchestrator.settings import Settings
+from services.orchestrator.trial import Trial
+from tests.databases import MakeDatabase
+from tests.services.orchestrator.conftest import MODEL, Clock, World, failed, running_world
+
+CANDIDATE = "candidate"
+OLD, NEW = new_id("wrk"), new_id("wrk")
+
+
+@pytest.fixture
+def world(make_database: MakeDatabase) -> Iterator[World]:
+    """The orchestrator with a candidate that gets every song."""
+    clock = Clock()
+    database = make_database("orchestrator", clock=clock)
+    with running_world(database, clock, candidate_model=CANDIDATE, candidate_share=1.0) as made:
+        yield made
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
+def test_the_candidate_gets_its_share_of_the_songs(share: float) -> None:
+    trial = Trial(MODEL, CANDIDATE, share)
+    given = [trial.model_for(new_id("upl"), {MODEL, CANDIDATE}) for _ in range(4000)]
+    assert given.count(CANDIDATE) / len(given) == pytest.approx(share, abs=0.04)
+    assert given.count(MODEL) == len(given) - given.count(CANDIDATE)
+
+
+def test_a_song_stays_with_its_model_and_a_larger_share_takes_none_back() -> None:
+    uploads = [new_id("upl") for _ in range(200)]
+    shares = (0.1, 0.4, 0.8)
+    chosen = [
+        {one for one in uploads if Trial(MODEL, CANDIDATE, share).model_for(one, [CANDIDATE]) == CANDIDATE}
+        for share in shares
+    ]
+    assert chosen[0] < chosen[1] < chosen[2]
+    assert all(Trial(MODEL, None, 0.0).model_for(one, [CANDIDATE]) == MODEL for one in uploads)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"candidate_share": 0.1}, {"candidate_model": MODEL}, {"candidate_model": "x", "candidate_share": 1.1}]
+)
+def test_settings_that_make_no_trial_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Settings(database_url="sqlite:///unused.db", **wrong)
+
+
+def test_a_song_goes_to_the_candidate_and_its_job_says_so(world: World) -> None:
+    world.beat(OLD)
+    world.beat(NEW, models=[MODEL, CANDIDATE])
+    account = new_id("usr")
+    job = world.post_job(account, world.ready_upload(account))
+    assert job["model"]["name"] == CANDIDATE
+    world.grant(job)
+    assert world.dispatcher.place()
+    assert world.job(job["id"]).worker_id == NEW
+
+
+def test_an_order_that_names_the_model_gets_it(world: World) -> None:
+    world.beat(NEW, models=[MODEL, CANDIDATE])
+    account = new_id("usr")
+    assert world.post_job(account, world.ready_upload(account), model=MODEL)["model"]["name"] == MODEL
+
+
+def test_without_a_worker_for_the_candidate_songs_go_to_the_default(world: World) -> None:
+    world.beat(OLD)
+    assert world.job(world.queued_job()).model_name == MODEL
+
+
+def test_songs_that_wait_for_a_candidate_whose_workers_have_gone_go_to_the_default(world: World) -> None:
+    world.beat(NEW, models=[CANDIDATE])
+    waiting = world.queued_job()
+    assert world.job(waiting).model_name == CANDIDATE
+    world.beat(NEW, stopping=True)
+    world.beat(OLD)
+    assert world.dispatcher.place()
+    assert (world.job(waiting).model_name, world.job(waiting).worker_id) == (MODEL, OLD)
+
+
+def test_a_song_that_the_candidate_has_begun_stays_with_it(world: World) -> None:
+    world.beat(NEW, models=[CANDIDATE])
+    begun = world.queued_job()
+    assert world.dispatcher.place()
+    world.hear(failed(NEW, begun, 1, "worker_busy", retryable=True))
+    world.beat(NEW, stopping=True)
+    world.beat(OLD)
+    assert not world.dispatcher.place()
+    assert world.job(begun).model_name == CANDIDATE
