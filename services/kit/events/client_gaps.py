@@ -22,6 +22,20 @@ def release_parked(consumer: Any) -> None:
         fetcher._next_partition_records = None
 
 
+def keep_joining(consumer: Any) -> bool:
+    """Lets a member that joins its group come to the end of it; whether one does.
+
+    Where a member joins because a topic has more partitions than it had shared out, and the brokers answer between two
+    polls, the client takes that for no reason to join any more, and never takes up the partitions that it was given.
+    An answer that came between two polls is asked for once more, so the next one has to wait for it.
+    """
+    coordinator = consumer._coordinator
+    joining: bool = coordinator._join_task is not None
+    if joining:
+        coordinator.rejoin_needed = True
+    return joining
+
+
 def unreadable_partition(consumer: Any) -> Any | None:
     """After `poll` raised at a record that it cannot parse: the partition where that was."""
     batch = consumer._fetcher._next_partition_records

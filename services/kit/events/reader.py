@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 COMMIT_INTERVAL_SECONDS = 0.1
 COMMIT_TIMEOUT_SECONDS = 2.0
+JOIN_SECONDS = 0.5
 REJOIN_SECONDS = 3.0
 POSITION_TIMEOUT_SECONDS = 3.0
 
@@ -136,6 +137,8 @@ class Reader:
         client = self._client
         client_gaps.set_fetch_wait(client, self._pace.wait_ms())
         client_gaps.release_parked(client)
+        if client_gaps.keep_joining(client):
+            timeout_seconds = max(timeout_seconds, JOIN_SECONDS)
         try:
             arrived = client.poll(timeout_ms=int(timeout_seconds * 1000))
         except CorruptRecordError as error:
