@@ -2,7 +2,7 @@
 
     python -m bench.triton
 
-Starts the real server over the imported model and asks it and ONNX Runtime in this process for the same patches in
+Starts the real server over the imported model and asks it and the same network in this process for the same patches in
 turn, round by round, so that whatever else the machine does strikes all alike. `ratio`: throughput against in-process.
 The aim is 0.85 in shared memory.
 """
@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from separation import separate_array
 from separation.backends import MaskModel, default_threads
-from separation.backends.onnxruntime import OnnxRuntimeModel
 from separation.registry import DEFAULT_MODEL, ModelRepository
 from separation.serving.config import CpuTarget, Transport
 from separation.serving.layout import lay_out
@@ -103,7 +102,7 @@ def main() -> None:
         address = stack.enter_context(server(repository, folder / "fp32", "fp32", arguments.threads))
         half = stack.enter_context(server(repository, folder / "fp16", "fp16", arguments.threads))
         models: dict[str, MaskModel] = {
-            "in process": OnnxRuntimeModel(repository.model_file(manifest.name), manifest, threads=arguments.threads)
+            "in process": repository.load(threads=arguments.threads, device="cpu")
         }
         for way, at, shared in (
             ("Triton, shared memory", address, True),

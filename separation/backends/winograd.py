@@ -26,6 +26,11 @@ def computes(manifest: ModelManifest, flags: frozenset[str]) -> bool:
     return platform.machine() != "x86_64" or has_avx2(flags)
 
 
+def weights_folder(cache: Path) -> Path:
+    """Where in the cache folder the weights of all models lie in the kernels' order."""
+    return cache / "cpu"
+
+
 class WinogradModel:
     """``MaskModel`` by our own kernels. One call at a time runs, on ``threads`` processors; others wait for it.
 
@@ -36,7 +41,7 @@ class WinogradModel:
     def __init__(self, path: Path, manifest: ModelManifest, *, threads: int | None = None) -> None:
         return_large_blocks()
         try:
-            weights = kernel_weights(path, manifest.digest, manifest.stems, cache_directory() / "cpu")
+            weights = kernel_weights(path, manifest.digest, manifest.stems, weights_folder(cache_directory()))
         except OSError:  # a cache that cannot be written is done without
             try:
                 with tempfile.TemporaryDirectory(prefix="stemwright-") as folder:

@@ -2,5 +2,5 @@
 
 config.py   ``config.pbtxt`` from a model's manifest, for a machine with GPUs and for one without
 layout.py   the folder that Triton mounts, made from the registry
-python_model.py   what its Python backend runs where there is no ONNX Runtime backend; copied, never imported
+python_model.py   what its Python backend calls where there is no ONNX Runtime backend; copied, never imported
 """

@@ -47,7 +47,10 @@ class GpuTarget:
 
 @dataclass(frozen=True)
 class CpuTarget:
-    """One machine without GPU: Triton's Python backend runs the ONNX file on ``threads`` processors; 0: on all."""
+    """One machine without GPU: Triton's Python backend runs the network on ``threads`` processors; 0: on all.
+
+    By what ``separation.backends`` chooses there, as a process of ours would.
+    """
 
     threads: int = 0
     transport: Transport = "fp32"

@@ -6,7 +6,11 @@
       spleeter-2stems-7788ebc932c8/   the model's name and the beginning of its digest
         config.pbtxt                  generated (config.py)
         1/model.onnx                  the network
-        1/model.py                    where Triton's Python backend runs it
+      and where Triton's Python backend runs it
+        1/model.py                    what the backend calls
+        1/manifest.json               what the network expects
+        1/separation/                 this package
+        1/cpu/                        the network's weights in the order of the CPU's kernels
 
 Versions of a model stand side by side under names of their own, each with its own queue and instances: a fleet moves
 from one to the next while both are served.
@@ -19,10 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from separation.backends import answer_name
+from separation.backends.winograd import weights_folder
 from separation.canary import read_canary, write_canary
 from separation.errors import ModelError
-from separation.registry import ModelManifest, ModelRepository
+from separation.registry import UNET, ModelManifest, ModelRepository
 from separation.serving.config import CpuTarget, Target, served_name, triton_config
+from separation.unet.weights import kernel_weights
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -64,6 +70,11 @@ def _write(manifest: ModelManifest, network: Path, folder: Path, target: Target)
     (folder / "config.pbtxt").write_text(triton_config(manifest, answer, target), encoding="utf-8")
     if isinstance(target, CpuTarget):
         shutil.copy(Path(__file__).with_name("python_model.py"), version / "model.py")
+        (version / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+        package = Path(__file__).parents[1]
+        shutil.copytree(package, version / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+        if manifest.architecture == UNET:
+            kernel_weights(network, manifest.digest, manifest.stems, weights_folder(version))
     if isinstance(target, CpuTarget) or target.transport == "fp32":
         shutil.copy(network, version / "model.onnx")
     else:

@@ -110,9 +110,12 @@ def test_the_folder_holds_the_verified_network(model_repository: ModelRepository
         assert lay_out(model_repository, [manifest.name], tmp_path, CpuTarget()) == [manifest]
     folder = tmp_path / served_name(manifest)
     assert sorted(path.name for path in tmp_path.iterdir()) == [folder.name]
-    assert sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*")) == [
-        *("1/model.onnx", "1/model.py", "config.pbtxt"),
-    ]
+    assert {path.name for path in folder.iterdir()} == {"1", "config.pbtxt"}
+    assert {path.name for path in (folder / "1").iterdir()} == {
+        *("model.onnx", "model.py", "manifest.json", "cpu", "separation"),
+    }
+    assert (folder / "1" / "separation" / "backends" / "winograd.py").exists()
+    assert not list(folder.rglob("__pycache__"))
     assert (folder / "1/model.onnx").read_bytes() == model_repository.model_file(manifest.name).read_bytes()
     lay_out(model_repository, [manifest.name], tmp_path, GpuTarget())
     assert not (folder / "1/model.py").exists()
