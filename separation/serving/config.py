@@ -21,6 +21,9 @@ _LONGEST_QUEUE = 64
 _QUEUE_SECONDS = 20
 _CHECKS_AT_ONCE = 8
 _LOWEST_BINS = 256
+# Of one instance with queue policies Triton 2.51 does not hear that it is free again: what waits then, waits for half a
+# second (triton-inference-server/server issue 8870 is about the same count). With two there was no such gap.
+_INSTANCES = 2
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class GpuTarget:
     accelerator: Literal["cuda", "tensorrt"] = "cuda"
     precision: Literal["fp32", "fp16"] = "fp32"
     transport: Transport = "fp32"
-    instances: int = 1
+    instances: int = _INSTANCES
     batch: int = 8
     engine_cache: str | None = None
 
@@ -74,7 +77,7 @@ def triton_config(manifest: ModelManifest, answer: str, target: Target) -> str:
         parameters = {"digest": manifest.digest}
         optimization = _optimization(target)
     else:
-        backend, kind, batch, instances, delay_microseconds = "python", "CPU", 1, 1, 0
+        backend, kind, batch, instances, delay_microseconds = "python", "CPU", 1, _INSTANCES, 0
         parameters = {"digest": manifest.digest, "threads": str(target.threads)}
         optimization = ""
     numbers, patch = _DATA_TYPES[target.transport], f"2, {manifest.frames}, -1"
