@@ -101,9 +101,7 @@ def main() -> None:
         stack.callback(shutil.rmtree, folder)
         address = stack.enter_context(server(repository, folder / "fp32", "fp32", arguments.threads))
         half = stack.enter_context(server(repository, folder / "fp16", "fp16", arguments.threads))
-        models: dict[str, MaskModel] = {
-            "in process": repository.load(threads=arguments.threads, device="cpu")
-        }
+        models: dict[str, MaskModel] = {"in process": repository.load(threads=arguments.threads, device="cpu")}
         for way, at, shared in (
             ("Triton, shared memory", address, True),
             ("Triton, messages", address, False),

@@ -143,7 +143,13 @@ def roll_back_model(name: str, repository: Path | None) -> None:
     show_default=True,
     help="What numbers travel in between worker and server.",
 )
-@click.option("--instances", type=click.IntRange(1), default=GpuTarget.instances, show_default=True, help="Of the network, on each GPU.")
+@click.option(
+    "--instances",
+    type=click.IntRange(1),
+    default=GpuTarget.instances,
+    show_default=True,
+    help="Of the network, on each GPU.",
+)
 @click.option(
     "--batch", type=click.IntRange(1), default=8, show_default=True, help="Patches computed together at most."
 )
