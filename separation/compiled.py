@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from separation.errors import RuntimeMissing
 from separation.processor import has_avx2
 
 PLACE, NUMBER, ARRAY = ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
@@ -21,8 +22,14 @@ def library_file(folder: Path, name: str) -> Path:
 
 
 def loaded(file: Path, signatures: Mapping[str, tuple[Any, ...]]) -> ctypes.CDLL:
-    """The library, told what its functions take; they return nothing. ``OSError`` where it was not built."""
-    library = ctypes.CDLL(str(file))
+    """The library, told what its functions take; they return nothing. Raises ``RuntimeMissing`` where there is none."""
+    try:
+        library = ctypes.CDLL(str(file))
+    except OSError as error:
+        machine = platform.machine()
+        raise RuntimeMissing(
+            f"The compiled part {file.name} is not there for {machine}: install Stemwright."
+        ) from error
     for name, arguments in signatures.items():
         function = getattr(library, name)
         function.argtypes, function.restype = arguments, None

@@ -154,7 +154,7 @@ class ModelAnswerInvalid(ModelError):
 
 
 class RuntimeMissing(ModelError):
-    """No runtime is installed that can run the network on the hardware that was asked for."""
+    """Nothing is installed that can compute on the hardware that was asked for, or that there is."""
 
     code = "runtime_missing"
 

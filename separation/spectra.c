@@ -95,9 +95,9 @@ void divided_powers(const float *restrict mixture, place frame, place channel, p
    own, rest: powers of the wanted source and of the other one, (frames, bins). covariances (2, 4, bins): of both, left
    with left, right with right, and left with right, real and imaginary part. What a bin's noise without direction has
    is regularisation * (own + rest) + least. answer, laid out as the mixture, may be the mixture itself. */
-void filter(const float *mixture, place frame, place channel, place frames, place bins, const float *restrict own,
-            const float *restrict rest, const float *restrict covariances, float regularisation, float least,
-            const float *restrict gains, place gains_frame, place gains_channel, float share, float *answer)
+void add_filtered(const float *mixture, place frame, place channel, place frames, place bins, const float *restrict own,
+                  const float *restrict rest, const float *restrict covariances, float regularisation, float least,
+                  const float *restrict gains, place gains_frame, place gains_channel, float share, float *answer)
 {
     const float *own_left = covariances, *own_right = own_left + bins, *own_real = own_right + bins;
     const float *own_imaginary = own_real + bins, *rest_left = own_imaginary + bins, *rest_right = rest_left + bins;

@@ -24,7 +24,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "overlap_add": (ARRAY, PLACE, PLACE, PLACE, PLACE, ARRAY, ARRAY, ARRAY),
     "add_covariances": (*_LAID_OUT, PLACE, PLACE, *_LAID_OUT, ARRAY),
     "divided_powers": (*_LAID_OUT, PLACE, PLACE, *_LAID_OUT, ARRAY, ARRAY),
-    "filter": (*_LAID_OUT, PLACE, PLACE, ARRAY, ARRAY, ARRAY, NUMBER, NUMBER, *_LAID_OUT, NUMBER, ARRAY),
+    "add_filtered": (*_LAID_OUT, PLACE, PLACE, ARRAY, ARRAY, ARRAY, NUMBER, NUMBER, *_LAID_OUT, NUMBER, ARRAY),
     "frame_powers": (ARRAY, PLACE, PLACE, ARRAY, PLACE, PLACE, PLACE, PLACE, NUMBER, ARRAY, ARRAY),
     "interpolate": (ARRAY, PLACE, PLACE, ARRAY, ARRAY, PLACE, PLACE, ARRAY),
 }
@@ -35,9 +35,18 @@ def _loops() -> ctypes.CDLL:
     return loaded(library_file(Path(__file__).parent, "spectra"), _SIGNATURES)
 
 
-def _laid_out(array: Floats | Spectra) -> tuple[int, int, int]:
-    """Of ``(frames, channels, bins)``; one channel stands for both."""
+def _whole(array: NDArray[Any], kind: type[np.generic]) -> int:
+    """The address of an array of ``kind`` without gaps. Raises ``ValueError``: C would read another as noise."""
+    if array.dtype != kind or not array.flags.c_contiguous:
+        raise ValueError(f"An array of {array.dtype} where {kind.__name__} without gaps is expected.")
+    return array.ctypes.data
+
+
+def _laid_out(array: Floats | Spectra, kind: type[np.generic]) -> tuple[int, int, int]:
+    """Of ``(frames, channels, bins)``; one channel stands for both. Raises ``ValueError`` for what C would misread."""
     frame, channel, bin_bytes = array.strides
+    if array.dtype != kind:
+        raise ValueError(f"An array of {array.dtype} where {kind.__name__} is expected.")
     if bin_bytes != array.itemsize and array.shape[-1] > 1:
         raise ValueError("The bins of a frame must be next to each other.")
     return array.ctypes.data, frame // array.itemsize, channel // array.itemsize if array.shape[1] > 1 else 0
@@ -46,7 +55,7 @@ def _laid_out(array: Floats | Spectra) -> tuple[int, int, int]:
 def magnitudes(spectra: Spectra) -> Floats:
     """Of ``(frames, channels, bins)``."""
     answer = np.empty(spectra.shape, np.float32)
-    _loops().magnitudes(*_laid_out(spectra), *spectra.shape, answer.ctypes.data)
+    _loops().magnitudes(*_laid_out(spectra, np.complex64), *spectra.shape, answer.ctypes.data)
     return answer
 
 
@@ -57,10 +66,10 @@ def overlap_add(segments: Floats, window: Floats, sums: Floats, hop: int) -> Flo
     one on, zeros at the beginning. Returns the samples that no later segment touches, ``(frames * hop, channels)``.
     """
     frames, channels, size = segments.shape
-    segments = np.ascontiguousarray(segments)
     answer = np.empty((frames * hop, channels), np.float32)
     _loops().overlap_add(
-        *(segments.ctypes.data, frames, channels, size, hop, window.ctypes.data, sums.ctypes.data, answer.ctypes.data)
+        *(_whole(segments, np.float32), frames, channels, size, hop, _whole(window, np.float32)),
+        *(_whole(sums, np.float32), answer.ctypes.data),
     )
     return answer
 
@@ -72,7 +81,9 @@ def add_covariances(mixture: Spectra, gains: Floats, sums: Doubles) -> None:
     ``mixture``: ``(frames, 2, bins)``; ``gains``: the same, or ``(frames, 1, bins)`` for both channels.
     """
     frames, _, bins = mixture.shape
-    _loops().add_covariances(*_laid_out(mixture), frames, bins, *_laid_out(gains), sums.ctypes.data)
+    _loops().add_covariances(
+        *_laid_out(mixture, np.complex64), frames, bins, *_laid_out(gains, np.float32), _whole(sums, np.float64)
+    )
 
 
 def divided_powers(mixture: Spectra, gains: Floats) -> tuple[Floats, Floats]:
@@ -82,7 +93,14 @@ def divided_powers(mixture: Spectra, gains: Floats) -> tuple[Floats, Floats]:
     """
     frames, _, bins = mixture.shape
     own, rest = np.empty((2, frames, bins), np.float32)
-    _loops().divided_powers(*_laid_out(mixture), frames, bins, *_laid_out(gains), own.ctypes.data, rest.ctypes.data)
+    _loops().divided_powers(
+        *_laid_out(mixture, np.complex64),
+        frames,
+        bins,
+        *_laid_out(gains, np.float32),
+        own.ctypes.data,
+        rest.ctypes.data,
+    )
     return own, rest
 
 
@@ -108,10 +126,10 @@ def add_filtered(
     if answer.strides != mixture.strides:
         raise ValueError("Answer and mixture must lie in memory alike.")
     own, rest = powers
-    _loops().filter(
-        *_laid_out(mixture),
-        *(frames, bins, own.ctypes.data, rest.ctypes.data, covariances.ctypes.data, regularisation, least),
-        *(*_laid_out(gains), share, answer.ctypes.data),
+    _loops().add_filtered(
+        *_laid_out(mixture, np.complex64),
+        *(frames, bins, _whole(own, np.float32), _whole(rest, np.float32), _whole(covariances, np.float32)),
+        *(regularisation, least, *_laid_out(gains, np.float32), share, _laid_out(answer, np.complex64)[0]),
     )
 
 
@@ -122,14 +140,13 @@ def frame_powers(mixture: Floats, fractions: Floats, stem: int, least: float) ->
     next to each other. ``least`` keeps 0 / 0 out.
     """
     _, frames, bins = mixture.shape
-    mixture = np.ascontiguousarray(mixture)
-    if fractions.strides[2:] != (4 * bins, 4):
-        raise ValueError("The frames of a stem must be next to each other.")
+    if fractions.dtype != np.float32 or fractions.strides[2:] != (4 * bins, 4):
+        raise ValueError("The frames of a stem must be float32 and next to each other.")
     stems, channels = fractions.shape[:2]
     apart, channel = fractions.strides[0] // 4, fractions.strides[1] // 4 if channels > 1 else 0
     own, whole = np.empty((2, frames))
     _loops().frame_powers(
-        *(mixture.ctypes.data, frames, bins, fractions.ctypes.data, stems, apart, channel, stem, least),
+        *(_whole(mixture, np.float32), frames, bins, fractions.ctypes.data, stems, apart, channel, stem, least),
         *(own.ctypes.data, whole.ctypes.data),
     )
     return own, whole
@@ -145,7 +162,7 @@ def interpolate(lines: Floats, places: NDArray[np.int32], weights: Floats) -> Fl
     answer = np.empty((*lines.shape[:-1], count), np.float32)
     bins = lines.shape[-1]
     _loops().interpolate(
-        *(lines.ctypes.data, lines.size // bins, bins, places.ctypes.data, weights.ctypes.data, terms, count),
-        answer.ctypes.data,
+        *(_whole(lines, np.float32), lines.size // bins, bins, _whole(places, np.int32), _whole(weights, np.float32)),
+        *(terms, count, answer.ctypes.data),
     )
     return answer

@@ -187,7 +187,7 @@ def told_in_one_line() -> Iterator[None]:
     """What was asked for cannot be done: a sentence and an exit status, no traceback."""
     try:
         yield
-    except (SeparationError, ValueError) as error:
+    except (SeparationError, ValueError, OSError) as error:  # a full disk too
         raise click.ClickException(str(error)) from error
 
 

@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING
 
 from separation.backends import answer_name
 from separation.backends.winograd import weights_folder
+from separation.cache import cache_directory
 from separation.canary import read_canary, write_canary
 from separation.errors import ModelError
 from separation.registry import UNET, ModelManifest, ModelRepository
 from separation.serving.config import CpuTarget, Target, served_name, triton_config
-from separation.unet.weights import kernel_weights
+from separation.unet.weights import weights_file
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -74,7 +75,9 @@ def _write(manifest: ModelManifest, network: Path, folder: Path, target: Target)
         package = Path(__file__).parents[1]
         shutil.copytree(package, version / package.name, ignore=shutil.ignore_patterns("__pycache__"))
         if manifest.architecture == UNET:
-            kernel_weights(network, manifest.digest, manifest.stems, weights_folder(version))
+            kept = weights_file(network, manifest.digest, manifest.stems, weights_folder(cache_directory()))
+            weights_folder(version).mkdir()
+            shutil.copy(kept, weights_folder(version))
     if isinstance(target, CpuTarget) or target.transport == "fp32":
         shutil.copy(network, version / "model.onnx")
     else:

@@ -34,10 +34,12 @@ class TritonPythonModel:
         sys.path.insert(0, str(folder))
         os.environ["STEMWRIGHT_CACHE"] = str(folder)  # the weights for the kernels lie there
         from separation.backends import open_model
+        from separation.errors import ModelError
         from separation.registry import ModelManifest
 
         manifest = ModelManifest.from_json((folder / "manifest.json").read_text(encoding="utf-8"))
         self._model = open_model(path, manifest, threads=int(_parameter(config, "threads")) or None, device="cpu")
+        self._refusal = ModelError
         self._answer = config["output"][0]["name"]
         self._type = triton.triton_string_to_numpy(config["output"][0]["data_type"])
 
@@ -46,14 +48,12 @@ class TritonPythonModel:
         return [self._response(request) for request in requests]
 
     def _response(self, request: Any) -> Any:
-        from separation.errors import ModelError
-
         if request.is_cancelled():  # nobody waits for it any more
             return triton.InferenceResponse(error=triton.TritonError("cancelled", triton.TritonError.CANCELLED))
         magnitudes = triton.get_input_tensor_by_name(request, "magnitudes").as_numpy()
         try:
             answer = self._model.fractions(magnitudes.astype(np.float32, copy=False))
-        except ModelError as error:
+        except self._refusal as error:
             return triton.InferenceResponse(error=triton.TritonError(str(error)))
         return triton.InferenceResponse([triton.Tensor(self._answer, answer.astype(self._type, copy=False))])
 

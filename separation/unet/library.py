@@ -93,7 +93,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
 
 @cache
 def kernels() -> ctypes.CDLL:
-    """The library; ``OSError`` where it was not built."""
+    """The library. Raises ``RuntimeMissing`` where it was not built."""
     return loaded(FILE, _SIGNATURES)
 
 

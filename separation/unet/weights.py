@@ -210,20 +210,24 @@ def _made(path: Path, stems: Sequence[str], file: Path) -> None:
             raise
 
 
-def kernel_weights(path: Path, digest: str, stems: Sequence[str], folder: Path) -> dict[str, Floats]:
-    """The arrays of ``shapes`` of the ONNX file ``path``, mapped from a file in ``folder``, which is made if need be.
+def weights_file(path: Path, digest: str, stems: Sequence[str], folder: Path) -> Path:
+    """A file in ``folder`` with the arrays of ``shapes``, of the ONNX file ``path``; made if need be.
 
     ``digest`` is that of the ONNX file, already verified. Raises ``ModelError`` for other weights, ``OSError`` where
     the folder cannot be written.
     """
-    wanted = shapes(stems)
-    count = sum(prod(shape) for shape in wanted.values())
+    count = sum(prod(shape) for shape in shapes(stems).values())
     file = folder / f"{digest.removeprefix('sha256:')[:32]}-v{_VERSION}.f32"
     if not file.is_file() or file.stat().st_size != 4 * count:
         _made(path, stems, file)
-    numbers = np.memmap(file, np.float32, "r")
+    return file
+
+
+def kernel_weights(path: Path, digest: str, stems: Sequence[str], folder: Path) -> dict[str, Floats]:
+    """The arrays of ``weights_file``, mapped. Raises as that does."""
+    numbers = np.memmap(weights_file(path, digest, stems, folder), np.float32, "r")
     result, begin = {}, 0
-    for name, shape in wanted.items():
+    for name, shape in shapes(stems).items():
         end = begin + prod(shape)
         result[name] = np.asarray(numbers[begin:end])
         begin = end

@@ -11,7 +11,7 @@ from services.orchestrator import repository
 from services.orchestrator.hearing import Hearing
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.models import Job, Worker
-from services.orchestrator.placement import Slot, choose
+from services.orchestrator.placement import Candidate, Slot, choose
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
 
@@ -61,12 +61,14 @@ class Dispatcher:
         with self._database.write() as session:
             now = session.now()
             workers = repository.locked_live_workers(session, now, self._heard_since(now))
-            # A trial must not keep a song waiting that has not begun: the default model is always there.
-            served = {name for worker in workers for name in worker.models}
-            repository.return_to_default(session, served, self._settings.default_model)
             leased = repository.leased_jobs(session)
+            heads = repository.candidates(session, now, lapsed=lapsed)
+            if stranded := self._stranded(heads, workers):
+                # A trial must not keep a song waiting that has not begun: the default model is always there.
+                repository.change_model(session, stranded, self._settings.default_model)
+                heads = repository.candidates(session, now, lapsed=lapsed)
             pair = choose(
-                repository.candidates(session, now, lapsed=lapsed),
+                heads,
                 _with_room(workers, leased),
                 Counter(running.account_id for running in leased),
             )
@@ -77,6 +79,11 @@ class Dispatcher:
             if job is not None:
                 self._lifecycle.assign(session, job, next(worker for worker in workers if worker.id == slot.worker_id))
             return True
+
+    def _stranded(self, heads: Iterable[Candidate], workers: Iterable[Worker]) -> set[str]:
+        """Models that no live worker serves, of songs that have not begun."""
+        served = {self._settings.default_model}.union(*(worker.models for worker in workers))
+        return {head.model_name for head in heads if head.model_digest is None} - served
 
     def _heard_since(self, now: datetime) -> datetime:
         return now - timedelta(seconds=self._settings.worker_expiry_seconds)

@@ -132,11 +132,10 @@ def _may_start(now: datetime, lapsed: bool) -> tuple[ColumnElement[bool], ...]:
     return ready if lapsed else (*ready, Job.worker_id.is_(None))
 
 
-def return_to_default(session: WriteSession, served: Collection[str], default: str) -> None:
-    """Gives queued jobs that have not begun, and whose model no worker serves, to the default model."""
-    unserved = Job.model_name.not_in([*served, default])
-    waiting = (Job.status == Status.QUEUED, Job.model_digest.is_(None), unserved)
-    session.execute(update(Job).where(*waiting).values(model_name=default))
+def change_model(session: WriteSession, names: Collection[str], to: str) -> None:
+    """Gives queued jobs that have not begun, and have one of these models, another one."""
+    waiting = (Job.status == Status.QUEUED, Job.model_digest.is_(None), Job.model_name.in_(names))
+    session.execute(update(Job).where(*waiting).values(model_name=to))
 
 
 def anything_open(session: ReadSession) -> bool:

@@ -1,6 +1,7 @@
 """Every runtime answers alike, and the same each time; which one is taken; what a smaller processor would answer."""
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from separation import backends
+from separation import backends, compiled, separate_array, spectra
 from separation.backends import (
     MaskModel,
     checked_masks,
@@ -31,6 +32,7 @@ from separation.errors import ModelAnswerInvalid, ModelError, RuntimeMissing
 from separation.phases import split_into_phases, widened
 from separation.processor import processor_flags
 from separation.registry import ModelRepository
+from tests.separation.signals import music
 
 READERS: dict[str, Callable[..., MaskModel]] = {"openvino": OpenVinoModel, "onnxruntime": OnnxRuntimeModel}
 """Those that read the network's file each time; the other one has its own order of the weights (test_winograd.py)."""
@@ -224,6 +226,26 @@ def test_the_processor_and_the_caller_decide_what_computes(
     assert model_repository.load().runtime.startswith(expected)
     in_float32 = "winograd" if "bmi2" in found else "onnxruntime"
     assert model_repository.load(precision="fp32").runtime.startswith(in_float32)
+
+
+def test_a_processor_without_avx2_separates_alike(
+    monkeypatch: pytest.MonkeyPatch, model_repository: ModelRepository
+) -> None:
+    """The plain loops and ONNX Runtime from end to end, as on a processor of before 2013."""
+    song = music(4)
+    expected = separate_array(song, 44100, model=model_repository.load(device="cpu", precision="fp32"))["vocals"]
+    monkeypatch.setattr(backends, "processor_flags", lambda: frozenset({"sse2"}))
+    monkeypatch.setattr(compiled, "has_avx2", lambda: False)
+    spectra._loops.cache_clear()
+    try:
+        model = model_repository.load()
+        vocals = separate_array(song, 44100, model=model)["vocals"]
+        assert Path(spectra._loops()._name).name == f"spectra-{platform.machine()}.so"
+    finally:
+        spectra._loops.cache_clear()
+    assert model.runtime.startswith("onnxruntime")
+    difference = np.square(vocals - expected).mean() / np.square(expected).mean()
+    assert 10 * np.log10(difference) < -70
 
 
 def test_a_gpu_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch, model_repository: ModelRepository) -> None:

@@ -1,14 +1,17 @@
 """The compiled loops against the same formulas in double precision, for every processor that this machine can be."""
 
 import platform
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from separation import spectra as loops
-from separation.compiled import loaded
+from separation.compiled import library_file, loaded
+from separation.errors import RuntimeMissing
 from separation.processor import has_avx2
 
 BINS = [1, 37, 1024]
@@ -139,18 +142,40 @@ def test_lines_are_interpolated() -> None:
     )
 
 
+def _filtered(answer: Any, gains: Any, mixture: Any, own: Any) -> None:
+    covariances = np.ones((2, 4, mixture.shape[-1]), np.float32)
+    loops.add_filtered(answer, gains, mixture, (own, own), covariances, regularisation=0.1, least=0.1, share=1.0)
+
+
 def test_arrays_that_the_loops_would_misread_are_refused() -> None:
-    every_other = np.ones((2, 2, 16), np.complex64)[..., ::2]
-    with pytest.raises(ValueError, match="next to each other"):
-        loops.magnitudes(every_other)
-    mixture, gains = _stereo(8), np.ones((FRAMES, 1, 8), np.float32)
-    powers = (np.ones((FRAMES, 8), np.float32),) * 2
-    with pytest.raises(ValueError, match="alike"):
-        loops.add_filtered(
-            *(mixture.copy(), gains, mixture, powers, np.ones((2, 4, 8), np.float32)),
-            regularisation=0.1,
-            least=0.1,
-            share=1.0,
-        )
-    with pytest.raises(ValueError, match="next to each other"):
-        loops.frame_powers(np.ones((2, 4, 8), np.float32), np.ones((2, 1, 8, 8), np.float32)[:, :, ::2], 0, 1e-10)
+    """Whatever the caller gets wrong: C would take another type for noise, and read beyond what has gaps."""
+    mixture, own = _stereo(8), np.ones((FRAMES, 8), np.float32)
+    gains = np.ones((FRAMES, 1, 8), np.float32)
+    fractions = np.ones((2, 1, FRAMES, 8), np.float32)
+    heard = np.ones((2, FRAMES, 8), np.float32)
+    segments, sums = np.ones((1, 1, 8), np.float32), np.zeros((1, 8), np.float32)
+    places, weights = np.zeros((1, 4), np.int32), np.ones((1, 4), np.float32)
+    wrong: list[Callable[[], object]] = [
+        lambda: loops.magnitudes(np.ones((2, 2, 16), np.complex64)[..., ::2]),
+        lambda: loops.magnitudes(mixture.astype(np.complex128)),
+        lambda: _filtered(mixture.copy(), gains, mixture, own),  # without the gaps of the mixture
+        lambda: _filtered(mixture, gains.astype(float), mixture, own),
+        lambda: _filtered(mixture, gains, mixture, own.astype(float)),
+        lambda: _filtered(mixture, gains, mixture, np.ones((FRAMES, 16), np.float32)[:, ::2]),
+        lambda: loops.divided_powers(mixture, gains.astype(float)),
+        lambda: loops.add_covariances(mixture, gains, np.zeros((4, 8), np.float32)),
+        lambda: loops.frame_powers(heard, fractions.astype(float), 0, 1e-10),
+        lambda: loops.frame_powers(heard, np.ones((2, 1, 2 * FRAMES, 8), np.float32)[:, :, ::2], 0, 1e-10),
+        lambda: loops.frame_powers(heard.astype(float), fractions, 0, 1e-10),
+        lambda: loops.overlap_add(segments.astype(float), sums[0], sums, 2),
+        lambda: loops.interpolate(heard, places.astype(np.int64), weights),
+        lambda: loops.interpolate(heard, places, weights.astype(float)),
+    ]
+    for call in wrong:
+        with pytest.raises(ValueError, match=r"expected|next to each other|alike"):
+            call()
+
+
+def test_a_part_that_was_not_compiled_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeMissing, match=r"spectra-.*install Stemwright"):
+        loaded(library_file(tmp_path, "spectra"), {})

@@ -1,5 +1,11 @@
 """``stemwright models``."""
 
+import errno
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
 from click.testing import CliRunner
 
 from separation import cli as commands
@@ -13,3 +19,16 @@ def test_models_list_and_verify(model_repository: ModelRepository) -> None:
         assert result.stdout.startswith("spleeter-2stems  sha256:")
     result = CliRunner().invoke(commands.models, ["verify", "none", "--repository", str(model_repository.path)])
     assert result.exit_code == 1
+
+
+def test_a_full_disk_is_told_in_one_line_and_leaves_no_half_model(
+    model_repository: ModelRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copytree", full)
+    command = ["triton", str(tmp_path), "--target", "cpu", "--repository", str(model_repository.path)]
+    result = CliRunner().invoke(commands.models, command)
+    assert (result.exit_code, result.stderr) == (1, "Error: [Errno 28] No space left on device\n")
+    assert list(tmp_path.iterdir()) == []

@@ -84,6 +84,16 @@ def test_songs_that_wait_for_a_candidate_whose_workers_have_gone_go_to_the_defau
     assert (world.job(waiting).model_name, world.job(waiting).worker_id) == (MODEL, OLD)
 
 
+def test_songs_whose_candidate_is_only_busy_wait_for_it(world: World) -> None:
+    world.beat(NEW, models=[CANDIDATE])
+    world.queued_job()
+    waiting = world.queued_job()
+    assert world.dispatcher.place()
+    world.beat(OLD)
+    assert not world.dispatcher.place()
+    assert world.job(waiting).model_name == CANDIDATE
+
+
 def test_a_song_that_the_candidate_has_begun_stays_with_it(world: World) -> None:
     world.beat(NEW, models=[CANDIDATE])
     begun = world.queued_job()
