@@ -55,7 +55,7 @@ def draw(rows: Sequence[dict[str, Any]], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     minutes = [row["audio_seconds"] / 60 for row in rows]
     for name, label, values, aim in (
-        ("engine_speed", "times real time, start of the process included", "times_real_time", None),
+        ("engine_speed", "times real time, cold", "times_real_time", None),
         ("engine_memory", "peak resident megabytes", "peak_resident_mb", AIMS["peak_resident_mb"]),
     ):
         figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
