@@ -83,6 +83,10 @@ class AudioInfo:
 # Other containers only estimate their length.
 _LENGTH_TOLERANCE_SECONDS = {"wav": 0.001, "flac": 0.001, "aiff": 0.001, "mp4": 0.25}
 
+_ENCRYPTED = "The audio in the file is encrypted: it can only be separated without its copy protection."
+_MATROSKA_KEY = "enc_key_id"
+"""By what name FFmpeg's demuxer tells the key of an encrypted Matroska track."""
+
 
 class AudioFile:
     """An open file, decoded once from beginning to end. Made by ``open_audio``."""
@@ -97,6 +101,9 @@ class AudioFile:
         context = cast("AudioCodecContext | None", self._stream.codec_context)  # the stubs leave out None
         if context is None:
             raise UndecodableAudio(f"The {container_name} file is damaged or uses a codec that is not known.")
+        # What would be decoded without its key is noise, or nothing.
+        if _MATROSKA_KEY in self._stream.metadata:
+            raise UndecodableAudio(_ENCRYPTED)
         context.thread_count = 1
         self.container, self.codec = container_name, context.name
         self.tags = song_tags(container.metadata, self._stream.metadata)
@@ -110,9 +117,7 @@ class AudioFile:
         first = next(self._frames, None)
         if first is None:
             if self._damaged:
-                raise UndecodableAudio(
-                    "The audio in the file is damaged, cut off or encrypted: nothing can be decoded."
-                )
+                raise UndecodableAudio("The audio in the file is damaged or cut off: nothing can be decoded.")
             raise NoSamples("The file holds no sound at all: it is zero samples long.")
         self._first = first
         self.sample_rate_hz = first.sample_rate
@@ -136,6 +141,8 @@ class AudioFile:
         """Every frame that can be decoded. A damaged packet is skipped, as players do."""
         try:
             for packet in self._container.demux(self._stream):
+                if packet.has_sidedata("encryption_info"):
+                    raise UndecodableAudio(_ENCRYPTED)
                 try:
                     yield from (frame for frame in packet.decode() if frame.samples)
                 except av.FFmpegError:

@@ -166,6 +166,34 @@ def test_an_encrypted_mp4_is_an_error_with_a_code(tmp_path: Path) -> None:
         probe(path)
 
 
+def test_an_encrypted_matroska_is_an_error_though_its_samples_could_be_read(tmp_path: Path) -> None:
+    title = b"a title that leaves room for what an encrypted track says"
+    path = tmp_path / "song.mka"
+    with av.open(str(path), "w", format="matroska") as file:
+        stream: Any = file.add_stream("pcm_s16le", rate=44100, layout="stereo")
+        stream.metadata["title"] = title.decode()
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 88200), np.int16), format="s16", layout="stereo")
+        frame.sample_rate = 44100
+        file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    assert probe(path).samples == 44100
+    # RFC 9559, 5.1.4.1.31: of kind "encryption", by AES, under a key of that name; padding fills the title's place.
+    encryption = ebml("5035", ebml("47e1", b"\5") + ebml("47e2", b"key"))
+    contents = ebml("6d80", ebml("6240", ebml("5032", b"\1") + ebml("5033", b"\1") + encryption))
+    name = ebml("536e", title)
+    padding = ebml("ec", bytes(len(name) - len(contents) - 2))
+    data = path.read_bytes()
+    assert data.count(name) == 1
+    path.write_bytes(data.replace(name, contents + padding))
+    with pytest.raises(UndecodableAudio, match="encrypted"):
+        probe(path)
+
+
+def ebml(name: str, content: bytes) -> bytes:
+    """An element of a Matroska file, shorter than 127 bytes."""
+    return bytes.fromhex(name) + bytes([0x80 | len(content)]) + content
+
+
 def test_only_subtitles_or_pictures_is_no_audio(tmp_path: Path) -> None:
     path = tmp_path / "film.mkv"
     with av.open(str(path), "w", format="matroska") as file:
