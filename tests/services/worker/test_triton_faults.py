@@ -10,6 +10,7 @@ import json
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -195,6 +196,13 @@ def begin(stage: Stage, worker: Worker, song: separation_pb2.SourceAudio, attemp
     return assignment
 
 
+def hangs(worker: Worker) -> bool:
+    """Whether a patch is on its way and no answer comes: those that the server had sent have had time to be read."""
+    before = calls(worker, "answered")
+    time.sleep(1)
+    return metric(worker, "worker_inference_in_flight") > 0 and calls(worker, "answered") == before
+
+
 def not_ready(worker: Worker) -> bool:
     return worker.get("/readyz")[0] == 503
 
@@ -275,6 +283,7 @@ def test_a_cancelled_song_ends_while_its_server_stands_still(
         assignment = begin(stage, patient, song)
         server.signal(signal.SIGSTOP)
         try:
+            patient.until(lambda: hangs(patient))
             orchestrator.cancel(patient, assignment.job_id)
             assert orchestrator.end_of(assignment.job_id, seconds=10).aborted.reason == "canceled"
         finally:
