@@ -37,7 +37,7 @@ def test_the_exported_model_is_verified_and_described(exported: ModelRepository,
 def test_its_masks_are_the_networks(exported: ModelRepository, debug_run: Path) -> None:
     network = checkpoints.read(debug_run / "checkpoints" / BEST).network()
     difference = exporting.difference_of(network, exported.model_file("debug-2stems"), 128, 512)
-    assert difference.rms <= 1e-5
+    assert max(difference.exact, difference.rms) <= 1e-5
     assert difference.worst <= 1e-4
 
 
@@ -58,7 +58,7 @@ def test_a_file_that_answers_otherwise_is_not_exported(tmp_path: Path, monkeypat
 
     def other_norms(weights: dict[str, dict[str, NDArray[np.float32]]], frames: int) -> object:
         weights = copy.deepcopy(weights)
-        weights["vocals"]["down2_act.0.running_var"] *= np.float32(1.05)
+        weights["vocals"]["down2_act.0.running_var"] *= np.float32(1.005)
         return build_model(weights, frames=frames)
 
     monkeypatch.setattr(exporting, "build_model", other_norms)

@@ -20,8 +20,9 @@ def test_published_weights_answer_as_the_imported_model(published: SeparationNet
     manifest = repository.verify()
     file = repository.model_file(manifest.name)
     difference = difference_of(published, file, manifest.frames, manifest.bins)
+    assert difference.exact <= 1e-5
     assert difference.rms <= 2e-6
-    assert difference.worst <= 1e-4, "single masks on steep slopes; their RMS is the measure"
+    assert difference.worst <= 1e-4, "float32 rounds single masks on steep slopes by so much, as torch itself does"
 
 
 def test_published_norms_have_no_statistics(weights: dict[str, Weights]) -> None:
@@ -59,7 +60,7 @@ def test_a_norm_of_negative_scale_is_projected_so_that_it_can_be_exported(tmp_pa
     network.project()
     file = tmp_path / "model.onnx"
     file.write_bytes(build_model(network.weights(), frames=128).SerializeToString())
-    assert difference_of(network, file, 128, 64).is_rounding
+    assert difference_of(network, file, 128, 64).is_parity
 
 
 def test_weights_of_another_network_are_refused(weights: dict[str, Weights]) -> None:
