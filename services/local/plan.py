@@ -35,6 +35,7 @@ QUICK_TIMING = {
     "STEMWRIGHT_ORCHESTRATOR_RETRY_BASE_SECONDS": "1",
     "STEMWRIGHT_SHUTDOWN_GRACE_SECONDS": "6",
 }
+_DEFAULT_MODEL = "STEMWRIGHT_ORCHESTRATOR_DEFAULT_MODEL"
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,9 @@ def service_environment(settings: LocalSettings, home: Home, urls: Mapping[str, 
     """What every service is told besides what `up` was told itself; timing may be overridden by whoever starts it."""
     return {
         **{name: value for name, value in QUICK_TIMING.items() if name not in os.environ},
+        "STEMWRIGHT_WORKER_MODEL": settings.model,
+        # Songs are ordered of what is served, unless somebody says otherwise.
+        **({} if _DEFAULT_MODEL in os.environ else {_DEFAULT_MODEL: settings.models[0]}),
         "DATABASE_URL": settings.database_url or f"sqlite:///{home.data}/{{service}}.db",
         "S3_BUCKET": settings.s3_bucket,
         "STEMWRIGHT_JWKS_URL": f"{urls['accounts']}/.well-known/jwks.json",

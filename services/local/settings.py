@@ -27,8 +27,8 @@ class LocalSettings(BaseSettings):
     workers: int = Field(1, ge=0, le=64)
     """Workers to start."""
 
-    model: str = Field("spleeter-2stems", validation_alias=_named("STEMWRIGHT_WORKER_MODEL"))
-    """The models that the workers serve; several are separated by commas."""
+    model: str = Field("spleeter-2stems", pattern=r"[^,\s]", validation_alias=_named("STEMWRIGHT_WORKER_MODEL"))
+    """The models that the workers serve; several are separated by commas, and songs are for the first."""
 
     triton: bool = False
     """Workers ask a Triton server, another part, in place of running the network themselves."""

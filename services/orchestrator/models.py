@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.kit.database import RowNumber, ServiceBase
@@ -31,6 +31,8 @@ class Job(Base):
     model_name: Mapped[str] = mapped_column(String(80))
     model_digest: Mapped[str | None] = mapped_column(String(80))
     """Pinned by the first attempt; every later one uses the same."""
+    model_ordered: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """The order named the model, so no other one will do."""
     job_metadata: Mapped[dict[str, Any] | None]
     retry_of: Mapped[str | None] = mapped_column(String(40))
 

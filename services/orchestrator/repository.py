@@ -133,9 +133,9 @@ def _may_start(now: datetime, lapsed: bool) -> tuple[ColumnElement[bool], ...]:
 
 
 def change_model(session: WriteSession, names: Collection[str], to: str) -> None:
-    """Gives queued jobs that have not begun, and have one of these models, another one."""
-    waiting = (Job.status == Status.QUEUED, Job.model_digest.is_(None), Job.model_name.in_(names))
-    session.execute(update(Job).where(*waiting).values(model_name=to))
+    """Gives queued jobs that have not begun, and were given one of these models and did not ask for it, another one."""
+    waiting = (Job.status == Status.QUEUED, Job.model_digest.is_(None), Job.model_ordered.is_(False))
+    session.execute(update(Job).where(*waiting, Job.model_name.in_(names)).values(model_name=to))
 
 
 def anything_open(session: ReadSession) -> bool:

@@ -85,12 +85,10 @@ class Jobs:
 
     def create(self, account_id: str, request: NewJob, key: str | None) -> JSONResponse:
         """A new job: 201 when it is queued, 402 when it cannot be paid, 202 when accounts has not answered yet."""
-        if request.model is not None and request.model != self._settings.default_model:
-            raise UnknownModel(f"models: {self._settings.default_model}")
         self._learn_upload(request.upload_id)
 
         def make(session: WriteSession) -> str:
-            model = request.model or self._trial.model_for(request.upload_id, self._served_models(session))
+            model = self._model_for(session, request)
             job = Job(
                 id=new_id("job"),
                 account_id=account_id,
@@ -101,6 +99,7 @@ class Jobs:
                 stems=list(request.stems),
                 output=request.output.model_dump(),
                 model_name=model,
+                model_ordered=request.model is not None,
                 job_metadata=request.metadata,
             )
             return self._start(session, job)
@@ -132,6 +131,7 @@ class Jobs:
                 stems=old.stems,
                 output=old.output,
                 model_name=old.model_name,
+                model_ordered=old.model_ordered,
                 job_metadata=old.job_metadata,
                 retry_of=old.id,
             )
@@ -283,6 +283,16 @@ class Jobs:
         if upload.status == "rejected":
             raise UploadRejected(upload.reason, extra={"reason_code": upload.code})
         return upload
+
+    def _model_for(self, session: ReadSession, request: NewJob) -> str:
+        """The model that the order names, else the one that its song is for."""
+        served = self._served_models(session)
+        if request.model is None:
+            return self._trial.model_for(request.upload_id, served)
+        known = served | {self._settings.default_model, self._settings.candidate_model or self._settings.default_model}
+        if request.model not in known:
+            raise UnknownModel(f"models: {', '.join(sorted(known))}")
+        return request.model
 
     def _served_models(self, session: ReadSession) -> set[str]:
         """Names of the models that some live worker serves."""

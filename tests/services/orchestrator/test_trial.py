@@ -63,10 +63,33 @@ def test_a_song_goes_to_the_candidate_and_its_job_says_so(world: World) -> None:
     assert world.job(job["id"]).worker_id == NEW
 
 
-def test_an_order_that_names_the_model_gets_it(world: World) -> None:
-    world.beat(NEW, models=[MODEL, CANDIDATE])
+@pytest.mark.parametrize("name", [MODEL, CANDIDATE, "third"])
+def test_an_order_that_names_a_model_gets_it(world: World, name: str) -> None:
+    world.beat(NEW, models=[MODEL, CANDIDATE, "third"])
     account = new_id("usr")
-    assert world.post_job(account, world.ready_upload(account), model=MODEL)["model"]["name"] == MODEL
+    assert world.post_job(account, world.ready_upload(account), model=name)["model"]["name"] == name
+
+
+def test_an_order_that_names_a_model_of_no_worker_is_told_which_there_are(world: World) -> None:
+    world.beat(NEW, models=["third"])
+    account = new_id("usr")
+    body = {"upload_id": world.ready_upload(account), "model": "fourth"}
+    answer = world.client.post("/v1/jobs", json=body, headers={"Authorization": f"Bearer {account}"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown_model")
+    assert f"models: {', '.join(sorted([CANDIDATE, MODEL, 'third']))}" in answer.text
+
+
+def test_an_order_that_named_its_model_waits_for_it(world: World) -> None:
+    world.beat(NEW, models=[CANDIDATE])
+    account = new_id("usr")
+    ordered = world.post_job(account, world.ready_upload(account), model=CANDIDATE)
+    world.grant(ordered)
+    world.beat(NEW, stopping=True)
+    world.beat(OLD)
+    assert not world.dispatcher.place()
+    world.beat(NEW, models=[CANDIDATE])
+    assert world.dispatcher.place()
+    assert (world.job(ordered["id"]).model_name, world.job(ordered["id"]).worker_id) == (CANDIDATE, NEW)
 
 
 def test_without_a_worker_for_the_candidate_songs_go_to_the_default(world: World) -> None:
