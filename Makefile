@@ -76,7 +76,7 @@ lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/*.lock
 clean: ## Remove the environment, caches and the data of `make up`
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .stemwright
 
-$(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py separation/spectra.c separation/unet/kernels.c
+$(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py separation/samples.c separation/spectra.c separation/unet/kernels.c
 	@echo "Installing into $(VENV) (a minute or two, once) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(PIP_INSTALL) --require-hashes -r requirements/run.lock

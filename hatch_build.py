@@ -16,6 +16,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 _X86_64, _X86_64_V3 = (("-target", "x86_64-linux-gnu.2.17", f"-mcpu={name}") for name in ("x86_64", "x86_64_v3"))
 _AARCH64 = ("-target", "aarch64-linux-gnu.2.17")
 _LIBRARIES = {
+    "separation/samples.c": {"x86_64": _X86_64, "x86_64_v3": _X86_64_V3, "aarch64": _AARCH64},
     "separation/spectra.c": {"x86_64": _X86_64, "x86_64_v3": _X86_64_V3, "aarch64": _AARCH64},
     "separation/unet/kernels.c": {"x86_64_v3": _X86_64_V3, "aarch64": _AARCH64},
 }

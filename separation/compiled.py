@@ -9,6 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from separation.errors import RuntimeMissing
 from separation.processor import has_avx2
 
@@ -34,3 +37,10 @@ def loaded(file: Path, signatures: Mapping[str, tuple[Any, ...]]) -> ctypes.CDLL
         function = getattr(library, name)
         function.argtypes, function.restype = arguments, None
     return library
+
+
+def gapless(array: NDArray[Any], kind: type[np.generic]) -> int:
+    """The address of an array of ``kind`` without gaps. Raises ``ValueError``: C would read another as noise."""
+    if array.dtype != kind or not array.flags.c_contiguous:
+        raise ValueError(f"An array of {array.dtype} where {kind.__name__} without gaps is expected.")
+    return array.ctypes.data

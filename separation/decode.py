@@ -141,7 +141,7 @@ class AudioFile:
         """Every frame that can be decoded. A damaged packet is skipped, as players do."""
         try:
             for packet in self._container.demux(self._stream):
-                if packet.has_sidedata("encryption_info"):
+                if self.container == "mp4" and packet.has_sidedata("encryption_info"):
                     raise UndecodableAudio(_ENCRYPTED)
                 try:
                     yield from (frame for frame in packet.decode() if frame.samples)
@@ -160,35 +160,39 @@ class AudioFile:
         """
         limit = self._limits.max_duration_seconds
         most = None if limit is None else int(limit * self.sample_rate_hz)
-        pending: list[AudioFrame] = []
-        length = 0
+        # FFmpeg's own queue: a frame is a few hundred samples, and much to do for each would be slow.
+        pending = av.AudioFifo()
         for frame in self._all_frames():
             if frame.sample_rate != self.sample_rate_hz or frame.layout.nb_channels != self.channels:
                 raise AudioChangesFormat("The sample rate or the number of channels changes in the middle of the file.")
             self.samples += frame.samples
             if most is not None and self.samples > most:
                 raise AudioTooLong(f"The audio is longer than the limit of {limit:g} seconds.")
-            pending.append(frame)
-            length += frame.samples
-            if length >= _BLOCK_SECONDS * self.sample_rate_hz:
-                yield self._block(pending, length)
-                pending, length = [], 0
-        if pending:
-            yield self._block(pending, length)
+            frame.pts = None  # they are laid end to end, whatever the container says
+            try:
+                pending.write(frame)
+            except ValueError:  # the format of the samples has changed
+                yield from self._block(pending)
+                pending = av.AudioFifo()
+                pending.write(frame)
+            if pending.samples >= _BLOCK_SECONDS * self.sample_rate_hz:
+                yield from self._block(pending)
+        yield from self._block(pending)
 
-    def _block(self, frames: "list[AudioFrame]", length: int) -> Samples:
-        block: Samples = np.empty((self.channels, length), np.float32)
-        position = 0
+    def _block(self, queue: av.AudioFifo) -> Iterator[Samples]:
+        """All that is in the queue, if there is anything."""
+        frame = queue.read()
+        if frame is None:
+            return
+        block: Samples = np.empty((self.channels, frame.samples), np.float32)
         with np.errstate(over="ignore"):  # a double may exceed float32; the infinity is repaired below
-            for frame in frames:
-                _copy(frame, block[:, position : position + frame.samples])
-                position += frame.samples
+            _copy(frame, block)
         # A NaN makes a comparison false, so two passes find every kind of damage.
         if not (block.max() <= _LARGEST_SAMPLE and block.min() >= -_LARGEST_SAMPLE):
             self.repaired_samples += int((~(np.abs(block) <= _LARGEST_SAMPLE)).sum())
             np.nan_to_num(block, copy=False, nan=0.0)
             np.clip(block, -_LARGEST_SAMPLE, _LARGEST_SAMPLE, out=block)
-        return block.T
+        yield block.T
 
     def _all_frames(self) -> "Iterator[AudioFrame]":
         yield self._first

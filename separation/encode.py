@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from separation.errors import OutputFormatUnsuitable, OutputWriteFailed
 from separation.resample import BlockResampler
+from separation.samples import interleave
 from separation.settings import OutputFormat
 
 Samples = NDArray[np.float32]
@@ -136,7 +137,7 @@ class StemWriter:
         check_format(output, rate, channels)
         self._layout = _encodable_layout(layout, channels, output)
         encoder = _ENCODERS[output.name, output.bit_depth]
-        self._format, self._shift = encoder.sample_format, 8 if output.bit_depth == 24 else 0
+        self._format = encoder.sample_format
         self.sample_rate_hz = _OPUS_RATE if output.name == "opus" else rate
         """Of the file."""
         self._position = self._written = 0
@@ -186,15 +187,17 @@ class StemWriter:
     def _encode(self, samples: Samples) -> None:
         if not len(samples):
             return
-        kind: type[Any] = {"s16": np.int16, "s32": np.int32}.get(self._format, np.float32)
         frame = av.AudioFrame(self._format, self._layout, len(samples))
         # Its planes are made one by one: PyAV's list of them runs beyond the end where a frame has eight planes.
         if self._format.endswith("p"):
             for channel in range(samples.shape[1]):
-                AudioPlane(frame, channel).update(samples[:, channel].astype(kind, copy=False).tobytes())
+                AudioPlane(frame, channel).update(samples[:, channel].tobytes())
+        elif self._format == "flt":
+            AudioPlane(frame, 0).update(samples.tobytes())
         else:
-            packed = samples.astype(kind, copy=False)
-            AudioPlane(frame, 0).update((packed << self._shift if self._shift else packed).tobytes())
+            plane: Any = AudioPlane(frame, 0)  # the stubs do not say that it is a buffer
+            kind, bits = (np.int16, 16) if self._format == "s16" else (np.int32, 24)
+            interleave(np.ascontiguousarray(samples.T), bits, np.frombuffer(plane, kind, samples.size))
         frame.sample_rate, frame.pts, frame.time_base = self.sample_rate_hz, self._position, self._time_base
         self._position += len(samples)
         self._mux(frame)

@@ -103,8 +103,10 @@ class FrameHistory:
         indices = mirrored(wanted, song_frames if song_frames is not None else self.end) if mirror else wanted
         indices = np.where(outside & (not mirror), self.begin, indices) - self.begin
         patch = np.empty((2, length, self._frames.shape[2]), np.float32)
-        for channel in range(2):
-            np.take(self._frames[:, channel], indices, axis=0, out=patch[channel], mode="clip")
+        # Most patches have nothing mirrored, and a stretch is copied once where a list of frames is copied twice.
+        stretch = np.array_equal(indices, np.arange(indices[0], indices[0] + length))
+        frames = slice(int(indices[0]), int(indices[0]) + length) if stretch else indices
+        patch[:] = self._frames[frames].swapaxes(0, 1)
         if not mirror:
             patch[:, outside] = 0
         return patch

@@ -114,7 +114,7 @@ def _read(name: str, path: Path, span: tuple[float, float], gain: float, stop: C
             part = block[max(0, begin - position) : max(0, end - position)]
             part = part if gain == 1 else part * np.float32(gain)
             meter.push(part)
-            loudness.push(part)
+            loudness.push(part.T)
             position += len(block)
             if position >= end:
                 break

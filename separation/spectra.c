@@ -25,6 +25,18 @@ void magnitudes(const float *restrict spectra, place frame, place channel, place
         }
 }
 
+/* Every frame of the samples (channels, n), size of them from hop to hop, times the window: (frames, channels, size). */
+void windowed(const float *restrict samples, place apart, place frames, place channels, place size, place hop,
+              const float *restrict window, float *restrict answer)
+{
+    for (place frame = 0; frame < frames; frame++)
+        for (place channel = 0; channel < channels; channel++, answer += size) {
+            const float *from = samples + channel * apart + frame * hop;
+            for (place k = 0; k < size; k++)
+                answer[k] = from[k] * window[k];
+        }
+}
+
 /* Windows the segments (frames, channels, size) and adds them, hop samples apart, to sums (channels, size), which hold
    what the frames before left there; gives out the samples that no later frame touches, (frames * hop, channels). */
 void overlap_add(const float *restrict segments, place frames, place channels, place size, place hop,

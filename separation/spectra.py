@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from separation.compiled import ARRAY, NUMBER, PLACE, library_file, loaded
+from separation.compiled import ARRAY, NUMBER, PLACE, gapless, library_file, loaded
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -21,6 +21,7 @@ Spectra = NDArray[np.complex64]
 _LAID_OUT = (ARRAY, PLACE, PLACE)  # an array, and how far its frames and its channels are apart
 _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "magnitudes": (*_LAID_OUT, PLACE, PLACE, PLACE, ARRAY),
+    "windowed": (ARRAY, PLACE, PLACE, PLACE, PLACE, PLACE, ARRAY, ARRAY),
     "overlap_add": (ARRAY, PLACE, PLACE, PLACE, PLACE, ARRAY, ARRAY, ARRAY),
     "add_covariances": (*_LAID_OUT, PLACE, PLACE, *_LAID_OUT, ARRAY),
     "divided_powers": (*_LAID_OUT, PLACE, PLACE, *_LAID_OUT, ARRAY, ARRAY),
@@ -33,13 +34,6 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
 @cache
 def _loops() -> ctypes.CDLL:
     return loaded(library_file(Path(__file__).parent, "spectra"), _SIGNATURES)
-
-
-def _whole(array: NDArray[Any], kind: type[np.generic]) -> int:
-    """The address of an array of ``kind`` without gaps. Raises ``ValueError``: C would read another as noise."""
-    if array.dtype != kind or not array.flags.c_contiguous:
-        raise ValueError(f"An array of {array.dtype} where {kind.__name__} without gaps is expected.")
-    return array.ctypes.data
 
 
 def _laid_out(array: Floats | Spectra, kind: type[np.generic]) -> tuple[int, int, int]:
@@ -59,6 +53,21 @@ def magnitudes(spectra: Spectra) -> Floats:
     return answer
 
 
+def windowed(samples: Floats, frames: int, window: Floats, hop: int) -> Floats:
+    """The first ``frames`` frames of ``samples``, ``(channels, n)``, each as long as ``window`` and a ``hop`` after the
+    one before, times the window: ``(frames, channels, size)``."""
+    channels, count = samples.shape
+    size = len(window)
+    if samples.dtype != np.float32 or samples.strides[1] != 4 or count < (frames - 1) * hop + size:
+        raise ValueError("The samples are too few, or not float32 next to each other.")
+    answer = np.empty((frames, channels, size), np.float32)
+    _loops().windowed(
+        *(samples.ctypes.data, samples.strides[0] // 4, frames, channels, size, hop),
+        *(gapless(window, np.float32), answer.ctypes.data),
+    )
+    return answer
+
+
 def overlap_add(segments: Floats, window: Floats, sums: Floats, hop: int) -> Floats:
     """Windows each of ``segments``, ``(frames, channels, size)``, and adds it to those before it, a hop later.
 
@@ -68,8 +77,8 @@ def overlap_add(segments: Floats, window: Floats, sums: Floats, hop: int) -> Flo
     frames, channels, size = segments.shape
     answer = np.empty((frames * hop, channels), np.float32)
     _loops().overlap_add(
-        *(_whole(segments, np.float32), frames, channels, size, hop, _whole(window, np.float32)),
-        *(_whole(sums, np.float32), answer.ctypes.data),
+        *(gapless(segments, np.float32), frames, channels, size, hop, gapless(window, np.float32)),
+        *(gapless(sums, np.float32), answer.ctypes.data),
     )
     return answer
 
@@ -82,7 +91,7 @@ def add_covariances(mixture: Spectra, gains: Floats, sums: Doubles) -> None:
     """
     frames, _, bins = mixture.shape
     _loops().add_covariances(
-        *_laid_out(mixture, np.complex64), frames, bins, *_laid_out(gains, np.float32), _whole(sums, np.float64)
+        *_laid_out(mixture, np.complex64), frames, bins, *_laid_out(gains, np.float32), gapless(sums, np.float64)
     )
 
 
@@ -128,7 +137,7 @@ def add_filtered(
     own, rest = powers
     _loops().add_filtered(
         *_laid_out(mixture, np.complex64),
-        *(frames, bins, _whole(own, np.float32), _whole(rest, np.float32), _whole(covariances, np.float32)),
+        *(frames, bins, gapless(own, np.float32), gapless(rest, np.float32), gapless(covariances, np.float32)),
         *(regularisation, least, *_laid_out(gains, np.float32), share, _laid_out(answer, np.complex64)[0]),
     )
 
@@ -146,7 +155,7 @@ def frame_powers(mixture: Floats, fractions: Floats, stem: int, least: float) ->
     apart, channel = fractions.strides[0] // 4, fractions.strides[1] // 4 if channels > 1 else 0
     own, whole = np.empty((2, frames))
     _loops().frame_powers(
-        *(_whole(mixture, np.float32), frames, bins, fractions.ctypes.data, stems, apart, channel, stem, least),
+        *(gapless(mixture, np.float32), frames, bins, fractions.ctypes.data, stems, apart, channel, stem, least),
         *(own.ctypes.data, whole.ctypes.data),
     )
     return own, whole
@@ -162,7 +171,13 @@ def interpolate(lines: Floats, places: NDArray[np.int32], weights: Floats) -> Fl
     answer = np.empty((*lines.shape[:-1], count), np.float32)
     bins = lines.shape[-1]
     _loops().interpolate(
-        *(_whole(lines, np.float32), lines.size // bins, bins, _whole(places, np.int32), _whole(weights, np.float32)),
+        *(
+            gapless(lines, np.float32),
+            lines.size // bins,
+            bins,
+            gapless(places, np.int32),
+            gapless(weights, np.float32),
+        ),
         *(terms, count, answer.ctypes.data),
     )
     return answer

@@ -5,9 +5,12 @@ in the sum instead of adding up.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from separation.samples import split_whole
 
 Samples = NDArray[np.float32]
 Steps = NDArray[np.float32]
@@ -21,6 +24,7 @@ class IntegerSplit:
     """Whole numbers between ``-2**(bits-1)`` and ``2**(bits-1) - 1``.
 
     ``stems_limited`` counts the samples at which a stem would have exceeded that, ``mixture_limited`` the mixture's.
+    ``residual_energy``: the sum of the squares of what the stems' sum, as samples again, differs by from the mixture.
     """
 
     mixture: Steps
@@ -28,6 +32,7 @@ class IntegerSplit:
     instrumental: Steps
     stems_limited: int
     mixture_limited: int
+    residual_energy: float
 
 
 def split_integer(mixture: Samples, vocals: Samples, bits: int) -> IntegerSplit:
@@ -39,10 +44,10 @@ def split_integer(mixture: Samples, vocals: Samples, bits: int) -> IntegerSplit:
     """
     scale = 2 ** (bits - 1)
     low, high = -scale, scale - 1
-    whole, rounded = (np.rint(samples * np.float32(scale)) for samples in (mixture, vocals))
-    rest = whole - rounded
-    if all(samples.min() >= low and samples.max() <= high for samples in (whole, rounded, rest)):
-        return IntegerSplit(whole, rounded, rest, stems_limited=0, mixture_limited=0)
+    parts = split_whole(mixture, vocals, scale)
+    whole, rounded = parts.whole, parts.part
+    if low <= parts.lowest and parts.highest <= high:
+        return IntegerSplit(whole, rounded, parts.rest, 0, 0, parts.error)
     whole = np.clip(whole, 2 * low, 2 * high)
     kept = np.clip(rounded, np.maximum(low, whole - high), np.minimum(high, whole - low))
     heard = np.clip(whole, low, high)
@@ -52,7 +57,13 @@ def split_integer(mixture: Samples, vocals: Samples, bits: int) -> IntegerSplit:
         instrumental=whole - kept,
         stems_limited=int(np.count_nonzero(kept != rounded)),
         mixture_limited=int(np.count_nonzero(heard != whole)),
+        residual_energy=energy(whole.astype(np.float64) / scale - mixture),
     )
+
+
+def energy(samples: NDArray[np.floating[Any]]) -> float:
+    """The sum of their squares."""
+    return float(np.square(samples).sum(dtype=np.float64))
 
 
 def split_float(mixture: Samples, vocals: Samples) -> tuple[Samples, Samples]:

@@ -16,7 +16,7 @@ from separation.hashing import sha256_of
 from separation.loudness import LoudnessMeter
 from separation.manifest import QualityRecord, StemRecord
 from separation.settings import OutputFormat
-from separation.split import split_float, split_integer
+from separation.split import energy, split_float, split_integer
 from separation.spool import Spool
 from separation.tags import stem_tags
 from separation.timing import StageClock
@@ -46,10 +46,10 @@ def _dbfs(amplitude: float) -> float | None:
 class _Track:
     """What is measured, and written if wanted, of one stem."""
 
-    def __init__(self, audio: AudioFile, writer: StemWriter | None) -> None:
+    def __init__(self, audio: AudioFile, writer: StemWriter | None, full_scale: float) -> None:
         self.writer = writer
-        self.loudness = LoudnessMeter(audio.sample_rate_hz, audio.channel_names)
-        self.waveform = WaveformMeter()
+        self.loudness = LoudnessMeter(audio.sample_rate_hz, audio.channel_names, full_scale)
+        self.waveform = WaveformMeter(full_scale)
 
 
 class StemSet:
@@ -97,7 +97,8 @@ class StemSet:
 
     def _open(self, samples: int | None) -> None:
         """Opens the files; ``samples``: how many each will have, if that is known."""
-        audio = self._audio
+        audio, bits = self._audio, self._output.bit_depth
+        full_scale = 2.0 ** (bits - 1) if bits in (16, 24) else 1.0  # integer stems are measured as whole numbers
         for name in STEM_NAMES:
             writer = None
             if name in self._stems:
@@ -106,7 +107,7 @@ class StemSet:
                     path, self._output, self._rate, audio.channel_names, audio.layout, tags=tags, samples=samples
                 )
                 self._stack.enter_context(writer)
-            self._tracks[name] = _Track(audio, writer)
+            self._tracks[name] = _Track(audio, writer, full_scale)
 
     def _file(self, name: str) -> str:
         return f"{name}.{self._output.name}"
@@ -141,32 +142,29 @@ class StemSet:
         with self._clock.stage("split"):
             if self._output.bit_depth in (16, 24):
                 split = split_integer(whole, vocals, self._output.bit_depth)
-                encoded = {"mixture": split.mixture, "vocals": split.vocals, "instrumental": split.instrumental}
-                step = np.float32(2.0 ** (1 - self._output.bit_depth))
-                heard = {name: steps * step for name, steps in encoded.items()}
+                stems = {"mixture": split.mixture, "vocals": split.vocals, "instrumental": split.instrumental}
                 self._limited["mixture"] += split.mixture_limited
                 self._limited["vocals"] += split.stems_limited
                 self._limited["instrumental"] += split.stems_limited
-                # The sum of two rounded stems is free of rounding, and so is its difference to what is near it.
-                residual: NDArray[Any] = heard["vocals"] + heard["instrumental"]
+                self._residual_energy += split.residual_energy
             else:
                 estimate, rest = split_float(whole, vocals)
-                heard = encoded = {"mixture": whole, "vocals": estimate, "instrumental": rest}
+                stems = {"mixture": whole, "vocals": estimate, "instrumental": rest}
                 residual = estimate.astype(np.float64)
                 residual += rest
-            residual -= whole
-            self._residual_energy += float(np.square(residual).sum(dtype=np.float64))
-        self._encode(encoded)
+                residual -= whole
+                self._residual_energy += energy(residual)
+        self._encode(stems)
         with self._clock.stage("measure"):
             for name, track in self._tracks.items():
-                track.waveform.push(heard[name].T)
+                track.waveform.push(stems[name])
                 if track.writer:
-                    track.loudness.push(heard[name].T)
+                    track.loudness.push(stems[name])
 
-    def _encode(self, encoded: dict[str, Samples]) -> None:
+    def _encode(self, stems: dict[str, Samples]) -> None:
         def encode(name: str, writer: StemWriter) -> None:
             with self._clock.stage("encode"):
-                writer.write(encoded[name].T)
+                writer.write(stems[name].T)
 
         written = [(name, track.writer) for name, track in self._tracks.items() if track.writer]
         run = self._encoders.map if self._encoders else map

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from separation.samples import extremes
+
 MAX_PEAKS = 2048
 _FIRST_SAMPLES_PER_PEAK = 64
 
@@ -13,43 +15,60 @@ class WaveformMeter:
     """Lowest and highest sample of consecutive stretches, over all channels.
 
     Begins with short stretches; whenever there would be more than ``MAX_PEAKS``, neighbours are joined, so that a
-    finished waveform has between half as many and as many, unless the audio is very short.
+    finished waveform has between half as many and as many, unless the audio is very short. ``full_scale``: what is 1.0
+    elsewhere, for samples that are whole numbers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, full_scale: float = 1.0) -> None:
         self.samples_per_peak = _FIRST_SAMPLES_PER_PEAK
+        self._full_scale = full_scale
         self._lows = np.zeros(0, np.float32)
         self._highs = np.zeros(0, np.float32)
-        self._pending = np.zeros((2, 0), np.float32)
+        # The stretch that is not yet whole: how many samples it has, and their extremes.
+        self._filled = 0
+        self._low = self._high = np.float32(0)
 
-    def push(self, samples: NDArray[np.float32]) -> None:
-        """``samples``: ``(n, channels)``."""
-        lows, highs = (
-            reduce(list(samples.T)) if samples.shape[1] > 1 else samples[:, 0]
-            for reduce in (np.minimum.reduce, np.maximum.reduce)
-        )
-        self._pending = np.concatenate([self._pending, np.stack([lows, highs])], axis=1)
-        whole = self._pending.shape[1] // self.samples_per_peak * self.samples_per_peak
+    def push(self, planes: NDArray[np.float32]) -> None:
+        """``planes``: ``(channels, n)``."""
+        count = planes.shape[1]
+        missing = min(count, -self._filled % self.samples_per_peak)
+        self._extend(planes[:, :missing])
+        whole = (count - missing) // self.samples_per_peak * self.samples_per_peak
         if whole:
-            self._append(self._pending[:, :whole].reshape(2, -1, self.samples_per_peak))
-            self._pending = self._pending[:, whole:].copy()
+            self._append(*extremes(planes[:, missing : missing + whole], self.samples_per_peak))
+        self._extend(planes[:, missing + whole :])
         while len(self._lows) > MAX_PEAKS:
             self._join()
 
     @property
     def peak(self) -> float:
         """The largest magnitude so far."""
-        extremes = [array for array in (self._lows, self._highs, self._pending) if array.size]
-        return max((float(np.abs(array).max()) for array in extremes), default=0.0)
+        highest = max(self._highs.max(initial=0), -self._lows.min(initial=0))
+        return float(max(highest, self._high, -self._low) if self._filled else highest) / self._full_scale
 
-    def _append(self, stretches: NDArray[np.float32]) -> None:
-        self._lows = np.concatenate([self._lows, stretches[0].min(axis=1)])
-        self._highs = np.concatenate([self._highs, stretches[1].max(axis=1)])
+    def _append(self, lows: NDArray[np.float32], highs: NDArray[np.float32]) -> None:
+        self._lows, self._highs = np.concatenate([self._lows, lows]), np.concatenate([self._highs, highs])
+
+    def _extend(self, planes: NDArray[np.float32]) -> None:
+        """The stretch that is not yet whole, by no more than it lacks."""
+        count = planes.shape[1]
+        if not count:
+            return
+        (low,), (high,) = extremes(planes, count)
+        self._low, self._high = (min(self._low, low), max(self._high, high)) if self._filled else (low, high)
+        self._filled += count
+        if self._filled == self.samples_per_peak:
+            self._close()
+
+    def _close(self) -> None:
+        self._append(np.array([self._low], np.float32), np.array([self._high], np.float32))
+        self._filled = 0
 
     def _join(self) -> None:
-        if len(self._lows) % 2:  # the odd one goes back to the samples that still wait for their stretch
-            last = np.array([[self._lows[-1]], [self._highs[-1]]], np.float32)
-            self._pending = np.concatenate([np.repeat(last, self.samples_per_peak, axis=1), self._pending], axis=1)
+        if len(self._lows) % 2:  # the odd one is half of a stretch that is not yet whole
+            low, high = self._lows[-1], self._highs[-1]
+            self._low, self._high = (min(self._low, low), max(self._high, high)) if self._filled else (low, high)
+            self._filled += self.samples_per_peak
             self._lows, self._highs = self._lows[:-1], self._highs[:-1]
         self._lows = self._lows.reshape(-1, 2).min(axis=1)
         self._highs = self._highs.reshape(-1, 2).max(axis=1)
@@ -57,10 +76,9 @@ class WaveformMeter:
 
     def peaks(self) -> list[float]:
         """``[min, max, min, max, ...]`` with four decimals; the last stretch may be shorter than the others."""
-        if self._pending.shape[1]:
-            self._append(self._pending[:, None, :])
-            self._pending = self._pending[:, :0]
-        interleaved = np.stack([self._lows, self._highs], axis=1).ravel()
+        if self._filled:
+            self._close()
+        interleaved = np.stack([self._lows, self._highs], axis=1).ravel() / np.float32(self._full_scale)
         return [round(float(value), 4) for value in interleaved]
 
 

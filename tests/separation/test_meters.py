@@ -18,7 +18,7 @@ def _sine(dbfs: float, seconds: float, rate: int = 48000, frequency: float = 997
 def _loudness(samples: Samples, rate: int, names: tuple[str, ...], block: int = 66_150) -> float | None:
     meter = LoudnessMeter(rate, names)
     for begin in range(0, len(samples), block):
-        meter.push(samples[begin : begin + block])
+        meter.push(np.ascontiguousarray(samples[begin : begin + block].T))
     return meter.integrated_lufs()
 
 
@@ -67,7 +67,7 @@ def test_waveform_is_bounded_and_right(length: int) -> None:
     samples = np.random.default_rng(length).uniform(-1, 1, (length, 2)).astype(np.float32)
     meter = WaveformMeter()
     for begin in range(0, length, 65_000):
-        meter.push(samples[begin : begin + 65_000])
+        meter.push(np.ascontiguousarray(samples[begin : begin + 65_000].T))
     peaks, step = meter.peaks(), meter.samples_per_peak
     expected = [
         value
