@@ -38,7 +38,7 @@ _VOCALS = "vocals"
 _PATIENCE_SECONDS = 0.1
 # Frames at a time through the transforms: what they need stays in the processor's cache, and is not memory that the
 # system hands out anew, page by page, for each.
-_STEP_FRAMES = 16
+_STEP_FRAMES = 24
 
 
 @dataclass(frozen=True)

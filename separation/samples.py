@@ -49,9 +49,10 @@ def add_energies(
     changes. ``weights``: of the channels. A segment has ``segment`` samples, of which ``filled`` came before.
     ``energies``: zeros, one for each segment that becomes whole.
     """
-    count = planes.shape[1]
-    if len(energies) != (filled + count) // segment or states.shape != (len(planes), 5) or filters.shape != (2, 5):
-        raise ValueError("Energies, states or filters do not fit.")
+    channels, count = planes.shape
+    shapes = (filters.shape, states.shape, weights.shape, energies.shape)
+    if shapes != ((2, 5), (channels, 5), (channels,), ((filled + count) // segment,)):
+        raise ValueError(f"Filters, states, weights and energies of {shapes} do not fit.")
     _loops().add_energies(
         *(*_planes(planes), count, gapless(filters, np.float64), gapless(states, np.float64)),
         *(gapless(weights, np.float64), segment, filled, gapless(energies, np.float64)),

@@ -14,7 +14,7 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from separation import backends, compiled, separate_array, spectra
+from separation import backends, compiled, samples, separate_array, spectra
 from separation.backends import (
     MaskModel,
     checked_masks,
@@ -236,13 +236,16 @@ def test_a_processor_without_avx2_separates_alike(
     expected = separate_array(song, 44100, model=model_repository.load(device="cpu", precision="fp32"))["vocals"]
     monkeypatch.setattr(backends, "processor_flags", lambda: frozenset({"sse2"}))
     monkeypatch.setattr(compiled, "has_avx2", lambda: False)
-    spectra._loops.cache_clear()
+    for loops in (spectra, samples):
+        loops._loops.cache_clear()
     try:
         model = model_repository.load()
         vocals = separate_array(song, 44100, model=model)["vocals"]
         assert Path(spectra._loops()._name).name == f"spectra-{platform.machine()}.so"
+        assert Path(samples._loops()._name).name == f"samples-{platform.machine()}.so"
     finally:
-        spectra._loops.cache_clear()
+        for loops in (spectra, samples):
+            loops._loops.cache_clear()
     assert model.runtime.startswith("onnxruntime")
     difference = np.square(vocals - expected).mean() / np.square(expected).mean()
     assert 10 * np.log10(difference) < -70

@@ -1,7 +1,9 @@
 """Reading songs: what arrives, and what hostile or broken files get."""
 
 import struct
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from separation.decode import AudioInfo, AudioLimits, open_audio, probe
 from separation.errors import (
+    AudioChangesFormat,
     AudioError,
     AudioTooLong,
     EmptyFile,
@@ -304,3 +307,32 @@ def test_the_best_of_several_audio_streams_is_taken(tmp_path: Path) -> None:
             for packet in stream.encode(frame):
                 file.mux(packet)
     assert probe(path).samples == 44100
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(48000, 2), (44100, 1)])
+def test_a_rate_or_channels_that_change_on_the_way_are_an_error(tmp_path: Path, rate: int, channels: int) -> None:
+    first = write_encoded(tmp_path / "first", music(1), 44100, "adts", "aac").read_bytes()
+    second = write_encoded(tmp_path / "second", music(1, rate=rate)[:, :channels], rate, "adts", "aac").read_bytes()
+    path = tmp_path / "song.aac"
+    path.write_bytes(first + second)
+    with pytest.raises(AudioChangesFormat):
+        probe(path)
+
+
+def test_samples_whose_format_changes_on_the_way_are_the_same_samples(tmp_path: Path) -> None:
+    """As decoders may: whole numbers first, then floats, each frame with a time that says nothing."""
+    samples = to_16_bit(music(0.1))
+    path = write_wav(tmp_path / "song.wav", samples, 44100, bits=16)
+
+    def frame(begin: int, end: int, form: str) -> av.AudioFrame:
+        part = samples[begin:end]
+        packed = part * 32768 if form == "s16" else part
+        kind: Any = np.int16 if form == "s16" else np.float32
+        made = av.AudioFrame.from_ndarray(packed.astype(kind).reshape(1, -1), format=form, layout="stereo")
+        made.sample_rate, made.pts, made.time_base = 44100, 7, Fraction(1, 44100)
+        return made
+
+    with open_audio(path) as audio:
+        audio._first = frame(0, 1000, "s16")
+        audio._frames = iter([frame(1000, 1500, "s16"), frame(1500, 4000, "flt"), frame(4000, len(samples), "s16")])
+        np.testing.assert_array_equal(np.concatenate(list(audio.blocks())), samples)
