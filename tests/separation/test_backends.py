@@ -263,6 +263,7 @@ def test_a_gpu_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch, mode
     monkeypatch.setattr(openvino_backend, "OpenVinoModel", Recorded)
     monkeypatch.setattr(winograd, "computes", lambda *_: False)
     path = model_repository.model_file(manifest.name)
+    monkeypatch.setattr(onnxruntime_backend, "built_for_gpus", lambda: True)
     monkeypatch.setattr(
         "onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
     )

@@ -1,5 +1,6 @@
 """What importing costs, and that memory does not grow with the song."""
 
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -8,7 +9,11 @@ from pathlib import Path
 import pytest
 
 import separation
+from separation.backends import winograd
+from separation.backends.onnxruntime import built_for_gpus
 from separation.engine import separate_file
+from separation.processor import processor_flags
+from separation.registry import ModelRepository
 from tests.separation.conftest import EnergyModel
 from tests.separation.signals import music, write_wav
 
@@ -40,3 +45,17 @@ def test_memory_does_not_grow_with_the_song(tmp_path: Path) -> None:
         tracemalloc.stop()
     # How much of a patch each of three threads holds at the same moment differs by a tenth from run to run.
     assert peaks[240] < 1.25 * peaks[60]
+
+
+def test_a_model_on_our_kernels_loads_no_other_runtime(model_repository: ModelRepository) -> None:
+    """20 MB of every process; only a build for GPUs is asked whether it finds one."""
+    if not winograd.computes(model_repository.manifest(), processor_flags()) or built_for_gpus():
+        pytest.skip("This machine takes another runtime.")
+    code = (
+        "import sys; from separation import load_model;"
+        "print(load_model(precision='fp32').runtime, 'onnxruntime' in sys.modules)"
+    )
+    told = {**os.environ, "STEMWRIGHT_MODEL_REPOSITORY": str(model_repository.path)}
+    root = Path(__file__).parents[2]
+    said = subprocess.run([sys.executable, "-c", code], cwd=root, env=told, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["winograd", "1", "fp32", "False"]
