@@ -16,6 +16,7 @@ import click
 from rich.console import Console
 
 from bench.engine import AIMS, cold, write_song
+from bench.pictures import BLUE, ORANGE, picture
 
 LENGTHS = (30.0, 60.0, 120.0, 316.0, 1200.0, 7200.0)
 _LONG_SECONDS = 600.0
@@ -46,33 +47,22 @@ def measured(lengths: Sequence[float], runs: int, console: Console) -> list[dict
 
 def draw(rows: Sequence[dict[str, Any]], folder: Path) -> None:
     """``engine_speed.svg`` and ``engine_memory.svg``."""
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "stemwright"  # the same figures give the same file
-    from matplotlib import pyplot as plt
-
-    folder.mkdir(parents=True, exist_ok=True)
     minutes = [row["audio_seconds"] / 60 for row in rows]
     for name, label, values, aim in (
         ("engine_speed", "times real time, cold", "times_real_time", None),
         ("engine_memory", "peak resident megabytes", "peak_resident_mb", AIMS["peak_resident_mb"]),
     ):
-        figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
-        axes.plot(minutes, [row[values] for row in rows], "o-", color="#0072b2")
-        if aim:
-            axes.axhline(aim, color="#d55e00", linestyle="--", linewidth=1)
-            axes.annotate(
-                f"aim: {aim:g}", (minutes[0], aim), xytext=(0, 4), textcoords="offset points", color="#d55e00"
-            )
-        axes.set(xscale="log", xlabel="length of the song in minutes", ylabel=label)
-        axes.set_xticks(minutes, [f"{minute:g}" if minute < 1 else f"{minute:.0f}" for minute in minutes])
-        axes.set_ylim(bottom=0)
-        axes.minorticks_off()
-        axes.grid(alpha=0.3)
-        axes.spines[["top", "right"]].set_visible(False)
-        figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-        plt.close(figure)
+        with picture(folder / f"{name}.svg") as (axes,):
+            axes.plot(minutes, [row[values] for row in rows], "o-", color=BLUE)
+            if aim:
+                axes.axhline(aim, color=ORANGE, linestyle="--", linewidth=1)
+                axes.annotate(
+                    f"aim: {aim:g}", (minutes[0], aim), xytext=(0, 4), textcoords="offset points", color=ORANGE
+                )
+            axes.set(xscale="log", xlabel="length of the song in minutes", ylabel=label)
+            axes.set_xticks(minutes, [f"{minute:g}" if minute < 1 else f"{minute:.0f}" for minute in minutes])
+            axes.set_ylim(bottom=0)
+            axes.minorticks_off()
 
 
 @click.command()

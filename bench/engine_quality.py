@@ -1,14 +1,16 @@
 """How well the engine separates, against Spleeter itself on the same songs.
 
-    python -m bench.engine_quality [--set nc_clips --set cc0_songs ...] [--settings NAME ...] [--museval]
+    python -m bench.engine_quality [--set nc_clips --set cc0_songs ...] [--settings NAME ...] [--museval] [--plots DIR]
 
 Global SDR per song, ``10 log10(sum of s^2 / sum of (s - estimate)^2)`` over all samples and channels, not aligned or
 scaled; for music without a voice the level of what leaks into the vocals. ``--settings`` compares steps of the
 ablation table in ``docs/engine.md``. The first run lets the rival separate everything and keeps its answers.
 ``--museval`` adds the measures of F.-R. Stöter, A. Liutkus, N. Ito, "The 2018 signal separation evaluation campaign",
 LVA/ICA 2018: medians over the seconds of a song, of SDR, SIR, SAR and ISR. It needs the package ``museval``.
+``--plots`` draws the default settings and the rival by genre; those of the clips are MUSDB18's own (``genres.csv``).
 """
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.engine_audio import RATE, SETS, Rival, Samples, Track, tracks
+from bench.pictures import BLUE, GREY, picture
 from separation.backends import MaskModel, one_by_one
 from separation.pipeline import Course, separate_stream
 from separation.registry import ModelRepository
@@ -181,6 +184,40 @@ def summary(scores: Sequence[Score]) -> dict[str, Any]:
     return result
 
 
+def by_genre(scores: Sequence[Score]) -> dict[str, dict[str, list[Score]]]:
+    """Songs with a voice by genre, the largest first, and by who separated; songs without a genre by their set."""
+    with Path(__file__).with_name("genres.csv").open(encoding="utf-8", newline="") as file:
+        genres = {row["Track Name"]: row["Genre"] for row in csv.DictReader(file)}
+    found: dict[str, dict[str, list[Score]]] = {}
+    for one in scores:
+        if one.accompaniment is not None:
+            found.setdefault(genres.get(one.song, one.group), {}).setdefault(one.who, []).append(one)
+    return dict(sorted(found.items(), key=lambda item: -len(_any(item[1]))))
+
+
+def draw(scores: Sequence[Score], folder: Path) -> None:
+    """``quality_by_genre.svg``: each song a point, each median a bar, of the default settings and of the rival."""
+    genres = by_genre(scores)
+    with picture(folder / "quality_by_genre.svg", width=8, height=0.6 + 0.55 * len(genres), panels=2) as panels:
+        for axes, stem in zip(panels, ("vocals", "accompaniment"), strict=True):
+            for row, columns in enumerate(genres.values()):
+                for who, colour, line in (("rival", GREY, row - 0.17), ("default", BLUE, row + 0.17)):
+                    values = [getattr(one, stem) for one in columns.get(who, [])]
+                    if values:
+                        axes.scatter(values, [line] * len(values), s=12, alpha=0.5, color=colour, linewidths=0)
+                        axes.vlines(median(values), line - 0.15, line + 0.15, color=colour, linewidth=2.5)
+            axes.set(xlabel=f"{stem}: global SDR, dB")
+            axes.set_yticks(range(len(genres)), [f"{name} ({len(_any(columns))})" for name, columns in genres.items()])
+        panels[0].invert_yaxis()
+        panels[1].plot([], [], "o", color=GREY, label="Spleeter")
+        panels[1].plot([], [], "o", color=BLUE, label="Stemwright")
+        panels[1].legend(frameon=False, loc="lower right")
+
+
+def _any(columns: Mapping[str, list[Score]]) -> list[Score]:
+    return next(iter(columns.values()))
+
+
 def show(scores: Sequence[Score], console: Console) -> None:
     for group in dict.fromkeys(one.group for one in scores):
         columns = _columns(scores, group)
@@ -209,8 +246,14 @@ def _cell(vocals: float, accompaniment: float | None) -> str:
 @click.option("--museval", is_flag=True, help="Measure by museval too; minutes for a set of clips.")
 @click.option("--threads", type=int)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The summary as JSON.")
+@click.option("--plots", type=click.Path(path_type=Path, file_okay=False), help="Where the picture by genre goes.")
 def main(
-    groups: tuple[str, ...], steps: tuple[str, ...], museval: bool, threads: int | None, output: Path | None
+    groups: tuple[str, ...],
+    steps: tuple[str, ...],
+    museval: bool,
+    threads: int | None,
+    output: Path | None,
+    plots: Path | None,
 ) -> None:
     """Measure the engine's quality against Spleeter."""
     console = Console(width=160)
@@ -221,6 +264,8 @@ def main(
     console.print_json(json.dumps(figures))
     if output:
         output.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    if plots:
+        draw(scores, plots)
 
 
 if __name__ == "__main__":

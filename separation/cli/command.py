@@ -135,7 +135,7 @@ def separate(
         from separation.cli.reuse import Order
 
         wishes = Wishes(
-            Order(stems, preview, output, _QUALITIES[quality]()),
+            Order(stems, preview, output, _QUALITIES[quality](), precision),
             skip_existing=skip_existing,
             with_report=report,
             as_json=as_json,
