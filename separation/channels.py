@@ -27,6 +27,15 @@ _DEFAULT_NAMES = {
 }
 
 
+# FFmpeg's own order (AVChannel in libavutil/channel_layout.h).
+_NATIVE_ORDER = (
+    *("FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR", "TC", "TFL", "TFC", "TFR", "TBL", "TBC"),
+    *("TBR", "DL", "DR", "WL", "WR", "SDL", "SDR", "LFE2", "TSL", "TSR", "BFC", "BFL", "BFR", "SSL", "SSR", "TTL"),
+    "TTR",
+)
+_UNKNOWN = ("NONE", "UNK", "UNSD")
+
+
 def _side(name: str) -> str:
     if name.startswith("LFE"):
         return "lfe"
@@ -40,9 +49,25 @@ def _side(name: str) -> str:
 def channel_names(names: Sequence[str], channels: int) -> tuple[str, ...]:
     """FFmpeg's names of the channels (``FL``, ``LFE`` ...); the usual order where the file does not tell."""
     known = len(names) == channels and len(set(names)) == channels
-    if known and not any(name.startswith(("NONE", "UNK", "UNSD")) for name in names):
+    if known and not any(name.startswith(_UNKNOWN) for name in names):
         return tuple(names)
     return _DEFAULT_NAMES.get(channels, ("FC",) * channels)
+
+
+def in_an_order_of_its_own(names: Sequence[str]) -> bool:
+    """Whether channels of these names lie otherwise than FFmpeg has them; without names they are in no order."""
+    if all(name.startswith(_UNKNOWN) for name in names):
+        return False
+    places = [_NATIVE_ORDER.index(name) if name in _NATIVE_ORDER else -1 for name in names]
+    return -1 in places or places != sorted(set(places))
+
+
+def usual_order(names: Sequence[str]) -> tuple[tuple[str, ...], list[int]]:
+    """The same channels in FFmpeg's order, and the place of each among ``names``; what has unknown names stays."""
+    if len(set(names)) == len(names) and set(names) <= set(_NATIVE_ORDER):
+        order = sorted(range(len(names)), key=lambda place: _NATIVE_ORDER.index(names[place]))
+        return tuple(names[place] for place in order), order
+    return channel_names((), len(names)), list(range(len(names)))
 
 
 def downmix_matrix(names: Sequence[str]) -> NDArray[np.float32]:

@@ -17,7 +17,7 @@ import numpy as np
 from av.audio.plane import AudioPlane
 from numpy.typing import NDArray
 
-from separation.channels import channel_names
+from separation.channels import channel_names, in_an_order_of_its_own, usual_order
 from separation.containers import Tail, identify
 from separation.errors import (
     AudioChangesFormat,
@@ -87,6 +87,9 @@ _ENCRYPTED = "The audio in the file is encrypted: it can only be separated witho
 _MATROSKA_KEY = "enc_key_id"
 """By what name FFmpeg's demuxer tells the key of an encrypted Matroska track."""
 
+_NEVER_FREED: "list[AudioFrame]" = []
+"""Freeing a frame whose channels are in an order of its own would end the process (PyAV 18)."""
+
 
 class AudioFile:
     """An open file, decoded once from beginning to end. Made by ``open_audio``."""
@@ -105,6 +108,7 @@ class AudioFile:
         if _MATROSKA_KEY in self._stream.metadata:
             raise UndecodableAudio(_ENCRYPTED)
         context.thread_count = 1
+        self._order = self._settled_order(context)
         self.container, self.codec = container_name, context.name
         self.tags = song_tags(container.metadata, self._stream.metadata)
         """What the song says about itself, as far as its stems carry it over."""
@@ -113,6 +117,7 @@ class AudioFile:
         self.repaired_samples = 0
         """Values so far that were NaN, infinite or absurdly large and have been replaced."""
         self._damaged = self._ended = False
+        self._layout = ""
         self._frames = self._decode()
         first = next(self._frames, None)
         if first is None:
@@ -125,6 +130,24 @@ class AudioFile:
         self._check_format()
         self.layout = first.layout.name
         self.channel_names = channel_names([channel.name for channel in first.layout.channels], self.channels)
+
+    def _settled_order(self, context: "AudioCodecContext") -> list[int] | None:
+        """Where channels that the file has in an order of its own belong in FFmpeg's, which its decoder is told.
+
+        PyAV frees the memory of such an order once for every object that saw it, decoder and frames: none of them may.
+        """
+        layout = context.layout
+        names = [channel.name for channel in layout.channels]
+        if not in_an_order_of_its_own(names):
+            return None
+        if len(names) > self._limits.max_channels:
+            context.layout = "mono"
+            raise UnsupportedChannels(
+                f"The audio has {len(names)} channels; 1 to {self._limits.max_channels} can be separated."
+            )
+        usual, order = usual_order(names)
+        context.layout = "+".join(usual)
+        return order
 
     def _check_format(self) -> None:
         lowest, highest = self._limits.min_sample_rate_hz, self._limits.max_sample_rate_hz
@@ -144,12 +167,24 @@ class AudioFile:
                 if self.container == "mp4" and packet.has_sidedata("encryption_info"):
                     raise UndecodableAudio(_ENCRYPTED)
                 try:
-                    yield from (frame for frame in packet.decode() if frame.samples)
+                    frames = packet.decode()
                 except av.FFmpegError:
                     self._damaged = True
+                else:
+                    self._check_layouts(frames)
+                    yield from (frame for frame in frames if frame.samples)
         except av.FFmpegError:
             self._damaged = True
         self._ended = True
+
+    def _check_layouts(self, frames: "list[AudioFrame]") -> None:
+        """Refuses an order of channels that the decoder itself has found; see ``_settled_order``."""
+        for frame in frames:
+            if frame.layout.name != self._layout:
+                if in_an_order_of_its_own([channel.name for channel in frame.layout.channels]):
+                    _NEVER_FREED.extend(frames)
+                    raise UnsupportedChannels("The order of the audio's channels is not one that can be separated.")
+                self._layout = frame.layout.name
 
     def blocks(self) -> Iterator[Samples]:
         """Float32 arrays ``(samples, channels)`` at the file's rate, each about 1.5 s long but the last.
@@ -192,7 +227,7 @@ class AudioFile:
             self.repaired_samples += int((~(np.abs(block) <= _LARGEST_SAMPLE)).sum())
             np.nan_to_num(block, copy=False, nan=0.0)
             np.clip(block, -_LARGEST_SAMPLE, _LARGEST_SAMPLE, out=block)
-        yield block.T
+        yield (block if self._order is None else block[self._order]).T
 
     def _all_frames(self) -> "Iterator[AudioFrame]":
         yield self._first

@@ -56,7 +56,8 @@ class StreamingStft:
 
     def push(self, samples: Samples) -> Spectra:
         """``samples``: ``(n, channels)``. Returns the new whole frames, ``(frames, channels, size/2 + 1)``."""
-        self._pending = np.concatenate([self._pending, samples.T], axis=1)
+        # Each channel in one piece, however the caller's samples lie.
+        self._pending = np.concatenate([self._pending, np.ascontiguousarray(samples.T)], axis=1)
         count = max(0, (self._pending.shape[1] - self._size) // self._hop + 1)
         return self._take(count)
 

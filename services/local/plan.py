@@ -114,7 +114,7 @@ def service_environment(settings: LocalSettings, home: Home, urls: Mapping[str, 
         **{name: value for name, value in QUICK_TIMING.items() if name not in os.environ},
         "STEMWRIGHT_WORKER_MODEL": settings.model,
         # Songs are ordered of what is served, unless somebody says otherwise.
-        **({} if _DEFAULT_MODEL in os.environ else {_DEFAULT_MODEL: settings.models[0]}),
+        **({} if _DEFAULT_MODEL in os.environ else {_DEFAULT_MODEL: _default_model(settings)}),
         "DATABASE_URL": settings.database_url or f"sqlite:///{home.data}/{{service}}.db",
         "S3_BUCKET": settings.s3_bucket,
         "STEMWRIGHT_JWKS_URL": f"{urls['accounts']}/.well-known/jwks.json",
@@ -123,6 +123,12 @@ def service_environment(settings: LocalSettings, home: Home, urls: Mapping[str, 
         # Few threads allocate at the same time, and each of glibc's arenas keeps what it once had.
         "MALLOC_ARENA_MAX": "2",
     }
+
+
+def _default_model(settings: LocalSettings) -> str:
+    """The first of the models that is not on trial."""
+    candidate = os.environ.get("STEMWRIGHT_ORCHESTRATOR_CANDIDATE_MODEL")
+    return next((name for name in settings.models if name != candidate), settings.models[0])
 
 
 def errand_parts(settings: LocalSettings, home: Home, environment: Mapping[str, str]) -> list[Part]:

@@ -63,9 +63,9 @@ class Dispatcher:
             workers = repository.locked_live_workers(session, now, self._heard_since(now))
             leased = repository.leased_jobs(session)
             heads = repository.candidates(session, now, lapsed=lapsed)
-            if stranded := self._stranded(heads, workers):
-                # A trial must not keep a song waiting that has not begun: the default model is always there.
-                repository.change_model(session, stranded, self._settings.default_model)
+            stranded = self._stranded(heads, workers)
+            # A trial must not keep a song waiting that has not begun: the default model is always there.
+            if stranded and repository.change_model(session, stranded, self._settings.default_model):
                 heads = repository.candidates(session, now, lapsed=lapsed)
             pair = choose(
                 heads,

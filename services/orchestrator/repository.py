@@ -2,8 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, or_, select, update
 
 from services.kit.database import ReadSession, WriteSession
 from services.orchestrator.models import BalanceView, Deletion, Feedback, Job, JobEvent, UploadView, Worker
@@ -132,10 +133,11 @@ def _may_start(now: datetime, lapsed: bool) -> tuple[ColumnElement[bool], ...]:
     return ready if lapsed else (*ready, Job.worker_id.is_(None))
 
 
-def change_model(session: WriteSession, names: Collection[str], to: str) -> None:
-    """Gives queued jobs that have not begun, and were given one of these models and did not ask for it, another one."""
+def change_model(session: WriteSession, names: Collection[str], to: str) -> int:
+    """Gives queued jobs that have not begun and did not ask for their model, one of these, another one; how many."""
     waiting = (Job.status == Status.QUEUED, Job.model_digest.is_(None), Job.model_ordered.is_(False))
-    session.execute(update(Job).where(*waiting, Job.model_name.in_(names)).values(model_name=to))
+    changed = session.execute(update(Job).where(*waiting, Job.model_name.in_(names)).values(model_name=to))
+    return cast("CursorResult[Any]", changed).rowcount
 
 
 def anything_open(session: ReadSession) -> bool:
@@ -163,6 +165,11 @@ def locked_worker(session: WriteSession, worker_id: str) -> Worker | None:
 def live_workers(session: ReadSession, now: datetime, since: datetime) -> Sequence[Worker]:
     """Workers heard of since then that take work."""
     return session.scalars(_live_workers(now, since)).all()
+
+
+def models_of_workers(session: ReadSession) -> set[str]:
+    """Names of the models that workers have served lately, those among them that are away for a moment too."""
+    return {name for models in session.scalars(select(Worker.models)) for name in models}
 
 
 def locked_live_workers(session: WriteSession, now: datetime, since: datetime) -> Sequence[Worker]:

@@ -121,6 +121,8 @@ class Jobs:
             old = self._owned(session, account_id, job_id)
             if old.state not in FINAL or old.state is Status.SUCCEEDED:
                 raise JobNotRetryable
+            if old.model_ordered:
+                self._check_known(session, old.model_name)
             job = Job(
                 id=new_id("job"),
                 account_id=account_id,
@@ -286,13 +288,18 @@ class Jobs:
 
     def _model_for(self, session: ReadSession, request: NewJob) -> str:
         """The model that the order names, else the one that its song is for."""
-        served = self._served_models(session)
         if request.model is None:
-            return self._trial.model_for(request.upload_id, served)
-        known = served | {self._settings.default_model, self._settings.candidate_model or self._settings.default_model}
-        if request.model not in known:
-            raise UnknownModel(f"models: {', '.join(sorted(known))}")
+            return self._trial.model_for(request.upload_id, self._served_models(session))
+        self._check_known(session, request.model)
         return request.model
+
+    def _check_known(self, session: ReadSession, model: str) -> None:
+        """Raises `UnknownModel` for one that is neither the default nor on trial, nor of any worker heard of lately."""
+        settings = self._settings
+        known = {settings.default_model, settings.candidate_model or settings.default_model}
+        known.update(repository.models_of_workers(session))
+        if model not in known:
+            raise UnknownModel(f"models: {', '.join(sorted(known))}")
 
     def _served_models(self, session: ReadSession) -> set[str]:
         """Names of the models that some live worker serves."""

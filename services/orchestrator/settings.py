@@ -15,7 +15,7 @@ class Settings(KitSettings):
     model_config = service_config("orchestrator")
 
     default_model: str = "spleeter-2stems"
-    """The model that separates, and the only one that an order may name."""
+    """The model for orders that name none."""
     candidate_model: str | None = None
     """A model on trial, which some workers serve beside the default one."""
     candidate_share: Annotated[float, Field(ge=0, le=1)] = 0.0

@@ -71,6 +71,16 @@ def test_lossless_formats_hold_the_samples(tmp_path: Path, output: OutputFormat,
     assert (writer.samples, writer.sample_rate_hz) == (len(samples), 48000)
 
 
+@pytest.mark.parametrize(("channels", "bits"), [(6, 24), (8, 24), (8, 16)])
+def test_flac_of_many_channels_at_192_khz_can_be_read(tmp_path: Path, channels: int, bits: int) -> None:
+    """Noise, which nothing makes smaller: FFmpeg's reader loses frames beyond 200 kB."""
+    samples = np.random.default_rng(0).uniform(-0.9, 0.9, (60_000, channels)).astype(np.float32)
+    path = tmp_path / "stem"
+    write(path, OutputFormat("flac", bits), samples, 192_000)
+    steps = 2 ** (bits - 1)
+    assert np.array_equal(read(path), (np.rint(samples * steps) / steps).astype(np.float32))
+
+
 @pytest.mark.parametrize("output", LOSSY, ids=lambda output: f"{output.name}{output.bitrate_kbps}")
 @pytest.mark.parametrize(("rate", "length"), [(44100, 1025), (48000, 2304), (8000, 8000), (44100, 22_277)])
 def test_lossy_formats_have_the_songs_length(tmp_path: Path, output: OutputFormat, rate: int, length: int) -> None:

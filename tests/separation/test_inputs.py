@@ -4,6 +4,7 @@ import struct
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -12,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from separation.decode import AudioInfo, AudioLimits, probe
-from separation.errors import AudioError, NoAudioStream, UndecodableAudio
+from separation import decode
+from separation.channels import in_an_order_of_its_own, usual_order
+from separation.decode import AudioInfo, AudioLimits, open_audio, probe
+from separation.errors import AudioError, NoAudioStream, UndecodableAudio, UnsupportedChannels
 from tests.separation.reference import by_ffmpeg, samples_by_pyav
 from tests.separation.signals import Samples, music, read, write_wav
 
@@ -192,6 +195,48 @@ def test_an_encrypted_matroska_is_an_error_though_its_samples_could_be_read(tmp_
 def ebml(name: str, content: bytes) -> bytes:
     """An element of a Matroska file, shorter than 127 bytes."""
     return bytes.fromhex(name) + bytes([0x80 | len(content)]) + content
+
+
+@pytest.mark.parametrize(
+    ("tag", "order"),
+    [(121, [0, 1, 2, 3, 4, 5]), (122, [0, 1, 4, 5, 2, 3]), (123, [0, 2, 1, 5, 3, 4]), (124, [1, 2, 0, 5, 3, 4])],
+)
+def test_channels_in_an_order_of_apples_own_come_in_the_usual_one(tmp_path: Path, tag: int, order: list[int]) -> None:
+    """MPEG 5.1 A to D of Core Audio. Decoded as they are they would end the process: PyAV frees their order twice."""
+    path = encoded(tmp_path / "song", "mov", "pcm_s16le", music(0.5, channels=6), 48000)
+    as_they_lie = read(path)
+    data = bytearray(path.read_bytes())
+    atom = data.index(b"chan")
+    data[atom + 8 : atom + 12] = struct.pack(">HH", tag, 6)
+    path.write_bytes(data)
+    with open_audio(path) as audio:
+        assert audio.layout == "5.1(side)"
+        assert audio.channel_names == ("FL", "FR", "FC", "LFE", "SL", "SR")
+        np.testing.assert_array_equal(np.concatenate(list(audio.blocks())), as_they_lie[:, order])
+
+
+def test_orders_of_channels() -> None:
+    assert not in_an_order_of_its_own(["FL", "FR", "FC", "LFE", "SL", "SR"])
+    assert not in_an_order_of_its_own(["NONE", "NONE"])
+    assert not in_an_order_of_its_own(["FC"])
+    assert in_an_order_of_its_own(["FR", "FL"])
+    assert in_an_order_of_its_own(["FL", "FL"])
+    assert in_an_order_of_its_own(["FL", "USR7"])
+    assert usual_order(["FR", "LFE", "FL"]) == (("FL", "FR", "LFE"), [2, 0, 1])
+    assert usual_order(["USR7", "FL"]) == (("FL", "FR"), [0, 1])
+
+
+def test_an_order_that_a_decoder_found_itself_is_refused_and_its_frames_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Any] = []
+    monkeypatch.setattr(decode, "_NEVER_FREED", kept)
+    channels = [SimpleNamespace(name="FR"), SimpleNamespace(name="FL")]
+    frame: Any = SimpleNamespace(layout=SimpleNamespace(name="2 channels (FR+FL)", channels=channels))
+    path = encoded(tmp_path / "song", "mov", "pcm_s16le", music(0.1), 48000)
+    with open_audio(path) as audio, pytest.raises(UnsupportedChannels):
+        audio._check_layouts([frame])
+    assert kept == [frame]
 
 
 def test_only_subtitles_or_pictures_is_no_audio(tmp_path: Path) -> None:

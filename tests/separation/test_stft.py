@@ -34,6 +34,17 @@ def test_blocks_do_not_change_a_single_bit() -> None:
         assert np.array_equal(_round_trip(samples, block), whole)
 
 
+@pytest.mark.parametrize("first", [1, 2])
+def test_how_samples_lie_in_memory_does_not_matter(first: int) -> None:
+    """With nothing or one sample before them NumPy would join them so that the channels lie side by side."""
+    samples = music(0.3)
+    expected = StreamingStft(2, SIZE, HOP, first_frame=3).push(samples)
+    for laid_out in (np.ascontiguousarray(samples), np.asfortranarray(samples)):
+        transform = StreamingStft(2, SIZE, HOP, first_frame=3)
+        pieces = [transform.push(laid_out[: first - 1]), transform.push(laid_out[first - 1 :])]
+        np.testing.assert_array_equal(np.concatenate(pieces), expected)
+
+
 def test_windows_overlap_to_three_halves_everywhere() -> None:
     assert overlap_weight(SIZE, HOP) == pytest.approx(1.5, abs=1e-12)
     with pytest.raises(ValueError, match="do not overlap-add evenly"):

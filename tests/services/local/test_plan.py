@@ -72,6 +72,17 @@ def test_what_runs_elsewhere_is_not_started_but_waited_for(plan: Planner) -> Non
     assert "S3_SECRET_ACCESS_KEY" not in told  # whoever names the store has given its keys, too
 
 
+def test_songs_are_for_the_first_model_that_is_not_on_trial(plan: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(models: str) -> tuple[str, str]:
+        parts = plan(model=models)
+        served = parts["worker-1"].environment["STEMWRIGHT_WORKER_MODEL"]
+        return served, parts["orchestrator"].environment["STEMWRIGHT_ORCHESTRATOR_DEFAULT_MODEL"]
+
+    assert told("mine,spleeter-2stems") == ("mine,spleeter-2stems", "mine")
+    monkeypatch.setenv("STEMWRIGHT_ORCHESTRATOR_CANDIDATE_MODEL", "mine")
+    assert told("mine,spleeter-2stems") == ("mine,spleeter-2stems", "spleeter-2stems")
+
+
 def test_services_find_each_other_and_their_ground(plan: Planner) -> None:
     parts = plan()
     told = parts["gateway"].environment

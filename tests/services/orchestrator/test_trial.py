@@ -126,3 +126,22 @@ def test_a_song_that_the_candidate_has_begun_stays_with_it(world: World) -> None
     world.beat(OLD)
     assert not world.dispatcher.place()
     assert world.job(begun).model_name == CANDIDATE
+
+
+def test_a_retry_of_an_order_whose_model_is_gone_is_told_so(world: World) -> None:
+    world.beat(NEW, models=["third"])
+    account = new_id("usr")
+    job = world.post_job(account, world.ready_upload(account), model="third")
+    world.grant(job)
+    assert world.dispatcher.place()
+    world.hear(failed(NEW, job["id"], 1, "model_answer_invalid", retryable=False))
+    world.beat(NEW, models=[MODEL])
+    answer = world.client.post(f"/v1/jobs/{job['id']}/retry", headers={"Authorization": f"Bearer {account}"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "unknown_model")
+
+
+def test_a_model_whose_workers_are_away_for_a_moment_can_be_ordered(world: World) -> None:
+    world.beat(NEW, models=["third"])
+    world.beat(NEW, models=["third"], stopping=True)
+    account = new_id("usr")
+    assert world.post_job(account, world.ready_upload(account), model="third")["model"]["name"] == "third"
