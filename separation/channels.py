@@ -56,7 +56,7 @@ def channel_names(names: Sequence[str], channels: int) -> tuple[str, ...]:
 
 def in_an_order_of_its_own(names: Sequence[str]) -> bool:
     """Whether channels of these names lie otherwise than FFmpeg has them; without names they are in no order."""
-    if all(name.startswith(_UNKNOWN) for name in names):
+    if set(names) <= {"NONE"}:
         return False
     places = [_NATIVE_ORDER.index(name) if name in _NATIVE_ORDER else -1 for name in names]
     return -1 in places or places != sorted(set(places))

@@ -222,6 +222,8 @@ def test_orders_of_channels() -> None:
     assert in_an_order_of_its_own(["FR", "FL"])
     assert in_an_order_of_its_own(["FL", "FL"])
     assert in_an_order_of_its_own(["FL", "USR7"])
+    assert in_an_order_of_its_own(["UNSD", "UNSD"])
+    assert not in_an_order_of_its_own([])
     assert usual_order(["FR", "LFE", "FL"]) == (("FL", "FR", "LFE"), [2, 0, 1])
     assert usual_order(["USR7", "FL"]) == (("FL", "FR"), [0, 1])
 
