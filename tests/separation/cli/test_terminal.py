@@ -56,8 +56,8 @@ def _until(condition: Callable[[], object], process: "subprocess.Popen[str]") ->
 
 
 def _long_song(path: Path) -> Path:
-    """Ten minutes: much longer than the test waits for its first stem."""
-    return write_wav(path, np.tile(music(6, 8000, channels=1), (100, 1)), rate=8000)
+    """Forty minutes, some twenty seconds of work: a machine that stands still for a while is not too late either."""
+    return write_wav(path, np.tile(music(6, 8000, channels=1), (400, 1)), rate=8000)
 
 
 @pytest.mark.parametrize(
