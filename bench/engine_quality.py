@@ -184,6 +184,11 @@ def summary(scores: Sequence[Score]) -> dict[str, Any]:
     return result
 
 
+def _one_column(columns: Mapping[str, list[Score]]) -> list[Score]:
+    """Whoever it is that separated: all have the same songs."""
+    return next(iter(columns.values()))
+
+
 def by_genre(scores: Sequence[Score]) -> dict[str, dict[str, list[Score]]]:
     """Songs with a voice by genre, the largest first, and by who separated; songs without a genre by their set."""
     with Path(__file__).with_name("genres.csv").open(encoding="utf-8", newline="") as file:
@@ -192,12 +197,13 @@ def by_genre(scores: Sequence[Score]) -> dict[str, dict[str, list[Score]]]:
     for one in scores:
         if one.accompaniment is not None:
             found.setdefault(genres.get(one.song, one.group), {}).setdefault(one.who, []).append(one)
-    return dict(sorted(found.items(), key=lambda item: -len(_any(item[1]))))
+    return dict(sorted(found.items(), key=lambda item: -len(_one_column(item[1]))))
 
 
 def draw(scores: Sequence[Score], folder: Path) -> None:
     """``quality_by_genre.svg``: each song a point, each median a bar, of the default settings and of the rival."""
     genres = by_genre(scores)
+    labels = [f"{name} ({len(_one_column(columns))})" for name, columns in genres.items()]
     with picture(folder / "quality_by_genre.svg", width=8, height=0.6 + 0.55 * len(genres), panels=2) as panels:
         for axes, stem in zip(panels, ("vocals", "accompaniment"), strict=True):
             for row, columns in enumerate(genres.values()):
@@ -207,15 +213,11 @@ def draw(scores: Sequence[Score], folder: Path) -> None:
                         axes.scatter(values, [line] * len(values), s=12, alpha=0.5, color=colour, linewidths=0)
                         axes.vlines(median(values), line - 0.15, line + 0.15, color=colour, linewidth=2.5)
             axes.set(xlabel=f"{stem}: global SDR, dB")
-            axes.set_yticks(range(len(genres)), [f"{name} ({len(_any(columns))})" for name, columns in genres.items()])
+            axes.set_yticks(range(len(genres)), labels)
         panels[0].invert_yaxis()
         panels[1].plot([], [], "o", color=GREY, label="Spleeter")
         panels[1].plot([], [], "o", color=BLUE, label="Stemwright")
         panels[1].legend(frameon=False, loc="lower right")
-
-
-def _any(columns: Mapping[str, list[Score]]) -> list[Score]:
-    return next(iter(columns.values()))
 
 
 def show(scores: Sequence[Score], console: Console) -> None:

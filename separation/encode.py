@@ -161,9 +161,8 @@ class StemWriter:
         context.format = self._format
         context.flags |= Flags.bitexact
         context.thread_count = 1
-        context.options = dict(encoder.codec_options)
-        if output.name == "flac" and rate > _COMMON_FLAC_RATE:
-            context.options = {**encoder.codec_options, "frame_size": str(_FLAC_FRAME)}
+        small_frames = {"frame_size": str(_FLAC_FRAME)} if output.name == "flac" and rate > _COMMON_FLAC_RATE else {}
+        context.options = {**encoder.codec_options, **small_frames}
         if bitrate := _bitrate_kbps(encoder, output, channels):
             context.bit_rate = bitrate * 1000
         elif output.name == "mp3":

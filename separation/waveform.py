@@ -55,10 +55,13 @@ class WaveformMeter:
         if not count:
             return
         (low,), (high,) = extremes(planes, count)
-        self._low, self._high = (min(self._low, low), max(self._high, high)) if self._filled else (low, high)
-        self._filled += count
+        self._include(low, high, count)
         if self._filled == self.samples_per_peak:
             self._close()
+
+    def _include(self, low: np.float32, high: np.float32, count: int) -> None:
+        self._low, self._high = (min(self._low, low), max(self._high, high)) if self._filled else (low, high)
+        self._filled += count
 
     def _close(self) -> None:
         self._append(np.array([self._low], np.float32), np.array([self._high], np.float32))
@@ -66,9 +69,7 @@ class WaveformMeter:
 
     def _join(self) -> None:
         if len(self._lows) % 2:  # the odd one is half of a stretch that is not yet whole
-            low, high = self._lows[-1], self._highs[-1]
-            self._low, self._high = (min(self._low, low), max(self._high, high)) if self._filled else (low, high)
-            self._filled += self.samples_per_peak
+            self._include(self._lows[-1], self._highs[-1], self.samples_per_peak)
             self._lows, self._highs = self._lows[:-1], self._highs[:-1]
         self._lows = self._lows.reshape(-1, 2).min(axis=1)
         self._highs = self._highs.reshape(-1, 2).max(axis=1)

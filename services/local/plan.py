@@ -35,7 +35,6 @@ QUICK_TIMING = {
     "STEMWRIGHT_ORCHESTRATOR_RETRY_BASE_SECONDS": "1",
     "STEMWRIGHT_SHUTDOWN_GRACE_SECONDS": "6",
 }
-_DEFAULT_MODEL = "STEMWRIGHT_ORCHESTRATOR_DEFAULT_MODEL"
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,9 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
     urls = {name: f"http://{LOOPBACK}:{port_of(listener)}" for name, listener in listeners.items()}
     urls[GATEWAY] = f"http://{settings.gateway_host}:{port_of(gateway)}"
 
-    environment = {**service_environment(settings, home, urls), **ground_environment, **temporary, **extra_environment}
+    told = {**os.environ, **extra_environment}
+    ours = service_environment(settings, home, urls, told)
+    environment = {**ours, **ground_environment, **temporary, **extra_environment}
     errands = errand_parts(settings, home, environment)
     waits = {errand.name for errand in errands}
     inference = []
@@ -108,13 +109,14 @@ def ground_parts(settings: LocalSettings, home: Home, ports: "Ports") -> tuple[l
     return [broker, store], environment
 
 
-def service_environment(settings: LocalSettings, home: Home, urls: Mapping[str, str]) -> dict[str, str]:
-    """What every service is told besides what `up` was told itself; timing may be overridden by whoever starts it."""
+def service_environment(
+    settings: LocalSettings, home: Home, urls: Mapping[str, str], told: Mapping[str, str]
+) -> dict[str, str]:
+    """What every service is told besides what `up` was `told` itself, which goes before our timing and model."""
+    ours = {**QUICK_TIMING, "STEMWRIGHT_ORCHESTRATOR_DEFAULT_MODEL": _default_model(settings, told)}
     return {
-        **{name: value for name, value in QUICK_TIMING.items() if name not in os.environ},
+        **{name: value for name, value in ours.items() if name not in told},
         "STEMWRIGHT_WORKER_MODEL": settings.model,
-        # Songs are ordered of what is served, unless somebody says otherwise.
-        **({} if _DEFAULT_MODEL in os.environ else {_DEFAULT_MODEL: _default_model(settings)}),
         "DATABASE_URL": settings.database_url or f"sqlite:///{home.data}/{{service}}.db",
         "S3_BUCKET": settings.s3_bucket,
         "STEMWRIGHT_JWKS_URL": f"{urls['accounts']}/.well-known/jwks.json",
@@ -125,9 +127,9 @@ def service_environment(settings: LocalSettings, home: Home, urls: Mapping[str, 
     }
 
 
-def _default_model(settings: LocalSettings) -> str:
+def _default_model(settings: LocalSettings, told: Mapping[str, str]) -> str:
     """The first of the models that is not on trial."""
-    candidate = os.environ.get("STEMWRIGHT_ORCHESTRATOR_CANDIDATE_MODEL")
+    candidate = told.get("STEMWRIGHT_ORCHESTRATOR_CANDIDATE_MODEL")
     return next((name for name in settings.models if name != candidate), settings.models[0])
 
 

@@ -295,9 +295,8 @@ class Jobs:
 
     def _check_known(self, session: ReadSession, model: str) -> None:
         """Raises `UnknownModel` for one that is neither the default nor on trial, nor of any worker heard of lately."""
-        settings = self._settings
-        known = {settings.default_model, settings.candidate_model or settings.default_model}
-        known.update(repository.models_of_workers(session))
+        ours = {name for name in (self._settings.default_model, self._settings.candidate_model) if name}
+        known = ours | repository.models_of_workers(session)
         if model not in known:
             raise UnknownModel(f"models: {', '.join(sorted(known))}")
 

@@ -49,7 +49,6 @@ def client(repository: ModelRepository, tmp_path_factory: pytest.TempPathFactory
     )
     trial = {
         "STEMWRIGHT_MODEL_REPOSITORY": str(repository.path),
-        "STEMWRIGHT_ORCHESTRATOR_DEFAULT_MODEL": "steady",
         "STEMWRIGHT_ORCHESTRATOR_CANDIDATE_MODEL": "candidate",
         "STEMWRIGHT_ORCHESTRATOR_CANDIDATE_SHARE": "0.5",
     }

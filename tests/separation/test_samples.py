@@ -1,8 +1,6 @@
 """The compiled loops over samples against the same formulas in NumPy, for every processor that this machine can be."""
 
-import platform
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,20 +8,12 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from separation import samples as loops
-from separation.compiled import loaded
-from separation.processor import has_avx2
+from tests.separation.processors import each_processor
 
 FILTERS = np.array([[1.5, -2.6, 1.2, -1.6, 0.7], [1.0, -2.0, 1.0, -1.9, 0.91]])
 
 
-@pytest.fixture(params=["plain", "avx2"], autouse=True)
-def _processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is compiled for AVX2, and what is not: a processor without it must get the same answers."""
-    if request.param == "avx2" and not has_avx2():
-        pytest.skip("This processor has no AVX2.")
-    name = "x86_64_v3" if request.param == "avx2" else platform.machine()
-    library = loaded(Path(loops.__file__).with_name(f"samples-{name}.so"), loops._SIGNATURES)
-    monkeypatch.setattr(loops, "_loops", lambda: library)
+_processor = each_processor(loops)
 
 
 def _planes(channels: int, count: int, scale: float = 1.0) -> NDArray[np.float32]:

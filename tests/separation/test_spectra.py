@@ -1,6 +1,5 @@
 """The compiled loops against the same formulas in double precision, for every processor that this machine can be."""
 
-import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,13 @@ from numpy.typing import NDArray
 from separation import spectra as loops
 from separation.compiled import library_file, loaded
 from separation.errors import RuntimeMissing
-from separation.processor import has_avx2
+from tests.separation.processors import each_processor
 
 BINS = [1, 37, 1024]
 FRAMES = 5
 
 
-@pytest.fixture(params=["plain", "avx2"], autouse=True)
-def _processor(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is compiled for AVX2, and what is not: a processor without it must get the same answers."""
-    if request.param == "avx2" and not has_avx2():
-        pytest.skip("This processor has no AVX2.")
-    name = "x86_64_v3" if request.param == "avx2" else platform.machine()
-    library = loaded(Path(loops.__file__).with_name(f"spectra-{name}.so"), loops._SIGNATURES)
-    monkeypatch.setattr(loops, "_loops", lambda: library)
+_processor = each_processor(loops)
 
 
 def _stereo(bins: int, seed: int = 0) -> NDArray[np.complex64]:

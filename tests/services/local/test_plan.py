@@ -73,12 +73,14 @@ def test_what_runs_elsewhere_is_not_started_but_waited_for(plan: Planner) -> Non
 
 
 def test_songs_are_for_the_first_model_that_is_not_on_trial(plan: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
-    def told(models: str) -> tuple[str, str]:
-        parts = plan(model=models)
+    def told(models: str, **extra: str) -> tuple[str, str]:
+        parts = plan(model=models, extra=extra)
         served = parts["worker-1"].environment["STEMWRIGHT_WORKER_MODEL"]
         return served, parts["orchestrator"].environment["STEMWRIGHT_ORCHESTRATOR_DEFAULT_MODEL"]
 
     assert told("mine,spleeter-2stems") == ("mine,spleeter-2stems", "mine")
+    on_trial = {"STEMWRIGHT_ORCHESTRATOR_CANDIDATE_MODEL": "mine"}
+    assert told("mine,spleeter-2stems", **on_trial) == ("mine,spleeter-2stems", "spleeter-2stems")
     monkeypatch.setenv("STEMWRIGHT_ORCHESTRATOR_CANDIDATE_MODEL", "mine")
     assert told("mine,spleeter-2stems") == ("mine,spleeter-2stems", "spleeter-2stems")
 
