@@ -215,6 +215,25 @@ def test_channels_in_an_order_of_apples_own_come_in_the_usual_one(tmp_path: Path
         np.testing.assert_array_equal(np.concatenate(list(audio.blocks())), as_they_lie[:, order])
 
 
+@pytest.mark.parametrize(
+    ("labels", "order"),
+    [((2, 1, 3, 4, 5, 6), [1, 0, 2, 3, 4, 5]), ((0,) * 6, [0, 1, 2, 3, 4, 5]), ((1,) * 6, [0, 1, 2, 3, 4, 5])],
+    ids=["right first", "all unused", "all left"],
+)
+def test_channels_that_an_aiff_labels_one_by_one(tmp_path: Path, labels: tuple[int, ...], order: list[int]) -> None:
+    """Core Audio's labels. With any of these the decoder's own order would end the process, too."""
+    path = encoded(tmp_path / "song", "aiff", "pcm_s16be", music(0.5, channels=6), 48000)
+    as_they_lie = read(path)
+    told = struct.pack(">III", 0, 0, 6) + b"".join(struct.pack(">II12x", label, 0) for label in labels)
+    data = path.read_bytes()
+    sound = data.index(b"SSND")
+    data = data[:sound] + b"CHAN" + struct.pack(">I", len(told)) + told + data[sound:]
+    path.write_bytes(data[:4] + struct.pack(">I", len(data) - 8) + data[8:])
+    with open_audio(path) as audio:
+        assert audio.layout == "5.1"
+        np.testing.assert_array_equal(np.concatenate(list(audio.blocks())), as_they_lie[:, order])
+
+
 def test_orders_of_channels() -> None:
     assert not in_an_order_of_its_own(["FL", "FR", "FC", "LFE", "SL", "SR"])
     assert not in_an_order_of_its_own(["NONE", "NONE"])
