@@ -15,7 +15,7 @@ from separation.errors import ModelError, NoSamples, UnsupportedChannels, Unsupp
 from separation.manifest import Manifest
 from separation.pipeline import Course, separate_stream
 from separation.registry import DEFAULT_MODEL, ModelRepository
-from separation.settings import Device, OutputFormat, Precision, SeparationSettings, Window
+from separation.settings import Device, OutputFormat, SeparationSettings, Window
 from separation.split import split_float
 
 Samples = NDArray[np.float32]
@@ -29,17 +29,15 @@ def load_model(
     repository: str | PathLike[str] | None = None,
     threads: int | None = None,
     device: Device = "auto",
-    precision: Precision = "auto",
 ) -> MaskModel:
     """The model from ``repository`` (default: ``STEMWRIGHT_MODEL_REPOSITORY`` or the checkout's), its digest verified.
 
     Takes a third of a second and about 160 MB; load once and share between threads. ``threads`` bounds the processors
     that one call of the network uses, by default all that this process may use. ``device``: ``cpu``, ``gpu``, or the
-    best there is. ``precision``: ``fp32`` keeps the network from computing in bfloat16 where the processor could.
-    Raises ``ModelError``.
+    best there is. Raises ``ModelError``.
     """
     models = ModelRepository(Path(repository) if repository is not None else None)
-    return models.load(name, threads=threads, device=device, precision=precision)
+    return models.load(name, threads=threads, device=device)
 
 
 def separate(

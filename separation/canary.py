@@ -16,7 +16,7 @@ from separation.errors import ModelAnswerInvalid, ModelError
 from separation.registry import ModelManifest, ModelRepository
 
 TOLERANCE = 0.005
-"""Between block means of fractions. Float16 and bfloat16 stay a tenth of it; another network is far beyond it."""
+"""Between block means of fractions. Float16 stays a tenth of it; another network is far beyond it."""
 
 _BLOCKS = (8, 16)  # of frames and of bins
 _DIGITS = 5
@@ -83,7 +83,7 @@ def read_canary(models: ModelRepository, name: str) -> Canary | None:
 
 def write_canary(models: ModelRepository, name: str) -> Canary:
     """Asks the model for it, on the CPU in float32, and keeps the answer beside the manifest."""
-    canary = Canary.of(models.load(name, device="cpu", precision="fp32"))
+    canary = Canary.of(models.load(name, device="cpu"))
     (models.folder(name) / _FILE).write_text(canary.to_json(), encoding="utf-8")
     return canary
 

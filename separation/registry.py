@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from separation.errors import ModelDigestMismatch, ModelError, ModelNotFound
 from separation.hashing import sha256_of
-from separation.settings import Device, Precision
+from separation.settings import Device
 
 if TYPE_CHECKING:
     from separation.backends import MaskModel
@@ -114,14 +114,7 @@ class ModelRepository:
             raise ModelDigestMismatch(f"The model {name} has the digest {digest}, its manifest says {manifest.digest}.")
         return manifest
 
-    def load(
-        self,
-        name: str = DEFAULT_MODEL,
-        *,
-        threads: int | None = None,
-        device: Device = "auto",
-        precision: Precision = "auto",
-    ) -> "MaskModel":
+    def load(self, name: str = DEFAULT_MODEL, *, threads: int | None = None, device: Device = "auto") -> "MaskModel":
         """The verified model on the best hardware and runtime there is; ``separation.backends.open_model`` says how.
 
         ``threads`` defaults to the processors of this process.
@@ -129,4 +122,4 @@ class ModelRepository:
         from separation.backends import open_model
 
         manifest = self.verify(name)
-        return open_model(self.model_file(name), manifest, threads=threads, device=device, precision=precision)
+        return open_model(self.model_file(name), manifest, threads=threads, device=device)

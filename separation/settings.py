@@ -8,7 +8,6 @@ from separation.errors import OutputFormatUnsuitable
 OutputFormatName = Literal["flac", "wav", "mp3", "m4a", "ogg", "opus"]
 Overs = Literal["keep", "scale"]
 Device = Literal["auto", "cpu", "gpu"]
-Precision = Literal["auto", "fp32"]
 
 
 @dataclass(frozen=True)

@@ -114,8 +114,8 @@ def evaluate(
     songs = songs_of(SourceConfig.model_validate({"kind": kind, "split": split}), data)
     if instrumentals:
         songs += songs_of(SourceConfig(kind="solo", part=ACCOMPANIMENT), instrumentals)
-    candidate = ModelRepository(models).load(name, threads=threads, precision="fp32")
-    incumbent = ModelRepository(repository).load(against, threads=threads, precision="fp32") if against else None
+    candidate = ModelRepository(models).load(name, threads=threads)
+    incumbent = ModelRepository(repository).load(against, threads=threads) if against else None
 
     def show(scores: Sequence[Score]) -> None:
         figures = ", ".join(

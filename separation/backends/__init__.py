@@ -2,7 +2,6 @@
 
 winograd.py     the U-Net in float32 on processors with AVX2, by kernels of our own
 onnxruntime.py  any network in float32 on any processor, or on a GPU
-openvino.py     processors with instructions for bfloat16
 
 Figures and reasons behind the choice stand in records 0019 and 0113.
 """
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from separation.errors import ModelAnswerInvalid, ModelError, RuntimeMissing
 from separation.processor import processor_flags
 from separation.registry import ModelManifest
-from separation.settings import Device, Precision
+from separation.settings import Device
 
 # Keeps 0/0 out of masks where no network finds anything.
 _RATIO_EPSILON = np.float32(1e-10)
@@ -74,13 +73,11 @@ def open_model(
     *,
     threads: int | None = None,
     device: Device = "auto",
-    precision: Precision = "auto",
 ) -> MaskModel:
     """The network in ``path`` on the best runtime that is installed and has the hardware it needs.
 
-    ``threads`` bounds the processors of one call. ``precision``: ``auto`` computes in bfloat16 where the processor has
-    instructions for it (twice as fast, 53 dB from fp32), ``fp32`` never does: every machine of a fleet then answers
-    the same to about 1e-5. Raises ``RuntimeMissing`` where no runtime fits, ``ModelError`` for a broken file.
+    ``threads`` bounds the processors of one call. Every runtime computes in float32: all machines of a fleet answer the
+    same to about 1e-5. Raises ``RuntimeMissing`` where no runtime fits, ``ModelError`` for a broken file.
     """
     from separation.backends.onnxruntime import OnnxRuntimeModel, gpu_providers
 
@@ -88,23 +85,13 @@ def open_model(
         return OnnxRuntimeModel(path, manifest, threads=threads, providers=providers)
     if device == "gpu":
         raise RuntimeMissing("No GPU can be used: it needs an NVIDIA driver and `pip install stemwright[gpu]`.")
-    flags = processor_flags()
-    if precision == "auto" and computes_in_bfloat16(flags) and find_spec("openvino"):
-        from separation.backends.openvino import OpenVinoModel
-
-        return OpenVinoModel(path, manifest, threads=threads)
     from separation.backends import winograd
 
-    if winograd.computes(manifest, flags):
+    if winograd.computes(manifest, processor_flags()):
         return winograd.WinogradModel(path, manifest, threads=threads)
     if find_spec("onnxruntime"):
         return OnnxRuntimeModel(path, manifest, threads=threads)
     raise RuntimeMissing("No runtime for the network is installed; run: pip install stemwright[cpu]")
-
-
-def computes_in_bfloat16(flags: frozenset[str]) -> bool:
-    """Whether a processor with these instruction sets multiplies bfloat16 numbers."""
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
 
 
 def default_threads() -> int:

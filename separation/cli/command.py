@@ -10,7 +10,7 @@ import click
 from separation.cli.model_commands import repository_option
 from separation.errors import SeparationError
 from separation.registry import DEFAULT_MODEL, ModelRepository
-from separation.settings import Device, OutputFormat, OutputFormatName, Overs, Precision, SeparationSettings, Window
+from separation.settings import Device, OutputFormat, OutputFormatName, Overs, SeparationSettings, Window
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _BEYOND_ANY_SONG = 1e6  # seconds
@@ -89,13 +89,6 @@ def _stems(_context: click.Context, _parameter: click.Parameter, value: str) -> 
     show_default=True,
     help="Where the network runs; auto: on a GPU if there is one.",
 )
-@click.option(
-    "--precision",
-    type=click.Choice(get_args(Precision)),
-    default="auto",
-    show_default=True,
-    help="fp32: never in bfloat16, so that every CPU answers the same.",
-)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per song on standard output, nothing else.")
 @click.option("--model", "model_name", metavar="NAME", default=DEFAULT_MODEL, show_default=True)
 @repository_option
@@ -113,7 +106,6 @@ def separate(
     skip_existing: bool,
     threads: int | None,
     device: Device,
-    precision: Precision,
     as_json: bool,
     model_name: str,
     repository: Path | None,
@@ -135,13 +127,13 @@ def separate(
         from separation.cli.reuse import Order
 
         wishes = Wishes(
-            Order(stems, preview, output, _QUALITIES[quality](), precision),
+            Order(stems, preview, output, _QUALITIES[quality]()),
             skip_existing=skip_existing,
             with_report=report,
             as_json=as_json,
         )
         models = ModelRepository(repository)
-        load = partial(models.load, model_name, threads=threads, device=device, precision=precision)
+        load = partial(models.load, model_name, threads=threads, device=device)
         code = run(songs, out, wishes, load)
     except KeyboardInterrupt:  # before the first song: nothing to tidy up
         code = EXIT_INTERRUPTED

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from separation.engine import MANIFEST_FILE
 from separation.hashing import sha256_of
 from separation.manifest import InputRecord, Manifest, WindowRecord
-from separation.settings import OutputFormat, Precision, SeparationSettings, Window
+from separation.settings import OutputFormat, SeparationSettings, Window
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,6 @@ class Order:
     window: Window | None
     output: OutputFormat
     settings: SeparationSettings
-    precision: Precision = "auto"
 
 
 def finished(song: Path, folder: Path, order: Order, model_digest: str) -> Manifest | None:
@@ -34,7 +33,6 @@ def finished(song: Path, folder: Path, order: Order, model_digest: str) -> Manif
         return None
     fits = (
         manifest.model.digest == model_digest
-        and (order.precision == "auto" or (manifest.model.runtime or "").endswith(order.precision))
         and manifest.settings == {**asdict(order.settings), "overs": order.output.overs}
         and _same_window(manifest.window, manifest.input, order.window)
         and _same_format(manifest, order)

@@ -131,7 +131,7 @@ def _check_answers(models: ModelRepository, name: str) -> None:
     import onnxruntime
 
     write_canary(models, name)
-    model = models.load(name, device="cpu", precision="fp32")
+    model = models.load(name, device="cpu")
     noise = canary_patch(model.manifest)
     lowest = np.ascontiguousarray(noise[..., : min(_LOWEST_BINS, model.manifest.bins)])
     for patch in (noise, lowest, np.zeros_like(noise)):

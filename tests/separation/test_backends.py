@@ -1,9 +1,6 @@
 """Every runtime answers alike, and the same each time; which one is taken; what a smaller processor would answer."""
 
-import os
 import platform
-import subprocess
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,25 +15,19 @@ from separation import backends, compiled, samples, separate_array, spectra
 from separation.backends import (
     MaskModel,
     checked_masks,
-    computes_in_bfloat16,
-    default_threads,
     open_model,
     winograd,
 )
 from separation.backends import onnxruntime as onnxruntime_backend
-from separation.backends import openvino as openvino_backend
 from separation.backends.onnxruntime import OnnxRuntimeModel
-from separation.backends.openvino import OpenVinoModel, widen_transposed_convolutions
 from separation.backends.winograd import WinogradModel
 from separation.errors import ModelAnswerInvalid, ModelError, RuntimeMissing
-from separation.phases import split_into_phases, widened
+from separation.phases import split_into_phases
 from separation.processor import processor_flags
 from separation.registry import ModelRepository
 from tests.separation.signals import music
 
-READERS: dict[str, Callable[..., MaskModel]] = {"openvino": OpenVinoModel, "onnxruntime": OnnxRuntimeModel}
-"""Those that read the network's file each time; the other one has its own order of the weights (test_winograd.py)."""
-RUNTIMES = READERS | {"winograd": WinogradModel}
+RUNTIMES: dict[str, Callable[..., MaskModel]] = {"onnxruntime": OnnxRuntimeModel, "winograd": WinogradModel}
 # Relative to fractions between 0 and 1: what float32 leaves open when sums are taken in another order.
 ROUNDING = 1e-4
 
@@ -98,32 +89,28 @@ def test_resting_changes_no_answer(model: MaskModel) -> None:
 
 
 def test_a_model_says_what_computes_it(model: MaskModel) -> None:
-    name, version, precision = model.runtime.split()
+    name, version, arithmetic = model.runtime.split()
     assert name in RUNTIMES
     assert version[0].isdigit()
-    assert precision in ("fp32", "bf16")
+    assert arithmetic == "fp32"
     assert model.device == "cpu"
 
 
-@pytest.mark.parametrize("runtime", READERS)
-def test_a_damaged_network_is_a_clear_error(runtime: str, model_repository: ModelRepository, tmp_path: Path) -> None:
+def test_a_damaged_network_is_a_clear_error(model_repository: ModelRepository, tmp_path: Path) -> None:
     damaged = tmp_path / "model.onnx"
     damaged.write_bytes(b"not the network")
     with pytest.raises(ModelError, match=r"^The model spleeter-2stems cannot be loaded: [^\n]+$"):
-        READERS[runtime](damaged, model_repository.manifest())
+        OnnxRuntimeModel(damaged, model_repository.manifest())
 
 
-@pytest.mark.parametrize("runtime", READERS)
-def test_a_network_that_answers_something_else_is_not_loaded(
-    runtime: str, model_repository: ModelRepository, tmp_path: Path
-) -> None:
+def test_a_network_that_answers_something_else_is_not_loaded(model_repository: ModelRepository, tmp_path: Path) -> None:
     patch = onnx.helper.make_tensor_value_info("magnitudes", onnx.TensorProto.FLOAT, ["batch", 2, 512, 1024])
     answer = onnx.helper.make_tensor_value_info("sound", onnx.TensorProto.FLOAT, ["batch", 2, 512, 1024])
     graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["magnitudes"], ["sound"])], "g", [patch], [answer])
     network = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(network, str(tmp_path / "model.onnx"))
     with pytest.raises(ModelError, match="neither fractions nor masks"):
-        READERS[runtime](tmp_path / "model.onnx", model_repository.manifest())
+        OnnxRuntimeModel(tmp_path / "model.onnx", model_repository.manifest())
 
 
 def test_answers_are_checked(model_repository: ModelRepository) -> None:
@@ -139,70 +126,14 @@ def test_answers_are_checked(model_repository: ModelRepository) -> None:
             checked_masks(bad, patch, manifest)
 
 
-# What the processor offers, and so what another machine would take.
-
-_ANSWER = """
-import sys
-from pathlib import Path
-import numpy as np
-from separation.backends.openvino import OpenVinoModel
-from separation.processor import processor_flags
-from separation.registry import ModelRepository
-from tests.separation.test_backends import patches
-models = ModelRepository(Path(sys.argv[1]))
-model = OpenVinoModel(models.model_file("spleeter-2stems"), models.manifest(), threads=2)
-assert model.runtime.endswith("fp32"), model.runtime
-np.save(sys.argv[2], model.fractions(patches(6)))
-"""
-
-
-@pytest.mark.parametrize("instructions", ["SSE41", "AVX2"])
-def test_a_processor_with_fewer_instructions_answers_the_same(
-    instructions: str, spleeter_model: MaskModel, model_repository: ModelRepository, tmp_path: Path
-) -> None:
-    subprocess.run(
-        [sys.executable, "-c", _ANSWER, model_repository.path, tmp_path / "answer.npy"],
-        env={**os.environ, "ONEDNN_MAX_CPU_ISA": instructions},
-        cwd=Path(__file__).parents[2],
-        check=True,
-    )
-    answer = np.load(tmp_path / "answer.npy")
-    # Where this machine computes in bfloat16, that is the difference.
-    tolerance = 0.05 if spleeter_model.runtime.endswith("bf16") else ROUNDING
-    np.testing.assert_allclose(answer, spleeter_model.fractions(patches(6)), atol=tolerance)
-
-
-def test_the_form_for_bfloat16_is_the_same_network(model_repository: ModelRepository) -> None:
-    import openvino
-
-    manifest = model_repository.manifest()
-    core = openvino.Core()
-    network = core.read_model(model_repository.model_file(manifest.name))
-    network.reshape({"magnitudes": [1, 2, 512, 1024]})
-    widen_transposed_convolutions(network)
-    kinds = [node.get_type_name() for node in network.get_ops()]
-    assert "ConvolutionBackpropData" not in kinds
-    assert kinds.count("DepthToSpace") == 12  # six levels up in each of two networks
-    wide = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    patch = patches(7)
-    plain = OpenVinoModel(model_repository.model_file(manifest.name), manifest, precision="fp32").fractions(patch)
-    np.testing.assert_allclose(wide({"magnitudes": patch})[0], plain, atol=ROUNDING)
-
-
 def test_phases_hold_every_tap_of_the_kernel_once() -> None:
     kernel = np.arange(1, 2 * 3 * 25 + 1, dtype=np.float32).reshape(2, 3, 5, 5)
-    wide = widened(split_into_phases(kernel))
-    assert wide.shape == (12, 2, 3, 3)
-    assert sorted(wide[wide != 0]) == sorted(kernel.ravel())
+    phases = split_into_phases(kernel)
+    assert [phase.shape for phase in phases] == [(3, 2, 2, 2), (3, 2, 2, 3), (3, 2, 3, 2), (3, 2, 3, 3)]
+    assert sorted(np.concatenate([phase.ravel() for phase in phases])) == sorted(kernel.ravel())
 
 
-def test_threads_are_those_asked_for(model_repository: ModelRepository) -> None:
-    manifest = model_repository.manifest()
-    path = model_repository.model_file(manifest.name)
-    for threads in (1, 2):
-        opened = OpenVinoModel(path, manifest, threads=threads)
-        assert opened.threads == threads
-    assert OpenVinoModel(path, manifest).threads == default_threads()
+# What the processor offers, and so what another machine would take.
 
 
 @pytest.mark.parametrize(
@@ -211,8 +142,7 @@ def test_threads_are_those_asked_for(model_repository: ModelRepository) -> None:
         ("sse4_1", "onnxruntime"),
         ("f16c fma bmi1 bmi2 abm movbe avx2 avx512f", "winograd"),
         ("f16c fma avx2", "onnxruntime"),
-        ("avx2 avx512f avx512_bf16", "openvino"),
-        ("avx2 amx_bf16", "openvino"),
+        ("f16c fma bmi1 bmi2 abm movbe avx2 avx512_bf16 amx_bf16", "winograd"),
     ],
 )
 def test_the_processor_and_the_caller_decide_what_computes(
@@ -221,11 +151,8 @@ def test_the_processor_and_the_caller_decide_what_computes(
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"model name\t: X\nflags\t\t: fpu {flags} sse\nbugs\t: y\n")
     found = processor_flags()
     monkeypatch.undo()
-    assert computes_in_bfloat16(found) is (expected == "openvino")
     monkeypatch.setattr(backends, "processor_flags", lambda: found)
     assert model_repository.load().runtime.startswith(expected)
-    in_float32 = "winograd" if "bmi2" in found else "onnxruntime"
-    assert model_repository.load(precision="fp32").runtime.startswith(in_float32)
 
 
 def test_a_processor_without_avx2_separates_alike(
@@ -233,7 +160,7 @@ def test_a_processor_without_avx2_separates_alike(
 ) -> None:
     """The plain loops and ONNX Runtime from end to end, as on a processor of before 2013."""
     song = music(4)
-    expected = separate_array(song, 44100, model=model_repository.load(device="cpu", precision="fp32"))["vocals"]
+    expected = separate_array(song, 44100, model=model_repository.load(device="cpu"))["vocals"]
     monkeypatch.setattr(backends, "processor_flags", lambda: frozenset({"sse2"}))
     monkeypatch.setattr(compiled, "has_avx2", lambda: False)
     for loops in (spectra, samples):
@@ -260,7 +187,6 @@ def test_a_gpu_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch, mode
             asked.append(providers)
 
     monkeypatch.setattr(onnxruntime_backend, "OnnxRuntimeModel", Recorded)
-    monkeypatch.setattr(openvino_backend, "OpenVinoModel", Recorded)
     monkeypatch.setattr(winograd, "computes", lambda *_: False)
     path = model_repository.model_file(manifest.name)
     monkeypatch.setattr(onnxruntime_backend, "built_for_gpus", lambda: True)

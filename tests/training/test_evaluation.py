@@ -91,7 +91,7 @@ def test_candidate_and_incumbent_are_measured_on_the_same_songs(
 
 
 def test_a_model_is_not_compared_with_itself(exported: ModelRepository, songs_folder: Path) -> None:
-    model = exported.load("debug-2stems", threads=1, precision="fp32")
+    model = exported.load("debug-2stems", threads=1)
     with pytest.raises(DataInvalid, match="same name"):
         evaluate(model, model, [], with_bsseval=False)
 

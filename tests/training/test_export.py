@@ -44,7 +44,7 @@ def test_its_masks_are_the_networks(exported: ModelRepository, debug_run: Path) 
 def test_the_engine_separates_a_song_with_it(exported: ModelRepository) -> None:
     """A song like those it was trained on, but longer: both stems are 4 dB better than the mixture as an answer."""
     vocals, backing = voice(20)[: 12 * RATE], band(20)[: 12 * RATE]
-    stems = separate_array(vocals + backing, RATE, model=exported.load("debug-2stems", threads=1, precision="fp32"))
+    stems = separate_array(vocals + backing, RATE, model=exported.load("debug-2stems", threads=1))
     np.testing.assert_allclose(stems["vocals"] + stems["instrumental"], vocals + backing, atol=1e-6)
     for known, stem in ((vocals, "vocals"), (backing, "instrumental")):
         assert global_sdr(known, stems[stem]) > global_sdr(known, vocals + backing) + 4
@@ -80,4 +80,4 @@ def test_a_model_of_four_stems_is_exported(tmp_path: Path) -> None:
     repository = ModelRepository(tmp_path / "models")
     assert exporting.export(tmp_path / BEST, repository, name="four", licence="none").stems == stems
     patch = exporting.patch_of_music(128, 64)
-    assert repository.load("four", threads=1, precision="fp32").fractions(patch).shape == (1, 4, 2, 128, 64)
+    assert repository.load("four", threads=1).fractions(patch).shape == (1, 4, 2, 128, 64)
