@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from separation.backends import MaskModel
 from separation.channels import channel_names
-from separation.decode import AudioLimits
+from separation.decode import LARGEST_SAMPLE, AudioLimits
 from separation.engine import checked_stems, separate_file
 from separation.errors import ModelError, NoSamples, UnsupportedChannels, UnsupportedRate
 from separation.manifest import Manifest
@@ -87,7 +87,8 @@ def separate_array(
 
     Needs memory for mixture and stems, and what ``separate`` needs. Raises ``UnsupportedRate``,
     ``UnsupportedChannels`` and ``NoSamples`` for what no file may hold either, ``UnknownStem``, ``ModelError``;
-    ``TypeError`` for integers, whose full scale is not known; ``ValueError`` for NaN, infinity and more than two axes.
+    ``TypeError`` for integers, whose full scale is not known; ``ValueError`` for NaN, infinity, samples beyond 256 (48 dB
+    above full scale, which no music is) and more than two axes.
     """
     checked_stems(stems)
     model = model or load_model()
@@ -144,4 +145,6 @@ def _checked_samples(given: NDArray[np.generic], rate: int) -> Samples:
         )
     if not np.isfinite(samples).all():
         raise ValueError("Samples must be finite, without NaN and infinity.")
+    if (peak := float(np.abs(samples).max())) > LARGEST_SAMPLE:
+        raise ValueError(f"Samples must lie within -{LARGEST_SAMPLE:g} and {LARGEST_SAMPLE:g}, not at {peak:g}.")
     return samples

@@ -50,7 +50,7 @@ _SAMPLE_KINDS: dict[str, tuple[type[Any], np.float32, int]] = {
 }
 # Float files may hold anything. Values this far above full scale (+48 dB) are damage, not music, and larger ones would
 # overflow squares in float32.
-_LARGEST_SAMPLE = 256.0
+LARGEST_SAMPLE = 256.0
 
 
 @dataclass(frozen=True)
@@ -223,10 +223,10 @@ class AudioFile:
         with np.errstate(over="ignore"):  # a double may exceed float32; the infinity is repaired below
             _copy(frame, block)
         # A NaN makes a comparison false, so two passes find every kind of damage.
-        if not (block.max() <= _LARGEST_SAMPLE and block.min() >= -_LARGEST_SAMPLE):
-            self.repaired_samples += int((~(np.abs(block) <= _LARGEST_SAMPLE)).sum())
+        if not (block.max() <= LARGEST_SAMPLE and block.min() >= -LARGEST_SAMPLE):
+            self.repaired_samples += int((~(np.abs(block) <= LARGEST_SAMPLE)).sum())
             np.nan_to_num(block, copy=False, nan=0.0)
-            np.clip(block, -_LARGEST_SAMPLE, _LARGEST_SAMPLE, out=block)
+            np.clip(block, -LARGEST_SAMPLE, LARGEST_SAMPLE, out=block)
         yield (block if self._order is None else block[self._order]).T
 
     def _all_frames(self) -> "Iterator[AudioFrame]":

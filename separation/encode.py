@@ -152,8 +152,9 @@ class StemWriter:
         if output.name == "m4a":
             options["movie_timescale"] = str(rate)  # in which the edit list counts
         try:
-            self._container = av.open(str(path), "w", format=encoder.container, options=options)
-        except OSError as error:
+            # A path alone would be read as a URL: "mix:1/vocals.flac" has the protocol "mix".
+            self._container = av.open(f"file:{path}", "w", format=encoder.container, options=options)
+        except (av.FFmpegError, OSError) as error:
             raise OutputWriteFailed(f"{path.name} cannot be written: {error.strerror}.") from error
         self._container.metadata.update(tags or {})
         self._stream: Any = self._container.add_stream(encoder.codec, rate=self.sample_rate_hz, layout=self._layout)

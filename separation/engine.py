@@ -263,8 +263,11 @@ class _Job:
                 block = next(blocks, None)
             if block is None:
                 break
-            mixture.push(block[max(0, begin - position) : None if end is None else max(0, end - position)])
-            yield block[max(0, course.first_input - position) :]
+            # Nothing of a block that is not wanted: even an empty view would hold all of its memory.
+            if len(wanted := block[max(0, begin - position) : None if end is None else max(0, end - position)]):
+                mixture.push(wanted)
+            if len(heard := block[max(0, course.first_input - position) :]):
+                yield heard
             position += len(block)
         if begin >= audio.samples:
             raise WindowOutsideAudio(

@@ -203,8 +203,9 @@ class _RecentSamples:
         self._blocks: deque[Samples] = deque()
 
     def append(self, samples: Samples) -> None:
-        """``samples``: ``(n, channels)``; kept as they are."""
-        self._blocks.append(samples)
+        """``samples``: ``(n, channels)``; kept as they are, with all of the memory that they are a view of."""
+        if len(samples):
+            self._blocks.append(samples)
 
     def between(self, begin: int, end: int) -> Samples:
         """Those of ``[begin, end)`` that there are."""

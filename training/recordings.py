@@ -25,6 +25,8 @@ Samples = NDArray[np.float32]
 _PREROLL = 16384
 # By default FFmpeg looks through the first 5 MB of a WAV file for other formats in disguise, 40 ms each time.
 _OPTIONS = {"probesize": "32768"}
+_FILE = "file:"
+"""FFmpeg reads a path alone as a URL: ``mix:1.wav`` has the protocol ``mix``."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Recording:
 def recordings_in(path: Path) -> list[Recording]:
     """Every audio stream of the file. Raises ``DataInvalid`` for one that cannot be used."""
     try:
-        with av.open(str(path), options=_OPTIONS) as container:
+        with av.open(f"{_FILE}{path}", options=_OPTIONS) as container:
             streams = container.streams.audio
             if not streams:
                 raise DataInvalid(f"{path} holds no audio.")
@@ -60,7 +62,7 @@ def recordings_in(path: Path) -> list[Recording]:
 
 def _frames(recording: Recording, begin: int) -> Iterator[tuple[int, Samples]]:
     """Decoded frames from at most ``begin`` on: position of the first sample and ``(2, n)``."""
-    with av.open(str(recording.path), options=_OPTIONS) as container:
+    with av.open(f"{_FILE}{recording.path}", options=_OPTIONS) as container:
         stream = container.streams.audio[recording.stream]
         stream.codec_context.thread_count = 1
         unit = stream.time_base

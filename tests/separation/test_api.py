@@ -76,12 +76,22 @@ def test_arrays_that_cannot_be_separated(energy_model: EnergyModel) -> None:
         ((good * 32767).astype(np.int16), 44100, TypeError, "int16"),
         (bad, 44100, ValueError, "finite"),
         (good.astype(np.float64) * 1e300, 44100, ValueError, "finite"),
+        (good * 1e13, 44100, ValueError, "within -256 and 256"),
+        (-good * 1e5, 44100, ValueError, "within -256 and 256"),
     ):
         with pytest.raises(error, match=re.escape(words)):
             separate_array(mixture, rate, model=energy_model)
     with pytest.raises(UnknownStem, match="'drums'"):
         separate_array(good, 44100, model=energy_model, stems=["drums"])
     assert energy_model.patches == 0
+
+
+def test_the_loudest_array_that_is_allowed_has_finite_stems(energy_model: EnergyModel) -> None:
+    loud = music(0.1)
+    loud *= 256 / np.abs(loud).max()
+    stems = separate_array(loud, 44100, model=energy_model)
+    assert np.isfinite(stems["vocals"]).all()
+    assert np.allclose(stems["vocals"] + stems["instrumental"], loud, atol=1e-4)
 
 
 def test_a_model_without_vocals_is_refused() -> None:

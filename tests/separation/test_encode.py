@@ -187,6 +187,18 @@ def test_a_place_that_cannot_be_written_is_an_error_with_a_code(tmp_path: Path) 
         write(tmp_path / "missing" / "stem.flac", OutputFormat("flac"), music(0.1))
 
 
+@pytest.mark.parametrize("output", [*LOSSLESS[:1], *LOSSLESS[-1:], *LOSSY[:1], *LOSSY[3:4], *LOSSY[5:7]])
+@pytest.mark.parametrize("folder", ["mix:1", "Intro: x", "http:", "data:,a", "100%d", "a|b", "caf\udce9"])
+def test_no_name_is_taken_for_a_url(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str, output: OutputFormat
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(folder).mkdir()
+    samples = music(0.3)
+    write(Path(folder, "concat:vocals"), output, samples)
+    assert len(read(Path(folder, "concat:vocals"))) in {len(samples), -(-len(samples) * 48000 // 44100)}
+
+
 def test_surround_that_does_not_say_which_is_taken_as_the_usual(tmp_path: Path) -> None:
     write(tmp_path / "stem", OutputFormat("m4a"), rumbles(0.5, 6), 48000, "6 channels")
     with open_audio(tmp_path / "stem") as audio:

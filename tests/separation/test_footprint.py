@@ -14,6 +14,7 @@ from separation.backends.onnxruntime import built_for_gpus
 from separation.engine import separate_file
 from separation.processor import processor_flags
 from separation.registry import ModelRepository
+from separation.settings import Window
 from tests.separation.conftest import EnergyModel
 from tests.separation.signals import music, write_wav
 
@@ -45,6 +46,17 @@ def test_memory_does_not_grow_with_the_song(tmp_path: Path) -> None:
         tracemalloc.stop()
     # How much of a patch each of three threads holds at the same moment differs by a tenth from run to run.
     assert peaks[240] < 1.25 * peaks[60]
+
+
+def test_a_late_preview_holds_no_more_than_an_early_one(tmp_path: Path) -> None:
+    source = write_wav(tmp_path / "song.wav", music(300, channels=1))
+    peaks = []
+    for begin in (30, 299):
+        tracemalloc.start()
+        separate_file(source, tmp_path / "out", model=EnergyModel(), window=Window(begin, begin + 1))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.1 * peaks[0]  # the whole song would be 53 MB more
 
 
 def test_a_model_on_our_kernels_loads_no_other_runtime(model_repository: ModelRepository) -> None:
