@@ -87,8 +87,8 @@ def separate_array(
 
     Needs memory for mixture and stems, and what ``separate`` needs. Raises ``UnsupportedRate``,
     ``UnsupportedChannels`` and ``NoSamples`` for what no file may hold either, ``UnknownStem``, ``ModelError``;
-    ``TypeError`` for integers, whose full scale is not known; ``ValueError`` for NaN, infinity, samples beyond 256 (48 dB
-    above full scale, which no music is) and more than two axes.
+    ``TypeError`` for integers, whose full scale is not known; ``ValueError`` for NaN, infinity, samples beyond 256
+    (48 dB above full scale, which no music is) and more than two axes.
     """
     checked_stems(stems)
     model = model or load_model()
