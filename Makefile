@@ -1,13 +1,13 @@
-# Stemwright. `make help` lists what there is.
-SHELL := /bin/bash
-PYTHON ?= $(firstword $(shell command -v python3.11 python3))
+# Stemwright. `make help` lists what there is. Recipes need a POSIX shell, Python and coreutils, nothing else.
 VENV := .venv
 BIN := $(VENV)/bin
+PACKAGES := separation services training
+ENVIRONMENT := $(SHELL) requirements/environment.sh
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock"
 # Spleeter itself, in an environment of its own: TensorFlow and NumPy 1.
-CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stemwright
+CACHE := $(or $(STEMWRIGHT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stemwright)
 RIVAL ?= $(or $(STEMWRIGHT_PEER),$(CACHE)/spleeter)
 # Torch and what goes with it, in an environment of its own that every checkout with the same locks shares (record 0130).
 TORCH ?= torch==2.13.0
@@ -18,7 +18,8 @@ TRAINING := $(CACHE)/training-$(shell (cat $(TRAINING_LOCKS); echo $(TORCH)) | s
 .PHONY: help demo up triton test test-triton test-train train-env lint format bench bench-engine proto lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-13s\033[0m %s\n", $$1, $$2}'
+	@while IFS= read -r line; do case $$line in [a-z]*:*"## "*) \
+		printf '  \033[1m%-13s\033[0m %s\n' "$${line%%:*}" "$${line##*## }";; esac; done < Makefile
 
 demo: $(VENV)/run ## Install, start every part, separate a song through the REST API (SONG=path for yours)
 	@$(BIN)/stemwright demo $(if $(SONG),"$(SONG)")
@@ -78,9 +79,14 @@ clean: ## Remove the environment, caches and the data of `make up`
 
 $(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py separation/samples.c separation/spectra.c separation/unet/kernels.c
 	@echo "Installing into $(VENV) (a minute or two, once) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(ENVIRONMENT) $(VENV) "$(PYTHON)"
 	@$(PIP_INSTALL) --require-hashes -r requirements/run.lock
 	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@# Links instead of pip's `.pth` file, which Python reads by the locale: under LC_ALL=C none of its programs would
+	@# start in a folder whose name is not ASCII (record 0002).
+	@for site in $(VENV)/lib/python3.*/site-packages; do \
+		rm -f $$site/_editable_impl_stemwright.pth; \
+		for package in $(PACKAGES); do ln -sfn ../../../../$$package $$site/$$package; done; done
 	@touch $@
 
 $(VENV)/dev: requirements/dev.lock $(VENV)/run

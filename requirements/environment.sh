@@ -1,0 +1,50 @@
+#!/bin/sh
+# Makes the virtual environment FOLDER, unless it is there and works: environment.sh FOLDER [PYTHON]
+# Without PYTHON it takes the first of the usual names that is Python 3.11 or later and can make environments. What is
+# missing is said in one line.
+set -eu
+folder=$1
+named=${2-}
+
+"$folder/bin/python" -c 'import pip' 2>/dev/null && exit 0
+
+check='import sys
+version = "%d.%d" % sys.version_info[:2]
+if sys.version_info < (3, 11):
+    print("old " + version)
+else:
+    try:
+        import ensurepip, venv
+        print("good " + version)
+    except ImportError:
+        print("bare " + version)'
+
+needs="Stemwright needs Python 3.11 or later"
+another="or name another: make demo PYTHON=/path/to/python3"
+missing="$needs and finds none: apt install python3 python3-venv, $another"
+if [ -n "$named" ]; then
+    missing="$needs, and $named does not start"
+    set -- "$named"
+else
+    set -- python3.11 python3.12 python3.13 python3
+fi
+problem=
+for python in "$@"; do
+    found=$("$python" -c "$check" 2>/dev/null) || continue
+    version=${found#* }
+    bare="$needs with its package for environments: apt install python$version-venv, $another"
+    case $found in
+    good*)
+        said=$("$python" -m venv --clear "$folder" 2>&1) && exit 0
+        case $said in
+        *ensurepip*) found=$bare ;;
+        *) found="$python -m venv failed: $(printf %s "$said" | tail -n 1)" ;;
+        esac
+        ;;
+    bare*) found=$bare ;;
+    *) found="$needs, and $python is $version: install a later one, $another" ;;
+    esac
+    problem=${problem:-$found}
+done
+echo "${problem:-$missing}" >&2
+exit 1

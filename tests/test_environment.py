@@ -1,0 +1,87 @@
+"""The first command of a fresh clone finds a Python, or says in one line what is missing."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+WITHOUT_ENSUREPIP = 'case "$*" in *"-m venv"*) echo "ensurepip is not available"; exit 1;; esac'
+"""What Debian's Python says without its package python3-venv, in short."""
+
+
+def python(folder: Path, name: str, *, version: str = "", first: str = "") -> Path:
+    """This Python, of another version if told so, that makes empty environments; it may do something `first`."""
+    program = folder / name
+    pretence = f"import sys; sys.version_info = ({version.replace('.', ', ')}, 0)\n" if version else ""
+    venv = 'mkdir -p "$4/bin" && printf "#!/bin/sh\\n" > "$4/bin/python" && chmod +x "$4/bin/python"'
+    program.write_text(
+        f'#!/bin/sh\n{first}\nif [ "$2" = venv ]; then {venv}; else exec "{sys.executable}" -c "{pretence}$2"; fi\n'
+    )
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A folder of programs without a Python."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("chmod", "mkdir", "tail"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return folder
+
+
+def make_environment(folder: Path, path: Path, *named: Path) -> subprocess.CompletedProcess[str]:
+    command: list[str | Path] = ["/bin/sh", ROOT / "requirements" / "environment.sh", folder, *named]
+    told = {"PATH": str(path), "HOME": os.devnull, "LC_ALL": "C"}
+    return subprocess.run(command, env=told, capture_output=True, text=True, check=False)
+
+
+def assert_one_line(made: subprocess.CompletedProcess[str], *said: str) -> None:
+    assert made.returncode == 1
+    assert made.stdout == ""
+    assert made.stderr.count("\n") == 1
+    assert all(part in made.stderr for part in said), made.stderr
+
+
+def test_no_python(tmp_path: Path, path: Path) -> None:
+    assert_one_line(make_environment(tmp_path / "made", path), "apt install python3 python3-venv", "PYTHON=")
+
+
+def test_a_python_without_its_package_for_environments(tmp_path: Path, path: Path) -> None:
+    python(path, "python3", version="3.12", first=WITHOUT_ENSUREPIP)
+    assert_one_line(make_environment(tmp_path / "made", path), "apt install python3.12-venv")
+
+
+def test_an_old_python(tmp_path: Path, path: Path) -> None:
+    python(path, "python3", version="3.10")
+    assert_one_line(make_environment(tmp_path / "made", path), "3.11 or later", "python3 is 3.10")
+
+
+def test_the_python_that_was_named(tmp_path: Path, path: Path) -> None:
+    good = python(path, "python3.11")
+    named = make_environment(tmp_path / "made", path, tmp_path / "nowhere")
+    assert_one_line(named, "nowhere does not start")
+    assert make_environment(tmp_path / "made", path, good).returncode == 0
+
+
+def test_a_python_that_will_not_do_is_passed_over_and_a_broken_environment_made_anew(
+    tmp_path: Path, path: Path
+) -> None:
+    python(path, "python3.11", first="echo 'python3.11: command not found'; exit 127")  # as pyenv says it
+    python(path, "python3.12", first=WITHOUT_ENSUREPIP)
+    python(path, "python3")
+    folder = tmp_path / "Zoë ü" / "made"
+    inside = folder / "bin" / "python"
+    inside.parent.mkdir(parents=True)
+    inside.write_text("#!/nowhere\n")
+
+    assert make_environment(folder, path).returncode == 0
+
+    made = inside.stat().st_mtime_ns
+    assert make_environment(folder, path).returncode == 0
+    assert inside.stat().st_mtime_ns == made, "an environment that works is left alone"
