@@ -6,7 +6,7 @@ stream is decoded; cover art and video are ignored. Limits count decoded samples
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,11 @@ from av.audio.plane import AudioPlane
 from numpy.typing import NDArray
 
 from separation.channels import channel_names, in_an_order_of_its_own, usual_order
-from separation.containers import Tail, identify
+from separation.containers import Container, identify
+from separation.containers.view import View
 from separation.errors import (
     AudioChangesFormat,
+    AudioError,
     AudioTooLong,
     NoAudioStream,
     NoSamples,
@@ -33,6 +35,7 @@ from separation.tags import song_tags
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
     from av.audio.frame import AudioFrame
+    from av.audio.stream import AudioStream
     from av.container import InputContainer
 
 Samples = NDArray[np.float32]
@@ -87,6 +90,9 @@ _ENCRYPTED = "The audio in the file is encrypted: it can only be separated witho
 _MATROSKA_KEY = "enc_key_id"
 """By what name FFmpeg's demuxer tells the key of an encrypted Matroska track."""
 
+# So many are asked whether they can be decoded, each in a file that is opened anew.
+_MOST_TRACKS = 8
+
 _NEVER_FREED: "list[AudioFrame]" = []
 """Freeing a frame whose channels are in an order of its own would end the process (PyAV 18)."""
 
@@ -94,23 +100,21 @@ _NEVER_FREED: "list[AudioFrame]" = []
 class AudioFile:
     """An open file, decoded once from beginning to end. Made by ``open_audio``."""
 
-    def __init__(self, raw: BinaryIO, container: "InputContainer", container_name: str, limits: AudioLimits) -> None:
-        if not container.streams.audio:
-            raise NoAudioStream("The file holds no audio, only video, pictures or subtitles.")
-        self._raw, self._container, self._limits = raw, container, limits
+    def __init__(
+        self, raw: BinaryIO, container: "InputContainer", stream: "AudioStream", kind: Container, limits: AudioLimits
+    ) -> None:
+        self._raw, self._container, self._stream, self._limits = raw, container, stream, limits
         self._size = max(1, os.fstat(raw.fileno()).st_size)
-        best = container.streams.best("audio")
-        self._stream = next(s for s in container.streams.audio if best is None or s.index == best.index)
-        context = cast("AudioCodecContext | None", self._stream.codec_context)  # the stubs leave out None
+        context = cast("AudioCodecContext | None", stream.codec_context)  # the stubs leave out None
         if context is None:
-            raise UndecodableAudio(f"The {container_name} file is damaged or uses a codec that is not known.")
+            raise UndecodableAudio(f"The {kind.name} file is damaged or uses a codec that is not known.")
         # What would be decoded without its key is noise, or nothing.
-        if _MATROSKA_KEY in self._stream.metadata:
+        if _MATROSKA_KEY in stream.metadata:
             raise UndecodableAudio(_ENCRYPTED)
         context.thread_count = 1
         self._order = self._settled_order(context)
-        self.container, self.codec = container_name, context.name
-        self.tags = song_tags(container.metadata, self._stream.metadata)
+        self.container, self.codec = kind.name, context.name
+        self.tags = song_tags(*kind.texts, container.metadata, stream.metadata)
         """What the song says about itself, as far as its stems carry it over."""
         self.samples = 0
         """Samples per channel decoded so far."""
@@ -291,13 +295,38 @@ def open_audio(path: Path, limits: AudioLimits | None = None) -> Iterator[AudioF
     """
     with path.open("rb") as raw:
         kind = identify(raw)
-        try:
-            source = Tail(raw, kind.begin) if kind.begin else raw
-            container = av.open(source, "r", format=kind.demuxer, io_open=_refuse, metadata_errors="replace")
-        except (av.FFmpegError, PermissionError, ValueError) as error:
-            raise UndecodableAudio(f"The {kind.name} file is damaged or cut off: it cannot be opened.") from error
-        with container:
-            yield AudioFile(raw, container, kind.name, limits or AudioLimits())
+        failures: list[AudioError] = []
+        while True:
+            with _opened(raw, kind) as container:
+                tracks = _by_preference(container)[:_MOST_TRACKS]
+                try:
+                    audio = AudioFile(raw, container, tracks[len(failures)], kind, limits or AudioLimits())
+                except AudioError as error:
+                    failures.append(error)
+                    if len(failures) >= len(tracks):
+                        raise failures[0] from None
+                    continue
+                yield audio
+                return
+
+
+def _opened(raw: BinaryIO, kind: Container) -> "InputContainer":
+    try:
+        source = View(raw, kind.shown) if kind.shown else raw
+        source.seek(0)
+        return av.open(source, "r", format=kind.demuxer, io_open=_refuse, metadata_errors="replace")
+    except (av.FFmpegError, PermissionError, ValueError) as error:
+        raise UndecodableAudio(f"The {kind.name} file is damaged or cut off: it cannot be opened.") from error
+
+
+def _by_preference(container: "InputContainer") -> "list[AudioStream]":
+    """The tracks with sound: those for which there is a decoder first, and of them the one that FFmpeg prefers."""
+    streams = list(container.streams.audio)
+    if not streams:
+        raise NoAudioStream("The file holds no audio, only video, pictures or subtitles.")
+    best = container.streams.best("audio")
+    known = cast("Callable[[AudioStream], bool]", lambda stream: stream.codec_context is not None)
+    return sorted(streams, key=lambda stream: (not known(stream), best is None or stream.index != best.index))
 
 
 def probe(path: Path, limits: AudioLimits | None = None) -> AudioInfo:

@@ -12,7 +12,8 @@
     │   ├── AudioTooLong            audio_too_long
     │   ├── UnsupportedRate         audio_unsupported_rate
     │   ├── UnsupportedChannels     audio_unsupported_channels
-    │   └── AudioChangesFormat      audio_changes_format
+    │   ├── AudioChangesFormat      audio_changes_format
+    │   └── AudioTooComplex         audio_too_complex
     ├── RequestError                request_invalid             the wish is at fault
     │   ├── UnknownStem             stem_unknown
     │   ├── WindowOutsideAudio      window_outside_audio
@@ -97,6 +98,12 @@ class AudioChangesFormat(AudioError):
     """Rate or channel count changes in the middle of the stream."""
 
     code = "audio_changes_format"
+
+
+class AudioTooComplex(AudioError):
+    """More tracks, entries of tables or parts than any song has: reading them would cost more than the song."""
+
+    code = "audio_too_complex"
 
 
 class RequestError(SeparationError):

@@ -309,6 +309,26 @@ def test_the_best_of_several_audio_streams_is_taken(tmp_path: Path) -> None:
     assert probe(path).samples == 44100
 
 
+@pytest.mark.parametrize("unknown", [0, 1])
+@pytest.mark.parametrize("container", ["mov", "matroska"])
+def test_a_track_that_nothing_here_decodes_is_no_obstacle(tmp_path: Path, container: str, unknown: int) -> None:
+    """As films of telephones have it: the same sound once for everybody and once for the maker's own decoder."""
+    path = tmp_path / "film"
+    with av.open(str(path), "w", format=container) as file:
+        streams = [file.add_stream("pcm_s16le", rate=44100, layout=layout) for layout in ("stereo", "5.1")]
+        for stream, channels in zip(streams, (2, 6), strict=True):
+            packed = np.zeros((1, channels * 44100), np.int16)
+            frame = av.AudioFrame.from_ndarray(packed, format="s16", layout=stream.layout)
+            frame.sample_rate = 44100
+            for packet in stream.encode(frame):
+                file.mux(packet)
+    known, strange = (b"sowt", b"apac") if container == "mov" else (b"A_PCM/INT/LIT", b"A_STRANGE/ONE")
+    content = path.read_bytes()
+    place = content.index(known, content.index(known) + 1 if unknown else 0)
+    path.write_bytes(content[:place] + strange + content[place + len(strange) :])
+    assert probe(path).channels == (2 if unknown else 6)
+
+
 @pytest.mark.parametrize(("rate", "channels"), [(48000, 2), (44100, 1)])
 def test_a_rate_or_channels_that_change_on_the_way_are_an_error(tmp_path: Path, rate: int, channels: int) -> None:
     first = write_encoded(tmp_path / "first", music(1), 44100, "adts", "aac").read_bytes()

@@ -18,7 +18,7 @@ from separation.channels import in_an_order_of_its_own, usual_order
 from separation.decode import AudioInfo, AudioLimits, open_audio, probe
 from separation.errors import AudioError, NoAudioStream, UndecodableAudio, UnsupportedChannels
 from tests.separation.reference import by_ffmpeg, samples_by_pyav
-from tests.separation.signals import Samples, music, read, write_wav
+from tests.separation.signals import Samples, music, read
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
@@ -269,74 +269,6 @@ def test_only_subtitles_or_pictures_is_no_audio(tmp_path: Path) -> None:
         file.mux(stream.encode(None))
     with pytest.raises(NoAudioStream):
         probe(path)
-
-
-# WAV by hand.
-
-
-def _chunk(name: bytes, content: bytes, said: int | None = None) -> bytes:
-    size = len(content) if said is None else said
-    return name + struct.pack("<I", size) + content + b"\0" * (len(content) % 2)
-
-
-def _format(kind: int, channels: int, rate: int, bits: int, extension: bytes = b"") -> bytes:
-    frame = channels * bits // 8
-    return struct.pack("<HHIIHH", kind, channels, rate, rate * frame, frame, bits) + extension
-
-
-def _extension(bits: int, mask: int, kind: int) -> bytes:
-    guid = struct.pack("<H", kind) + bytes.fromhex("000000001000800000aa00389b71")
-    return struct.pack("<HHI", 22, bits, mask) + guid
-
-
-def _pcm(samples: Samples, bits: int) -> bytes:
-    whole = np.rint(samples.astype(np.float64) * 2 ** (bits - 1)).astype("<i4")
-    return np.ascontiguousarray(whole).view(np.uint8).reshape(-1, 4)[:, : bits // 8].tobytes()
-
-
-@pytest.mark.parametrize("bits", [16, 24, 32])
-def test_wave_format_extensible(tmp_path: Path, bits: int) -> None:
-    samples = music(0.3, 48000, 6)
-    layout = _format(0xFFFE, 6, 48000, bits, _extension(bits, 0x60F, 1))
-    content = b"WAVE" + _chunk(b"fmt ", layout) + _chunk(b"data", _pcm(samples, bits))
-    path = tmp_path / "song.wav"
-    path.write_bytes(_chunk(b"RIFF", content))
-    decoded = read(path)
-    assert decoded.shape == samples.shape
-    assert np.abs(decoded - samples).max() <= 2.0**-bits + 1e-7
-
-
-@pytest.mark.parametrize("magic", [b"RF64", b"BW64"])
-def test_rf64_and_bw64(tmp_path: Path, magic: bytes) -> None:
-    samples = music(0.3)
-    data = _pcm(samples, 24)
-    sizes = struct.pack("<QQQI", len(data) + 100, len(data), len(samples), 0)
-    content = b"WAVE" + _chunk(b"ds64", sizes) + _chunk(b"fmt ", _format(1, 2, 44100, 24))
-    path = tmp_path / "song.wav"
-    path.write_bytes(magic + b"\xff\xff\xff\xff" + content + b"data\xff\xff\xff\xff" + data)
-    decoded = read(path)
-    assert decoded.shape == samples.shape
-    assert np.abs(decoded - samples).max() <= 2.0**-24 + 1e-7
-
-
-@pytest.mark.parametrize("cut", [1, 2, 3, 5])
-def test_a_last_frame_that_is_not_whole_is_left_out(tmp_path: Path, cut: int) -> None:
-    path = write_wav(tmp_path / "song.wav", music(0.1))
-    path.write_bytes(path.read_bytes()[:-cut])
-    assert probe(path).samples == 4410 - -(-cut // 4)
-
-
-@pytest.mark.parametrize("said", [0, 1, 3, 0x7FFFFFFF, 0xFFFFFFFE, 0xFFFFFFFF])
-def test_a_data_chunk_that_says_anything(tmp_path: Path, said: int) -> None:
-    path = tmp_path / "song.wav"
-    data = _pcm(music(0.1), 16)
-    path.write_bytes(_chunk(b"RIFF", b"WAVE" + _chunk(b"fmt ", _format(1, 2, 44100, 16)) + _chunk(b"data", data, said)))
-    outcome = _outcome(path)
-    if isinstance(outcome, AudioInfo):
-        assert outcome.samples <= 4410
-        assert outcome.samples == samples_by_pyav(path)
-    else:
-        assert outcome in ("audio_no_samples", "audio_undecodable")
 
 
 # Damage of any kind.

@@ -1,0 +1,38 @@
+"""Vorbis comments, as Ogg, Opus and FLAC have them."""
+
+import struct
+
+from separation.containers.texts import Texts, by_name, either_encoding, western
+
+_MOST_COMMENTS = 2048
+_LONGEST_NAME = 64
+_KEYS = by_name(
+    title="TITLE",
+    artist="ARTIST",
+    album="ALBUM",
+    album_artist="ALBUMARTIST ALBUM_ARTIST",
+    composer="COMPOSER",
+    date="DATE YEAR",
+    genre="GENRE",
+    track="TRACKNUMBER TRACK",
+    disc="DISCNUMBER DISC",
+)
+
+
+def read_comments(packet: bytes) -> Texts:
+    """The texts of a comment header without its magic (Vorbis I, 5.2.1), as far as it is whole."""
+    texts = Texts()
+    try:
+        (vendor,) = struct.unpack_from("<I", packet)
+        (count,) = struct.unpack_from("<I", packet, 4 + vendor)
+        position = 8 + vendor
+        for _ in range(min(count, _MOST_COMMENTS)):
+            (size,) = struct.unpack_from("<I", packet, position)
+            name, _, value = packet[position + 4 : position + 4 + min(size, 4096)].partition(b"=")
+            key = _KEYS.get(western(name).upper().replace(" ", "_")) if len(name) <= _LONGEST_NAME else None
+            if key:
+                texts.add(key, either_encoding(value))
+            position += 4 + size
+    except struct.error:
+        pass
+    return texts

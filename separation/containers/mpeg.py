@@ -1,0 +1,69 @@
+"""MPEG audio (ISO 11172-3, 13818-3) and AAC in ADTS (13818-7), which have no header but those of their frames."""
+
+import re
+from dataclasses import dataclass
+
+_KBITS = {
+    (1, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (1, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (1, 3): (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 1): (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (2, 3): (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_RATES = (44100, 48000, 32000)
+_SYNC = re.compile(rb"\xff(?=[\xe0-\xff])")
+# So many frames in a row are no accident; fewer will do where the file ends with the last.
+_FRAMES_IN_A_ROW = 6
+_FEWEST_FRAMES = 2
+
+
+@dataclass(frozen=True)
+class Frame:
+    """``demuxer``: FFmpeg's name of who reads it; ``length`` in bytes, 0 where the header does not tell.
+
+    ``kind`` is what does not change from frame to frame.
+    """
+
+    demuxer: str
+    length: int
+    kind: bytes
+
+
+def frame_at(data: bytes, position: int = 0) -> Frame | None:
+    """The frame whose header stands there."""
+    head = data[position : position + 7]
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return None
+    layer = 4 - ((head[1] >> 1) & 3)
+    if layer == 4:
+        if head[1] & 0xF0 != 0xF0 or (head[2] >> 2) & 15 > 12:
+            return None
+        length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5 if len(head) >= 6 else 0
+        return Frame("aac", length if length > 7 else 0, bytes((head[1], head[2] & 0xFD, head[3] & 0xC0)))
+    version, bitrate, rate = (head[1] >> 3) & 3, head[2] >> 4, (head[2] >> 2) & 3
+    if version == 1 or bitrate == 15 or rate == 3:
+        return None
+    generation = 1 if version == 3 else 2
+    hertz = _RATES[rate] // {3: 1, 2: 2, 0: 4}[version]
+    words = _KBITS[generation, layer][bitrate] * 1000 * (12 if layer == 1 else 144 // (generation if layer == 3 else 1))
+    length = words // hertz + (head[2] >> 1 & 1) if words else 0
+    return Frame("mp3", length * (4 if layer == 1 else 1), bytes((head[1] & 0xFE, head[2] & 0x0C)))
+
+
+def first_frame(data: bytes, whole: bool) -> tuple[int, Frame] | None:
+    """Where the first of several frames in a row begins; ``whole``: the file ends where ``data`` does."""
+    for match in _SYNC.finditer(data):
+        frame = frame_at(data, match.start())
+        if frame is not None and _goes_on(data, match.start(), frame, whole):
+            return match.start(), frame
+    return None
+
+
+def _goes_on(data: bytes, position: int, first: Frame, whole: bool) -> bool:
+    for number in range(_FRAMES_IN_A_ROW):
+        frame = frame_at(data, position)
+        if frame is None or frame.kind != first.kind or not frame.length:
+            return number >= _FEWEST_FRAMES and whole and position == len(data)
+        position += frame.length
+    return True
