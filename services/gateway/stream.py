@@ -6,14 +6,13 @@ asks by itself every few seconds. So order, completeness and the end of a stream
 
 import json
 import random
-import re
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
@@ -23,13 +22,13 @@ from services.gateway.hub import Hub, Progress, Subscription
 from services.gateway.proxy import Outgoing, Services, read_whole
 from services.gateway.routes import Upstream
 from services.kit.errors import Forbidden, NotFound, StemwrightError, Unauthorized, Unavailable
+from services.kit.ids import is_id
+from services.kit.schemas import JobId
 from services.kit.telemetry import current_traceparent
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "rejected"})
 RECONNECT_MILLISECONDS = 2000
 MAX_SNAPSHOT_BYTES = 1024 * 1024
-
-_EVENT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 router = APIRouter()
 
@@ -171,7 +170,7 @@ class JobStream:
 async def open_stream(
     request: Request,
     response: Response,
-    job_id: Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")],
+    job_id: JobId,
     last_event_id: Annotated[
         str | None, Header(description="Status events after this one are sent, then what happens from now on.")
     ] = None,
@@ -182,7 +181,7 @@ async def open_stream(
     admitted = await admission.admit(request.scope)
     assert admitted.credential is not None  # noqa: S101 - the table asks for an account here
     response.headers.raw.extend(admitted.rate_headers)
-    after = last_event_id if last_event_id and _EVENT_ID.fullmatch(last_event_id) else None
+    after = last_event_id if last_event_id and is_id("evt", last_event_id) else None
     settings = admission.settings
     with admission.streams.one(admitted.credential.account_id):
         # First listen, then ask: nothing falls between the two.

@@ -5,14 +5,22 @@ import binascii
 from typing import Annotated, Generic, TypeVar
 
 from fastapi import Query
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 from services.kit.errors import Invalid
+from services.kit.ids import id_pattern, is_id
 
 T = TypeVar("T")
 
 Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(max_length=200)]
+Cursor = Annotated[str | None, Query(max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
+
+UploadId = Annotated[str, StringConstraints(pattern=id_pattern("upl"))]
+JobId = Annotated[str, StringConstraints(pattern=id_pattern("job"))]
+ApiKeyId = Annotated[str, StringConstraints(pattern=id_pattern("key"))]
+EventId = Annotated[str, StringConstraints(pattern=id_pattern("evt"))]
+"""Ids as clients send them, in paths, queries and bodies. What passes is an id by our own rule, and so by every
+sibling's: it may go into an event."""
 
 
 def _printable(text: str) -> str:
@@ -56,5 +64,13 @@ def decode_cursor(cursor: str | None) -> str | None:
     except (binascii.Error, UnicodeDecodeError, ValueError) as error:
         raise Invalid("the cursor is not one of ours") from error
     if not position.isprintable():
+        raise Invalid("the cursor is not one of ours")
+    return position
+
+
+def decode_id_cursor(cursor: str | None, prefix: str) -> str | None:
+    """The id that a cursor stands for; raises Invalid for one that we did not make for such a list."""
+    position = decode_cursor(cursor)
+    if position is not None and not is_id(prefix, position):
         raise Invalid("the cursor is not one of ours")
     return position

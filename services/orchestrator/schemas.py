@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from services.kit.schemas import Line, RequestBody
+from services.kit.schemas import Line, RequestBody, UploadId
 
 Mode = Literal["full", "preview"]
 Stem = Literal["vocals", "instrumental"]
@@ -23,7 +23,6 @@ def _distinct(stems: list[Stem]) -> list[Stem]:
 
 ALL_STEMS: tuple[Stem, ...] = ("vocals", "instrumental")
 Stems = Annotated[list[Stem], Field(min_length=1, max_length=2), AfterValidator(_distinct)]
-UploadId = Annotated[str, Field(pattern=r"^upl_[0-9a-z]{26}$")]
 Seconds = Annotated[float, Field(ge=0, le=MAX_SONG_SECONDS, allow_inf_nan=False, strict=True)]
 
 

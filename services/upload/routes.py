@@ -4,14 +4,14 @@ import asyncio
 from typing import Annotated, Any
 
 from anyio import CancelScope
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
 from services.kit.auth import Principal, require_scope
 from services.kit.idempotency import IdempotencyKey
-from services.kit.schemas import Cursor, Limit, Page
+from services.kit.schemas import Cursor, Limit, Page, UploadId
 from services.upload.errors import TransferBroken, TransferStalled
 from services.upload.schemas import Completion, NewUpload, UploadView
 from services.upload.service import Uploads
@@ -35,7 +35,6 @@ def _transfers(request: Request) -> Transfers:
 UploadsService = Annotated[Uploads, Depends(_uploads)]
 TransfersService = Annotated[Transfers, Depends(_transfers)]
 Caller = Annotated[Principal, Depends(require_scope("uploads"))]
-UploadId = Annotated[str, Path(max_length=40, pattern=r"^[a-z0-9_]+$")]
 
 
 @router.post("", status_code=201, response_model=UploadView, responses={413: PROBLEM, 422: PROBLEM, 429: PROBLEM})

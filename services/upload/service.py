@@ -9,10 +9,9 @@ from fastapi.responses import JSONResponse
 
 from services.kit import outbox
 from services.kit.database import Database, WriteSession
-from services.kit.errors import Invalid
 from services.kit.idempotency import idempotent
-from services.kit.ids import is_id, new_id
-from services.kit.schemas import Page, decode_cursor, encode_cursor
+from services.kit.ids import new_id
+from services.kit.schemas import Page, decode_id_cursor, encode_cursor
 from services.kit.storage import MultipartNotFound, ObjectStorage, Part
 from services.kit.telemetry import current_traceparent
 from services.upload import repository
@@ -124,9 +123,7 @@ class Uploads:
 
     def list(self, account_id: str, *, cursor: str | None, limit: int) -> Page[UploadView]:
         """One page of the account's uploads, the newest first."""
-        before = decode_cursor(cursor)
-        if before is not None and not is_id("upl", before):
-            raise Invalid("the cursor is not one of ours")
+        before = decode_id_cursor(cursor, "upl")
         with self._database.read() as session:
             uploads = repository.list_own(session, account_id, before=before, limit=limit + 1)
         shown = uploads[:limit]

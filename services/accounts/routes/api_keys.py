@@ -6,14 +6,11 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from services.accounts.errors import ApiKeyNotFound
 from services.accounts.routes.dependencies import AccountOwner, AccountsDep
 from services.accounts.schemas import ApiKeyMade, ApiKeyView, NewApiKey
 from services.kit.database import WriteSession
-from services.kit.errors import Invalid
 from services.kit.idempotency import IdempotencyKey, idempotent
-from services.kit.ids import is_id
-from services.kit.schemas import Cursor, Limit, Page, decode_cursor, encode_cursor
+from services.kit.schemas import ApiKeyId, Cursor, Limit, Page, decode_id_cursor, encode_cursor
 
 router = APIRouter(tags=["accounts"])
 
@@ -61,9 +58,7 @@ def list_api_keys(
     accounts: AccountsDep, owner: AccountOwner, limit: Limit = 20, cursor: Cursor = None
 ) -> Page[ApiKeyView]:
     """Keys that are not deleted, newest first."""
-    before = decode_cursor(cursor)
-    if before is not None and not is_id("key", before):
-        raise Invalid("the cursor is not one of ours")
+    before = decode_id_cursor(cursor, "key")
     with accounts.database.read() as session:
         keys, more = accounts.api_keys.page(session, owner.account_id, before=before, limit=limit)
         return Page(
@@ -72,9 +67,7 @@ def list_api_keys(
 
 
 @router.delete("/v1/api-keys/{key_id}", status_code=204)
-def delete_api_key(key_id: str, accounts: AccountsDep, owner: AccountOwner) -> None:
+def delete_api_key(key_id: ApiKeyId, accounts: AccountsDep, owner: AccountOwner) -> None:
     """Deletes a key. Within a minute nothing accepts it any more."""
-    if not is_id("key", key_id):
-        raise ApiKeyNotFound
     with accounts.database.write() as session:
         accounts.api_keys.revoke(session, owner.account_id, key_id)

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response, Streamin
 
 from services.kit.auth import Principal, require_scope
 from services.kit.idempotency import IdempotencyKey
-from services.kit.schemas import Cursor, Limit, Page, decode_cursor, encode_cursor
+from services.kit.schemas import Cursor, JobId, Limit, Page, decode_id_cursor, encode_cursor
 from services.kit.storage import attachment
 from services.orchestrator.results import Results
 from services.orchestrator.schemas import FeedbackAnswer, JobAnswer, NewFeedback, NewJob, NewQuote, Quote, Waveforms
@@ -29,7 +29,6 @@ JobsDep = Annotated[Jobs, Depends(_jobs)]
 ResultsDep = Annotated[Results, Depends(_results)]
 Caller = Annotated[Principal, Depends(require_scope("jobs"))]
 
-JobId = Annotated[str, Path(pattern=r"^[A-Za-z0-9_]{1,64}$")]
 StemName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 
 router = APIRouter(prefix="/v1", tags=["Jobs"])
@@ -58,7 +57,8 @@ def list_jobs(
     status: Annotated[Status | None, Query()] = None,
 ) -> Page[JobAnswer]:
     """The account's jobs, newest first."""
-    items, following = jobs.list_jobs(caller.account_id, limit=limit, before=decode_cursor(cursor), status=status)
+    before = decode_id_cursor(cursor, "job")
+    items, following = jobs.list_jobs(caller.account_id, limit=limit, before=before, status=status)
     return Page(items=items, next_cursor=encode_cursor(following) if following else None)
 
 

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from tests.ids import numbered
 from tests.services.gateway.standin import (
     Platform,
     Reply,
@@ -83,7 +84,7 @@ def test_a_service_that_is_away() -> None:
         for response in (
             gateway.client.get("/v1/jobs", headers=bearer()),
             gateway.client.post("/v1/jobs", json={}, headers=bearer()),
-            gateway.client.get("/v1/jobs/job_1/events", headers=bearer()),
+            gateway.client.get(f"/v1/jobs/{numbered('job')}/events", headers=bearer()),
         ):
             problem(response, 503, "upstream_unavailable")
             assert int(response.headers["retry-after"]) >= 1

@@ -6,8 +6,9 @@ import pytest
 from fastapi import routing
 
 from services.gateway.hub import Progress
+from tests.ids import numbered
 from tests.services.gateway.standin import Platform, Reply, bearer, eventually, platform
-from tests.services.gateway.watching import EVENTS, Job, Reader, token_of, watched
+from tests.services.gateway.watching import EVENTS, JOB_ID, Job, Reader, token_of, watched
 
 
 def test_a_stream_tells_what_happens_until_it_is_over(gateway: Platform) -> None:
@@ -22,17 +23,21 @@ def test_a_stream_tells_what_happens_until_it_is_over(gateway: Platform) -> None
         assert reader.retry == "2000"
         job.attempt = 1
         job.move("running")
-        gateway.hub.publish("job_1", None)
+        gateway.hub.publish(JOB_ID, None)
         eventually(lambda: reader.statuses() == ["queued", "running"])
         for fraction, shown in ((0.25, 0.25), (0.5, 0.5), (0.4, 0.5), (0.75, 0.75)):
-            gateway.hub.publish("job_1", Progress(1, "separating", fraction))
+            gateway.hub.publish(JOB_ID, Progress(1, "separating", fraction))
             eventually(lambda last=shown: reader.fractions()[-1:] == [last])  # type: ignore[misc]
         job.move("succeeded")
-        gateway.hub.publish("job_1", None)
+        gateway.hub.publish(JOB_ID, None)
         reader.wait_for_end()
     assert reader.fractions() == [0.25, 0.5, 0.75]
     assert reader.statuses() == ["queued", "running", "succeeded"]
-    assert [event_id for event, event_id, _ in reader.events if event == "status"] == ["evt_1", "evt_2", "evt_3"]
+    assert [event_id for event, event_id, _ in reader.events if event == "status"] == [
+        numbered("evt", 1),
+        numbered("evt", 2),
+        numbered("evt", 3),
+    ]
     assert reader.events[2][2] == {"stage": "separating", "fraction": 0.25, "attempt": 1}
     eventually(lambda: gateway.hub.jobs == 0)
 
@@ -43,7 +48,7 @@ def test_a_job_that_has_no_event_yet_shows_its_state(gateway: Platform) -> None:
         eventually(lambda: reader.statuses() == ["reserving"])
         assert reader.events[0][1] is None
         job.move("rejected")
-        gateway.hub.publish("job_1", None)
+        gateway.hub.publish(JOB_ID, None)
     assert reader.statuses() == ["reserving", "rejected"]
 
 
@@ -60,17 +65,17 @@ def test_a_stream_resumes_after_the_last_event_seen(gateway: Platform) -> None:
     job = Job()
     for status in ("queued", "running", "succeeded"):
         job.move(status)
-    with watched(gateway, job, **{"Last-Event-ID": "evt_1"}) as reader:
+    with watched(gateway, job, **{"Last-Event-ID": numbered("evt", 1)}) as reader:
         reader.wait_for_end()
     assert reader.statuses() == ["running", "succeeded"]
-    assert job.asked == ["/internal/jobs/job_1/events?after=evt_1"]
+    assert job.asked == [f"/internal/jobs/{JOB_ID}/events?after={numbered('evt', 1)}"]
 
 
 def test_who_saw_the_end_is_told_not_to_come_back(gateway: Platform) -> None:
     job = Job()
     job.move("succeeded")
     gateway.orchestrator.answer = job.answer
-    headers = {**bearer(token_of("usr_alice")), "Last-Event-ID": "evt_1"}
+    headers = {**bearer(token_of("usr_alice")), "Last-Event-ID": numbered("evt", 1)}
     response = gateway.client.get(EVENTS, headers=headers)
     assert (response.status_code, response.content) == (204, b"")
 
@@ -82,7 +87,7 @@ def test_a_last_event_id_that_is_none_is_ignored(gateway: Platform) -> None:
         with watched(gateway, job, **{"Last-Event-ID": nonsense}) as reader:
             reader.wait_for_end()
         assert reader.statuses() == ["succeeded"]
-    assert set(job.asked) == {"/internal/jobs/job_1/events"}
+    assert set(job.asked) == {f"/internal/jobs/{JOB_ID}/events"}
 
 
 def test_without_any_news_the_gateway_asks_by_itself_and_the_stream_ends() -> None:
@@ -107,10 +112,10 @@ def test_a_worker_that_has_not_spoken_yet_makes_no_progress(gateway: Platform) -
     job.move("running")
     with watched(gateway, job) as reader:
         eventually(lambda: reader.statuses() == ["running"])
-        gateway.hub.publish("job_1", Progress(1, "separating", 0.0))
+        gateway.hub.publish(JOB_ID, Progress(1, "separating", 0.0))
         eventually(lambda: reader.fractions() == [0.0])
         job.move("succeeded")
-        gateway.hub.publish("job_1", None)
+        gateway.hub.publish(JOB_ID, None)
         reader.wait_for_end()
     assert [data["stage"] for event, _, data in reader.events if event == "progress"] == ["separating"]
 
@@ -141,7 +146,7 @@ def test_many_streams_together_ask_no_more_often_than_the_orchestrator_bears() -
             time.sleep(0.4)  # nothing to wait for: what is shown is that nothing happens
             assert len(job.asked) <= 4
             job.move("succeeded")
-            gateway.hub.publish("job_1", None)
+            gateway.hub.publish(JOB_ID, None)
 
 
 def test_news_about_the_past_do_not_end_or_repeat_anything(gateway: Platform) -> None:
@@ -151,12 +156,12 @@ def test_news_about_the_past_do_not_end_or_repeat_anything(gateway: Platform) ->
     with watched(gateway, job) as reader:
         eventually(lambda: reader.statuses() == ["queued"])
         for _ in range(50):
-            gateway.hub.publish("job_1", None)
-            gateway.hub.publish("job_1", Progress(2, "separating", 0.5))
-            gateway.hub.publish("job_1", Progress(1, "uploading", 0.9))
+            gateway.hub.publish(JOB_ID, None)
+            gateway.hub.publish(JOB_ID, Progress(2, "separating", 0.5))
+            gateway.hub.publish(JOB_ID, Progress(1, "uploading", 0.9))
         eventually(lambda: reader.fractions() == [0.5])
         job.move("canceled")
-        gateway.hub.publish("job_1", None)
+        gateway.hub.publish(JOB_ID, None)
     assert reader.statuses() == ["queued", "canceled"]
     assert reader.fractions() == [0.5]
 
@@ -198,7 +203,7 @@ def test_streams_at_once_are_capped_and_places_come_back() -> None:
         third = gateway.client.get(EVENTS, headers=bearer(token_of("usr_alice")))
         assert (third.status_code, third.json()["code"]) == (429, "too_many_at_once")
         job.move("succeeded")
-        gateway.hub.publish("job_1", None)
+        gateway.hub.publish(JOB_ID, None)
         for reader in readers:
             reader.wait_for_end()
         eventually(lambda: gateway.app.state.admission.streams.open("usr_alice") == 0)
@@ -225,7 +230,7 @@ def test_an_idle_stream_is_kept_open_by_comments(gateway: Platform, monkeypatch:
     with watched(gateway, job) as reader:
         eventually(lambda: reader.comments >= 3)
         job.move("succeeded")
-        gateway.hub.publish("job_1", None)
+        gateway.hub.publish(JOB_ID, None)
 
 
 def test_a_stream_has_a_longest_life_and_is_resumed() -> None:
@@ -256,8 +261,8 @@ def test_two_thousand_reports_a_second_do_not_pile_up(gateway: Platform) -> None
     with watched(gateway, job) as reader:
         eventually(lambda: bool(reader.statuses()))
         for number in range(2000):
-            gateway.hub.publish("job_1", Progress(1, "separating", number / 2000))
+            gateway.hub.publish(JOB_ID, Progress(1, "separating", number / 2000))
         eventually(lambda: reader.fractions()[-1:] == [0.9995])
         job.move("succeeded")
-        gateway.hub.publish("job_1", None)
+        gateway.hub.publish(JOB_ID, None)
     assert reader.fractions() == sorted(set(reader.fractions()))

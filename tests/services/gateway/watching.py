@@ -9,9 +9,11 @@ from typing import Any
 
 import httpx2
 
+from tests.ids import numbered
 from tests.services.gateway.standin import Platform, Reply, Seen, token
 
-EVENTS = "/v1/jobs/job_1/events"
+JOB_ID = numbered("job")
+EVENTS = f"/v1/jobs/{JOB_ID}/events"
 
 
 @dataclass
@@ -30,17 +32,17 @@ class Job:
 
     def move(self, status: str) -> None:
         self.status = status
-        event_id = f"evt_{len(self.events) + 1}"
+        event_id = numbered("evt", len(self.events) + 1)
         self.events.append({"id": event_id, "type": f"job.{status}", "data": {"job": self.document()}})
 
     def document(self) -> dict[str, Any]:
-        return {"id": "job_1", "status": self.status, "attempt": self.attempt, "progress": self.progress}
+        return {"id": JOB_ID, "status": self.status, "attempt": self.attempt, "progress": self.progress}
 
     def answer(self, seen: Seen) -> Reply:
         self.asked.append(seen.target)
         if self.away:
             return Reply(503)
-        assert seen.target.startswith("/internal/jobs/job_1/events")
+        assert seen.target.startswith(f"/internal/jobs/{JOB_ID}/events")
         if seen.header("authorization") != f"Bearer {token_of(self.owner)}":
             return Reply(404)
         _, _, after = seen.target.partition("?after=")

@@ -8,6 +8,7 @@ import pytest
 from services.kit.ids import new_id
 from services.kit.migrations import drift
 from services.kit.protos import billing_pb2, uploads_pb2
+from services.kit.schemas import encode_cursor
 from services.orchestrator.models import Base
 from tests.services.orchestrator.conftest import SHA256, World, succeeded
 
@@ -391,3 +392,21 @@ def test_results_of_a_job_that_is_not_done_are_a_conflict(world: World) -> None:
     for part in ("stems/vocals", "archive", "waveforms", "manifest"):
         answer = world.client.get(f"/v1/jobs/{job_id}/{part}", headers=bearer(account))
         assert (answer.status_code, answer.json()["code"]) == (409, "job_not_finished")
+
+
+@pytest.mark.parametrize("route", ["quotes", "jobs"])
+@pytest.mark.parametrize(
+    "upload_id", ["upl_" + "i" * 26, "upl_" + "z" * 26, "upl_" + "0" * 25 + "A", "upl_" + "0" * 26 + "\n"]
+)
+def test_an_id_that_a_sibling_would_refuse_goes_no_further_than_the_door(
+    world: World, route: str, upload_id: str
+) -> None:
+    answer = world.client.post(f"/v1/{route}", json={"upload_id": upload_id}, headers=bearer(new_id("usr")))
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert world.told() == []
+
+
+@pytest.mark.parametrize("position", ["x", "upl_" + "0" * 26, "job_" + "i" * 26, "'; --"])
+def test_a_cursor_that_we_did_not_make_is_refused(world: World, position: str) -> None:
+    answer = world.client.get(f"/v1/jobs?cursor={encode_cursor(position)}", headers=bearer(new_id("usr")))
+    assert answer.status_code == 422

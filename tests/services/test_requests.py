@@ -1,0 +1,63 @@
+"""What clients may send, by the documents of all services: no id passes the door that a sibling would refuse."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+
+from services.accounts.routes import ROUTERS as ACCOUNTS
+from services.gateway import stream
+from services.kit.app import create_app
+from services.kit.ids import PREFIXES, id_pattern
+from services.orchestrator.routes import internal, jobs
+from services.upload.routes import router as uploads
+
+
+@pytest.fixture(scope="module")
+def documents() -> list[dict[str, Any]]:
+    """Of every route there is: the internal ones are none the less."""
+    routers = [*ACCOUNTS, uploads, jobs.router, internal.router, stream.router]
+    return [create_app(name="test", title="test", routers=[_shown(router)]).openapi() for router in routers]
+
+
+def _shown(router: APIRouter) -> APIRouter:
+    """The same routes, and none of them hidden."""
+    shown = APIRouter()
+    shown.include_router(router)
+    for route in shown.routes:
+        if isinstance(route, APIRoute):
+            route.include_in_schema = True
+    return shown
+
+
+def ids_in(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every id that a request may hold: in the path, the query or the body."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            where = f"{method} {path}"
+            for parameter in operation.get("parameters", ()):
+                if parameter["name"].endswith("_id"):
+                    yield f"{where} {parameter['name']}", parameter["schema"]
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                yield from _in_body(document, where, content.get("schema", {}))
+
+
+def _in_body(document: dict[str, Any], where: str, schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    for name, member in schema.get("properties", {}).items():
+        if name.endswith("_id"):
+            yield f"{where} {name}", member
+        for part in (member, member.get("items", {}), *member.get("anyOf", ())):
+            if "$ref" in part:
+                yield from _in_body(document, where, part)
+
+
+def test_every_id_in_a_request_is_held_to_the_rule_of_ids(documents: list[dict[str, Any]]) -> None:
+    found = [item for document in documents for item in ids_in(document)]
+    patterns = {id_pattern(prefix) for prefix in PREFIXES}
+
+    assert len(found) >= 15
+    assert [where for where, schema in found if schema.get("pattern") not in patterns] == []
