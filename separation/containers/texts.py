@@ -1,5 +1,11 @@
 """What tags of any kind are read into."""
 
+import codecs
+
+# Python finds them in files of its own, which a process that may open none could not read later.
+for _encoding in ("cp1252", "utf-16-le", "utf-16-be", "ascii"):
+    codecs.lookup(_encoding)
+
 
 class Texts:
     """Texts by what they are (``title``, ``artist`` ...), in the order in which they were found."""

@@ -92,6 +92,13 @@ def test_a_spare_child_that_died_is_replaced(prober: Prober, file: Callable[[byt
     assert isinstance(prober.probe(file(songs.wav(0.1)), nothing), AudioFacts)
 
 
+@pytest.mark.parametrize("text", [b"\1\xff\xfeT\0", b"\2\0T", b"\3T", b"\0\xe9", b"\3\xe9"])
+def test_letters_of_tags_open_nothing(prober: Prober, file: Callable[[bytes], Path], text: bytes) -> None:
+    frame = b"TIT2" + len(text).to_bytes(4, "big") + b"\0\0" + text
+    tag = b"ID3\3\0\0\0\0\0" + bytes([len(frame)]) + frame
+    assert isinstance(prober.probe(file(tag + songs.encoded("libmp3lame", "mp3", 1)), nothing), AudioFacts)
+
+
 def test_a_file_that_needs_too_much_memory_is_rejected(file: Callable[[bytes], Path]) -> None:
     settings = Settings().model_copy(update={"probe_memory_bytes": 64 * 1024 * 1024})
 
