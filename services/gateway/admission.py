@@ -20,8 +20,9 @@ from services.gateway.errors import (
 )
 from services.gateway.limits import Cap, Limits
 from services.gateway.proxy import Outgoing, Services, read_whole
-from services.gateway.routes import Access, Body, Pace, Route, RouteTable, Upstream
+from services.gateway.routes import Access, Body, Load, Pace, Route, RouteTable, Upstream
 from services.gateway.settings import Settings
+from services.gateway.waiting import Room
 from services.kit.auth import TokenVerifier
 from services.kit.errors import PayloadTooLarge, StemwrightError, Unauthorized, Unavailable
 
@@ -41,14 +42,44 @@ class Admitted:
     """What services are told; None for a caller without a name."""
     rate_headers: http.Headers = field(default_factory=list)
 
+    @property
+    def account_id(self) -> str | None:
+        """Whose request it is; None for a caller without a name."""
+        return None if self.credential is None else self.credential.account_id
+
 
 class Admission:
     """The checks, and what they count."""
 
     def __init__(self, settings: Settings, services: Services, verifier: TokenVerifier) -> None:
         self.settings = settings
-        self.uploads = Cap("uploads", per_key=settings.uploads_at_once_per_account)
-        self.streams = Cap("event streams", per_key=settings.streams_per_account, in_all=settings.streams_in_all)
+        self.caps = {
+            Load.CALL: Cap(
+                "requests",
+                per_account=settings.requests_at_once_per_account,
+                per_address=settings.requests_at_once_per_address,
+                in_all=settings.max_concurrent_requests,
+            ),
+            Load.UPLOAD: Cap(
+                "uploads",
+                per_account=settings.uploads_at_once_per_account,
+                per_address=settings.uploads_at_once_per_address,
+                in_all=settings.upstream_transfers,
+            ),
+            Load.DOWNLOAD: Cap(
+                "downloads",
+                per_account=settings.downloads_at_once_per_account,
+                per_address=settings.downloads_at_once_per_address,
+                in_all=settings.upstream_transfers,
+            ),
+        }
+        self.streams = Cap(
+            "event streams",
+            per_account=settings.streams_per_account,
+            per_address=settings.streams_per_address,
+            in_all=settings.streams_in_all,
+        )
+        self.bodies = Room(per_client=settings.bodies_at_once_per_address, in_all=settings.bodies_at_once)
         self._services = services
         self._table = RouteTable()
         self._limits = Limits(settings)
@@ -74,7 +105,8 @@ class Admission:
         # The route's name, not its path, is what logs and metrics count.
         scope["route"] = route
         standing = await self._limits.of_address(address, route.pace)
-        credential, authorization = await self._credential(route, scope["headers"])
+        with self.caps[Load.CALL].one(address, None):
+            credential, authorization = await self._credential(route, scope["headers"])
         if credential is not None:
             standing = await self._limits.of_account(credential.account_id)
         _check_body(route, scope["headers"], self.body_limit_bytes(route))

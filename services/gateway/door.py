@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
 
 from starlette.types import Message, Receive, Scope, Send
 
 from services.gateway import headers as http
 from services.gateway.admission import Admission, Admitted
-from services.gateway.errors import BodyTimeout, Overloaded, RouteNotFound
+from services.gateway.errors import BodyTimeout, RouteNotFound
+from services.gateway.limits import network_of
 from services.gateway.proxy import ClientGone, Outgoing, Services, relay, target_of
 from services.gateway.routes import Body, Route, Upstream
+from services.gateway.settings import Settings
+from services.gateway.waiting import Patience, Room
 from services.kit.app import problem_response
 from services.kit.errors import PayloadTooLarge, StemwrightError
 from services.kit.telemetry import current_traceparent
@@ -20,21 +22,21 @@ LINGER_SECONDS = 2.0
 
 
 class Door:
-    """Admits a request, sends it on by the route table, and writes the answer back."""
+    """Admits a request, sends it on by the route table, and writes the answer back.
+
+    A request counts against caps from when services work on it. Until its body is here it only sits in a room from
+    which the slowest are sent away, so half a request never keeps a whole one out.
+    """
 
     def __init__(self, admission: Admission, services: Services) -> None:
         self._admission = admission
         self._services = services
         self._settings = admission.settings
-        self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        incoming = Incoming(scope, receive)
-        answer = Answer(send)
-        self._under_way += 1
+        incoming = Incoming(scope, receive, self._settings)
+        answer = Answer(incoming, send)
         try:
-            if self._under_way > self._settings.max_concurrent_requests:
-                raise Overloaded
             admitted = await self._admission.admit(scope)
             await self._forward(admitted, incoming, answer)
         except ClientGone:
@@ -42,27 +44,30 @@ class Door:
         except StemwrightError as error:
             if answer.started:
                 raise
-            await _refuse(error, incoming, answer)
-        finally:
-            self._under_way -= 1
+            if isinstance(error, BodyTimeout):
+                # Who was waited for long enough is not waited for again.
+                incoming.given_up = True
+            response = problem_response(error)
+            await response(scope, receive, answer.send)
 
     async def _forward(self, admitted: Admitted, incoming: "Incoming", answer: "Answer") -> None:
         route = admitted.route
         if route.upstream is Upstream.GATEWAY:
             # The gateway's own routes were tried before this one.
             raise RouteNotFound
-        with ExitStack() as stack:
-            if route.body is Body.CONTENT and admitted.credential is not None:
-                stack.enter_context(self._admission.uploads.one(admitted.credential.account_id))
-            outgoing = await self._outgoing(admitted, incoming)
+        limit_bytes = self._admission.body_limit_bytes(route)
+        body: bytes | AsyncIterator[bytes]
+        if route.body is Body.CONTENT:
+            body = incoming.chunks(limit_bytes)
+        else:
+            body = await incoming.whole(limit_bytes, self._admission.bodies, network_of(admitted.address))
+        with self._admission.caps[route.load].one(admitted.address, admitted.account_id):
+            outgoing = self._outgoing(admitted, incoming.scope, body)
             async with self._services[route.upstream].request(outgoing) as response:
-                extra = admitted.rate_headers
-                if not incoming.read:
-                    extra = [*extra, (b"connection", b"close")]
-                await relay(response, extra, incoming.receive, answer.send)
+                await relay(response, admitted.rate_headers, incoming.receive, answer.send)
 
-    async def _outgoing(self, admitted: Admitted, incoming: "Incoming") -> Outgoing:
-        route, scope, settings = admitted.route, incoming.scope, self._settings
+    def _outgoing(self, admitted: Admitted, scope: Scope, body: bytes | AsyncIterator[bytes]) -> Outgoing:
+        route, settings = admitted.route, self._settings
         own = {
             b"x-forwarded-for": admitted.address.encode(),
             b"x-forwarded-proto": scope["scheme"].encode(),
@@ -73,41 +78,41 @@ class Door:
         traceparent = current_traceparent()
         if traceparent is not None:
             own[b"traceparent"] = traceparent.encode()
-        limit_bytes = self._admission.body_limit_bytes(route)
-        timeout = settings.slow_response_timeout_seconds if route.slow else settings.response_timeout_seconds
-        body: bytes | AsyncIterator[bytes]
-        if route.body is Body.CONTENT:
-            body = incoming.chunks(limit_bytes, settings.body_timeout_seconds)
+        if not isinstance(body, bytes):
             length = http.first(scope["headers"], b"content-length")
             own |= {b"transfer-encoding": b"chunked"} if length is None else {b"content-length": length}
-        else:
-            body = await incoming.whole(limit_bytes, settings.body_timeout_seconds)
-            if body or route.method not in {"GET", "DELETE"}:
-                own[b"content-length"] = b"%d" % len(body)
+        elif body or route.method not in {"GET", "DELETE"}:
+            own[b"content-length"] = b"%d" % len(body)
         return Outgoing(
             route.method,
             target_of(scope),
             http.to_upstream(scope["headers"], route.body, own),
             body,
             repeatable=_repeatable(route, scope["headers"]),
-            response_timeout_seconds=timeout,
+            response_timeout_seconds=(
+                settings.slow_response_timeout_seconds if route.slow else settings.response_timeout_seconds
+            ),
+            load=route.load,
         )
 
 
 class Incoming:
     """The client's request, and whether its body was read to the end."""
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(self, scope: Scope, receive: Receive, settings: Settings) -> None:
         self.scope = scope
         self.receive = receive
         self.read = not http.announces_body(scope["headers"])
+        self.given_up = False
+        self._whole_seconds = settings.body_timeout_seconds
+        self._patience = Patience(settings.patience_seconds, settings.min_bytes_per_second)
 
-    async def chunks(self, limit_bytes: int, timeout_seconds: float) -> AsyncIterator[bytes]:
-        """The body piece by piece. Raises PayloadTooLarge, BodyTimeout (silence), ClientGone."""
+    async def chunks(self, limit_bytes: int) -> AsyncIterator[bytes]:
+        """The body piece by piece. Raises PayloadTooLarge, BodyTimeout (silence, or too slow), ClientGone."""
         size = 0
         while not self.read:
             try:
-                async with asyncio.timeout(timeout_seconds):
+                async with self._patience.waiting():
                     message = await self.receive()
             except TimeoutError:
                 raise BodyTimeout from None
@@ -116,62 +121,61 @@ class Incoming:
             chunk: bytes = message.get("body", b"")
             self.read = not message.get("more_body", False)
             size += len(chunk)
+            self._patience.earn(len(chunk))
             if size > limit_bytes:
                 raise PayloadTooLarge(f"At most {limit_bytes} bytes are accepted here.")
             if chunk:
                 yield chunk
 
-    async def whole(self, limit_bytes: int, timeout_seconds: float) -> bytes:
-        """A small body. Raises as `chunks`; the time is that of the whole body."""
+    async def whole(self, limit_bytes: int, room: Room, client: str) -> bytes:
+        """A small body, which arrives in the room. Raises as `chunks`; the time is that of the whole body."""
+        if self.read:
+            return b""
         pieces = bytearray()
         try:
-            async with asyncio.timeout(timeout_seconds):
-                async for chunk in self.chunks(limit_bytes, timeout_seconds):
+            async with room.place(client), asyncio.timeout(self._whole_seconds):
+                async for chunk in self.chunks(limit_bytes):
                     pieces += chunk
         except TimeoutError:
             raise BodyTimeout from None
         return bytes(pieces)
 
     async def discard(self, limit_bytes: int, seconds: float) -> None:
-        """Reads what is still coming and forgets it, within limits."""
+        """Reads what is still coming and forgets it, within limits. Who waits for `100 Continue` sends nothing."""
+        if self.read or self.given_up or http.first(self.scope["headers"], b"expect") is not None:
+            return
         try:
             async with asyncio.timeout(seconds):
-                async for _ in self.chunks(limit_bytes, seconds):
+                async for _ in self.chunks(limit_bytes):
                     pass
         except (StemwrightError, ClientGone, TimeoutError):
             return
 
 
 class Answer:
-    """The way back to the client, and whether anything went it."""
+    """The way back to the client, and whether anything went it.
 
-    def __init__(self, send: Send) -> None:
+    Where the client is still sending, closing at once would reset the connection and lose the answer on its way: the
+    answer goes out, and a bounded part of the rest is read, before the connection ends.
+    """
+
+    def __init__(self, incoming: Incoming, send: Send) -> None:
+        self._incoming = incoming
         self._send = send
+        self._early = False
         self.started = False
 
     async def send(self, message: Message) -> None:
-        self.started = True
+        if message["type"] == "http.response.start":
+            self.started = True
+            self._early = not self._incoming.read
+            if self._early:
+                message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        elif self._early and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._incoming.discard(LINGER_BYTES, LINGER_SECONDS)
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
         await self._send(message)
-
-
-async def _refuse(error: StemwrightError, incoming: Incoming, answer: Answer) -> None:
-    response = problem_response(error)
-    if incoming.read:
-        await response(incoming.scope, incoming.receive, answer.send)
-        return
-    # The client is still sending. Closing at once would reset the connection and lose the answer on its way, so the
-    # answer goes out first and a bounded part of the rest is read after it. Who waits for `100 Continue` sends nothing.
-    await answer.send(
-        {
-            "type": "http.response.start",
-            "status": response.status_code,
-            "headers": [*response.raw_headers, (b"connection", b"close")],
-        }
-    )
-    await answer.send({"type": "http.response.body", "body": bytes(response.body), "more_body": True})
-    if http.first(incoming.scope["headers"], b"expect") is None:
-        await incoming.discard(LINGER_BYTES, LINGER_SECONDS)
-    await answer.send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def _repeatable(route: Route, headers: http.Headers) -> bool:

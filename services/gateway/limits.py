@@ -17,7 +17,7 @@ from limits import RateLimitItem, parse
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 
-from services.gateway.errors import TooManyAtOnce
+from services.gateway.errors import Overloaded, TooManyAtOnce
 from services.gateway.headers import Headers
 from services.gateway.routes import Pace
 from services.gateway.settings import Settings, counter_storage
@@ -95,41 +95,42 @@ def network_of(address: str) -> str:
 
 
 class Cap:
-    """Counts what is open at once, per key and in all. Used from the event loop only."""
+    """Counts what is open at once, of each account, each client address and in all. Used from the event loop only."""
 
-    def __init__(self, what: str, *, per_key: int, in_all: int | None = None) -> None:
+    def __init__(self, what: str, *, per_account: int, per_address: int, in_all: int) -> None:
         self._what = what
-        self._per_key = per_key
+        self._per_account = per_account
+        self._per_address = per_address
         self._in_all = in_all
-        self._open: Counter[str] = Counter()
+        self._accounts: Counter[str] = Counter()
+        self._addresses: Counter[str] = Counter()
         self.total = 0
         """How many are open in all."""
 
-    def open(self, key: str) -> int:
-        """How many this key has open."""
-        return self._open[key]
-
-    def take(self, key: str) -> None:
-        """Opens one. Raises `TooManyAtOnce` (429)."""
-        if self._open[key] >= self._per_key:
-            raise TooManyAtOnce(f"At most {self._per_key} {self._what} at once.", retry_after_seconds=5)
-        if self._in_all is not None and self.total >= self._in_all:
-            raise TooManyAtOnce(f"No more {self._what} can be opened at the moment.", retry_after_seconds=5)
-        self._open[key] += 1
-        self.total += 1
-
-    def give_back(self, key: str) -> None:
-        """Closes one that `take` opened."""
-        self.total -= 1
-        self._open[key] -= 1
-        if self._open[key] <= 0:
-            del self._open[key]
+    def open(self, account_id: str) -> int:
+        """How many this account has open."""
+        return self._accounts[account_id]
 
     @contextmanager
-    def one(self, key: str) -> Iterator[None]:
-        """Holds one open for the length of the block."""
-        self.take(key)
+    def one(self, address: str, account_id: str | None) -> Iterator[None]:
+        """Holds one open for the length of the block. Raises `TooManyAtOnce` (429) or `Overloaded` (503)."""
+        network = network_of(address)
+        counts = [(self._addresses, network, self._per_address)]
+        if account_id is not None:
+            counts.append((self._accounts, account_id, self._per_account))
+        for counter, key, most in counts:
+            if counter[key] >= most:
+                raise TooManyAtOnce(f"At most {most} {self._what} at once.", retry_after_seconds=2)
+        if self.total >= self._in_all:
+            raise Overloaded(f"No more {self._what} can be served at the moment.", retry_after_seconds=2)
+        self.total += 1
+        for counter, key, _ in counts:
+            counter[key] += 1
         try:
             yield
         finally:
-            self.give_back(key)
+            self.total -= 1
+            for counter, key, _ in counts:
+                counter[key] -= 1
+                if not counter[key]:
+                    del counter[key]

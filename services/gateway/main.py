@@ -1,14 +1,18 @@
 """`stemwright run gateway`."""
 
+import resource
+
 from prometheus_client import start_http_server
 
 from services.gateway.app import gateway_app
 from services.gateway.consumers import news_consumer
 from services.gateway.hub import Hub
-from services.gateway.protocol import GuardedProtocol
+from services.gateway.protocol import guarded
 from services.gateway.settings import Settings
 from services.kit.app import serve
 from services.kit.settings import load
+
+ENOUGH_FILES = 65_536
 
 
 def main() -> None:
@@ -16,11 +20,15 @@ def main() -> None:
     settings = load(Settings)
     if settings.metrics_port:
         start_http_server(settings.metrics_port, addr=settings.host)
+    # Every client is a file, every request to a service another: the soft limit of most shells is 1,024.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, enough), hard))
     hub = Hub()
     app = gateway_app(settings, hub=hub, tasks=(news_consumer(settings.kafka_bootstrap_servers, hub),))
     # Streams end at once when the process stops. Whose `X-Forwarded-For` is believed is a setting of ours, not
     # whoever connects from this machine.
-    serve(app, settings, on_stopping=hub.close, http=GuardedProtocol, proxy_headers=False)
+    serve(app, settings, on_stopping=hub.close, http=guarded(settings), proxy_headers=False)
 
 
 if __name__ == "__main__":

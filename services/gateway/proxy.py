@@ -17,8 +17,9 @@ import httpcore2
 from starlette.types import Receive, Scope, Send
 
 from services.gateway.errors import BadRequest, Overloaded, UpstreamBroken, UpstreamDown, UpstreamTimeout
+from services.gateway.expect import ExpectingBackend
 from services.gateway.headers import Headers, first, to_client
-from services.gateway.routes import Upstream
+from services.gateway.routes import Load, Upstream
 from services.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Outgoing:
     repeatable: bool = False
     """Sending it twice has the same effect as once."""
     response_timeout_seconds: float | None = None
+    load: Load = Load.CALL
     started: bool = field(default=False, init=False)
     """Part of an iterator body was read: there is no second time."""
 
@@ -71,14 +73,32 @@ class Service:
         self._authority = parts.netloc.encode()
         self._prefix = parts.path.rstrip("/").encode()
         self._settings = settings
-        self._pool = httpcore2.AsyncConnectionPool(
-            max_connections=settings.upstream_connections,
-            max_keepalive_connections=min(20, settings.upstream_connections),
-            keepalive_expiry=KEEP_ALIVE_SECONDS,
-        )
+        # What takes as long as a client likes has connections of its own, so that it never stands in a call's way.
+        self._pools = {
+            Load.CALL: httpcore2.AsyncConnectionPool(
+                max_connections=settings.upstream_connections,
+                max_keepalive_connections=min(20, settings.upstream_connections),
+                keepalive_expiry=KEEP_ALIVE_SECONDS,
+            ),
+            Load.UPLOAD: httpcore2.AsyncConnectionPool(
+                max_connections=settings.upstream_transfers,
+                max_keepalive_connections=0,
+                network_backend=ExpectingBackend(),
+            ),
+            Load.DOWNLOAD: httpcore2.AsyncConnectionPool(
+                max_connections=settings.upstream_transfers,
+                max_keepalive_connections=min(20, settings.upstream_transfers),
+                keepalive_expiry=KEEP_ALIVE_SECONDS,
+            ),
+        }
 
     async def close(self) -> None:
-        await self._pool.aclose()
+        for pool in self._pools.values():
+            await pool.aclose()
+
+    def busy(self, load: Load) -> int:
+        """How many connections of this kind are in use."""
+        return sum(not (item.is_idle() or item.is_closed()) for item in self._pools[load].connections)
 
     @asynccontextmanager
     async def request(self, outgoing: Outgoing) -> AsyncIterator[httpcore2.Response]:
@@ -110,10 +130,13 @@ class Service:
 
     async def _send(self, outgoing: Outgoing) -> httpcore2.Response:
         body = outgoing.body
+        own = [(b"host", self._authority)]
+        if outgoing.load is Load.UPLOAD:
+            own.append((b"expect", b"100-continue"))
         request = httpcore2.Request(
             outgoing.method,
             httpcore2.URL(scheme=self._scheme, host=self._host, port=self._port, target=self._prefix + outgoing.target),
-            headers=[(b"host", self._authority), *outgoing.headers],
+            headers=[*own, *outgoing.headers],
             content=body if isinstance(body, bytes) else outgoing.chunks(),
             extensions={
                 "timeout": {
@@ -125,7 +148,7 @@ class Service:
             },
         )
         try:
-            return await self._pool.handle_async_request(request)
+            return await self._pools[outgoing.load].handle_async_request(request)
         except httpcore2.PoolTimeout as error:
             raise Overloaded(f"The service {self.name} is busy.", retry_after_seconds=2) from error
         except (httpcore2.ReadTimeout, httpcore2.WriteTimeout) as error:

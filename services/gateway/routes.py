@@ -39,6 +39,16 @@ class Body(StrEnum):
     """A file of any type, streamed."""
 
 
+class Load(StrEnum):
+    """What a request takes while it is served, and so which cap it counts against."""
+
+    CALL = "requests"
+    UPLOAD = "uploads"
+    """As long as the client sends."""
+    DOWNLOAD = "downloads"
+    """As long as the client reads."""
+
+
 class Pace(StrEnum):
     """Which rate applies besides the account's."""
 
@@ -54,6 +64,7 @@ class Route:
     access: Access = Access.ACCOUNT
     body: Body = Body.JSON
     pace: Pace = Pace.GENERAL
+    load: Load = Load.CALL
     slow: bool = False
     """The answer may wait for a whole song to be read."""
 
@@ -82,7 +93,7 @@ def _uploads() -> Iterable[Route]:
     yield Route("GET", "/v1/uploads", Upstream.UPLOAD)
     yield Route("GET", "/v1/uploads/{id}", Upstream.UPLOAD)
     yield Route("DELETE", "/v1/uploads/{id}", Upstream.UPLOAD)
-    yield Route("PUT", "/v1/uploads/{id}/content", Upstream.UPLOAD, body=Body.CONTENT, slow=True)
+    yield Route("PUT", "/v1/uploads/{id}/content", Upstream.UPLOAD, body=Body.CONTENT, load=Load.UPLOAD, slow=True)
     yield Route("POST", "/v1/uploads/{id}/complete", Upstream.UPLOAD, slow=True)
 
 
@@ -95,8 +106,9 @@ def _jobs() -> Iterable[Route]:
     yield Route("POST", "/v1/jobs/{id}/cancel", Upstream.ORCHESTRATOR)
     yield Route("POST", "/v1/jobs/{id}/retry", Upstream.ORCHESTRATOR)
     yield Route("GET", "/v1/jobs/{id}/stems/{name}", Upstream.ORCHESTRATOR)
-    for part in ("archive", "waveforms", "manifest", "feedback"):
-        yield Route("GET", f"/v1/jobs/{{id}}/{part}", Upstream.ORCHESTRATOR)
+    for part in ("archive", "waveforms", "manifest"):
+        yield Route("GET", f"/v1/jobs/{{id}}/{part}", Upstream.ORCHESTRATOR, load=Load.DOWNLOAD)
+    yield Route("GET", "/v1/jobs/{id}/feedback", Upstream.ORCHESTRATOR)
     yield Route("PUT", "/v1/jobs/{id}/feedback", Upstream.ORCHESTRATOR)
     yield Route("GET", "/v1/jobs/{id}/events", Upstream.GATEWAY)
 

@@ -66,13 +66,32 @@ class Settings(KitSettings):
     slow_response_timeout_seconds: float = Field(300.0, gt=0)
     """The same where the service reads a whole song before it answers."""
     body_timeout_seconds: float = Field(30.0, gt=0)
-    """Longest wait for a small body, and longest silence inside a large one."""
+    """Longest wait for the whole of a small body."""
+    patience_seconds: float = Field(15.0, gt=0)
+    """Longest silence of a client that sends a body, and longest standstill of one that reads an answer."""
+    min_bytes_per_second: int = Field(4096, ge=1)
+    """What a client has to send or to read in the long run; one that is slower loses its connection."""
     retry_delay_seconds: float = Field(0.25, ge=0)
     """Pause before the one repetition of a request that may be repeated."""
-    upstream_connections: int = Field(100, ge=1)
-    """Most connections to each service."""
+    upstream_connections: int = Field(200, ge=1)
+    """Most connections to each service for calls, whose answers are small."""
+    upstream_transfers: int = Field(256, ge=1)
+    """Most connections to each service for songs and archives, which take as long as the client does."""
+
+    max_connections: int = Field(4096, ge=1)
+    """Connections that wait for a request, of all clients; the oldest of whoever has most go first."""
+    idle_connections_per_address: int = Field(128, ge=1)
+    """The same, of each client address. Trusted proxies are not counted one by one."""
+    bodies_at_once: int = Field(256, ge=1)
+    """Small bodies on their way in, of all clients; the oldest of whoever has most are given up first."""
+    bodies_at_once_per_address: int = Field(32, ge=1)
+    """The same, of each client address."""
     max_concurrent_requests: int = Field(1000, ge=1)
-    """More are answered 503 at once; event streams have their own limit."""
+    """Requests that services work on; more are answered 503 at once. One counts when its body is here."""
+    requests_at_once_per_account: int = Field(64, ge=1)
+    """The same, of each account: more are answered 429."""
+    requests_at_once_per_address: int = Field(128, ge=1)
+    """The same, of each client address."""
 
     max_json_bytes: int = Field(256 * 1024, ge=1024)
     """Largest body of a request, other than a song."""
@@ -89,8 +108,16 @@ class Settings(KitSettings):
     """Of each client address on the routes that check passwords and send mail."""
     uploads_at_once_per_account: int = Field(8, ge=1)
     """Songs that one account may be sending through this process at a time."""
+    uploads_at_once_per_address: int = Field(32, ge=1)
+    """The same, of each client address."""
+    downloads_at_once_per_account: int = Field(16, ge=1)
+    """Archives, waveforms and manifests that one account may be reading at a time."""
+    downloads_at_once_per_address: int = Field(64, ge=1)
+    """The same, of each client address."""
     streams_per_account: int = Field(50, ge=1)
     """Event streams that one account may hold open at this process."""
+    streams_per_address: int = Field(500, ge=1)
+    """The same, of each client address."""
     streams_in_all: int = Field(2000, ge=1)
     """Each takes about 80 KiB."""
 
@@ -107,7 +134,8 @@ class Settings(KitSettings):
     """Most that each cache of credentials holds (tokens, keys, refused keys); the oldest go first."""
 
     trusted_proxies: Words = ()
-    """Addresses or networks of the load balancers whose `X-Forwarded-For` names the client."""
+    """Addresses or networks of the load balancers whose `X-Forwarded-For` names the client. Behind one that is not
+    named here all clients share its address: its rates, its caps, its sign-ins per minute."""
     allowed_hosts: Words = ()
     """Host names that are answered; empty: all."""
     cors_origins: Words = ()

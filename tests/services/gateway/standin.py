@@ -22,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 from services.gateway.app import gateway_app
 from services.gateway.consumers import news_consumer
 from services.gateway.hub import Hub
-from services.gateway.protocol import GuardedProtocol
+from services.gateway.protocol import guarded
 from services.gateway.settings import Settings
 
 KEY = Ed25519PrivateKey.generate()
@@ -257,7 +257,7 @@ def _whole(answer: bytes) -> bool:
 
 
 @contextmanager
-def unfinished_answer(gateway: Platform) -> Iterator[None]:
+def unfinished_answer(gateway: Platform, path: str = "/v1/jobs/job_1/archive") -> Iterator[None]:
     """While this is open, the orchestrator has begun an answer to a client and goes on with it."""
     over = threading.Event()
 
@@ -267,7 +267,7 @@ def unfinished_answer(gateway: Platform) -> Iterator[None]:
             await asyncio.sleep(0.005)
 
     gateway.orchestrator.answer = lambda _: Reply(200, {}, pieces=pieces)
-    with gateway.client.stream("GET", "/v1/jobs/job_1/archive", headers=bearer()) as response:
+    with gateway.client.stream("GET", path, headers=bearer()) as response:
         rest = response.iter_raw()
         assert next(rest) == b"x"
         yield
@@ -288,14 +288,10 @@ def platform(*, bootstrap: str | None = None, **settings: Any) -> Iterator[Platf
         jwks_url = f"http://127.0.0.1:{ports['accounts']}/.well-known/jwks.json"
         hub = Hub()
         news = None if bootstrap is None else news_consumer(bootstrap, hub)
-        app = gateway_app(
-            Settings(**{**urls, "jwks_url": jwks_url, "log_level": "ERROR", **settings}),
-            hub=hub,
-            tasks=() if news is None else (news,),
-        )
-        port = stack.enter_context(
-            serving(app, on_stopping=hub.close, http=GuardedProtocol, proxy_headers=False, server_header=False)
-        )
+        chosen = Settings(**{**urls, "jwks_url": jwks_url, "log_level": "ERROR", **settings})
+        app = gateway_app(chosen, hub=hub, tasks=() if news is None else (news,))
+        options: dict[str, Any] = {"http": guarded(chosen), "proxy_headers": False, "server_header": False}
+        port = stack.enter_context(serving(app, on_stopping=hub.close, **options))
         client = stack.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20))
         assert news is None or news.wait_until_ready(20)
         yield Platform(accounts, upload, orchestrator, app, hub, port, client)

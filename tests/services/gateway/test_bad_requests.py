@@ -4,10 +4,9 @@ import re
 import socket
 
 import pytest
-from starlette.routing import Mount
 
 from services.gateway import protocol
-from tests.services.gateway.standin import Platform, Reply, eventually, token
+from tests.services.gateway.standin import Platform, Reply, token
 
 AUTHORIZED = b"Authorization: Bearer %s\r\n"
 
@@ -181,18 +180,6 @@ def test_a_head_that_trickles_is_cut_off(gateway: Platform, monkeypatch: pytest.
         assert status(answer) == 408
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:
         assert status(connection.recv(65536)) == 408  # one that connects and says nothing
-
-
-def test_a_body_that_trickles_is_cut_off(gateway: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = gateway.app.state.settings.model_copy(update={"body_timeout_seconds": 0.3})
-    door = next(route.app for route in gateway.app.routes if isinstance(route, Mount))
-    monkeypatch.setattr(door, "_settings", settings)
-    for line in (b"POST /v1/jobs HTTP/1.1", b"PUT /v1/uploads/upl_1/content HTTP/1.1"):
-        sent = request(line, b"Content-Type: application/json", b"Content-Length: 50", body=b"{")
-        answer = gateway.raw(sent, seconds=5)
-        assert status(answer) == 408
-    eventually(gateway.upload.aborted.is_set)
-    assert nothing_arrived(gateway)
 
 
 def test_a_million_chunks_of_one_byte(gateway: Platform) -> None:

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from services.gateway.routes import Load
 from tests.ids import numbered
 from tests.services.gateway.standin import (
     Platform,
@@ -50,8 +51,8 @@ def test_a_client_that_leaves_ends_the_work_of_the_service(gateway: Platform) ->
     gateway.orchestrator.answer = lambda _: Reply(200, {}, pieces=pieces)
     with gateway.client.stream("GET", "/v1/jobs/job_1/archive", headers=bearer()) as response:
         next(response.iter_raw())
-    pool = gateway.app.state.services["orchestrator"]._pool
-    eventually(lambda: not [item for item in pool.connections if not item.is_idle() and not item.is_closed()])
+    orchestrator = gateway.app.state.services["orchestrator"]
+    eventually(lambda: orchestrator.busy(Load.DOWNLOAD) == 0)
     over.set()
 
 
@@ -143,5 +144,8 @@ def test_a_service_that_is_too_slow() -> None:
 
 
 def test_more_requests_than_a_service_has_connections_for() -> None:
-    with platform(upstream_connections=1, connect_timeout_seconds=0.1) as gateway, unfinished_answer(gateway):
+    with (
+        platform(upstream_connections=1, connect_timeout_seconds=0.1) as gateway,
+        unfinished_answer(gateway, "/v1/jobs/job_1"),
+    ):
         problem(gateway.client.get("/v1/jobs", headers=bearer()), 503, "overloaded")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import httpx2
 
+from services.gateway.routes import Load
 from tests.services.gateway.standin import (
     Platform,
     Reply,
@@ -152,16 +153,34 @@ def test_uploads_at_once_are_capped_per_account() -> None:
         thread = threading.Thread(target=upload)
         thread.start()
         admission = gateway.app.state.admission
-        eventually(lambda: admission.uploads.open("usr_alice") == 1)
+        eventually(lambda: admission.caps[Load.UPLOAD].open("usr_alice") == 1)
         second = httpx2.put(f"{gateway.url}/v1/uploads/upl_2/content", content=b"x", headers=bearer(), trust_env=False)
         problem(second, 429, "too_many_at_once")
         go.set()
         thread.join(10)
-        eventually(lambda: admission.uploads.open("usr_alice") == 0)
+        eventually(lambda: admission.caps[Load.UPLOAD].open("usr_alice") == 0)
 
 
 def test_more_requests_than_the_gateway_serves() -> None:
     with platform(max_concurrent_requests=1) as gateway:
-        with unfinished_answer(gateway):
+        with unfinished_answer(gateway, "/v1/jobs/job_1"):
             problem(gateway.client.get("/v1/me", headers=bearer()), 503, "overloaded")
         eventually(lambda: gateway.client.get("/v1/me", headers=bearer()).status_code == 200)
+
+
+def test_requests_at_once_are_capped_per_account() -> None:
+    with platform(requests_at_once_per_account=1) as gateway, unfinished_answer(gateway, "/v1/jobs/job_1"):
+        refused = gateway.client.get("/v1/me", headers=bearer())
+        problem(refused, 429, "too_many_at_once")
+        assert int(refused.headers["retry-after"]) >= 1
+        assert gateway.client.get("/v1/me", headers=bearer(token("usr_other"))).status_code == 200
+
+
+def test_requests_at_once_are_capped_per_address() -> None:
+    with platform(requests_at_once_per_address=1) as gateway, unfinished_answer(gateway, "/v1/jobs/job_1"):
+        problem(gateway.client.get("/v1/me", headers=bearer(token("usr_other"))), 429, "too_many_at_once")
+        elsewhere = httpx2.Client(
+            base_url=gateway.url, transport=httpx2.HTTPTransport(local_address="127.0.0.2"), trust_env=False
+        )
+        with elsewhere as client:
+            assert client.get("/v1/me", headers=bearer(token("usr_other"))).status_code == 200

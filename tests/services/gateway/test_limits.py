@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from contextlib import ExitStack
 
 import pytest
 from limits.errors import StorageError
 
 from services.gateway.counters import SweptMemoryStorage
-from services.gateway.errors import TooManyAtOnce
+from services.gateway.errors import Overloaded, TooManyAtOnce
 from services.gateway.limits import Cap, Limits, network_of
 from services.gateway.routes import Pace
 from services.gateway.settings import Settings
@@ -100,22 +101,22 @@ def test_what_counts_as_one_client(address: str, network: str) -> None:
     assert network_of(address) == network
 
 
-def test_a_cap_counts_per_key_and_in_all_and_forgets_what_was_closed() -> None:
-    cap = Cap("streams", per_key=2, in_all=3)
-    cap.take("a")
-    cap.take("a")
-    with pytest.raises(TooManyAtOnce):
-        cap.take("a")
-    cap.take("b")
-    with pytest.raises(TooManyAtOnce):
-        cap.take("c")
-    cap.give_back("a")
-    with cap.one("c"):
-        assert cap.open("c") == 1
-    assert cap.open("c") == 0
-    for key in ("a", "b"):
-        cap.give_back(key)
-    assert not cap._open
+def test_a_cap_counts_per_account_per_address_and_in_all_and_forgets_what_was_closed() -> None:
+    cap = Cap("streams", per_account=2, per_address=3, in_all=4)
+    with ExitStack() as open_ones:
+        for account, address in (("usr_a", "192.0.2.1"), ("usr_a", "192.0.2.1"), ("usr_b", "192.0.2.1")):
+            open_ones.enter_context(cap.one(address, account))
+        for refused_account, address in (("usr_a", "192.0.2.2"), ("usr_c", "192.0.2.1"), (None, "192.0.2.1")):
+            with pytest.raises(TooManyAtOnce) as refused, cap.one(address, refused_account):
+                pass
+            assert int(refused.value.headers["Retry-After"]) >= 1
+        with cap.one("192.0.2.2", None):
+            assert cap.total == 4
+            with pytest.raises(Overloaded), cap.one("192.0.2.3", "usr_d"):
+                pass
+        assert (cap.open("usr_a"), cap.open("usr_b"), cap.total) == (2, 1, 3)
+    assert not cap._accounts
+    assert not cap._addresses
     assert cap.total == 0
 
 
