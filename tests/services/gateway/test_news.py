@@ -12,7 +12,7 @@ from services.kit.events.topics import JOBS_EVENTS, PROGRESS
 from services.kit.protos import separation_pb2
 from tests.broker import Broker
 from tests.services.gateway.standin import eventually, platform
-from tests.services.gateway.watching import Job, watched
+from tests.services.gateway.watching import JOB_ID, Job, watched
 
 # kafka-python leaves the sockets of a broker that died to the garbage collector.
 pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
@@ -31,7 +31,7 @@ def producer(broker: Broker) -> Iterator[EventProducer]:
         yield running
 
 
-def progress(fraction: float, *, attempt: int = 1, job_id: str = "job_1") -> OutgoingEvent:
+def progress(fraction: float, *, attempt: int = 1, job_id: str = JOB_ID) -> OutgoingEvent:
     message = separation_pb2.SeparationProgress(
         worker_id="wrk_1", job_id=job_id, attempt=attempt, stage="separating", fraction=fraction, account_id="usr_alice"
     )
@@ -41,7 +41,7 @@ def progress(fraction: float, *, attempt: int = 1, job_id: str = "job_1") -> Out
 def status_changed(job: Job) -> OutgoingEvent:
     now = "2026-01-01T00:00:00Z"
     content = {
-        "id": "job_1",
+        "id": JOB_ID,
         "upload_id": "upl_1",
         "account_id": "usr_alice",
         "mode": "full",
@@ -50,7 +50,7 @@ def status_changed(job: Job) -> OutgoingEvent:
         "price_credits": 1,
         "created_at": now,
     }
-    return OutgoingEvent(JOBS_EVENTS, "usr_alice", {"job": content}, type=f"job.{job.status}", subject="job_1")
+    return OutgoingEvent(JOBS_EVENTS, "usr_alice", {"job": content}, type=f"job.{job.status}", subject=JOB_ID)
 
 
 def test_news_of_the_event_log_reach_the_stream(broker: Broker, producer: EventProducer) -> None:
