@@ -6,12 +6,10 @@ is complete; the manifest appears last.
 
 import json
 import math
-import shutil
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
@@ -19,10 +17,19 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from separation.backends import MaskModel
 from separation.decode import AudioFile, AudioLimits, open_audio
-from separation.errors import Cancelled, ModelError, OutputWriteFailed, UnknownStem, WindowOutsideAudio
+from separation.drafts import draft, publish, refuse_folders
+from separation.errors import (
+    Cancelled,
+    ModelError,
+    OutputReplacesInput,
+    OutputWriteFailed,
+    UnknownStem,
+    WindowOutsideAudio,
+)
 from separation.hashing import sha256_of
 from separation.manifest import (
     FileRecord,
@@ -33,9 +40,11 @@ from separation.manifest import (
 )
 from separation.memory import return_kept_blocks
 from separation.pipeline import Course, separate_stream
+from separation.proof import check_sum
 from separation.settings import OutputFormat, SeparationSettings, Window
-from separation.stems import STEM_NAMES, StemSet
+from separation.stems import STEM_NAMES, StemSet, stem_file
 from separation.timing import StageClock
+from separation.wording import printable
 
 Samples = NDArray[np.float32]
 Stage = Literal["preparing", "separating", "finishing"]
@@ -103,23 +112,24 @@ def separate_file(
     ``on_progress`` and ``should_cancel`` are called on the calling thread, at least once per patch (10 s of audio);
     two helper threads live as long as the call.
 
+    The files replace those of an earlier separation in ``out_dir`` all at once, also where it wrote another format.
+
     Raises ``AudioError`` (the song), ``RequestError`` (the wish), ``ModelError``, ``OutputWriteFailed``, ``Cancelled``;
-    ``OSError`` when ``source`` cannot be read. Then ``out_dir`` holds nothing new.
+    ``StemsDoNotNull`` where the sum is not the song; ``OSError`` when ``source`` cannot be read. Then ``out_dir`` is as
+    it was.
     """
     begun = time.perf_counter()
-    chosen = checked_stems(stems)
-    job = _Job(
-        source, model, output or OutputFormat(), settings or SeparationSettings(), chosen, on_progress, should_cancel
-    )
-    with _scratch_folder(out_dir) as scratch:
+    chosen, output = checked_stems(stems), output or OutputFormat()
+    job = _Job(source, model, output, settings or SeparationSettings(), chosen, on_progress, should_cancel)
+    _check_place(source, out_dir, chosen, output)
+    with draft(out_dir) as scratch:
         try:
             manifest = job.run(scratch, window, limits or AudioLimits(), begun)
         finally:
             model.rest()
             return_kept_blocks()
-        # The manifest goes last: who sees it may rely on the rest.
-        for name in [*(stem.file for stem in manifest.stems), WAVEFORMS_FILE, MANIFEST_FILE]:
-            (scratch / name).replace(out_dir / name)
+        names = [*(stem.file for stem in manifest.stems), WAVEFORMS_FILE, MANIFEST_FILE]
+        publish(scratch, out_dir, names, _stale(out_dir, names, source))
     job.report("finishing", 1.0)
     return manifest
 
@@ -133,21 +143,48 @@ def checked_stems(stems: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in STEM_NAMES if name in stems)
 
 
+def _check_place(source: Path, out_dir: Path, stems: Sequence[str], output: OutputFormat) -> None:
+    """Raises ``OutputReplacesInput`` and ``OutputWriteFailed`` before any work is done for nothing."""
+    names = [stem_file(name, output) for name in stems]
+    for name in names:
+        if _same(out_dir / name, source):
+            raise OutputReplacesInput(
+                f"{printable(name)} in {printable(str(out_dir))} is the song itself; choose another folder."
+            )
+    with _writing():
+        refuse_folders(out_dir, [*names, WAVEFORMS_FILE, MANIFEST_FILE])
+
+
+def _same(path: Path, source: Path) -> bool:
+    try:
+        return path.samefile(source)
+    except OSError:  # one of the two is not there
+        return False
+
+
+def _stale(out_dir: Path, names: Sequence[str], source: Path) -> list[str]:
+    """What an earlier separation wrote into ``out_dir`` that ``names`` do not replace, unless it was changed since."""
+    try:
+        earlier = Manifest.from_json((out_dir / MANIFEST_FILE).read_bytes())
+    except (OSError, ValidationError):
+        return []
+    found = [REPORT_FILE] if (out_dir / REPORT_FILE).is_file() else []
+    for stem in earlier.stems:
+        # Whatever a manifest says, nothing but stems, and nothing outside its folder.
+        ours = stem.name in STEM_NAMES and stem.file == f"{stem.name}.{stem.format}" and stem.file not in names
+        path = out_dir / stem.file
+        with suppress(OSError):
+            if ours and not _same(path, source) and sha256_of(path) == stem.sha256:
+                found.append(stem.file)
+    return found
+
+
 @contextmanager
-def _scratch_folder(out_dir: Path) -> Iterator[Path]:
-    """A folder inside ``out_dir``, so that renames are atomic; gone afterwards whatever happens."""
-    existed = out_dir.exists()
+def _writing() -> Iterator[None]:
     try:
-        out_dir.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=out_dir, prefix=".partial-"))
+        yield
     except OSError as error:
-        raise OutputWriteFailed(f"{out_dir} cannot be written: {error.strerror}.") from error
-    try:
-        yield scratch
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-        if not existed and not any(out_dir.iterdir()):
-            out_dir.rmdir()
+        raise OutputWriteFailed(f"The stems cannot be written: {error.strerror}.") from error
 
 
 class _Job:
@@ -192,7 +229,7 @@ class _Job:
             info = audio.info()
             self._audio_seconds = stem_set.samples / audio.sample_rate_hz
         self.report("finishing", 0.99)
-        with self._clock.stage("finish"):
+        with self._clock.stage("finish"), _writing():
             waveforms = scratch / WAVEFORMS_FILE
             waveforms.write_text(json.dumps(stem_set.waveforms(), separators=(",", ":")), encoding="utf-8")
             stems = stem_set.records()
@@ -224,7 +261,9 @@ class _Job:
             settings={**asdict(self._settings), "overs": self._output.overs},
             timings_seconds={stage: round(seconds, 4) for stage, seconds in timings.items()},
         )
-        (scratch / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
+        check_sum(manifest)
+        with _writing():
+            (scratch / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
         return manifest
 
     def _separate(self, audio: AudioFile, stem_set: StemSet, begin: int, end: int | None) -> None:

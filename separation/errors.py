@@ -17,13 +17,16 @@
     ├── RequestError                request_invalid             the wish is at fault
     │   ├── UnknownStem             stem_unknown
     │   ├── WindowOutsideAudio      window_outside_audio
-    │   └── OutputFormatUnsuitable  output_format_unsuitable
+    │   ├── OutputFormatUnsuitable  output_format_unsuitable
+    │   ├── ExceedsFullScale        audio_exceeds_full_scale    the song, in a format that ends there
+    │   └── OutputReplacesInput     output_replaces_input
     ├── ModelError                  model_invalid
     │   ├── ModelNotFound           model_not_found
     │   ├── ModelDigestMismatch     model_digest_mismatch
     │   ├── ModelSourceUnavailable  model_source_unavailable
     │   ├── ModelAnswerInvalid      model_answer_invalid
     │   └── RuntimeMissing          runtime_missing             nothing that runs networks is installed
+    ├── StemsDoNotNull              stems_do_not_null           a fault of ours; the stems are thrown away
     ├── OutputWriteFailed           output_write_failed         full disk, no permission
     ├── ReportUnavailable           report_unavailable          nothing to draw with is installed
     └── Cancelled                   cancelled                   ``should_cancel`` said so
@@ -130,6 +133,18 @@ class OutputFormatUnsuitable(RequestError):
     code = "output_format_unsuitable"
 
 
+class ExceedsFullScale(RequestError):
+    """The song goes so far beyond full scale that its stems, in this format, would not sum to it."""
+
+    code = "audio_exceeds_full_scale"
+
+
+class OutputReplacesInput(RequestError):
+    """One of the stems would take the place of the song itself."""
+
+    code = "output_replaces_input"
+
+
 class ModelError(SeparationError):
     """The model's files are damaged or do not fit the engine."""
 
@@ -164,6 +179,12 @@ class RuntimeMissing(ModelError):
     """Nothing is installed that can compute on the hardware that was asked for, or that there is."""
 
     code = "runtime_missing"
+
+
+class StemsDoNotNull(SeparationError):
+    """The sum of the stems is not the song."""
+
+    code = "stems_do_not_null"
 
 
 class OutputWriteFailed(SeparationError):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from rich.cells import cell_len, set_cell_size
 
 from separation.decode import open_audio
+from separation.drafts import draft, publish
 from separation.engine import REPORT_FILE
 from separation.errors import Cancelled, OutputWriteFailed, ReportUnavailable
 from separation.loudness import LoudnessMeter
@@ -90,15 +91,13 @@ def write_report(
         if stem.name != "mixture"
     ]
     picture = _drawn(song.name, manifest, span, tracks)
-    target, partial = folder / REPORT_FILE, folder / f".partial-{REPORT_FILE}"
-    try:
-        partial.write_bytes(picture)
-        partial.replace(target)
-    except OSError as error:
-        raise OutputWriteFailed(f"{REPORT_FILE} cannot be written: {error.strerror}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return target
+    with draft(folder) as path:
+        try:
+            (path / REPORT_FILE).write_bytes(picture)
+        except OSError as error:
+            raise OutputWriteFailed(f"{REPORT_FILE} cannot be written: {error.strerror}.") from error
+        publish(path, folder, [REPORT_FILE])
+    return folder / REPORT_FILE
 
 
 def _read(name: str, path: Path, span: tuple[float, float], gain: float, stop: Callable[[], bool]) -> _Track:
@@ -152,7 +151,7 @@ def _drawn(title: str, manifest: Manifest, span: tuple[float, float], tracks: Se
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a title in a script for which there is no font
-        figure.savefig(file, format="png", metadata={"Software": None, "Title": title})
+        figure.savefig(file, format="png", metadata={"Software": None, "Title": printable(title)})
     return file.getvalue()
 
 

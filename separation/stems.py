@@ -1,5 +1,6 @@
 """The set of stems of one song while they are written: split, files, meters, proof."""
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from separation.decode import AudioFile
 from separation.encode import StemWriter, check_format, needs_length
+from separation.errors import ModelAnswerInvalid
 from separation.hashing import sha256_of
 from separation.loudness import LoudnessMeter
 from separation.manifest import QualityRecord, StemRecord
@@ -30,6 +32,11 @@ _SILENT_BELOW_DBFS = -60.0
 _BLOCK_SAMPLES = 28_000
 # The highest peak of stems that are scaled: the largest sample of 16 bits.
 _SCALED_PEAK = 1 - 2.0**-15
+
+
+def stem_file(name: str, output: OutputFormat) -> str:
+    """What the stem's file is called."""
+    return f"{name}.{output.name}"
 
 
 class Mixture(Protocol):
@@ -102,15 +109,12 @@ class StemSet:
         for name in STEM_NAMES:
             writer = None
             if name in self._stems:
-                path, tags = self._folder / self._file(name), stem_tags(audio.tags, name)
+                path, tags = self._folder / stem_file(name, self._output), stem_tags(audio.tags, name)
                 writer = StemWriter(
                     path, self._output, self._rate, audio.channel_names, audio.layout, tags=tags, samples=samples
                 )
                 self._stack.enter_context(writer)
             self._tracks[name] = _Track(audio, writer, full_scale)
-
-    def _file(self, name: str) -> str:
-        return f"{name}.{self._output.name}"
 
     def write(self, mixture: Mixture, vocals: Samples) -> None:
         """The next ``vocals``, ``(n, channels)``, and as much of the mixture."""
@@ -178,6 +182,9 @@ class StemSet:
         )
 
     def quality(self) -> QualityRecord:
+        """Raises ``ModelAnswerInvalid`` where the stems are not numbers."""
+        if not math.isfinite(self._residual_energy):
+            raise ModelAnswerInvalid("The stems hold numbers that are not finite.")
         values = self.samples * self._channels
         return QualityRecord(
             null_residual_dbfs=_dbfs(float(np.sqrt(self._residual_energy / values))),
@@ -190,7 +197,7 @@ class StemSet:
         return tuple(self._record(name) for name in self._stems)
 
     def _record(self, name: str) -> StemRecord:
-        path, track = self._folder / self._file(name), self._tracks[name]
+        path, track = self._folder / stem_file(name, self._output), self._tracks[name]
         highest = track.waveform.peak
         peak = _dbfs(highest)
         loudness = track.loudness.integrated_lufs()

@@ -6,6 +6,8 @@ from typing import ClassVar
 
 import click
 
+from separation.console import forgive_encodings
+
 SERVICES = ("gateway", "upload", "accounts", "orchestrator", "worker")
 
 
@@ -44,6 +46,7 @@ class LazyGroup(click.Group):
 @click.version_option(package_name="stemwright")
 def main() -> None:
     """Stemwright: a song in, its vocals and the song without them out."""
+    forgive_encodings()
 
 
 @main.command()

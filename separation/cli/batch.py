@@ -1,11 +1,9 @@
 """A run over many songs: each is separated or found done, its picture drawn, and what became of it said."""
 
-import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +14,10 @@ from separation.cli.outcome import Outcome, summary
 from separation.cli.reuse import Order, finished
 from separation.cli.songs import Song, find_songs
 from separation.cli.stop import StopWish
+from separation.console import forget_standard_output, write_json
+from separation.drafts import clear_drafts, missing_folders, remove_empty
 from separation.engine import REPORT_FILE, Progress, separate_file
-from separation.errors import Cancelled, OutputWriteFailed, SeparationError
+from separation.errors import Cancelled, OutputWriteFailed
 from separation.progress import SongProgress
 from separation.wording import printable
 
@@ -55,8 +55,12 @@ def run(arguments: Sequence[Path], out: Path, wishes: Wishes, load: Callable[[],
         if not wishes.as_json:
             click.echo(summary(batch.outcomes, len(songs), time.perf_counter() - begun))
     except BrokenPipeError:
-        _forget_standard_output()
+        forget_standard_output()
         click.echo("Nobody reads the output any more; stopped.", err=True)
+        return EXIT_SONG_FAILED
+    except OSError as error:  # of songs none arrives here
+        forget_standard_output()
+        click.echo(f"The output cannot be written: {error.strerror}; stopped.", err=True)
         return EXIT_SONG_FAILED
     if stop.signal:
         click.echo("Stopped; nothing half done is left behind.", err=True)
@@ -76,17 +80,17 @@ class Batch:
         with_bar = not self._wishes.as_json and sys.stderr.isatty()
         for number, song in enumerate(self._songs, 1):
             count = f"[{number}/{len(self._songs)}] " if len(self._songs) > 1 else ""
-            missing = _missing(song.target)
+            missing = missing_folders(song.target)
             try:
                 if should_stop():
                     raise Cancelled
                 with SongProgress(count + printable(song.path.name), shown=with_bar) as bar:
                     outcome = self._outcome(song, bar, should_stop)
             except Cancelled:
-                _remove_empty(missing)
+                remove_empty(missing)
                 return
             if outcome.manifest is None:
-                _remove_empty(missing)
+                remove_empty(missing)
             self.outcomes.append(outcome)
             self._say(outcome)
             if outcome.disk_is_full:
@@ -94,7 +98,7 @@ class Batch:
 
     def _say(self, outcome: Outcome) -> None:
         if self._wishes.as_json:
-            click.echo(outcome.json())
+            write_json(outcome.json())
         else:
             click.echo(outcome.text(), err=outcome.error is not None)
 
@@ -106,7 +110,7 @@ class Batch:
                 self._separate(outcome, bar, should_stop)
             except Cancelled:
                 raise
-            except (SeparationError, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one song, the others are separated
                 outcome.error = error
         outcome.seconds = time.perf_counter() - begun
         return outcome
@@ -119,6 +123,7 @@ class Batch:
             bar.update(progress.fraction, progress.audio_seconds)
 
         if self._wishes.skip_existing:
+            clear_drafts(song.target)
             outcome.manifest = finished(song.path, song.target, order, self._model.manifest.digest)
             outcome.reused = outcome.manifest is not None
         if outcome.manifest is None:
@@ -133,9 +138,8 @@ class Batch:
                 on_progress=show,
                 should_cancel=should_stop,
             )
-            report.unlink(missing_ok=True)  # it would show stems that are gone
         if self._wishes.with_report:
-            if not report.exists():
+            if not (outcome.reused and report.exists()):
                 from separation.report import write_report
 
                 bar.note("drawing")
@@ -145,7 +149,7 @@ class Batch:
 
 def _require_writable(folder: Path) -> None:
     """One clear error now instead of one for every song; leaves nothing behind."""
-    missing = _missing(folder)
+    missing = missing_folders(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -153,24 +157,4 @@ def _require_writable(folder: Path) -> None:
     except OSError as error:
         raise OutputWriteFailed(f"{printable(str(folder))} cannot be written: {error.strerror}.") from error
     finally:
-        _remove_empty(missing)
-
-
-def _missing(folder: Path) -> list[Path]:
-    """``folder`` and those above it that do not exist yet, innermost first."""
-    return [path for path in (folder, *folder.parents) if not path.exists()]
-
-
-def _remove_empty(folders: Sequence[Path]) -> None:
-    """Takes back folders that were made for nothing."""
-    for folder in folders:
-        with suppress(OSError):  # not made after all, or something else has been put there
-            folder.rmdir()
-
-
-def _forget_standard_output() -> None:
-    """What is left in the buffer goes nowhere, lest the interpreter complains at its end."""
-    with suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        remove_empty(missing)

@@ -125,7 +125,9 @@ def separate(
     try:
         from separation.cli.batch import Wishes, run
         from separation.cli.reuse import Order
+        from separation.console import forgive_encodings
 
+        forgive_encodings()
         wishes = Wishes(
             Order(stems, preview, output, _QUALITIES[quality]()),
             skip_existing=skip_existing,

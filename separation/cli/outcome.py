@@ -2,6 +2,7 @@
 
 import errno
 import os
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from separation.cli.songs import Song
-from separation.errors import OutputWriteFailed, SeparationError
+from separation.errors import ExceedsFullScale, OutputWriteFailed, SeparationError
 from separation.manifest import Manifest
 from separation.wording import duration, null_test, printable
 
@@ -50,7 +51,7 @@ class Outcome:
     manifest: Manifest | None = None
     reused: bool = False
     report: Path | None = None
-    error: SeparationError | OSError | None = None
+    error: Exception | None = None
 
     @property
     def status(self) -> Literal["done", "reused", "failed"]:
@@ -70,8 +71,14 @@ class Outcome:
     @property
     def failure(self) -> Failure | None:
         error = self.error
-        if error is None or isinstance(error, SeparationError):
-            return Failure(code=error.code, message=str(error)) if error else None
+        if error is None:
+            return None
+        if isinstance(error, ExceedsFullScale):
+            return Failure(code=error.code, message=f"{str(error).removesuffix('.')}, or use --overs scale.")
+        if isinstance(error, SeparationError):
+            return Failure(code=error.code, message=printable(str(error)))
+        if not isinstance(error, OSError):
+            return Failure(code=SeparationError.code, message=printable(_unforeseen(error)))
         reason = error.strerror or str(error)
         if self.disk_is_full:
             return Failure(code=OutputWriteFailed.code, message=f"The stems cannot be written: {reason}.")
@@ -137,6 +144,13 @@ def pace(audio_seconds: float, seconds: float) -> str:
     """``3:20 in 10.0 s (20x real time)``."""
     speed = audio_seconds / seconds
     return f"{duration(audio_seconds)} in {duration(seconds)} ({speed:.{0 if speed >= 10 else 1}f}x real time)"
+
+
+def _unforeseen(error: Exception) -> str:
+    """What whoever mends it needs to know."""
+    place = traceback.extract_tb(error.__traceback__)[-1] if error.__traceback__ else None
+    where = f" ({Path(place.filename).name}:{place.lineno})" if place else ""
+    return f"This is a fault of the program: {type(error).__name__}: {error}{where}."
 
 
 def _unicode(path: Path) -> str:

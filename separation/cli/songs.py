@@ -11,14 +11,24 @@ from pydantic import ValidationError
 
 from separation.decode import open_audio
 from separation.engine import MANIFEST_FILE
-from separation.errors import SeparationError
+from separation.errors import EmptyFile, NoAudioStream, SeparationError, UnsupportedFormat
 from separation.manifest import Manifest
 from separation.stems import STEM_NAMES
 
-# A file of such a name is meant as a song even where its content is broken: then that is said, not passed over.
+# A file of such a name is meant as a song even where its content is broken or of a kind that is not known here: then
+# that is said, not passed over.
 _SONG_SUFFIXES = (
-    *(".aac", ".aif", ".aifc", ".aiff", ".alac", ".bwf", ".flac", ".m4a", ".m4b", ".mka", ".mp2", ".mp3"),
-    *(".oga", ".ogg", ".opus", ".rf64", ".wav", ".wave", ".weba"),
+    *(".3ga", ".aa", ".aac", ".aax", ".ac3", ".adts", ".aif", ".aifc", ".aiff", ".alac", ".amr", ".ape", ".au"),
+    *(".awb", ".bwf", ".caf", ".dff", ".dsf", ".dts", ".dtshd", ".eac3", ".ec3", ".flac", ".gsm", ".m4a", ".m4b"),
+    *(".m4p", ".m4r", ".mka", ".mlp", ".mp1", ".mp2", ".mp3", ".mpa", ".mpc", ".oga", ".ofr", ".ogg", ".oma"),
+    *(".opus", ".ra", ".rf64", ".shn", ".snd", ".spx", ".tak", ".thd", ".tta", ".voc", ".vqf", ".w64", ".wav"),
+    *(".wave", ".weba", ".wma", ".wv"),
+)
+# What lies beside songs, and is not looked into.
+_OTHER_SUFFIXES = (
+    *(".avif", ".bmp", ".cue", ".db", ".doc", ".docx", ".gif", ".heic", ".htm", ".html", ".ini", ".jpeg", ".jpg"),
+    *(".json", ".log", ".lrc", ".m3u", ".m3u8", ".md5", ".nfo", ".pdf", ".pls", ".png", ".rtf", ".sfv", ".svg"),
+    *(".tif", ".tiff", ".torrent", ".txt", ".url", ".webp", ".xml", ".xspf", ".zip"),
 )
 
 
@@ -40,9 +50,10 @@ class Song:
 def find_songs(arguments: Sequence[Path], out: Path) -> list[Song]:
     """The songs that ``arguments`` mean, in their order, each with a folder of its own below ``out``.
 
-    The stems of a file ``song.mp3`` go to ``out/song``. Of a folder every audio file at any depth is taken, in the
-    order of names, and its structure is mirrored: ``Album/cd1/song.mp3`` goes to ``out/Album/cd1/song``. Where two
-    songs would share a folder the second one's is numbered, ``song (2)``. A file that is named twice is taken once.
+    The stems of a file ``song.mp3`` go to ``out/song``. Of a folder every audio file at any depth is taken, through
+    links too, in the order of names, and its structure is mirrored: ``Album/cd1/song.mp3`` goes to
+    ``out/Album/cd1/song``. Where two songs would share a folder the second one's is numbered, ``song (2)``. A file that
+    is named twice is taken once.
     """
     songs: list[Song] = []
     seen: set[str] = set()
@@ -66,7 +77,7 @@ def _meant(argument: Path, out: Path) -> Iterator[Song]:
     if stat.S_ISREG(mode):
         yield Song(argument, target)
     elif not stat.S_ISDIR(mode):  # a pipe or a device can be read once at best, and may never end
-        yield Song(argument, target, OSError(errno.EINVAL, "not a regular file", str(argument)))
+        yield Song(argument, target, _not_a_file(argument))
     else:
         yield from _in_folder(argument, out)
 
@@ -74,30 +85,70 @@ def _meant(argument: Path, out: Path) -> Iterator[Song]:
 def _in_folder(folder: Path, out: Path) -> Iterator[Song]:
     named = folder.name not in ("", "..")
     base = out / (folder.name if named else Path(os.path.realpath(folder)).name)
-    unreadable: list[OSError] = []
     empty = True
-    for path in _audio_files(folder, out, unreadable):
+    for song in _walk(folder, base, os.path.realpath(out)):
         empty = False
-        yield Song(path, base / path.parent.relative_to(folder) / _folder_name(path))
-    for error in unreadable:
-        yield Song(Path(error.filename), base, error)
-    if empty and not unreadable:
+        yield song
+    if empty:
         yield Song(folder, base, NoSongs("There is no audio in this folder."))
 
 
-def _audio_files(folder: Path, out: Path, unreadable: list[OSError]) -> Iterator[Path]:
-    """Audio files at any depth in the order of names, without hidden ones and without stems that we have written."""
-    own = os.path.realpath(out)
-    for place, folders, names in os.walk(folder, onerror=unreadable.append):
-        here = Path(place)
-        folders[:] = sorted(
-            name for name in folders if not name.startswith(".") and os.path.realpath(here / name) != own
-        )
-        written = STEM_NAMES if _holds_stems(here) else ()
-        for name in sorted(names):
-            path = here / name
-            if not name.startswith(".") and path.stem not in written and path.is_file() and _is_audio(path):
-                yield path
+def _walk(top: Path, base: Path, own: str) -> Iterator[Song]:
+    """What is meant as a song at any depth, without what is hidden and without the stems that we have written.
+
+    The files of a folder come before its folders, each in the order of names. Links to folders are followed, each
+    folder is taken once. What cannot be read is a song with an error: nothing is passed over without a word.
+    """
+    taken: set[str] = set()
+    waiting = [(top, base)]
+    while waiting:
+        place, target = waiting.pop()
+        real = os.path.realpath(place)
+        if real in taken:
+            continue
+        taken.add(real)
+        try:
+            paths = sorted(path for path in place.iterdir() if not path.name.startswith("."))
+        except OSError as error:
+            yield Song(place, target, error)
+            continue
+        written = STEM_NAMES if _holds_stems(place) else ()
+        folders = []
+        for path in paths:
+            if path.is_symlink() and path.is_dir() and _comes_by_itself(path, top):
+                continue
+            if path.is_dir():
+                folders += [path] if os.path.realpath(path) != own else []
+            elif path.stem not in written:
+                yield from _if_song(path, target / _folder_name(path))
+        waiting += [(path, target / path.name) for path in reversed(folders)]
+
+
+def _comes_by_itself(link: Path, top: Path) -> bool:
+    """Whether a link leads to a folder that is taken where it stands, or back to one that it lies in."""
+    to, inside = Path(os.path.realpath(link)), Path(os.path.realpath(top))
+    if to in Path(os.path.realpath(link.parent), link.name).parents:
+        return True
+    return to.is_relative_to(inside) and not any(part.startswith(".") for part in to.relative_to(inside).parts)
+
+
+def _if_song(path: Path, target: Path) -> Iterator[Song]:
+    """The song, if the file is meant as one; with an error where it cannot even be opened."""
+    suffix = path.suffix.lower()
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            if suffix in _SONG_SUFFIXES or (suffix not in _OTHER_SUFFIXES and _is_audio(path)):
+                yield Song(path, target)
+        elif suffix in _SONG_SUFFIXES:
+            yield Song(path, target, _not_a_file(path))
+    except OSError as error:
+        if suffix not in _OTHER_SUFFIXES:
+            yield Song(path, target, error)
+
+
+def _not_a_file(path: Path) -> OSError:
+    return OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def _holds_stems(folder: Path) -> bool:
@@ -110,14 +161,14 @@ def _holds_stems(folder: Path) -> bool:
 
 
 def _is_audio(path: Path) -> bool:
-    """By its name, else by whether something in it can be decoded."""
-    if path.suffix.lower() in _SONG_SUFFIXES:
-        return True
+    """By its content: whether something in it can be decoded, or could if it were whole. Raises ``OSError``."""
     try:
         with open_audio(path):
             return True
-    except (SeparationError, OSError):
+    except (EmptyFile, UnsupportedFormat, NoAudioStream):
         return False
+    except SeparationError:
+        return True
 
 
 def _folder_name(song: Path) -> str:

@@ -87,16 +87,3 @@ class SourceChanged(AttemptFailed):
 class InvalidAssignment(AttemptFailed):
     code = "invalid_assignment"
     retryable = False
-
-
-class TooLoudForFormat(AttemptFailed):
-    """The song exceeds full scale, which the format that was asked for cannot hold."""
-
-    code = "audio_exceeds_full_scale"
-    retryable = False
-
-
-class StemsDoNotNull(AttemptFailed):
-    """The stems do not sum to this job's input (design invariant 8); they are not published."""
-
-    code = "stems_do_not_null"

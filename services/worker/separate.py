@@ -19,13 +19,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from separation.errors import Cancelled
+from separation.errors import Cancelled, SeparationError, StemsDoNotNull
 from separation.manifest import Manifest
+from separation.proof import check_sum
 from services.kit.protos import separation_pb2
 from services.kit.storage import ObjectNotFound, ObjectStorage
 from services.worker.attempts import Attempt, Stage
 from services.worker.engine import CONTENT_TYPES, Engine, separate_song
-from services.worker.errors import SourceChanged, SourceMissing, StemsDoNotNull, TooLoudForFormat
+from services.worker.errors import EngineFailed, SourceChanged, SourceMissing
 from services.worker.inference import Inference
 from services.worker.metrics import STAGE_SECONDS
 from services.worker.retries import Retries, full_disk
@@ -35,9 +36,6 @@ from services.worker.service import WorkerService, check
 _log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
-NULL_LIMIT_DBFS = -90.0
-"""What the sum of the stems may differ from the mixture by, RMS: less than one step of 16 bits, which is rounding."""
-
 MANIFEST_LIMIT_BYTES = 128 * 1024
 """A manifest travels in events, several to a heartbeat."""
 
@@ -267,19 +265,13 @@ def whole(manifest: Mapping[str, Any], folder: str, sizes: Mapping[str, int]) ->
 
 
 def check_proof(assignment: separation_pb2.SeparationAssigned, proof: Manifest) -> None:
-    """Raises unless the stems are those of this job's input (design invariant 8).
-
-    TooLoudForFormat where they only do not null because the song exceeds what the format can hold, else StemsDoNotNull.
-    """
-    residual = proof.quality.null_residual_dbfs
-    nulls = residual is None or residual <= NULL_LIMIT_DBFS
-    if not nulls and any(stem.limited_samples for stem in proof.stems):
-        raise TooLoudForFormat(
-            f"This song goes above full scale, further than {assignment.output.format.upper()} can hold; "
-            "ask for WAV with 32 bits."
-        )
-    if proof.input.sha256 != assignment.source.sha256 or not nulls:
-        raise StemsDoNotNull("The separated parts of this song did not add up to it, so they were thrown away.")
+    """Raises EngineFailed unless the stems are those of this job's input (design invariant 8)."""
+    try:
+        check_sum(proof)
+        if proof.input.sha256 != assignment.source.sha256:
+            raise StemsDoNotNull("The separated parts are not those of this song, so they were thrown away.")
+    except SeparationError as error:
+        raise EngineFailed(error) from error
 
 
 def between(low: float, high: float, fraction: float) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from separation.engine import separate_file
-from separation.errors import Cancelled, OutputFormatUnsuitable, OutputWriteFailed
+from separation.errors import Cancelled, ExceedsFullScale, OutputFormatUnsuitable, OutputWriteFailed
 from separation.manifest import Manifest
 from separation.settings import OutputFormat, OutputFormatName, Window
 from separation.spool import Spool
@@ -201,3 +201,31 @@ def test_a_spool_gives_back_what_it_took(tmp_path: Path) -> None:
 def test_a_spool_without_a_place_is_an_error_with_a_code(tmp_path: Path) -> None:
     with pytest.raises(OutputWriteFailed):
         Spool(tmp_path / "missing", 2)
+
+
+@pytest.mark.parametrize("output", [OutputFormat("flac"), OutputFormat("flac", 24), OutputFormat("wav", 16)])
+def test_stems_that_cannot_sum_to_the_song_are_not_handed_out(
+    tmp_path: Path, energy_model: EnergyModel, output: OutputFormat
+) -> None:
+    """At 23 dB above full scale, and with samples of 1e30, which are held at 48 dB above it."""
+    hot, absurd = music(0.5), music(0.5)
+    hot *= 14 / np.abs(hot).max()
+    absurd[100:200] = 1e30
+    for number, samples in enumerate((hot, absurd)):
+        source, out = write_wav(tmp_path / "song.wav", samples, bits=32), tmp_path / f"out{number}"
+        with pytest.raises(ExceedsFullScale, match="WAV with 32 bits"):
+            separate_file(source, out, model=energy_model, output=output)
+        assert not out.exists()
+        for wish in (OutputFormat("wav", 32), OutputFormat("flac", overs="scale")):
+            manifest = separate_file(source, out, model=energy_model, output=wish)
+            residual = manifest.quality.null_residual_dbfs
+            assert residual is None or residual < -90
+            assert all(np.isfinite(read(out / stem.file)).all() for stem in manifest.stems)
+
+
+def test_a_song_somewhat_above_full_scale_is_separated(tmp_path: Path, energy_model: EnergyModel) -> None:
+    loud = music(0.5)
+    loud *= 1.9 / np.abs(loud).max()
+    manifest = separate_file(write_wav(tmp_path / "song.wav", loud, bits=32), tmp_path / "out", model=energy_model)
+    assert manifest.quality.null_residual_dbfs is not None
+    assert manifest.quality.null_residual_dbfs < -96

@@ -10,8 +10,8 @@ from tests.separation.signals import music, write_wav
 from tests.services.worker.tiny_model import NAME
 
 
-def separate(*arguments: object) -> Result:
-    return CliRunner().invoke(commands.separate, ["--model", NAME, *map(str, arguments)])
+def separate(*arguments: object, charset: str = "utf-8") -> Result:
+    return CliRunner(charset=charset).invoke(commands.separate, ["--model", NAME, *map(str, arguments)])
 
 
 def song_lines(result: Result) -> list[SongLine]:

@@ -1,6 +1,7 @@
 """``stemwright separate``: which files are songs, and where the stems of each go."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,59 @@ def test_a_broken_song_in_a_folder_is_reported() -> None:
     assert result.exit_code == 1
     assert result.stderr == "Music/b.mp3: The file is empty. [audio_empty]\n"
     assert stem_folders() == ["Music/a"]
+
+
+@pytest.mark.parametrize("name", ["b.wma", "b.APE", "b.mp3", "b.dsf"])
+def test_what_is_called_a_song_and_cannot_be_separated_is_named(name: str) -> None:
+    write_song("Music/a.wav")
+    Path("Music", name).write_bytes(b"\x30\x26\xb2\x75 whatever is in it")
+    result = separate("Music", "-o", "out")
+    assert result.exit_code == 1
+    assert re.fullmatch(rf"Music/{re.escape(name)}: .* \[audio_unsupported_format\]\n", result.stderr)
+    assert stem_folders() == ["Music/a"]
+
+
+def test_what_cannot_be_opened_in_a_folder_is_named() -> None:
+    write_song("Music/a.wav")
+    Path("Music/gone.mp3").symlink_to("nowhere.mp3")
+    Path("Music/round.mp3").symlink_to("round.mp3")
+    Path("Music/picture.jpg").symlink_to("nowhere.jpg")
+    os.mkfifo("Music/pipe.wav")
+    result = separate("Music", "-o", "out")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "Music/gone.mp3: The file cannot be read: No such file or directory. [file_unreadable]",
+        "Music/pipe.wav: The file cannot be read: not a regular file. [file_unreadable]",
+        "Music/round.mp3: The file cannot be read: Too many levels of symbolic links. [file_unreadable]",
+    ]
+    assert stem_folders() == ["Music/a"]
+
+
+def test_links_to_folders_are_followed_and_each_song_is_taken_once() -> None:
+    write_song("Music/Album/a.wav")
+    write_song("Elsewhere/b.wav", seed=1)
+    write_song("Elsewhere/deep/c.wav", seed=2)
+    write_song("Music/.store/d.wav", seed=3)
+    for link, to in {
+        "Music/1 loop": ".",
+        "Music/2 up": "..",
+        "Music/3 album": "Album",
+        "Music/4 other": "../Elsewhere",
+        "Music/5 other": "../Elsewhere/deep",
+        "Music/6 store": ".store",
+        "Elsewhere/deep/back": "../../Elsewhere",
+        "Elsewhere/deep/home": "../../Music",
+    }.items():
+        Path(link).symlink_to(to)
+    result = separate("Music", "-o", "out", "--json")
+    assert result.exit_code == 0, result.output
+    assert [line.song for line in song_lines(result)] == [
+        "Music/4 other/b.wav",
+        "Music/4 other/deep/c.wav",
+        "Music/6 store/d.wav",
+        "Music/Album/a.wav",
+    ]
+    assert stem_folders() == ["Music/4 other/b", "Music/4 other/deep/c", "Music/6 store/d", "Music/Album/a"]
 
 
 def test_a_folder_without_audio_is_an_error() -> None:

@@ -14,10 +14,10 @@ from services.kit.storage import ObjectStorage
 from services.worker.attempts import AbortReason, Attempt, Verdict
 from services.worker.errors import (
     AttemptAborted,
+    EngineFailed,
     NoSpace,
     SourceChanged,
     SourceMissing,
-    StemsDoNotNull,
     StorageFailed,
 )
 from services.worker.inference import Inference
@@ -128,8 +128,9 @@ def test_the_manifest_says_what_where_and_how_long(bench: Bench) -> None:
 @pytest.mark.parametrize("residual", [-60.0, 0.0])
 def test_stems_that_do_not_sum_to_the_song_are_not_published(bench: Bench, residual: float) -> None:
     bench.residual = residual
-    with pytest.raises(StemsDoNotNull):
+    with pytest.raises(EngineFailed) as caught:
         bench.separate(bench.attempt())
+    assert (caught.value.code, caught.value.retryable) == ("stems_do_not_null", True)
     assert bench.storage.order == []
 
 
