@@ -5,6 +5,7 @@ reads through a Python file object, and any wish of a demuxer to open something 
 stream is decoded; cover art and video are ignored. Limits count decoded samples, because headers lie.
 """
 
+import ctypes
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
 import av
+import av.buffer
 import numpy as np
 from av.audio.plane import AudioPlane
 from numpy.typing import NDArray
@@ -39,6 +41,12 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 Samples = NDArray[np.float32]
+
+LARGEST_ALLOCATION_BYTES = 48 * 1024 * 1024
+"""What FFmpeg may ask for at once, in this process. Tables of four hours of M4A take a third of it; headers of a few
+bytes can claim tables of gigabytes, which are then passed over alike wherever the file is opened."""
+# Looked up through a module of PyAV that is linked against FFmpeg: where the library lies differs from wheel to wheel.
+ctypes.CDLL(av.buffer.__file__).av_max_alloc(ctypes.c_size_t(LARGEST_ALLOCATION_BYTES))
 
 _BLOCK_SECONDS = 1.5
 # By FFmpeg's name of a sample format: its type, what makes full scale 1, and where its zero lies. FFmpeg keeps 24-bit
@@ -293,21 +301,27 @@ def open_audio(path: Path, limits: AudioLimits | None = None) -> Iterator[AudioF
 
     Raises a subclass of ``AudioError`` when it cannot be separated, ``OSError`` when the file cannot be read.
     """
-    with path.open("rb") as raw:
-        kind = identify(raw)
-        failures: list[AudioError] = []
-        while True:
-            with _opened(raw, kind) as container:
-                tracks = _by_preference(container)[:_MOST_TRACKS]
-                try:
-                    audio = AudioFile(raw, container, tracks[len(failures)], kind, limits or AudioLimits())
-                except AudioError as error:
-                    failures.append(error)
-                    if len(failures) >= len(tracks):
-                        raise failures[0] from None
-                    continue
-                yield audio
-                return
+    with path.open("rb") as raw, read_audio(raw, limits) as audio:
+        yield audio
+
+
+@contextmanager
+def read_audio(raw: BinaryIO, limits: AudioLimits | None = None) -> Iterator[AudioFile]:
+    """``open_audio`` of a file that is open already, for a process that may open none."""
+    kind = identify(raw)
+    failures: list[AudioError] = []
+    while True:
+        with _opened(raw, kind) as container:
+            tracks = _by_preference(container)[:_MOST_TRACKS]
+            try:
+                audio = AudioFile(raw, container, tracks[len(failures)], kind, limits or AudioLimits())
+            except AudioError as error:
+                failures.append(error)
+                if len(failures) >= len(tracks):
+                    raise failures[0] from None
+                continue
+            yield audio
+            return
 
 
 def _opened(raw: BinaryIO, kind: Container) -> "InputContainer":

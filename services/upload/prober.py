@@ -133,6 +133,7 @@ class Prober:
             min_sample_rate_hz=settings.min_sample_rate_hz,
             max_sample_rate_hz=settings.max_sample_rate_hz,
             max_channels=settings.max_channels,
+            max_decoded_samples=settings.max_decoded_samples,
             memory_bytes=settings.probe_memory_bytes,
             cpu_seconds=settings.probe_cpu_seconds,
             wall_seconds=math.ceil(settings.probe_wall_seconds),

@@ -67,9 +67,9 @@ class Settings(KitSettings):
     probe_wall_seconds: float = Field(180, gt=0)
     """Time by the clock."""
     probe_cpu_seconds: int = Field(180, ge=1)
-    """Processor time."""
-    probe_memory_bytes: int = Field(1024 * MEBIBYTE, ge=256 * MEBIBYTE)
-    """Address space, not resident memory: libraries and thread stacks count."""
+    """Processor time of any file; a short one gets less, by its size and by what was decoded of it so far."""
+    probe_memory_bytes: int = Field(160 * MEBIBYTE, ge=64 * MEBIBYTE)
+    """Memory that decoding a file may take; an M4A of three hours takes 35 MiB."""
 
     # What is cleaned up.
     sweep_seconds: float = Field(30, gt=0)

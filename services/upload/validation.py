@@ -59,7 +59,6 @@ EMPTY = Rejection("audio_empty", "The file is empty.")
 ANOTHER_FILE = Rejection(
     "sha256_mismatch", "The file that arrived is not the one that was announced: its SHA-256 differs."
 )
-TOO_MANY_SAMPLES = Rejection("audio_too_large", "The file holds more audio than is accepted.")
 
 
 class LeaseLost(Exception):
@@ -173,8 +172,6 @@ class Validator:
                 return ANOTHER_FILE
             verdict = self._prober.probe(file, lambda: self._beat(lease))
         if isinstance(verdict, AudioFacts):
-            if verdict.samples * verdict.channels > self._settings.max_decoded_samples:
-                return TOO_MANY_SAMPLES
             self._beat(lease)
             self._storage.copy(upload.incoming_key, upload.source_key)
         return verdict

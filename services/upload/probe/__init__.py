@@ -8,6 +8,18 @@ from typing import Literal, TypedDict
 
 MAX_ANSWER_BYTES = 16 * 1024
 
+# Processor time grows with what a file really holds, not with what its headers claim. One core decodes 20 to 50 million
+# samples a second; a file without pictures is read at a gigabyte a second.
+FIRST_CPU_SECONDS = 5.0
+CPU_SECONDS_PER_MEBIBYTE = 0.02
+CPU_SECONDS_PER_MILLION_SAMPLES = 0.5
+
+
+def allowed_cpu_seconds(size_bytes: int, decoded_samples: int) -> float:
+    """What a file of this size may cost by the time it has given so many samples, over all channels."""
+    size_mebibytes, millions = size_bytes / 2**20, decoded_samples / 1e6
+    return FIRST_CPU_SECONDS + CPU_SECONDS_PER_MEBIBYTE * size_mebibytes + CPU_SECONDS_PER_MILLION_SAMPLES * millions
+
 
 @dataclass(frozen=True)
 class ProbeRequest:
@@ -20,8 +32,12 @@ class ProbeRequest:
     min_sample_rate_hz: int
     max_sample_rate_hz: int
     max_channels: int
+    max_decoded_samples: int
+    """Over all channels."""
     memory_bytes: int
+    """Address space beyond what the process has before it sees the file."""
     cpu_seconds: int
+    """Processor time for any file, see `allowed_cpu_seconds`."""
     wall_seconds: int
 
 

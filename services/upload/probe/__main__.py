@@ -1,27 +1,45 @@
 """The child process of the probe: `python -I -m services.upload.probe`, a request on stdin, the answer on stdout.
 
 It loads everything it needs before it knows the file, so that a spare child can wait ready, and rehearses: what a
-library loads at first use could not be loaded later. Then it gives up what the
-file must not reach: after `confine` the process can open one file descriptor and no more (neither another file nor a
-socket), cannot grow a file, and is ended by the kernel when it uses too much memory, processor time or time.
+library loads at first use could not be loaded later. Then it gives up what the file must not reach: after `confine` the
+process can open nothing more (no other file, no socket, no process of its own), cannot grow a file, and is ended by the
+kernel when it uses too much memory, time, or more processor time than what it has decoded so far is worth.
 """
 
 import ctypes
 import json
+import math
 import os
 import resource
 import signal
 import struct
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
+from typing import BinaryIO
 
-from separation.decode import AudioLimits, probe
+from separation.decode import LARGEST_ALLOCATION_BYTES, AudioLimits, probe, read_audio
 from separation.errors import AudioError
-from services.upload.probe import ProbeAnswer, ProbeRequest
+from services.upload.probe import ProbeAnswer, ProbeRequest, allowed_cpu_seconds
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NO_NEW_PRIVS = 38
+
+
+class TooManySamples(AudioError):
+    """More samples over all channels than are accepted."""
+
+    code = "audio_too_large"
+
+
+class TooMuchMemory(AudioError):
+    """Decoding came so near to the limit of memory that something it asked for may have been refused."""
+
+    code = "audio_needs_too_much_memory"
+
+    def __init__(self) -> None:
+        super().__init__("Decoding this file needs more memory than is allowed; it is probably damaged.")
 
 
 def main() -> None:
@@ -34,8 +52,10 @@ def main() -> None:
         return
     request = ProbeRequest(**json.loads(line))
     os.chdir(request.directory)
-    confine(request)
-    answer = _answer(request)
+    with Path(request.name).open("rb") as file:
+        memory = Memory(request.memory_bytes)
+        allowance = confine(request, os.fstat(file.fileno()).st_size)
+        answer = _answer(request, file, memory, allowance)
     os.write(sys.stdout.fileno(), json.dumps(answer).encode())
     # Native libraries that met a hostile file get no chance to crash while they are taken down.
     os._exit(0)
@@ -63,26 +83,73 @@ def _rehearse() -> None:
     os.close(file)
 
 
-def confine(request: ProbeRequest) -> None:
-    """Sets the limits; none can be raised again."""
-    # The lowest free descriptor is the one the file will get.
-    lowest_free = os.dup(0)
-    os.close(lowest_free)
+class Allowance:
+    """Processor time that grows with what was decoded; the kernel ends the process where it is used up."""
+
+    def __init__(self, size_bytes: int, most_seconds: int) -> None:
+        self._size_bytes = size_bytes
+        self._begun = time.process_time()
+        self._most = math.ceil(self._begun) + most_seconds
+        self._granted = 0
+        self.grow(0)
+
+    def grow(self, decoded_samples: int) -> None:
+        """Grants what so many samples over all channels are worth."""
+        allowed = min(self._most, math.ceil(self._begun + allowed_cpu_seconds(self._size_bytes, decoded_samples)))
+        if allowed > self._granted:
+            # At the soft limit the kernel sends SIGXCPU, which tells the parent why; at the hard one SIGKILL.
+            resource.setrlimit(resource.RLIMIT_CPU, (allowed, self._most + 2))
+            self._granted = allowed
+
+
+class Memory:
+    """The memory that decoding takes, as address space.
+
+    FFmpeg leaves out what it finds no memory for, and goes on: a file would be accepted that takes all of it where
+    there is no limit. What is asked for at once is limited alike everywhere, so below the limit by that much nothing
+    was refused here that is not refused everywhere.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._status = Path("/proc/self/status").open("rb", buffering=0)  # noqa: SIM115 - for the life of the process
+        self._enough = self._peak() + max(0, most_bytes - LARGEST_ALLOCATION_BYTES)
+
+    def check(self) -> None:
+        """Raises TooMuchMemory where something may have been refused."""
+        if self._peak() > self._enough:
+            raise TooMuchMemory
+
+    def _peak(self) -> int:
+        """The most bytes of address space that this process ever had."""
+        self._status.seek(0)
+        line = next(line for line in self._status.read().splitlines() if line.startswith(b"VmPeak:"))
+        return int(line.split()[1]) * 1024
+
+
+def confine(request: ProbeRequest, size_bytes: int) -> Allowance:
+    """Sets the limits; none can be raised again but the processor time, up to the request's."""
     for limit, most in (
-        (resource.RLIMIT_NOFILE, lowest_free + 1),
-        (resource.RLIMIT_AS, request.memory_bytes),
+        (resource.RLIMIT_AS, _address_space() + request.memory_bytes),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, 0),
+        # What is open stays open. No number is left for anything else, not even where one of those is closed.
+        (resource.RLIMIT_NOFILE, 0),
     ):
         resource.setrlimit(limit, (most, most))
-    # At the soft limit the kernel sends SIGXCPU, which tells the parent why; at the hard one SIGKILL.
-    resource.setrlimit(resource.RLIMIT_CPU, (request.cpu_seconds, request.cpu_seconds + 2))
     # The parent ends a child that takes too long; this is for a child whose parent cannot.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(request.wall_seconds + 5)
+    return Allowance(size_bytes, request.cpu_seconds)
 
 
-def _answer(request: ProbeRequest) -> ProbeAnswer:
+def _address_space() -> int:
+    """Bytes that are mapped now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * resource.getpagesize()
+
+
+def _answer(request: ProbeRequest, file: BinaryIO, memory: Memory, allowance: Allowance) -> ProbeAnswer:
     limits = AudioLimits(
         max_duration_seconds=request.max_duration_seconds,
         min_sample_rate_hz=request.min_sample_rate_hz,
@@ -90,15 +157,18 @@ def _answer(request: ProbeRequest) -> ProbeAnswer:
         max_channels=request.max_channels,
     )
     try:
-        info = probe(Path(request.name), limits)
+        with read_audio(file, limits) as audio:
+            for _ in audio.blocks():
+                decoded = audio.samples * audio.channels
+                if decoded > request.max_decoded_samples:
+                    raise TooManySamples("The file holds more audio than is accepted.")
+                allowance.grow(decoded)
+            info = audio.info()
+        memory.check()
     except AudioError as error:
         return {"outcome": "refused", "code": error.code, "reason": str(error)}
     except MemoryError:
-        return {
-            "outcome": "refused",
-            "code": "audio_needs_too_much_memory",
-            "reason": "Decoding this file needs more memory than is allowed; it is probably damaged.",
-        }
+        return {"outcome": "refused", "code": TooMuchMemory.code, "reason": str(TooMuchMemory())}
     except Exception as error:  # noqa: BLE001 - the parent logs it
         return {"outcome": "defect", "detail": f"{type(error).__name__}: {error}"[:500]}
     return {

@@ -2,6 +2,7 @@
 
 import io
 import struct
+from collections.abc import Iterator
 from fractions import Fraction
 
 import av
@@ -58,6 +59,69 @@ def video_only() -> bytes:
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return file.getvalue()
+
+
+def boxes(data: bytes, begin: int = 0, end: int | None = None) -> Iterator[tuple[bytes, int, int]]:
+    """Type, begin and end of each MP4 box between two positions (ISO 14496-12, 4.2)."""
+    end = len(data) if end is None else end
+    while begin + 8 <= end:
+        size, kind = struct.unpack_from(">I4s", data, begin)
+        yield kind, begin, begin + size
+        begin += size
+
+
+def _inside(data: bytes, *path: bytes) -> tuple[int, int]:
+    """Begin and end of the box at this path."""
+    begin, end = 0, len(data)
+    for number, wanted in enumerate(path):
+        begin, end = next((b, e) for kind, b, e in boxes(data, begin + (8 if number else 0), end) if kind == wanted)
+    return begin, end
+
+
+def claiming_samples(count: int, *, in_a_second_track: bool = False, in_tracks: int = 1) -> bytes:
+    """An M4A of a few kilobytes whose tracks, or those after the first, claim so many samples of one byte each."""
+    whole = encoded("aac", "ipod", 0.2)
+    track = _inside(whole, b"moov", b"trak")
+    greedy = bytearray(whole[track[0] : track[1]])
+    tables = b"trak", b"mdia", b"minf", b"stbl"
+    size, times, chunks = (_inside(bytes(greedy), *tables, kind)[0] for kind in (b"stsz", b"stts", b"stsc"))
+    struct.pack_into(">II", greedy, size + 12, 1, count)
+    struct.pack_into(">III", greedy, times + 12, 1, count, 1024)
+    struct.pack_into(">IIII", greedy, chunks + 12, 1, 1, count, 1)
+    return _with_tracks(whole, (whole[track[0] : track[1]] if in_a_second_track else b"") + greedy * in_tracks)
+
+
+def with_tracks(count: int) -> bytes:
+    """An M4A with the same track many times."""
+    whole = encoded("aac", "ipod", 0.2)
+    begin, end = _inside(whole, b"moov", b"trak")
+    return _with_tracks(whole, whole[begin:end] * count)
+
+
+def _with_tracks(whole: bytes, tracks: bytes) -> bytes:
+    """The file, whose `moov` comes last, with other tracks than its own."""
+    moov, track = _inside(whole, b"moov"), _inside(whole, b"moov", b"trak")
+    inside = whole[moov[0] + 8 : track[0]] + tracks + whole[track[1] : moov[1]]
+    return whole[: moov[0]] + struct.pack(">I4s", 8 + len(inside), b"moov") + inside + whole[moov[1] :]
+
+
+def _tagged(*frames: bytes) -> bytes:
+    """An MP3 behind an ID3v2.3 tag of these frames."""
+    body = b"".join(frames)
+    size = bytes(len(body) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    return b"ID3\x03\x00\x00" + size + body + encoded("libmp3lame", "mp3", 0.2)
+
+
+def with_tag_entries(count: int) -> bytes:
+    """An MP3 whose tag says that many different things."""
+    texts = (f"\0n{number}\0v".encode() for number in range(count))
+    return _tagged(*(struct.pack(">4sIH", b"TXXX", len(text), 0) + text for text in texts))
+
+
+def with_picture(size: int) -> bytes:
+    """An MP3 with a cover of that many bytes, which are none of a picture."""
+    picture = b"\0image/jpeg\0\3\0" + bytes([7]) * size
+    return _tagged(struct.pack(">4sIH", b"APIC", len(picture), 0) + picture)
 
 
 def endless_header(seconds_claimed: float = 1.0) -> bytes:

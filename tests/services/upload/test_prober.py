@@ -1,6 +1,8 @@
 """The confined child, for real."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,11 +18,13 @@ from tests.services.upload import songs
 from tests.services.upload.conftest import until
 
 CONFINED = """
-import json, os, socket, subprocess, sys
+import json, os, resource, signal, socket, sys, time
 from services.upload.probe import ProbeRequest
-from services.upload.probe.__main__ import _rehearse, confine
+from services.upload.probe.__main__ import Memory, _rehearse, confine
 _rehearse()
-confine(ProbeRequest(**json.loads(sys.stdin.readline())))
+file, out = open("audio", "rb"), open("out", "wb", buffering=0)
+request = ProbeRequest(**json.loads(sys.stdin.readline()))
+memory, allowance = Memory(request.memory_bytes), confine(request, 1 << 20)
 """
 
 
@@ -99,12 +103,79 @@ def test_letters_of_tags_open_nothing(prober: Prober, file: Callable[[bytes], Pa
     assert isinstance(prober.probe(file(tag + songs.encoded("libmp3lame", "mp3", 1)), nothing), AudioFacts)
 
 
-def test_a_file_that_needs_too_much_memory_is_rejected(file: Callable[[bytes], Path]) -> None:
-    settings = Settings().model_copy(update={"probe_memory_bytes": 64 * 1024 * 1024})
+MEBIBYTE = 1024 * 1024
 
-    verdict = Prober(settings).probe(file(songs.encoded("flac", "flac", 5)), nothing)
+GREEDY = {
+    "a table of samples that are not there": lambda: songs.claiming_samples(20_000_000),
+    "the same in a second track": lambda: songs.claiming_samples(20_000_000, in_a_second_track=True),
+    "as large a table as is allowed, in many tracks": lambda: songs.claiming_samples(1_500_000, in_tracks=8),
+    "hundreds of tracks": lambda: songs.with_tracks(500),
+    "a tag with a hundred thousand entries": lambda: songs.with_tag_entries(100_000),
+    "a picture as large as tags may be": lambda: songs.with_picture(15 * MEBIBYTE),
+}
 
-    assert isinstance(verdict, Rejection), "under less memory than the libraries take, nothing can be allocated"
+
+@pytest.mark.parametrize("what", GREEDY)
+def test_no_file_takes_more_memory_than_decoding_may(file: Callable[[bytes], Path], what: str) -> None:
+    usual, _ = ended(file(songs.wav(1)))
+    path = file(GREEDY[what]())
+
+    peak, output = ended(path)
+
+    assert peak - usual < 200 * MEBIBYTE, output
+    assert output == b"" or json.loads(output)["outcome"] in ("facts", "refused"), output
+
+
+TAKES = """
+import resource, sys
+from pathlib import Path
+from separation.decode import probe
+from services.upload.probe.__main__ import _rehearse
+_rehearse()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    probe(Path(sys.argv[1]))
+finally:
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)
+"""
+
+
+@pytest.mark.parametrize("what", GREEDY)
+def test_what_is_accepted_takes_little_memory_without_a_limit_too(file: Callable[[bytes], Path], what: str) -> None:
+    """A worker decodes in its own process what the probe has accepted."""
+    path = file(GREEDY[what]())
+    if isinstance(Prober(Settings()).probe(path, nothing), Rejection):
+        return
+
+    decoded = subprocess.run([sys.executable, "-c", TAKES, path], capture_output=True, check=False, env=ENVIRONMENT)
+
+    assert int(decoded.stdout) < 200 * MEBIBYTE
+
+
+def ended(path: Path) -> tuple[int, bytes]:
+    """The most memory that a probe of the file had, in bytes, and its last word."""
+    child = subprocess.Popen(COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT, cwd="/")
+    assert child.stdin is not None
+    assert child.stdout is not None
+    with child.stdin, child.stdout:
+        child.stdin.write(Prober(Settings())._request(path))
+        child.stdin.close()
+        output = child.stdout.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss * 1024, output
+
+
+@pytest.mark.parametrize("codec", ["flac", "libopus"])
+def test_the_decode_ends_with_the_sample_that_is_too_much(file: Callable[[bytes], Path], codec: str) -> None:
+    container = {"flac": "flac", "libopus": "ogg"}[codec]
+    settings = Settings().model_copy(update={"max_decoded_samples": 5 * 48_000, "probe_wall_seconds": 60})
+    bomb = songs.encoded(codec, container, 600, rate=48_000, silent=True)
+
+    verdict = Prober(settings).probe(file(bomb), nothing)
+
+    assert isinstance(verdict, Rejection)
+    assert verdict.code == "audio_too_large"
 
 
 def test_what_beat_raises_ends_the_child(file: Callable[[bytes], Path]) -> None:
@@ -123,7 +194,7 @@ def test_what_beat_raises_ends_the_child(file: Callable[[bytes], Path]) -> None:
     assert not [child for child in psutil.Process().children() if "sleep(60)" in " ".join(child.cmdline())]
 
 
-def confined(script: str, tmp_path: Path, *, memory: int = 1 << 30) -> str:
+def confined(script: str, tmp_path: Path, *, memory: int = 160 * MEBIBYTE, cpu_seconds: int = 5) -> str:
     """What the script prints inside a child that has given up its rights."""
     request = {
         "directory": str(tmp_path),
@@ -132,10 +203,12 @@ def confined(script: str, tmp_path: Path, *, memory: int = 1 << 30) -> str:
         "min_sample_rate_hz": 8000,
         "max_sample_rate_hz": 192_000,
         "max_channels": 8,
+        "max_decoded_samples": 1_000_000,
         "memory_bytes": memory,
-        "cpu_seconds": 5,
-        "wall_seconds": 5,
+        "cpu_seconds": cpu_seconds,
+        "wall_seconds": 20,
     }
+    (tmp_path / "audio").write_bytes(b"x")
     child = subprocess.run(
         [sys.executable, "-I", "-c", CONFINED + script],
         input=json.dumps(request).encode() + b"\n",
@@ -145,29 +218,32 @@ def confined(script: str, tmp_path: Path, *, memory: int = 1 << 30) -> str:
         check=False,
         timeout=30,
     )
+    if child.returncode < 0:
+        return signal.Signals(-child.returncode).name
     return child.stdout.decode().strip() or child.stderr.decode()[-300:]
 
 
-def test_a_confined_child_can_open_one_file_and_no_more(tmp_path: Path) -> None:
-    (tmp_path / "audio").write_bytes(b"x")
+def test_a_confined_child_can_open_nothing_not_even_in_place_of_what_it_closes(tmp_path: Path) -> None:
     script = """
-first = os.open("audio", os.O_RDONLY)
-for attempt in (lambda: os.open("audio", os.O_RDONLY), lambda: socket.socket(), lambda: os.pipe()):
-    try:
-        attempt()
-    except OSError as error:
-        print(error.errno)
+for closed in (None, file.fileno(), 0):
+    if closed is not None:
+        os.close(closed)
+    for attempt in (lambda: os.open("audio", os.O_RDONLY), lambda: socket.socket(), os.pipe, lambda: os.dup(1)):
+        try:
+            attempt()
+        except OSError as error:
+            print(error.errno)
+sys.stdout.flush()
+os._exit(0)
 """
-    assert confined(script, tmp_path).split() == ["24", "24", "24"]
+    assert confined(script, tmp_path).replace("22", "24").split() == 12 * ["24"], "EMFILE; for a copy, EINVAL"
 
 
 def test_a_confined_child_cannot_write_a_file(tmp_path: Path) -> None:
     script = """
-import signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-out = os.open("out", os.O_CREAT | os.O_WRONLY)
 try:
-    os.write(out, b"x")
+    out.write(b"x")
 except OSError as error:
     print(error.errno)
 """
@@ -182,6 +258,38 @@ except MemoryError:
     print("refused")
 """
     assert confined(script, tmp_path) == "refused"
+
+
+@pytest.mark.parametrize(("taken", "verdict"), [(90, "fine"), (130, "TooMuchMemory")])
+def test_a_file_that_came_near_the_limit_of_memory_is_rejected(tmp_path: Path, taken: int, verdict: str) -> None:
+    """Something may have been refused to it, and passed over, that a worker would grant."""
+    script = f"""
+bytearray({taken} << 20)
+try:
+    memory.check()
+    print("fine")
+except Exception as error:
+    print(type(error).__name__)
+"""
+    assert confined(script, tmp_path) == verdict
+
+
+def test_a_confined_child_that_only_computes_is_ended(tmp_path: Path) -> None:
+    assert confined("while True: pass", tmp_path, cpu_seconds=1) == "SIGXCPU"
+
+
+def test_processor_time_grows_with_what_was_decoded_up_to_its_limit(tmp_path: Path) -> None:
+    script = """
+for decoded in (0, 10**6, 10**8, 10**9, 0):
+    allowance.grow(decoded)
+    print(resource.getrlimit(resource.RLIMIT_CPU)[0] - int(time.process_time()))
+"""
+    first, little, much, most, last = (int(word) for word in confined(script, tmp_path, cpu_seconds=100).split())
+
+    assert 5 <= first <= little <= 8, "without any sound a file costs seconds at most, whatever it claims"
+    assert 55 <= much <= 58
+    assert 100 <= most <= 102
+    assert last == most
 
 
 def test_the_child_inherits_nothing_of_the_environment(prober: Prober, monkeypatch: pytest.MonkeyPatch) -> None:

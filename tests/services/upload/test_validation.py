@@ -357,15 +357,6 @@ def test_a_probe_without_a_word_is_tried_again_and_given_up(parts: Parts, clock:
     assert state(parts, upload_id).code == "upload_not_checked"
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_more_samples_than_allowed_are_rejected(parts: Parts) -> None:
-    upload_id = completed(parts)
-    facts = AudioFacts(10.0, parts.settings.max_decoded_samples, 192_000, 2, "flac", "flac", complete=True)
-    parts.validator(prober=Stub(facts)).check_next()
-
-    assert state(parts, upload_id).code == "audio_too_large"
-
-
 def test_a_lease_is_renewed_while_the_probe_runs(parts: Parts, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     upload_id = completed(parts)
     monkeypatch.setattr(Validator, "_next_renewal", lambda _: 0.0)
