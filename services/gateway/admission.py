@@ -92,13 +92,10 @@ class Admission:
 
     async def admit(self, scope: Scope) -> Admitted:
         """Raises the error that the client is answered with."""
-        raw_path, query = scope["raw_path"], scope.get("query_string", b"")
-        if len(raw_path) + len(query) > MAX_TARGET_BYTES:
-            raise UriTooLong
-        http.check(scope["headers"], http_version=scope["http_version"], allowed_hosts=self.settings.allowed_hosts)
+        self._check_form(scope)
         address = _address_of(scope)
         try:
-            route = self._route(scope["method"], raw_path)
+            route = self._route(scope["method"], scope["raw_path"])
         except StemwrightError:
             await self._limits.of_address(address, Pace.GENERAL)
             raise
@@ -113,7 +110,8 @@ class Admission:
         return Admitted(route, address, credential, authorization, standing.headers())
 
     async def count(self, scope: Scope) -> None:
-        """Only the rate of the address, for pages that are for anyone. Raises `RateLimited`."""
+        """Only the form and the rate of the address, for pages that are for anyone. Raises as `admit`."""
+        self._check_form(scope)
         await self._limits.of_address(_address_of(scope), Pace.GENERAL)
 
     async def renew(self, scope: Scope) -> bytes | None:
@@ -124,6 +122,11 @@ class Admission:
     def body_limit_bytes(self, route: Route) -> int:
         """Most bytes a request on this route may carry."""
         return self.settings.max_upload_bytes if route.body is Body.CONTENT else self.settings.max_json_bytes
+
+    def _check_form(self, scope: Scope) -> None:
+        if len(scope["raw_path"]) + len(scope.get("query_string", b"")) > MAX_TARGET_BYTES:
+            raise UriTooLong
+        http.check(scope["headers"], http_version=scope["http_version"], allowed_hosts=self.settings.allowed_hosts)
 
     def _route(self, method: str, raw_path: bytes) -> Route:
         methods = self._table.methods_of(raw_path.decode("latin-1"))

@@ -11,7 +11,7 @@ from services.kit.ids import new_id
 PROBES = frozenset({"/healthz", "/readyz"})
 """Hidden from who comes through a load balancer or from a public address."""
 
-NOT_PUBLIC = frozenset({"/metrics", "/openapi.json"})
+NOT_PUBLIC = frozenset({"/metrics"})
 """What the app factory gives every service and a public port does not show. Metrics have a port of their own."""
 
 _HIDDEN = "/hidden"

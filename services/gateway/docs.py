@@ -3,11 +3,10 @@
 from importlib.resources import files
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from services.gateway.admission import Admission
 from services.gateway.errors import RouteNotFound
-from services.gateway.openapi import PublicDocument
 
 ASSETS = {
     "swagger-ui.css": "text/css",
@@ -41,6 +40,9 @@ POLICY = (
 )
 
 
+READ = ["GET", "HEAD"]
+
+
 async def counted(request: Request) -> None:
     """Pages count as requests of the client's address."""
     admission: Admission = request.app.state.admission
@@ -50,18 +52,18 @@ async def counted(request: Request) -> None:
 router = APIRouter(include_in_schema=False, dependencies=[Depends(counted)])
 
 
-@router.get("/")
+@router.api_route("/", methods=READ)
 async def home() -> Response:
     """Until there is a web app, the page of the API is the home page."""
     return RedirectResponse("/docs")
 
 
-@router.get("/docs")
+@router.api_route("/docs", methods=READ)
 async def page() -> Response:
     return HTMLResponse(PAGE, headers={"content-security-policy": POLICY, "cache-control": "no-cache"})
 
 
-@router.get("/docs/assets/{name}")
+@router.api_route("/docs/assets/{name}", methods=READ)
 async def asset(name: str) -> Response:
     headers = {"cache-control": "public, max-age=86400"}
     if name == "start.js":
@@ -72,8 +74,8 @@ async def asset(name: str) -> Response:
     return FileResponse(path, media_type=ASSETS[name], headers=headers)
 
 
-@router.get("/v1/openapi.json")
-async def document(request: Request) -> Response:
+@router.api_route("/v1/openapi.json", methods=READ)
+async def document() -> Response:
     """The public document."""
-    public: PublicDocument = request.app.state.document
-    return JSONResponse(await public.get(), headers={"cache-control": "public, max-age=60"})
+    path = str(files("services.gateway").joinpath("openapi.json"))
+    return FileResponse(path, media_type="application/json", headers={"cache-control": "public, max-age=60"})

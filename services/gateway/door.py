@@ -86,7 +86,7 @@ class Door:
         return Outgoing(
             route.method,
             target_of(scope),
-            http.to_upstream(scope["headers"], route.body, own),
+            http.to_upstream(scope["headers"], own),
             body,
             repeatable=_repeatable(route, scope["headers"]),
             response_timeout_seconds=(

@@ -7,6 +7,7 @@ StemwrightError
 ├── UriTooLong                  414 uri_too_long
 ├── UnsupportedMediaType        415 unsupported_media_type
 ├── HeadersTooLarge             431 headers_too_large
+├── UnknownTransferCoding       501 unknown_transfer_coding
 ├── UpstreamBroken              502 upstream_broken
 ├── UpstreamTimeout             504 upstream_timeout
 ├── InvalidKey        (401)     invalid_api_key
@@ -60,6 +61,12 @@ class HeadersTooLarge(StemwrightError):
     status = 431
     code = "headers_too_large"
     title = "The request headers are too large"
+
+
+class UnknownTransferCoding(StemwrightError):
+    status = 501
+    code = "unknown_transfer_coding"
+    title = "A body comes chunked or with its length, and in no other coding"
 
 
 class UpstreamBroken(StemwrightError):

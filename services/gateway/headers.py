@@ -8,15 +8,24 @@ connection (RFC 9110 section 7.6.1) or to the server that speaks.
 import re
 from collections.abc import Iterable, Mapping
 
-from services.gateway.errors import BadRequest, HeadersTooLarge
-from services.gateway.routes import Body
+from services.gateway.errors import BadRequest, HeadersTooLarge, UnknownTransferCoding
 
 Headers = list[tuple[bytes, bytes]]
 
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32 * 1024
 
-_ONCE = frozenset({b"host", b"authorization", b"content-length", b"content-type", b"idempotency-key", b"last-event-id"})
+_ONCE = frozenset(
+    {
+        b"host",
+        b"authorization",
+        b"content-length",
+        b"content-type",
+        b"idempotency-key",
+        b"last-event-id",
+        b"transfer-encoding",
+    }
+)
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 
 _FORWARDED = frozenset(
@@ -33,7 +42,6 @@ _FORWARDED = frozenset(
         b"user-agent",
     }
 )
-_SIGNATURES = frozenset({b"stripe-signature", b"webhook-id", b"webhook-timestamp", b"webhook-signature"})
 
 _PER_CONNECTION = frozenset(
     {
@@ -65,7 +73,7 @@ def announces_body(headers: Headers) -> bool:
 def check(headers: Headers, *, http_version: str, allowed_hosts: Iterable[str] = ()) -> None:
     """Refuses headers that two readers could understand differently.
 
-    Raises `BadRequest` (400) or `HeadersTooLarge` (431).
+    Raises `BadRequest` (400), `HeadersTooLarge` (431) or `UnknownTransferCoding` (501).
     """
     if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEADER_BYTES:
         raise HeadersTooLarge
@@ -76,6 +84,9 @@ def check(headers: Headers, *, http_version: str, allowed_hosts: Iterable[str] =
         seen.add(name)
     if b"content-length" in seen and b"transfer-encoding" in seen:
         raise BadRequest("A body has either a Content-Length or a Transfer-Encoding.")
+    coding = first(headers, b"transfer-encoding")
+    if coding is not None and coding.strip().lower() != b"chunked":
+        raise UnknownTransferCoding
     host = first(headers, b"host")
     if host is None:
         if http_version != "1.0":
@@ -88,10 +99,9 @@ def check(headers: Headers, *, http_version: str, allowed_hosts: Iterable[str] =
         raise BadRequest("This host is not served here.")
 
 
-def to_upstream(headers: Headers, body: Body, own: Mapping[bytes, bytes]) -> Headers:
+def to_upstream(headers: Headers, own: Mapping[bytes, bytes]) -> Headers:
     """Headers for a service: the allowed ones of the client and `own`, which the gateway vouches for."""
-    allowed = _FORWARDED | _SIGNATURES if body is Body.CALLBACK else _FORWARDED
-    return [*own.items(), *((name, value) for name, value in headers if name in allowed)]
+    return [*own.items(), *((name, value) for name, value in headers if name in _FORWARDED)]
 
 
 def to_client(headers: Headers) -> Headers:

@@ -1,23 +1,17 @@
-"""One public OpenAPI 3.1 document out of the services' own, cut down to what the route table lets through."""
+"""One public OpenAPI 3.1 document out of the services' own, cut down to what the route table lets through.
 
-import asyncio
+The document is a file of this package, `openapi.json`, which a test compares with what this module makes of the code.
+"""
+
 import json
-import logging
 import re
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
-from services.gateway.proxy import Outgoing, Services, read_whole
 from services.gateway.routes import ROUTES, Access, Route, Upstream
-from services.kit.errors import StemwrightError, Unavailable
-
-log = logging.getLogger(__name__)
 
 Document = dict[str, Any]
-
-MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
 
 INFO = {
     "title": "Stemwright",
@@ -159,43 +153,3 @@ def _responses(responses: Document) -> Document:
         if not (status == "422" and "Problem" in json.dumps(response))
     }
     return {**kept, "default": _ANY_PROBLEM}
-
-
-class PublicDocument:
-    """The merged document of the services that run, fetched when it is asked for and kept for a while."""
-
-    def __init__(self, own: Callable[[], Document], services: Services, *, cache_seconds: float) -> None:
-        self._own = own
-        self._services = services
-        self._cache_seconds = cache_seconds
-        self._document: Document | None = None
-        self._fresh_until = 0.0
-        self._lock = asyncio.Lock()
-
-    async def get(self) -> Document:
-        """The document; an older one while a service is away. Raises Unavailable if there never was one."""
-        async with self._lock:
-            if self._document is None or time.monotonic() >= self._fresh_until:
-                await self._refresh()
-            if self._document is None:
-                raise Unavailable("The document is not complete yet: a service is starting.", retry_after_seconds=2)
-            return self._document
-
-    async def _refresh(self) -> None:
-        upstreams = [upstream for upstream in Upstream if upstream is not Upstream.GATEWAY]
-        try:
-            documents = await asyncio.gather(*(self._fetch(upstream) for upstream in upstreams))
-        except (StemwrightError, ValueError) as error:
-            log.warning("the public document could not be put together: %s", error)
-            return
-        self._document = merge({**dict(zip(upstreams, documents, strict=True)), Upstream.GATEWAY: self._own()})
-        self._fresh_until = time.monotonic() + self._cache_seconds
-
-    async def _fetch(self, upstream: Upstream) -> Document:
-        outgoing = Outgoing("GET", b"/openapi.json", [], repeatable=True)
-        async with self._services[upstream].request(outgoing) as response:
-            body = await read_whole(response, MAX_DOCUMENT_BYTES)
-            if response.status != 200:
-                raise Unavailable(f"{upstream} has no document")
-        document: Document = json.loads(body)
-        return document

@@ -33,8 +33,6 @@ class Body(StrEnum):
     """Nothing, or a small JSON document."""
     FORM = "form"
     """A small URL-encoded form."""
-    CALLBACK = "callback"
-    """A small body of any type, whose bytes are signed."""
     CONTENT = "content"
     """A file of any type, streamed."""
 
@@ -75,13 +73,9 @@ def _accounts() -> Iterable[Route]:
 
     yield auth("register")
     yield auth("token", Body.FORM)
-    yield auth("logout")
-    yield auth("password-reset")
-    yield auth("password-reset/confirm")
-    yield auth("verify-email")
-    for method in ("GET", "PATCH", "DELETE"):
-        yield Route(method, "/v1/me", Upstream.ACCOUNTS)
-    yield Route("GET", "/v1/me/export", Upstream.ACCOUNTS)
+    yield Route("POST", "/v1/auth/logout", Upstream.ACCOUNTS, pace=Pace.AUTH)
+    yield Route("GET", "/v1/me", Upstream.ACCOUNTS)
+    yield Route("PATCH", "/v1/me", Upstream.ACCOUNTS)
     yield Route("GET", "/v1/api-keys", Upstream.ACCOUNTS)
     yield Route("POST", "/v1/api-keys", Upstream.ACCOUNTS)
     yield Route("DELETE", "/v1/api-keys/{id}", Upstream.ACCOUNTS)
@@ -114,25 +108,21 @@ def _jobs() -> Iterable[Route]:
 
 
 def _money() -> Iterable[Route]:
-    for part in ("balance", "ledger", "payments"):
-        yield Route("GET", f"/v1/billing/{part}", Upstream.ACCOUNTS)
-    yield Route("GET", "/v1/billing/prices", Upstream.ACCOUNTS, Access.ANYONE)
-    yield Route("POST", "/v1/billing/checkouts", Upstream.ACCOUNTS)
-    yield Route("POST", "/v1/billing/providers/{provider}/webhook", Upstream.ACCOUNTS, Access.ANYONE, Body.CALLBACK)
+    yield Route("GET", "/v1/billing/balance", Upstream.ACCOUNTS)
+    yield Route("GET", "/v1/billing/ledger", Upstream.ACCOUNTS)
 
 
-def _admin() -> Iterable[Route]:
-    for part in ("overview", "queue", "workers", "jobs", "feedback"):
-        yield Route("GET", f"/v1/admin/{part}", Upstream.ORCHESTRATOR)
-    yield Route("POST", "/v1/admin/jobs/{id}/requeue", Upstream.ORCHESTRATOR)
-    for part in ("users", "users/{id}", "prices", "ledger-check"):
-        yield Route("GET", f"/v1/admin/{part}", Upstream.ACCOUNTS)
-    yield Route("PATCH", "/v1/admin/users/{id}", Upstream.ACCOUNTS)
-    yield Route("POST", "/v1/admin/users/{id}/credits", Upstream.ACCOUNTS)
-    yield Route("PUT", "/v1/admin/prices", Upstream.ACCOUNTS)
+def _operators() -> Iterable[Route]:
+    yield Route("GET", "/v1/admin/ledger-check", Upstream.ACCOUNTS)
 
 
-ROUTES: tuple[Route, ...] = (*_accounts(), *_uploads(), *_jobs(), *_money(), *_admin())
+def _pages() -> Iterable[Route]:
+    for path in ("/", "/docs", "/docs/assets/{name}", "/v1/openapi.json"):
+        for method in ("GET", "HEAD"):
+            yield Route(method, path, Upstream.GATEWAY, Access.ANYONE)
+
+
+ROUTES: tuple[Route, ...] = (*_accounts(), *_uploads(), *_jobs(), *_money(), *_operators(), *_pages())
 
 _SEGMENT = r"[A-Za-z0-9_-]{1,64}"
 

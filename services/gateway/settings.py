@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl
 from pydantic_settings import NoDecode
 
 from services.gateway.counters import SweptMemoryStorage
+from services.kit.app import MAX_BODY_BYTES
 from services.kit.settings import KitSettings, service_config
 
 
@@ -93,8 +94,8 @@ class Settings(KitSettings):
     requests_at_once_per_address: int = Field(128, ge=1)
     """The same, of each client address."""
 
-    max_json_bytes: int = Field(256 * 1024, ge=1024)
-    """Largest body of a request, other than a song."""
+    max_json_bytes: int = Field(MAX_BODY_BYTES, ge=1024, le=MAX_BODY_BYTES)
+    """Largest body of a request, other than a song; services take no larger ones."""
     max_upload_bytes: int = Field(4 * 1024**3, ge=1)
     """Largest song in one request; the upload service has its own limit."""
 
@@ -140,6 +141,3 @@ class Settings(KitSettings):
     """Host names that are answered; empty: all."""
     cors_origins: Words = ()
     """Origins of web pages, elsewhere, that may call this API; empty: none."""
-
-    openapi_cache_seconds: float = Field(60.0, gt=0)
-    """How long the document that is put together from the services' own is served before they are asked again."""

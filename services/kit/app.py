@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import re
 import signal
 import socket
 import sys
@@ -23,7 +24,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.kit.errors import PROBLEM_MEDIA_TYPE, PROBLEM_TYPE_BASE, StemwrightError, Unavailable
+from services.kit.errors import (
+    PROBLEM_MEDIA_TYPE,
+    PROBLEM_TYPE_BASE,
+    NotFound,
+    PayloadTooLarge,
+    StemwrightError,
+    Unavailable,
+)
 from services.kit.settings import KitSettings
 from services.kit.telemetry import configure_logging, span, traceparent_of
 
@@ -35,6 +43,11 @@ EX_SOFTWARE = 70
 TASK_STOP_SECONDS = 10
 READINESS_CACHE_SECONDS = 0.5
 MAX_REPORTED_PROBLEMS = 20
+MAX_REPORTED_CHARACTERS = 100
+"""Of each name that is told back: a client may have made it up."""
+
+MAX_BODY_BYTES = 256 * 1024
+"""Largest body of a request that a service reads whole, whoever asks."""
 
 QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
 
@@ -98,8 +111,13 @@ def create_app(
     tasks: Sequence[BackgroundTask] = (),
     checks: Mapping[str, Check] | None = None,
     state: Mapping[str, Any] | None = None,
+    streamed: re.Pattern[str] | None = None,
 ) -> FastAPI:
-    """The app of one service. `state` is put on `app.state`; `tasks` run while the app does."""
+    """The app of one service. `state` is put on `app.state`; `tasks` run while the app does.
+
+    Bodies are read whole, and bounded, before a route sees them, except on the `streamed` paths, whose routes read
+    theirs piece by piece. What the routes are is told by `app.openapi()` and never over HTTP.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -119,8 +137,7 @@ def create_app(
     app = FastAPI(
         title=title,
         version="1",
-        docs_url=None,
-        redoc_url=None,
+        openapi_url=None,
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
     )
@@ -135,6 +152,7 @@ def create_app(
 
         for away in DATABASE_AWAY:
             app.add_exception_handler(away, _on_database_away)
+    app.add_middleware(_Bounded, streamed=streamed)
     app.add_middleware(_Observed, service=name)
     subscriptions = {task.name: _subscribed(task) for task in tasks if isinstance(task, Subscriber)}
     _add_health(app, {**(checks or {}), **subscriptions})
@@ -271,10 +289,17 @@ async def _on_stemwright_error(_request: Request, error: Exception) -> Response:
 
 async def _on_validation_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
+    found = error.errors()
+    if any(item["loc"][0] == "path" for item in found):
+        # Whatever has no name that we give has never been there.
+        return problem_response(NotFound())
     # The input is not repeated: it may hold a password.
     problems = [
-        {"at": ".".join(str(part) for part in item["loc"]), "problem": item["msg"]}
-        for item in error.errors()[:MAX_REPORTED_PROBLEMS]
+        {
+            "at": ".".join(str(part)[:MAX_REPORTED_CHARACTERS] for part in item["loc"]),
+            "problem": item["msg"][: 5 * MAX_REPORTED_CHARACTERS],
+        }
+        for item in found[:MAX_REPORTED_PROBLEMS]
     ]
     detail = "; ".join(f"{item['at']}: {item['problem']}" for item in problems[:3])
     return _problem(422, "invalid_request", "The request is not valid", detail, extra={"errors": problems})
@@ -308,6 +333,38 @@ def _problem(
     return JSONResponse(
         {**content, **(extra or {})}, status, headers=dict(headers or {}), media_type=PROBLEM_MEDIA_TYPE
     )
+
+
+class _Bounded:
+    """Middleware: a body is here, whole, before the app runs, or it is refused."""
+
+    def __init__(self, app: ASGIApp, streamed: re.Pattern[str] | None) -> None:
+        self._app = app
+        self._streamed = streamed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or (self._streamed is not None and self._streamed.fullmatch(scope["path"])):
+            await self._app(scope, receive, send)
+            return
+        body = bytearray()
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > MAX_BODY_BYTES:
+                await problem_response(PayloadTooLarge(f"At most {MAX_BODY_BYTES} bytes are accepted here."))(
+                    scope, receive, send
+                )
+                return
+        whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+        async def replay() -> Message:
+            return whole.pop() if whole else await receive()
+
+        await self._app(scope, replay, send)
 
 
 class _Observed:

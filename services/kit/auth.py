@@ -132,10 +132,13 @@ class TokenVerifier:
             raise InvalidToken from error
         if any(isinstance(claims[name], bool) or not isinstance(claims[name], int) for name in CLOCK_CLAIMS):
             raise InvalidToken
+        roles, scope = claims.get("roles", []), claims.get("scope", "")
+        if not (isinstance(scope, str) and isinstance(roles, list) and all(isinstance(role, str) for role in roles)):
+            raise InvalidToken
         return Principal(
             account_id=str(claims["sub"]),
-            roles=frozenset(str(role) for role in claims.get("roles", ())),
-            scopes=frozenset(str(claims.get("scope", "")).split()),
+            roles=frozenset(roles),
+            scopes=frozenset(scope.split()),
             token_id=str(claims["jti"]),
         )
 

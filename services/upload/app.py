@@ -1,5 +1,7 @@
 """Puts the upload service together."""
 
+import re
+
 from fastapi import FastAPI
 
 from services.kit.app import BackgroundTask, create_app
@@ -85,4 +87,5 @@ def assemble(
             "uploads": uploads,
             "transfers": Transfers(uploads, storage, settings),
         },
+        streamed=re.compile(r"/v1/uploads/[^/]+/content"),
     )

@@ -55,10 +55,18 @@ def test_paths_that_try_to_be_others(gateway: Platform, path: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [b"/v1/jobs/%6Aob_1%2f/events", b"/v1/jobs/a%00b/events", b"/v1/jobs/..%2f/events", b"/v1/jobs/%20/events"]
+    "path",
+    [
+        b"/v1/jobs/-/events",
+        b"/v1/jobs/job_1/events",
+        b"/v1/jobs/%6Aob_1%2f/events",
+        b"/v1/jobs/a%00b/events",
+        b"/v1/jobs/..%2f/events",
+        b"/v1/jobs/%20/events",
+    ],
 )
 def test_ids_of_streams_are_as_strict(gateway: Platform, path: bytes) -> None:
-    assert status(gateway.raw(request(b"GET " + path + b" HTTP/1.1"))) in {404, 422}
+    assert status(gateway.raw(request(b"GET " + path + b" HTTP/1.1"))) == 404
     assert nothing_arrived(gateway)
 
 
@@ -102,6 +110,8 @@ def test_methods_of_other_trades(gateway: Platform, line: bytes) -> None:
         ([b"Transfer-Encoding: chunked", b"Content-Length: 2"], b"0\r\n\r\n"),
         ([b"Transfer-Encoding: chunked", b"Transfer-Encoding: identity"], b"0\r\n\r\n"),
         ([b"Transfer-Encoding: xchunked"], b"0\r\n\r\n"),
+        ([b"Transfer-Encoding: gzip, chunked"], b"0\r\n\r\n"),
+        ([b"Transfer-Encoding: chunked, chunked"], b"0\r\n\r\n"),
         ([b"Transfer-Encoding : chunked"], b"0\r\n\r\n"),
         ([b"Transfer-Encoding: chunked"], b"zz\r\n\r\n"),
         ([b"Transfer-Encoding: chunked"], b"-1\r\n\r\n"),
@@ -154,7 +164,9 @@ def test_requests_in_a_row_are_answered_in_order(gateway: Platform) -> None:
 def test_too_many_headers_and_too_large_ones(gateway: Platform) -> None:
     many = [b"X-%d: 1" % number for number in range(3000)]
     assert status(gateway.raw(request(b"GET /v1/me HTTP/1.1", *many))) == 431
-    assert status(gateway.raw(request(b"GET /v1/me HTTP/1.1", b"X: " + b"a" * 40_000))) == 431
+    answer = gateway.raw(request(b"GET /v1/me HTTP/1.1", b"X: " + b"a" * 40_000))
+    assert status(answer) == 431
+    assert b"\r\nx-content-type-options: nosniff\r\n" in answer
     assert status(gateway.raw(request(b"GET /v1/me HTTP/1.1", b"X: " + b"a" * 1_000_000))) == 431
     assert nothing_arrived(gateway)
 

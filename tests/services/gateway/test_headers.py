@@ -4,7 +4,6 @@ import pytest
 
 from services.gateway.errors import BadRequest, HeadersTooLarge
 from services.gateway.headers import Headers, check, to_client, to_upstream
-from services.gateway.routes import Body
 
 HOST = (b"host", b"api.example.org")
 
@@ -42,18 +41,12 @@ def test_what_a_client_invents_does_not_reach_a_service() -> None:
             b"host",
         )
     ]
-    assert to_upstream(invented, Body.JSON, {}) == []
+    assert to_upstream(invented, {}) == []
 
 
 def test_what_the_gateway_vouches_for_stands_once() -> None:
-    headers = to_upstream([(b"authorization", b"theirs")], Body.JSON, {b"authorization": b"ours"})
+    headers = to_upstream([(b"authorization", b"theirs")], {b"authorization": b"ours"})
     assert headers == [(b"authorization", b"ours")]
-
-
-def test_signatures_pass_on_callbacks_only() -> None:
-    signed: Headers = [(b"stripe-signature", b"t=1")]
-    assert to_upstream(signed, Body.CALLBACK, {}) == signed
-    assert to_upstream(signed, Body.JSON, {}) == []
 
 
 def test_an_answer_loses_what_belongs_to_one_connection() -> None:

@@ -71,6 +71,11 @@ def token(*, key: Any = KEY, algorithm: str = "EdDSA", header: dict[str, Any] | 
     return jwt.encode(claims(**changes), key, algorithm=algorithm, headers=headers)
 
 
+def signed(content: dict[str, Any]) -> str:
+    """Whatever it says, under our signature."""
+    return jwt.encode(content, KEY, algorithm="EdDSA", headers={"typ": "at+jwt", "kid": "k1"})
+
+
 def test_a_good_token_says_who_is_asking(verifier: TokenVerifier) -> None:
     principal = verifier.verify(token())
     assert principal.account_id == "usr_1"
@@ -102,6 +107,8 @@ now = int(time.time())
         token(nbf=now + 600),
         token(iat=now + 31_536_000),
         token(header={"crit": ["x"], "x": 1}),
+        *(signed({**claims(), "roles": roles}) for roles in (None, "admin", {"admin": 1}, [["admin"]], 1)),
+        *(signed({**claims(), "scope": scope}) for scope in (None, ["jobs"], 1)),
         jwt.encode(claims(), "", algorithm="none", headers={"typ": "at+jwt", "kid": "k1"}),
         jwt.encode(claims(), "0" * 64, algorithm="HS256", headers={"typ": "at+jwt", "kid": "k1"}),
         token()[:-4],
