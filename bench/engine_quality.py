@@ -1,10 +1,12 @@
 """How well the engine separates, against Spleeter itself on the same songs.
 
-    python -m bench.engine_quality [--set nc_clips --set cc0_songs ...] [--settings NAME ...] [--museval] [--plots DIR]
+    python -m bench.engine_quality [--set nc_clips --set cc0_songs ...] [--settings NAME ...] [--level DB] [--museval]
+        [--plots DIR]
 
 Global SDR per song, ``10 log10(sum of s^2 / sum of (s - estimate)^2)`` over all samples and channels, not aligned or
 scaled; for music without a voice the level of what leaks into the vocals. ``--settings`` compares steps of the
 ablation table in ``docs/engine.md``. The first run lets the rival separate everything and keeps its answers.
+``--level`` gives our engine the songs that much louder, or quieter where it is negative.
 ``--museval`` adds the measures of F.-R. Stöter, A. Liutkus, N. Ito, "The 2018 signal separation evaluation campaign",
 LVA/ICA 2018: medians over the seconds of a song, of SDR, SIR, SAR and ISR. It needs the package ``museval``.
 ``--plots`` draws the default settings and the rival by genre; those of the clips are MUSDB18's own (``genres.csv``).
@@ -45,6 +47,7 @@ STEPS = {
     "wiener": _WIENER,
     "extension": _EXTENSION,
     "look": replace(_EXTENSION, transpositions=_DEFAULT.transpositions),
+    "presence": replace(_DEFAULT, levels_dbfs=None),
     "default": _DEFAULT,
     "looks": replace(_DEFAULT, transpositions=SeparationSettings.best().transpositions),
     "best": SeparationSettings.best(),
@@ -132,9 +135,16 @@ def by_second(known: Sequence[Samples], estimated: Sequence[Samples]) -> dict[st
 
 
 def measured(
-    groups: Sequence[str], steps: Sequence[str], model: MaskModel, console: Console, *, museval: bool = False
+    groups: Sequence[str],
+    steps: Sequence[str],
+    model: MaskModel,
+    console: Console,
+    *,
+    level_db: float = 0.0,
+    museval: bool = False,
 ) -> list[Score]:
     """The rival's scores, where it is installed, and those of every step on every song."""
+    gain = np.float32(10 ** (level_db / 20))
     rival = Rival()
     scores: list[Score] = []
     for group in groups:
@@ -145,7 +155,7 @@ def measured(
                 scores.append(score(track, "rival", *stems, museval=museval))
             remembering = Remembering(model)
             for step in steps:
-                vocals = separated(remembering, STEPS[step], track.mixture)
+                vocals = separated(remembering, STEPS[step], gain * track.mixture) / gain
                 scores.append(score(track, step, vocals, track.mixture - vocals, museval=museval))
             console.print(f"[dim]{group} {track.name}[/]")
     return scores
@@ -245,6 +255,7 @@ def _cell(vocals: float, accompaniment: float | None) -> str:
 @click.command()
 @click.option("--set", "groups", multiple=True, type=click.Choice(SETS), default=SETS)
 @click.option("--settings", "steps", multiple=True, type=click.Choice(list(STEPS)), default=("default",))
+@click.option("--level", "level_db", type=float, default=0.0, help="Change the level of the songs for our engine, dB.")
 @click.option("--museval", is_flag=True, help="Measure by museval too; minutes for a set of clips.")
 @click.option("--threads", type=int)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="The summary as JSON.")
@@ -252,6 +263,7 @@ def _cell(vocals: float, accompaniment: float | None) -> str:
 def main(
     groups: tuple[str, ...],
     steps: tuple[str, ...],
+    level_db: float,
     museval: bool,
     threads: int | None,
     output: Path | None,
@@ -260,7 +272,7 @@ def main(
     """Measure the engine's quality against Spleeter."""
     console = Console(width=160)
     model = ModelRepository().load(threads=threads)
-    scores = measured(groups, steps, model, console, museval=museval)
+    scores = measured(groups, steps, model, console, level_db=level_db, museval=museval)
     show(scores, console)
     figures = summary(scores)
     console.print_json(json.dumps(figures))

@@ -3,9 +3,12 @@
 The networks halve frequency six times, so what they find depends on where a tone falls between the cells of that grid.
 The same patch, transposed by a semitone, falls elsewhere; the errors of the two looks differ, and their mean is better
 than either. The further looks take the lowest bins alone: nearly all of a voice's power is there, and a quarter of the
-bins is a quarter of the work. Figures in ``docs/engine.md``, reasons in record 0017.
+bins is a quarter of the work. A patch of a quiet recording is shown louder, and one beyond full scale quieter: the
+networks have learned from finished masters, and find less in music at another level. Figures in ``docs/engine.md``,
+reasons in records 0017 and 0115.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,8 @@ _FADE_BINS = 32
 _PRESENCE_FRAMES = 129
 # Keeps 0/0 out of masks where no network finds anything.
 _LEAST = 1e-10
+# A patch is lifted by eight bits at most: what is quieter still is the noise of a converter.
+_HIGHEST_LIFT_DB = 48.0
 
 
 class Transposition:
@@ -82,6 +87,31 @@ def _linear(places: NDArray[np.floating[Any]], bins: int) -> _Terms:
     return np.stack([below, below + 1]).astype(np.int32), np.stack([1 - t, t]).astype(np.float32)
 
 
+def level_dbfs(magnitudes: Magnitudes, fft_size: int) -> float:
+    """Root mean square over both channels of the music under a patch ``(2, frames, bins)`` of absolute values of an
+    unscaled STFT with a Hann window; 0 is a square wave at full scale. Of silence minus infinity.
+
+    By Parseval's theorem: the half of the spectrum that is there counts twice, the square of the window is 3/8 in the
+    mean.
+    """
+    # In an order that does not depend on the number of threads, as a product of BLAS would.
+    power = float(np.square(magnitudes).sum(axis=-1, dtype=np.float64).mean()) * 2 / (fft_size**2 * 3 / 8)
+    return 10 * math.log10(power) if power > 0 else -math.inf
+
+
+def levelled(magnitudes: Magnitudes, fft_size: int, levels_dbfs: tuple[float, float]) -> Magnitudes:
+    """A patch ``(2, frames, bins)`` at the nearer of two levels where it is quieter or louder than they, else as it is.
+
+    It is lifted by no more than 48 dB. Only what the networks see: they answer with fractions, which the music's own
+    spectra are multiplied by.
+    """
+    level, (least, most) = level_dbfs(magnitudes, fft_size), levels_dbfs
+    if least <= level <= most or not math.isfinite(level):
+        return magnitudes
+    change = min(least - level, _HIGHEST_LIFT_DB) if level < least else most - level
+    return magnitudes * np.float32(10 ** (change / 20))
+
+
 def presence(vocals: NDArray[np.float64], mixture: NDArray[np.float64], floor_db: float) -> NDArray[np.float32]:
     """A gain per frame: 1 while somebody sings, falling to 0 where nobody does; one half at ``floor_db``.
 
@@ -107,6 +137,8 @@ def joint_fractions(model: MaskModel, magnitudes: Magnitudes, settings: Separati
     A weighted mean. Where the first look finds nobody singing, nobody does, and further looks do not count: what is
     transposed may pass for a voice, a lead synthesiser for one.
     """
+    if settings.levels_dbfs:
+        magnitudes = levelled(magnitudes, model.manifest.fft_size, settings.levels_dbfs)
     looks = [Transposition(ratio, magnitudes.shape[-1], settings.transposed_bins) for ratio in settings.transpositions]
     fractions, *others = model.fractions_of_each([magnitudes, *(look.applied(magnitudes) for look in looks)])
     if settings.masks == "joint":

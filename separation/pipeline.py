@@ -85,7 +85,9 @@ class Course:
         self.spec, self.settings = spec, settings
         self.rate, self.channel_names = sample_rate_hz, tuple(channel_names)
         self.begin, self.end = begin, end
-        self.grid = PatchGrid(spec.frames, settings.context_frames, settings.first_frame)
+        # What the first patch mirrors must be in it: of a small patch no more than half lies before the song.
+        first_frame = max(settings.first_frame, -((spec.frames - 1) // 2))
+        self.grid = PatchGrid(spec.frames, settings.context_frames, first_frame)
         to_native = self.to_native()
         self.vocals_begin = to_native.first_input  # at the model's rate
         self.first_frame = self.vocals_begin // spec.hop

@@ -16,8 +16,10 @@ class SeparationSettings:
 
     ``context_frames``: frames at each edge of a patch that lean on the neighbour: patches overlap by twice as many
     and are cross-faded there. ``first_frame``: the frame at which the first patch begins. ``edges``: what fills a
-    patch beyond the song's ends, the song mirrored or silence. ``transpositions``: the networks see each patch again
-    at these pitches, ratios of frequency, but only its lowest ``transposed_bins`` bins, a multiple of 64. ``masks``:
+    patch beyond the song's ends, the song mirrored or silence. ``levels_dbfs``: patches that are quieter or louder than
+    these two levels (root mean square) are shown to the networks at the nearer one; ``None``: as they are.
+    ``transpositions``: the networks see each patch again at these pitches, ratios of frequency, but only its lowest
+    ``transposed_bins`` bins, a multiple of 64. ``masks``:
     left and right share the mean of what the networks say of both, or have each their own. ``mask``:
     ``ratio`` of the estimates raised to ``mask_exponent``, or ``projection`` of the vocals on the mixture (then the
     exponent has no meaning). ``wiener_share``: how much of the answer, 0 to 1, comes from a multichannel Wiener filter;
@@ -29,6 +31,7 @@ class SeparationSettings:
     context_frames: int = 32
     first_frame: int = -96
     edges: Literal["mirror", "silence"] = "mirror"
+    levels_dbfs: tuple[float, float] | None = (-18.0, -12.0)
     transpositions: tuple[float, ...] = (1.12,)
     transposed_bins: int = 256
     masks: Literal["joint", "each"] = "joint"
@@ -51,6 +54,7 @@ class SeparationSettings:
             context_frames=0,
             first_frame=-1,
             edges="silence",
+            levels_dbfs=None,
             transpositions=(),
             masks="each",
             mask="ratio",

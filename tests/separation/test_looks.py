@@ -1,16 +1,25 @@
-"""Transposed looks at a patch."""
+"""Looks at a patch: transposed, and at the level of a master."""
 
+import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from separation.looks import Transposition, joint_fractions, presence
+from separation import OutputFormat, Window, separate
+from separation.backends import MaskModel
+from separation.looks import Transposition, joint_fractions, level_dbfs, levelled, presence
 from separation.settings import SeparationSettings
+from separation.spectra import magnitudes
+from separation.stft import StreamingStft
 from tests.separation.conftest import EnergyModel
+from tests.separation.signals import music, read, write_wav
 
-BINS = 1024
+BINS, FFT = 1024, 4096
+# A patch is neither lifted nor faded.
+AS_IT_IS = SeparationSettings(levels_dbfs=None, presence_floor_db=None)
 
 
 def _harmonics(pitch: float, bins: int = BINS) -> NDArray[np.float32]:
@@ -55,7 +64,7 @@ class Shares(EnergyModel):
 def test_looks_that_agree_change_nothing(ratio: float, bins: int) -> None:
     smooth = (0.5 + 0.4 * np.sin(np.arange(BINS) / 30)).astype(np.float32) * np.ones((2, 512, 1), np.float32)
     model = Shares()
-    settings = SeparationSettings(transpositions=(ratio, ratio), transposed_bins=bins, presence_floor_db=None)
+    settings = replace(AS_IT_IS, transpositions=(ratio, ratio), transposed_bins=bins)
     fractions = joint_fractions(model, smooth, settings)
     inner = slice(2, int(BINS * min(ratio, 1)) - 2)  # silence stands above what the original has
     assert fractions.shape == (2, 1, 512, BINS)  # left and right share one
@@ -66,7 +75,7 @@ def test_looks_that_agree_change_nothing(ratio: float, bins: int) -> None:
 
 def test_a_look_counts_in_its_band_and_fades_towards_its_edge() -> None:
     flat = np.ones((2, 512, BINS), np.float32)
-    settings = SeparationSettings(transpositions=(1.12,), transposed_bins=256, presence_floor_db=None)
+    settings = replace(AS_IT_IS, transpositions=(1.12,), transposed_bins=256)
     fractions = joint_fractions(Shares(0.0), flat, settings)
     vocals = fractions[0, 0, 0]
     edge = int(255 / 1.12) + 1
@@ -124,3 +133,46 @@ def test_where_somebody_sings_both_looks_count() -> None:
     settings = SeparationSettings(transpositions=(1.12,), transposed_bins=1024)
     fractions = joint_fractions(HearsIn(slice(0, 512), slice(0, 250)), flat, settings)
     np.testing.assert_allclose(fractions[0, :, 300:, 100], 0.5 / 1.6, rtol=0.01)
+
+
+def test_the_level_of_a_patch_is_that_of_its_samples() -> None:
+    hum = np.sin(np.arange(40 * 1024)[:, None] * np.array([0.05, 0.07])).astype(np.float32) * np.float32(0.1)
+    spectra = StreamingStft(2, FFT, 1024).push(hum)[8:-8, :, :BINS]
+    patch = magnitudes(np.ascontiguousarray(spectra))
+    assert level_dbfs(patch, FFT) == pytest.approx(20 * math.log10(0.1) - 3.01, abs=0.01)
+    assert level_dbfs(0 * patch, FFT) == -math.inf
+
+
+def test_only_patches_beyond_the_levels_are_changed_and_lifted_by_no_more_than_eight_bits() -> None:
+    patch = np.random.default_rng(0).random((2, 512, BINS)).astype(np.float32)
+    level = level_dbfs(patch, FFT)
+    assert levelled(patch, FFT, (level - 0.1, level + 0.1)) is patch
+    for levels, expected in [((30, 40), level + 30), ((90, 99), level + 48), ((-90, -80), level - 80)]:
+        changed = levelled(patch, FFT, (level + levels[0], level + levels[1]))
+        assert level_dbfs(changed, FFT) == pytest.approx(expected, abs=1e-3)
+    silence = 0 * patch
+    assert levelled(silence, FFT, (-18, -12)) is silence
+
+
+@pytest.mark.parametrize(("level", "change"), [(-18, -30), (-12, 20)])
+def test_a_patch_at_another_level_is_answered_as_the_same_music_in_a_master(
+    spleeter_model: MaskModel, level: float, change: float
+) -> None:
+    frames = magnitudes(np.ascontiguousarray(StreamingStft(2, FFT, 1024).push(music(13))[:512, :, :BINS]))
+    patch = np.ascontiguousarray(frames.swapaxes(0, 1))
+    patch *= np.float32(10 ** ((level - level_dbfs(patch, FFT)) / 20))
+    changed = patch * np.float32(10 ** (change / 20))
+    as_before = joint_fractions(spleeter_model, changed.copy(), replace(SeparationSettings(), levels_dbfs=None))
+    master, answer = (joint_fractions(spleeter_model, seen, SeparationSettings()) for seen in (patch, changed))
+    np.testing.assert_allclose(answer, master, atol=1e-3)
+    assert np.abs(as_before - master).max() > 0.1
+
+
+def test_a_window_of_quiet_music_is_that_of_the_whole(tmp_path: Path, energy_model: EnergyModel) -> None:
+    song = write_wav(tmp_path / "song.wav", music(40) * np.float32(0.003), bits=32)
+    exact = OutputFormat("wav", 32)
+    separate(song, tmp_path / "whole", model=energy_model, output=exact)
+    separate(song, tmp_path / "part", model=energy_model, output=exact, window=Window(17, 23))
+    whole, part = (read(tmp_path / name / "vocals.wav") for name in ("whole", "part"))
+    assert np.array_equal(part, whole[17 * 44100 : 23 * 44100])
+    assert part.any()

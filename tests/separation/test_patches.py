@@ -1,11 +1,18 @@
 """The patch grid, its context, and the cross-fade."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from separation.patches import CrossFade, FrameHistory, PatchGrid, mirrored
+from separation.pipeline import Analysis, Course
+from separation.settings import SeparationSettings
+from separation.timing import StageClock
+from tests.separation.conftest import EnergyModel
+from tests.separation.signals import music
 
 GRIDS = st.builds(
     lambda context, lead: PatchGrid(512, context, -context - lead), st.integers(0, 128), st.integers(0, 20)
@@ -87,3 +94,16 @@ def test_history_forgets_but_keeps_what_the_mirror_needs() -> None:
     history.forget_before(1500)
     assert history.begin == 988
     assert history.patch(1500, 512, 2000, mirror=True)[0, -1, 0] == 1998 - 11
+
+
+@pytest.mark.parametrize("frames", [128, 192, 193, 512])
+def test_the_first_patch_mirrors_what_it_holds_however_small_it_is(frames: int) -> None:
+    spec = replace(EnergyModel.manifest, frames=frames)
+    course = Course(spec, SeparationSettings(), sample_rate_hz=44100, channel_names=("FL", "FR"))
+    patch = next(iter(Analysis(course, StageClock()).push(music(13))))
+    before = patch.begin - course.grid.begin(0)
+    assert 0 < before < frames / 2
+    seen = patch.magnitudes
+    assert seen.shape == (2, frames, spec.bins)
+    assert np.array_equal(seen[:, :before], seen[:, before + 1 : 2 * before + 1][:, ::-1])
+    assert len({seen[0, frame].tobytes() for frame in range(before, frames)}) == frames - before
