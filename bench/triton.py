@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from separation import separate_array
-from separation.backends import MaskModel, default_threads
+from separation.backends import MaskModel
+from separation.quota import default_threads
 from separation.registry import DEFAULT_MODEL, ModelRepository
 from separation.serving.config import CpuTarget, Transport
 from separation.serving.layout import lay_out

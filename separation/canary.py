@@ -5,22 +5,26 @@ with the wrong weights, a broken engine or a damaged file answers something else
 """
 
 import json
+import time
 from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from separation.backends import MaskModel
 from separation.errors import ModelAnswerInvalid, ModelError
 from separation.registry import ModelManifest, ModelRepository
+
+if TYPE_CHECKING:
+    from separation.backends import MaskModel
 
 TOLERANCE = 0.005
 """Between block means of fractions. Float16 stays a tenth of it; another network is far beyond it."""
 
 _BLOCKS = (8, 16)  # of frames and of bins
 _DIGITS = 5
-_FILE = "canary.json"
+CANARY_FILE = "canary.json"
 
 
 def canary_patch(manifest: ModelManifest) -> NDArray[np.float32]:
@@ -42,7 +46,7 @@ class Canary:
     means: NDArray[np.float64]
 
     @classmethod
-    def of(cls, model: MaskModel) -> Self:
+    def of(cls, model: "MaskModel") -> Self:
         """Asks ``model``, which should compute in float32."""
         return cls(model.manifest.digest, block_means(model.fractions(canary_patch(model.manifest))[0]))
 
@@ -72,19 +76,46 @@ class Canary:
         return canary
 
 
-def read_canary(models: ModelRepository, name: str) -> Canary | None:
-    """What the model answers to the canary's patch; ``None`` for a model from before canaries were kept."""
+def ask(model: "MaskModel", expected: Canary | None) -> float:
+    """Asks the model for its canary patch and checks the answer; the seconds that it took.
+
+    Where no answer is known, the masks must at least share the mixture out. Raises ``ModelAnswerInvalid``.
+    """
+    manifest = model.manifest
+    patch = canary_patch(manifest)
+    begun = time.perf_counter()
+    answer = model.fractions(patch) if expected else model.masks(patch)
+    seconds = time.perf_counter() - begun
+    if expected:
+        expected.check(answer[0], manifest)
+    elif answer.min() < 0 or answer.max() > 1 or not np.allclose(answer.sum(axis=1), 1, atol=1e-3):
+        raise ModelAnswerInvalid(f"The model {manifest.name} answered with masks that do not share the mixture out.")
+    return seconds
+
+
+def canary_in(folder: Path, manifest: ModelManifest) -> Canary | None:
+    """What the model answers to the canary's patch, from the folder of its manifest.
+
+    ``None`` for a model from before canaries were kept. Raises ``ModelError`` for that of another model.
+    """
     try:
-        text = (models.folder(name) / _FILE).read_text(encoding="utf-8")
+        text = (folder / CANARY_FILE).read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
-    return Canary.from_json(text, models.manifest(name))
+    return Canary.from_json(text, manifest)
+
+
+def read_canary(models: ModelRepository, name: str) -> Canary | None:
+    """``canary_in`` the registry."""
+    return canary_in(models.folder(name), models.manifest(name))
 
 
 def write_canary(models: ModelRepository, name: str) -> Canary:
-    """Asks the model for it, on the CPU in float32, and keeps the answer beside the manifest."""
-    canary = Canary.of(models.load(name, device="cpu"))
-    (models.folder(name) / _FILE).write_text(canary.to_json(), encoding="utf-8")
+    """Asks the model for it, on the CPU, and keeps the answer beside the manifest."""
+    from separation.backends.choice import reference_model
+
+    canary = Canary.of(reference_model(models.model_file(name), models.verify(name)))
+    (models.folder(name) / CANARY_FILE).write_text(canary.to_json(), encoding="utf-8")
     return canary
 
 

@@ -13,29 +13,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from separation.errors import RuntimeMissing
-from separation.processor import has_avx2
+from separation.processor import compiled_for
 
 PLACE, NUMBER, ARRAY = ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
 """Types of arguments: a position or a count, a float, and an address of an array."""
 
 
+def library_files(folder: Path, name: str, flags: frozenset[str] | None = None) -> list[Path]:
+    """Of ``name``'s versions in ``folder`` those that a processor with these instruction sets, or this one, runs.
+
+    Best first.
+    """
+    files = [folder / f"{name}-{processor}.so" for processor in compiled_for(flags)]
+    return [file for file in files if file.exists()]
+
+
 def library_file(folder: Path, name: str) -> Path:
-    """Where that of ``name``'s versions lies, if there is one, that is for this processor."""
-    return folder / f"{name}-{'x86_64_v3' if has_avx2() else platform.machine()}.so"
+    """The best for this processor; where there is none the file that is named does not exist."""
+    return next(iter(library_files(folder, name)), folder / f"{name}-{platform.machine()}.so")
 
 
 def loaded(file: Path, signatures: Mapping[str, tuple[Any, ...]]) -> ctypes.CDLL:
     """The library, told what its functions take; they return nothing. Raises ``RuntimeMissing`` where there is none."""
     try:
         library = ctypes.CDLL(str(file))
-    except OSError as error:
+        for name, arguments in signatures.items():
+            function = getattr(library, name)
+            function.argtypes, function.restype = arguments, None
+    except (OSError, AttributeError) as error:  # not there, damaged, or of another version
         machine = platform.machine()
         raise RuntimeMissing(
-            f"The compiled part {file.name} is not there for {machine}: install Stemwright."
+            f"The compiled part {file.name} is not there for {machine}, or is damaged: install Stemwright."
         ) from error
-    for name, arguments in signatures.items():
-        function = getattr(library, name)
-        function.argtypes, function.restype = arguments, None
     return library
 
 

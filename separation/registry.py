@@ -5,14 +5,14 @@
     models/repository/
       spleeter-2stems/
         manifest.json       what the engine needs to know; names the digest of the network's file
-        canary.json         a patch's answer, by which a server is checked (``canary.py``)
+        canary.json         a patch's answer, by which runtimes and servers are checked (``canary.py``)
         README.md           the model's card
         1/model.onnx        the network
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +23,7 @@ from separation.settings import Device
 
 if TYPE_CHECKING:
     from separation.backends import MaskModel
+    from separation.backends.choice import PassedOver
 
 DEFAULT_MODEL = "spleeter-2stems"
 UNET = "unet"
@@ -114,12 +115,30 @@ class ModelRepository:
             raise ModelDigestMismatch(f"The model {name} has the digest {digest}, its manifest says {manifest.digest}.")
         return manifest
 
-    def load(self, name: str = DEFAULT_MODEL, *, threads: int | None = None, device: Device = "auto") -> "MaskModel":
-        """The verified model on the best hardware and runtime there is; ``separation.backends.open_model`` says how.
+    def load(
+        self,
+        name: str = DEFAULT_MODEL,
+        *,
+        threads: int | None = None,
+        device: Device = "auto",
+        remember: bool = True,
+        on_passed_over: "Callable[[PassedOver], None]" = lambda _: None,
+    ) -> "MaskModel":
+        """The verified model on the best hardware and runtime that answers its canary rightly.
 
-        ``threads`` defaults to the processors of this process.
+        ``threads`` defaults to the processors of this process. The rest is that of
+        ``separation.backends.choice.open_model``, which says what else is raised.
         """
-        from separation.backends import open_model
+        from separation.backends.choice import open_model
+        from separation.canary import read_canary
 
-        manifest = self.verify(name)
-        return open_model(self.model_file(name), manifest, threads=threads, device=device)
+        manifest, canary = self.verify(name), read_canary(self, name)
+        return open_model(
+            self.model_file(name),
+            manifest,
+            canary,
+            threads=threads,
+            device=device,
+            remember=remember,
+            on_passed_over=on_passed_over,
+        )

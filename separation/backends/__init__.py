@@ -2,23 +2,17 @@
 
 winograd.py     the U-Net in float32 on processors with AVX2, by kernels of our own
 onnxruntime.py  any network in float32 on any processor, or on a GPU
-
-Figures and reasons behind the choice stand in records 0019 and 0113.
+choice.py       the first of them that is here and answers a known patch rightly
 """
 
-import os
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from separation.errors import ModelAnswerInvalid, ModelError, RuntimeMissing
-from separation.processor import processor_flags
+from separation.errors import ModelAnswerInvalid, ModelError
 from separation.registry import ModelManifest
-from separation.settings import Device
 
 # Keeps 0/0 out of masks where no network finds anything.
 _RATIO_EPSILON = np.float32(1e-10)
@@ -65,38 +59,6 @@ class MaskModel(Protocol):
 
     def rest(self) -> None:
         """Called after each song: gives back memory that only a running song needs. Harmless while another runs."""
-
-
-def open_model(
-    path: Path,
-    manifest: ModelManifest,
-    *,
-    threads: int | None = None,
-    device: Device = "auto",
-) -> MaskModel:
-    """The network in ``path`` on the best runtime that is installed and has the hardware it needs.
-
-    ``threads`` bounds the processors of one call. Every runtime computes in float32: all machines of a fleet answer the
-    same to about 1e-5. Raises ``RuntimeMissing`` where no runtime fits, ``ModelError`` for a broken file.
-    """
-    from separation.backends.onnxruntime import OnnxRuntimeModel, gpu_providers
-
-    if device != "cpu" and (providers := gpu_providers()):
-        return OnnxRuntimeModel(path, manifest, threads=threads, providers=providers)
-    if device == "gpu":
-        raise RuntimeMissing("No GPU can be used: it needs an NVIDIA driver and `pip install stemwright[gpu]`.")
-    from separation.backends import winograd
-
-    if winograd.computes(manifest, processor_flags()):
-        return winograd.WinogradModel(path, manifest, threads=threads)
-    if find_spec("onnxruntime"):
-        return OnnxRuntimeModel(path, manifest, threads=threads)
-    raise RuntimeMissing("No runtime for the network is installed; run: pip install stemwright[cpu]")
-
-
-def default_threads() -> int:
-    """The processors that this process may use, which in a container is fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def answer_name(outputs: list[str], manifest: ModelManifest) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from separation.backends import answer_name, default_threads, one_by_one, patch_by_patch, ratio_of_squares
+from separation.backends import answer_name, one_by_one, patch_by_patch, ratio_of_squares
 from separation.errors import ModelError
 from separation.memory import return_large_blocks
+from separation.quota import default_threads
 from separation.registry import ModelManifest
 
 # Kept from patch to patch: the system takes a fifth of the time to hand the memory out anew.
@@ -92,6 +93,10 @@ class OnnxRuntimeModel:
     def runtime(self) -> str:
         return self._runtime
 
+    @property
+    def build(self) -> str | None:
+        return None if self._on_gpu else self._runtime  # a driver changes without a word
+
     def masks(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
         answer = self.fractions(magnitudes)
         return ratio_of_squares(answer) if self._output == "fractions" else answer
@@ -103,7 +108,10 @@ class OnnxRuntimeModel:
         return one_by_one(self.fractions, images)
 
     def _run(self, patch: NDArray[np.float32]) -> NDArray[np.float32]:
-        answer: NDArray[np.float32] = self._session.run([self._output], {"magnitudes": patch})[0]
+        try:
+            answer: NDArray[np.float32] = self._session.run([self._output], {"magnitudes": patch})[0]
+        except Exception as error:  # as when it is loaded; such as a GPU without memory
+            raise ModelError(f"The model {self._manifest.name} could not be computed: {error}") from error
         return answer
 
     def rest(self) -> None:

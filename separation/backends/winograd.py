@@ -1,6 +1,5 @@
 """The U-Net on a CPU by the kernels of ``separation.unet``: half the time of ONNX Runtime in float32 with AVX2."""
 
-import platform
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,22 +7,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from separation.backends import checked_masks, default_threads, ratio_of_squares
+from separation.backends import checked_masks, ratio_of_squares
 from separation.cache import cache_directory
-from separation.errors import ModelError
+from separation.errors import ModelError, RuntimeMissing
+from separation.hashing import sha256_of
 from separation.memory import return_large_blocks
-from separation.processor import has_avx2
+from separation.quota import default_threads
 from separation.registry import UNET, ModelManifest
 from separation.unet import library
 from separation.unet.network import Network
-from separation.unet.weights import kernel_weights
+from separation.unet.weights import hash_of, kernel_weights, weights_file
 
 
-def computes(manifest: ModelManifest, flags: frozenset[str]) -> bool:
-    """Whether the kernels are there, compute this model and run on a processor with these instruction sets."""
-    if manifest.architecture != UNET or manifest.frames % 128 or not library.FILE.exists():
-        return False
-    return platform.machine() != "x86_64" or has_avx2(flags)
+def kernels_for(manifest: ModelManifest, flags: frozenset[str] | None = None) -> list[Path]:
+    """The kernels that compute this model and run on a processor with these instruction sets, or on this one.
+
+    Best first.
+    """
+    return library.files(flags) if manifest.architecture == UNET and manifest.frames % 128 == 0 else []
 
 
 def weights_folder(cache: Path) -> Path:
@@ -35,20 +36,30 @@ class WinogradModel:
     """``MaskModel`` by our own kernels. One call at a time runs, on ``threads`` processors; others wait for it.
 
     A model's first start on a machine takes two seconds longer: its weights are turned into the kernels' order and
-    kept in the cache folder. Loading a model changes how the process allocates (``separation.memory``).
+    kept in the cache folder. Loading a model changes how the process allocates (``separation.memory``). ``kernels``:
+    their library, by default the best for this processor. Raises ``ModelError``.
     """
 
-    def __init__(self, path: Path, manifest: ModelManifest, *, threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path, manifest: ModelManifest, *, threads: int | None = None, kernels: Path | None = None
+    ) -> None:
         return_large_blocks()
+        kernels = kernels or next(iter(kernels_for(manifest)), None)
+        if kernels is None:
+            raise RuntimeMissing(f"The kernels are not there for this processor, or do not compute {manifest.name}.")
+        compiled = library.kernels(kernels)
         try:
-            weights = kernel_weights(path, manifest.digest, manifest.stems, weights_folder(cache_directory()))
+            weights, weights_hash = _weights(path, manifest, weights_folder(cache_directory()))
         except OSError:  # a cache that cannot be written is done without
             try:
                 with tempfile.TemporaryDirectory(prefix="stemwright-") as folder:
-                    weights = kernel_weights(path, manifest.digest, manifest.stems, Path(folder))
+                    weights, weights_hash = _weights(path, manifest, Path(folder))
             except OSError as error:
                 raise ModelError(f"The model's weights find no place on the disk: {error}") from error
-        self._network = Network(weights, manifest.stems, manifest.frames, threads=threads or default_threads())
+        self._network = Network(
+            compiled, weights, manifest.stems, manifest.frames, threads=threads or default_threads()
+        )
+        self._build = f"{sha256_of(kernels)} {weights_hash}"
         self._manifest = manifest
         self._runtime = f"winograd {library.VERSION} fp32"
 
@@ -63,6 +74,10 @@ class WinogradModel:
     @property
     def runtime(self) -> str:
         return self._runtime
+
+    @property
+    def build(self) -> str:
+        return self._build
 
     def masks(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
         return ratio_of_squares(self.fractions(magnitudes))
@@ -79,3 +94,9 @@ class WinogradModel:
 
     def rest(self) -> None:
         self._network.forget()
+
+
+def _weights(path: Path, manifest: ModelManifest, folder: Path) -> tuple[dict[str, NDArray[np.float32]], str]:
+    """In the kernels' order, and their hash."""
+    file = weights_file(path, manifest.digest, manifest.stems, folder)
+    return kernel_weights(file, manifest.stems), hash_of(file)

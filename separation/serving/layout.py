@@ -9,6 +9,7 @@
       and where Triton's Python backend runs it
         1/model.py                    what the backend calls
         1/manifest.json               what the network expects
+        1/canary.json                 what it answers to a known patch, by which it chooses its runtime
         1/separation/                 this package
         1/cpu/                        the network's weights in the order of the CPU's kernels
 
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING
 from separation.backends import answer_name
 from separation.backends.winograd import weights_folder
 from separation.cache import cache_directory
-from separation.canary import read_canary, write_canary
+from separation.canary import CANARY_FILE, read_canary, write_canary
 from separation.errors import ModelError
 from separation.registry import UNET, ModelManifest, ModelRepository
 from separation.serving.config import CpuTarget, Target, served_name, triton_config
@@ -72,6 +73,7 @@ def _write(manifest: ModelManifest, network: Path, folder: Path, target: Target)
     if isinstance(target, CpuTarget):
         shutil.copy(Path(__file__).with_name("python_model.py"), version / "model.py")
         (version / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
+        shutil.copy(network.parents[1] / CANARY_FILE, version)
         package = Path(__file__).parents[1]
         shutil.copytree(package, version / package.name, ignore=shutil.ignore_patterns("__pycache__"))
         if manifest.architecture == UNET:

@@ -33,12 +33,14 @@ class TritonPythonModel:
             raise triton.TritonModelException(f"{path} has the digest {digest}, not that of its configuration")
         sys.path.insert(0, str(folder))
         os.environ["STEMWRIGHT_CACHE"] = str(folder)  # the weights for the kernels lie there
-        from separation.backends import open_model
+        from separation.backends.choice import open_model
+        from separation.canary import canary_in
         from separation.errors import ModelError
         from separation.registry import ModelManifest
 
         manifest = ModelManifest.from_json((folder / "manifest.json").read_text(encoding="utf-8"))
-        self._model = open_model(path, manifest, threads=int(_parameter(config, "threads")) or None, device="cpu")
+        threads = int(_parameter(config, "threads")) or None
+        self._model = open_model(path, manifest, canary_in(folder, manifest), threads=threads, device="cpu")
         self._refusal = ModelError
         self._answer = config["output"][0]["name"]
         self._type = triton.triton_string_to_numpy(config["output"][0]["data_type"])

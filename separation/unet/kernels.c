@@ -11,26 +11,31 @@
    Layout: (lines, columns, channels), channels next to each other, images within a border of zeros. Where tiles and rows
    lie stands in tables (geometry.py), so that one call takes tiles of several images. Positions count floats. Nothing is
    checked and nothing is allocated here; network.py makes the tables and the arrays. Sums are taken in one order
-   whatever the number of threads or tiles, so the same input gives the same bits. */
+   whatever the number of threads or tiles, and whatever the vectors' width, so the same input gives the same bits. */
 
 #include <stdint.h>
 
-#define WIDTH 8      /* floats in a vector; channels and columns are multiples of it */
-#define PANEL 16     /* columns multiplied at once; weights lie as (columns / PANEL, depth, PANEL) */
-#define ROWS 6       /* rows multiplied at once: 6 x 16 sums are what the registers of AVX2 hold */
+#ifdef __AVX512F__
+#define WIDTH 16     /* floats in a vector; channels and columns are multiples of it */
+#else
+#define WIDTH 8
+#endif
+#define PANEL 16     /* columns of a panel of weights, which lie as (columns / PANEL, depth, PANEL) */
+#define ROWS 6       /* rows come in multiples of it: 6 x 16 sums are what the registers of AVX2 hold, 12 x 32 those of AVX-512 */
 #define TILE 4       /* answers of a tile in each direction */
 #define WINDOW 6     /* numbers that they depend on */
 #define POINTS 36
 
 typedef int64_t place;
-typedef float vector __attribute__((vector_size(4 * WIDTH)));
-typedef float unaligned __attribute__((vector_size(4 * WIDTH), aligned(4)));
-typedef int32_t lanes __attribute__((vector_size(4 * WIDTH)));
+typedef float vector __attribute__((ext_vector_type(WIDTH)));
+typedef vector unaligned __attribute__((aligned(4)));
+typedef int32_t lanes __attribute__((ext_vector_type(WIDTH)));
 
 static inline vector load(const float *numbers) { return *(const unaligned *)numbers; }
 static inline void store(float *numbers, vector value) { *(unaligned *)numbers = value; }
-static inline vector filled(float n) { return (vector){n, n, n, n, n, n, n, n}; }
-static inline vector larger(vector a, vector b) { return __builtin_elementwise_max(a, b); }
+static inline vector filled(float n) { return (vector)n; }
+/* a where either is NaN, so that a NaN in it comes out at the end of the network. */
+static inline vector larger(vector a, vector b) { return b > a ? b : a; }
 static inline vector multiply_add(vector a, vector b, vector c) { return __builtin_elementwise_fma(a, b, c); }
 static void clear(float *numbers, place count)
 {
@@ -42,40 +47,58 @@ static inline place rounded_up(place count) { return (count + ROWS - 1) / ROWS *
 /* A distance of at least so many numbers at which the points of a tile do not meet in one set of the cache. */
 static inline place pitch_of(place numbers) { return numbers + ((16 - numbers) % 1024 + 1024) % 1024; }
 
+#define EACH(n, count) _Pragma("clang loop unroll(full)") for (int n = 0; n < (count); n++)
+
+/* Of multiply: rows in groups of ROWS, and vectors of columns whose weights are step apart, those of the next columns ahead.
+
+   The counts are constants in every call, so that each sum has a register of its own. */
+static inline __attribute__((always_inline)) void multiply_block(
+    int groups, int vectors, place step, place ahead, const float *a, const place *rows, const place *lines, place pieces,
+    place depth, const float *weights, float *c, place pitch)
+{
+    vector sums[2 * ROWS][2];
+    EACH(r, groups * ROWS) EACH(v, vectors) sums[r][v] = 0;
+    for (place piece = 0; piece < pieces; piece++) {
+        const float *from[2 * ROWS];
+        EACH(r, groups * ROWS) from[r] = a + piece * lines[r / ROWS] + rows[r];
+        for (place k = 0; k < depth; k++, weights += PANEL) {
+            vector weight[2];
+            EACH(v, vectors) weight[v] = load(weights + v * step);
+            EACH(v, vectors) __builtin_prefetch(weights + v * step + ahead); /* comes from further away */
+            EACH(r, groups * ROWS) EACH(v, vectors) sums[r][v] = multiply_add(filled(from[r][k]), weight[v], sums[r][v]);
+        }
+    }
+    EACH(r, groups * ROWS) EACH(v, vectors) store(c + r * pitch + v * WIDTH, sums[r][v]);
+}
+
+/* As multiply_block, for all rows. */
+static inline __attribute__((always_inline)) void multiply_columns(
+    int groups, int vectors, place step, place ahead, const float *a, const place *rows, const place *lines, place count,
+    place pieces, place depth, const float *weights, float *c, place pitch)
+{
+    place row = 0;
+    for (; row + groups * ROWS <= count; row += groups * ROWS)
+        multiply_block(groups, vectors, step, ahead, a, rows + row, lines + row / ROWS, pieces, depth, weights, c + row * pitch, pitch);
+    if (groups > 1 && row < count) /* one group is left */
+        multiply_block(1, vectors, step, ahead, a, rows + row, lines + row / ROWS, pieces, depth, weights, c + row * pitch, pitch);
+}
+
 /* c[r * pitch + n] = sum over pieces p and k of a[rows[r] + p * lines[r / ROWS] + k] * weights[(p * depth + k), n]
 
    count rows, a multiple of ROWS, each of pieces of depth numbers; columns is a multiple of PANEL. */
 static __attribute__((noinline)) void multiply(const float *a, const place *rows, const place *lines, place count, place pieces, place depth,
                      const float *weights, float *c, place pitch, place columns)
 {
-    place ahead = pieces * depth * PANEL;
-    for (place panel = 0; panel < columns; panel += PANEL, weights += ahead) {
-        for (place row = 0; row < count; row += ROWS) {
-            const float *weight = weights;
-            /* Named one by one: of an array the compiler does not keep all in registers. */
-            vector l0 = {}, l1 = {}, l2 = {}, l3 = {}, l4 = {}, l5 = {}, r0 = {}, r1 = {}, r2 = {}, r3 = {}, r4 = {}, r5 = {};
-            for (place piece = 0; piece < pieces; piece++) {
-                const float *from = a + piece * lines[row / ROWS];
-                const float *a0 = from + rows[row], *a1 = from + rows[row + 1], *a2 = from + rows[row + 2];
-                const float *a3 = from + rows[row + 3], *a4 = from + rows[row + 4], *a5 = from + rows[row + 5];
-                for (place k = 0; k < depth; k++, weight += PANEL) {
-                    vector left = load(weight), right = load(weight + WIDTH);
-                    __builtin_prefetch(weight + ahead); /* the next panel, which comes from further away */
-#define ADD(n) \
-    l##n = multiply_add(filled(a##n[k]), left, l##n); \
-    r##n = multiply_add(filled(a##n[k]), right, r##n);
-                    ADD(0) ADD(1) ADD(2) ADD(3) ADD(4) ADD(5)
-#undef ADD
-                }
-            }
-            float *to = c + row * pitch + panel;
-#define STORE(n) \
-    store(to + n * pitch, l##n); \
-    store(to + n * pitch + WIDTH, r##n);
-            STORE(0) STORE(1) STORE(2) STORE(3) STORE(4) STORE(5)
-#undef STORE
-        }
-    }
+    place panel = pieces * depth * PANEL, column = 0;
+#if WIDTH < PANEL /* a panel is two vectors */
+    for (; column < columns; column += PANEL, weights += panel)
+        multiply_columns(1, 2, WIDTH, panel, a, rows, lines, count, pieces, depth, weights, c + column, pitch);
+#else /* two panels are, where there are two */
+    for (; column + PANEL < columns; column += 2 * PANEL, weights += 2 * panel)
+        multiply_columns(2, 2, panel, 2 * panel, a, rows, lines, count, pieces, depth, weights, c + column, pitch);
+    if (column < columns)
+        multiply_columns(2, 1, 0, panel, a, rows, lines, count, pieces, depth, weights, c + column, pitch);
+#endif
 }
 
 /* Six numbers as values at 0, 1, -1, 2, -2 and infinity, up to factors that are in the weights. */
@@ -423,16 +446,16 @@ void convolve_last(const first_convolution *first, const place *first_line_lengt
             for (int phase = 0; phase < 2; phase++) {
                 place p = column * PANEL + phase;
                 float upper = at[p + 2] + above[p + 6] + bias, lower = below[p] + at[p + 4] + above[p + 8] + bias;
-                even[2 * column + phase] = upper > floor ? upper : floor;
-                odd[2 * column + phase] = lower > floor ? lower : floor;
+                even[2 * column + phase] = floor > upper ? floor : upper; /* NaN stays, as in larger */
+                odd[2 * column + phase] = floor > lower ? floor : lower;
             }
     }
 }
 
-/* 1 / (1 + exp(-x)), to about two units in the last place of the exponential. */
+/* 1 / (1 + exp(-x)), to about two units in the last place of the exponential; NaN where x is not finite. */
 static inline vector sigmoid(vector x)
 {
-    vector limited = larger(-larger(-x, filled(-87)), filled(-87));
+    vector limited = larger(filled(-87), -larger(filled(-87), -x)); /* a number, whatever x is */
     vector whole = __builtin_elementwise_roundeven(limited * 1.44269504088896341f);
     vector rest = limited - whole * 0.693359375f + whole * 2.12194440e-4f;
     vector power = filled(1.9875691500e-4f);
@@ -444,7 +467,7 @@ static inline vector sigmoid(vector x)
     power = power * rest * rest + rest + 1;
     lanes scale = (__builtin_convertvector(whole, lanes) + 127) << 23;
     vector exponential = power * (vector)scale;
-    return exponential / (1 + exponential);
+    return exponential / (1 + exponential) + (x - x);
 }
 
 /* The mask: convolution 4 x 4, dilation 2, of one channel to one, and the sigmoid; lines [begin, end) of columns each. */

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from separation.compiled import ARRAY, NUMBER, PLACE, library_file, loaded
-
-FILE = library_file(Path(__file__).parent, "kernels")
+from separation.compiled import ARRAY, NUMBER, PLACE, library_files, loaded
 
 VERSION = 1
 """Of the kernels' arithmetic: changes with every change that may move a bit of an answer."""
@@ -91,10 +89,15 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
 }
 
 
+def files(flags: frozenset[str] | None = None) -> list[Path]:
+    """The libraries that a processor with these instruction sets, or this one, runs, best first; none: not built."""
+    return library_files(Path(__file__).parent, "kernels", flags)
+
+
 @cache
-def kernels() -> ctypes.CDLL:
-    """The library. Raises ``RuntimeMissing`` where it was not built."""
-    return loaded(FILE, _SIGNATURES)
+def kernels(file: Path) -> ctypes.CDLL:
+    """The library in ``file``. Raises ``RuntimeMissing`` where it cannot be loaded."""
+    return loaded(file, _SIGNATURES)
 
 
 def address(array: NDArray[np.float32] | NDArray[np.int64], position: int = 0) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from ctypes import addressof
+from ctypes import CDLL, addressof
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import pairwise
@@ -19,7 +19,6 @@ from separation.unet.library import (
     PointWeights,
     Rectification,
     address,
-    kernels,
 )
 from separation.unet.plan import FIRST_BLOCK, OUTER, PHASES, Images, Plan, Scratch
 
@@ -55,6 +54,7 @@ class _Tiled:
     ``whole`` and ``part`` name the kernels, ``to`` is what these take last: arrays and channels of the answers.
     """
 
+    kernels: CDLL
     whole: str
     part: str
     weights: _Weights
@@ -67,22 +67,22 @@ class _Tiled:
 
     def values(self, values: int, pitch: int, begin: int, end: int) -> None:
         there = values + 4 * begin * self.weights.depth
-        kernel = getattr(kernels(), f"{self.part}_values")
+        kernel = getattr(self.kernels, f"{self.part}_values")
         kernel(_row(self.tiles, begin), end - begin, self.image, self.inputs, there, pitch)
 
     def products(self, rows: Rows, values: int, pitch: int, products: int, to: int, begin: int, end: int) -> None:
         weights, matrix = addressof(self.weights.structure), addressof(rows.matrix)
-        kernel = getattr(kernels(), f"{self.part}_products")
+        kernel = getattr(self.kernels, f"{self.part}_products")
         kernel(begin, end, values, pitch, rows.begins.size, self.inputs, weights, self.outputs, products, to, matrix)
 
     def answers(self, products: int, pitch: int, begin: int, end: int) -> None:
         there = products + 4 * begin * self.weights.width
-        kernel = getattr(kernels(), f"{self.part}_answers")
+        kernel = getattr(self.kernels, f"{self.part}_answers")
         kernel(_row(self.tiles, begin), end - begin, there, pitch, addressof(self.how), self.outputs, *self.to)
 
     def blocks(self, block: int, rows: Rows, begin: int, end: int, scratch: Scratch) -> None:
         weights = self.weights
-        getattr(kernels(), self.whole)(
+        getattr(self.kernels, self.whole)(
             *(address(self.tiles), begin, end, block, self.image, self.inputs, addressof(weights.structure)),
             *(addressof(self.how), self.outputs, *self.to),
             scratch.array("values", POINTS * _pitch(block * weights.depth)),
@@ -94,11 +94,14 @@ class _Tiled:
 class Network:
     """U-Nets of the same spectrogram, one per stem, on at most ``threads`` processors.
 
-    ``weights`` as ``separation.unet.weights`` makes them. One call at a time runs; others wait for it.
+    ``weights`` as ``separation.unet.weights`` makes them, ``kernels`` as ``separation.unet.library`` loads them. One
+    call at a time runs; others wait for it.
     """
 
-    def __init__(self, weights: Mapping[str, Floats], stems: Sequence[str], frames: int, *, threads: int) -> None:
-        self._weights, self._stems, self._frames = weights, tuple(stems), frames
+    def __init__(
+        self, kernels: CDLL, weights: Mapping[str, Floats], stems: Sequence[str], frames: int, *, threads: int
+    ) -> None:
+        self._kernels, self._weights, self._stems, self._frames = kernels, weights, tuple(stems), frames
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads - 1, "network") if threads > 1 else None
         self._scratches = [Scratch() for _ in range(threads)]
@@ -181,7 +184,7 @@ class Network:
 
         def task(begin: int, end: int, scratch: Scratch) -> None:
             first = self._first(plan, stem, columns)
-            kernels().convolve_twice(
+            self._kernels.convolve_twice(
                 address(plan.first_blocks),
                 begin,
                 end,
@@ -208,7 +211,13 @@ class Network:
         skip, following = plan.up_arrays[level], plan.down_arrays[level]
         return self._tiled(
             _Tiled(
-                *("convolve", "convolution", self._down[stem, level], self._activations[f"{stem}/down{level}"]),
+                *(
+                    self._kernels,
+                    "convolve",
+                    "convolution",
+                    self._down[stem, level],
+                    self._activations[f"{stem}/down{level}"],
+                ),
                 *(plan.down_tiles[level], plan.down_arrays[level - 1].at, CHANNELS[level - 1], CHANNELS[level]),
                 (skip.at, plan.up[level][0].channels, following.at),
             )
@@ -219,7 +228,7 @@ class Network:
         how = self._rectifications[f"{stem}/up{DEPTH - level + 1}"]
         return self._tiled(
             _Tiled(
-                *("convolve_transposed", "transposed", self._up[stem, level], how),
+                *(self._kernels, "convolve_transposed", "transposed", self._up[stem, level], how),
                 *(plan.up_tiles[level], plan.up_arrays[level].at, plan.up[level][0].channels, CHANNELS[level - 1]),
                 (plan.up_arrays[level - 1].at, plan.up[level - 1][0].channels),
             )
@@ -263,7 +272,7 @@ class Network:
 
         def task(begin: int, end: int, scratch: Scratch) -> None:
             column, columns = begin * PANEL, (end - begin) * PANEL
-            kernels().convolve_directly(
+            self._kernels.convolve_directly(
                 *(image.at, matrix.rows, matrix.lines, places, rows.begins.size),
                 *(pieces, depth, address(numbers, column * pieces * depth), addressof(how), column, columns),
                 *(answer.at, scratch.array("products", rows.begins.size * columns)),
@@ -277,7 +286,7 @@ class Network:
 
         def task(windows: Rows, rows: Rows, plane: LastPlane, begin: int, end: int, scratch: Scratch) -> None:
             first = self._first(plan, stem, windows.begins)
-            kernels().convolve_last(
+            self._kernels.convolve_last(
                 *(addressof(first), address(windows.lines), addressof(plane), plan.up_arrays[1].at, begin, end),
                 *(addressof(rows.matrix), address(weights), float(bias[0]), float(floor[0]), plan.last_array.at),
                 scratch.array("strip", 2 * CHANNELS[1] * (rows.begins.size + 2)),
@@ -301,7 +310,7 @@ class Network:
         def task(plane: Plane, answer: Floats, begin: int, end: int) -> None:
             image = plan.last_array.at + 4 * plane.at(-3, -3)
             for channel in range(2):
-                kernels().convolve_to_mask(
+                self._kernels.convolve_to_mask(
                     *(image, plane.line, begin, end, plane.columns, address(weights, 16 * channel)),
                     *(float(bias[channel]), address(answer[channel])),
                 )

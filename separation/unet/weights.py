@@ -1,9 +1,13 @@
 """The network's weights in the order in which the kernels read them.
 
-Made once from the ONNX file, which takes two seconds and the ONNX library, and kept in the cache folder as one file of
-float32. It is mapped into memory: the processes of a machine share it, and loading it takes no time.
+Made once from the ONNX file, which takes two seconds and the ONNX library, and kept in the cache folder as one file: a
+head with the SHA-256 of what follows, then float32. It is mapped into memory: the processes of a machine share it, and
+loading it takes no time. Where the file was touched since its hash was last right, that is asked again; a damaged file
+is made again.
 """
 
+import hashlib
+import logging
 import os
 import tempfile
 import time
@@ -16,12 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from separation.errors import ModelError
+from separation.notes import is_noted, state_of, write_note
 from separation.unet.geometry import CHANNELS, DEPTH, PANEL, POINTS, phases_at
 
 Floats = NDArray[np.float32]
 
-# Changes whenever the order or the meaning of the numbers does.
-_VERSION = 1
+_log = logging.getLogger(__name__)
+
+# Changes whenever the order or the meaning of the numbers does, or the head.
+_VERSION = 2
+_HEAD_BYTES = 4096  # so that the numbers begin with a page of memory
 
 # What the file is called until it is whole, which takes seconds.
 _DRAFT, _DRAFT_SECONDS = ".weights-", 3600
@@ -179,7 +187,23 @@ def _read(path: Path) -> dict[str, Floats]:
         model = onnx.load(path)
     except DecodeError as error:
         raise ModelError(f"The model in {path} cannot be read: {error}") from error
-    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for name, numbers in weights.items():
+        if not np.isfinite(numbers).all():
+            raise ModelError(f"The model's weights {name} are not finite.")
+    return weights
+
+
+def _tidy(folder: Path) -> None:
+    """Removes what processes that were killed have left."""
+    for left in folder.glob(f"{_DRAFT}*"):
+        with suppress(FileNotFoundError):  # several may start at once
+            if time.time() - left.stat().st_mtime > _DRAFT_SECONDS:
+                left.unlink()
+
+
+def _head(sha256: str) -> bytes:
+    return f"stemwright weights {_VERSION}\nsha256 {sha256}\n".encode().ljust(_HEAD_BYTES, b"\0")
 
 
 def _made(path: Path, stems: Sequence[str], file: Path) -> None:
@@ -189,16 +213,19 @@ def _made(path: Path, stems: Sequence[str], file: Path) -> None:
     except KeyError as error:
         raise ModelError(f"The model lacks the weights {error}.") from error
     file.parent.mkdir(parents=True, exist_ok=True)
-    for left in file.parent.glob(f"{_DRAFT}*"):  # by a process that was killed
-        with suppress(FileNotFoundError):  # several may start at once
-            if time.time() - left.stat().st_mtime > _DRAFT_SECONDS:
-                left.unlink()
+    _tidy(file.parent)
+    digest = hashlib.sha256()
     with tempfile.NamedTemporaryFile(dir=file.parent, prefix=_DRAFT, delete=False) as scratch:
         try:
+            scratch.seek(_HEAD_BYTES)
             for name, shape in shapes(stems).items():
                 if turned[name].size != prod(shape):
                     raise ModelError(f"The model's weights {name} have the wrong shape.")
-                np.ascontiguousarray(turned.pop(name), np.float32).tofile(scratch)
+                numbers = np.ascontiguousarray(turned.pop(name), np.float32)
+                scratch.write(numbers.data)
+                digest.update(numbers.data)
+            scratch.seek(0)
+            scratch.write(_head(digest.hexdigest()))
             # On the disk before it has its name: after a power cut the name must not stand for zeros.
             scratch.flush()
             os.fsync(scratch.fileno())
@@ -210,25 +237,56 @@ def _made(path: Path, stems: Sequence[str], file: Path) -> None:
             raise
 
 
+def _is_whole(file: Path, count: int) -> bool:
+    """Whether ``file`` holds ``count`` numbers and those that its head speaks of; noted beside it while it is."""
+    try:
+        state = state_of(file)
+        if is_noted(_note(file), state):
+            return True
+        with file.open("rb") as opened:
+            head = opened.read(_HEAD_BYTES)
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            if head == _head(digest) and opened.tell() == _HEAD_BYTES + 4 * count:
+                write_note(_note(file), state)
+                return True
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        _log.warning("the weights in %s cannot be read: %s", file, error)
+        return False
+    _log.warning("the weights in %s are damaged, and are made again", file)
+    return False
+
+
+def _note(file: Path) -> Path:
+    return file.with_suffix(".checked")
+
+
 def weights_file(path: Path, digest: str, stems: Sequence[str], folder: Path) -> Path:
     """A file in ``folder`` with the arrays of ``shapes``, of the ONNX file ``path``; made if need be.
 
     ``digest`` is that of the ONNX file, already verified. Raises ``ModelError`` for other weights, ``OSError`` where
     the folder cannot be written.
     """
-    count = sum(prod(shape) for shape in shapes(stems).values())
     file = folder / f"{digest.removeprefix('sha256:')[:32]}-v{_VERSION}.f32"
-    if not file.is_file() or file.stat().st_size != 4 * count:
+    if not _is_whole(file, sum(prod(shape) for shape in shapes(stems).values())):
         _made(path, stems, file)
+        write_note(_note(file), state_of(file))
     return file
 
 
-def kernel_weights(path: Path, digest: str, stems: Sequence[str], folder: Path) -> dict[str, Floats]:
-    """The arrays of ``weights_file``, mapped. Raises as that does."""
-    numbers = np.memmap(weights_file(path, digest, stems, folder), np.float32, "r")
+def kernel_weights(file: Path, stems: Sequence[str]) -> dict[str, Floats]:
+    """The arrays of a ``weights_file``, mapped."""
+    numbers = np.memmap(file, np.float32, "r", _HEAD_BYTES)
     result, begin = {}, 0
     for name, shape in shapes(stems).items():
         end = begin + prod(shape)
         result[name] = np.asarray(numbers[begin:end])
         begin = end
     return result
+
+
+def hash_of(file: Path) -> str:
+    """What the head of a ``weights_file`` says of it."""
+    with file.open("rb") as opened:
+        return opened.read(_HEAD_BYTES).rstrip(b"\0").decode()

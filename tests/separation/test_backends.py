@@ -1,7 +1,9 @@
-"""Every runtime answers alike, and the same each time; which one is taken; what a smaller processor would answer."""
+"""Every runtime answers alike, and the same each time; a smaller processor separates alike."""
 
+import os
 import platform
-from collections.abc import Callable
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,23 +13,17 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from separation import backends, compiled, samples, separate_array, spectra
-from separation.backends import (
-    MaskModel,
-    checked_masks,
-    open_model,
-    winograd,
-)
-from separation.backends import onnxruntime as onnxruntime_backend
+from separation import separate_array
+from separation.backends import MaskModel, checked_masks
 from separation.backends.onnxruntime import OnnxRuntimeModel
-from separation.backends.winograd import WinogradModel
-from separation.errors import ModelAnswerInvalid, ModelError, RuntimeMissing
+from separation.backends.winograd import WinogradModel, kernels_for
+from separation.errors import ModelAnswerInvalid, ModelError
 from separation.phases import split_into_phases
-from separation.processor import processor_flags
+from separation.processor import TEST_VARIABLE
 from separation.registry import ModelRepository
+from tests.separation.processors import KERNELS, skip_unless_it_runs
 from tests.separation.signals import music
 
-RUNTIMES: dict[str, Callable[..., MaskModel]] = {"onnxruntime": OnnxRuntimeModel, "winograd": WinogradModel}
 # Relative to fractions between 0 and 1: what float32 leaves open when sums are taken in another order.
 ROUNDING = 1e-4
 
@@ -38,10 +34,15 @@ def patches(seed: int, count: int = 1) -> Patches:
     return np.random.default_rng(seed).gamma(1, 20, (count, 2, 512, 1024)).astype(np.float32)
 
 
-@pytest.fixture(scope="module", params=RUNTIMES)
+@pytest.fixture(scope="module", params=["onnxruntime", *KERNELS])
 def model(request: pytest.FixtureRequest, model_repository: ModelRepository) -> MaskModel:
     manifest = model_repository.manifest()
-    return RUNTIMES[request.param](model_repository.model_file(manifest.name), manifest, threads=1)
+    path = model_repository.model_file(manifest.name)
+    if request.param == "onnxruntime":
+        return OnnxRuntimeModel(path, manifest, threads=1)
+    skip_unless_it_runs(request.param)
+    [kernels] = (file for file in kernels_for(manifest) if file.stem == f"kernels-{request.param}")
+    return WinogradModel(path, manifest, threads=1, kernels=kernels)
 
 
 def test_masks_are_shares_that_sum_to_one(model: MaskModel) -> None:
@@ -90,7 +91,7 @@ def test_resting_changes_no_answer(model: MaskModel) -> None:
 
 def test_a_model_says_what_computes_it(model: MaskModel) -> None:
     name, version, arithmetic = model.runtime.split()
-    assert name in RUNTIMES
+    assert name in ("winograd", "onnxruntime")
     assert version[0].isdigit()
     assert arithmetic == "fp32"
     assert model.device == "cpu"
@@ -133,81 +134,38 @@ def test_phases_hold_every_tap_of_the_kernel_once() -> None:
     assert sorted(np.concatenate([phase.ravel() for phase in phases])) == sorted(kernel.ravel())
 
 
-# What the processor offers, and so what another machine would take.
+# Songs of one processor on another.
+
+_VOCALS = """
+import sys
+import numpy as np
+from separation import load_model, samples, separate_array, spectra
+model = load_model(sys.argv[1], repository=sys.argv[2], device="cpu", threads=1)
+print(model.runtime.split()[0], spectra._loops()._name, samples._loops()._name, sep="\\n")
+np.save(sys.argv[4], separate_array(np.load(sys.argv[3]), 44100, model=model)["vocals"])
+"""
 
 
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [
-        ("sse4_1", "onnxruntime"),
-        ("f16c fma bmi1 bmi2 abm movbe avx2 avx512f", "winograd"),
-        ("f16c fma avx2", "onnxruntime"),
-        ("f16c fma bmi1 bmi2 abm movbe avx2 avx512_bf16 amx_bf16", "winograd"),
-    ],
-)
-def test_the_processor_and_the_caller_decide_what_computes(
-    flags: str, expected: str, monkeypatch: pytest.MonkeyPatch, model_repository: ModelRepository
-) -> None:
-    monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"model name\t: X\nflags\t\t: fpu {flags} sse\nbugs\t: y\n")
-    found = processor_flags()
-    monkeypatch.undo()
-    monkeypatch.setattr(backends, "processor_flags", lambda: found)
-    assert model_repository.load().runtime.startswith(expected)
-
-
-def test_a_processor_without_avx2_separates_alike(
-    monkeypatch: pytest.MonkeyPatch, model_repository: ModelRepository
+def test_a_processor_without_any_of_this_separates_alike(
+    model_repository: ModelRepository, spleeter_model: MaskModel, tmp_path: Path
 ) -> None:
     """The plain loops and ONNX Runtime from end to end, as on a processor of before 2013."""
     song = music(4)
-    expected = separate_array(song, 44100, model=model_repository.load(device="cpu"))["vocals"]
-    monkeypatch.setattr(backends, "processor_flags", lambda: frozenset({"sse2"}))
-    monkeypatch.setattr(compiled, "has_avx2", lambda: False)
-    for loops in (spectra, samples):
-        loops._loops.cache_clear()
-    try:
-        model = model_repository.load()
-        vocals = separate_array(song, 44100, model=model)["vocals"]
-        assert Path(spectra._loops()._name).name == f"spectra-{platform.machine()}.so"
-        assert Path(samples._loops()._name).name == f"samples-{platform.machine()}.so"
-    finally:
-        for loops in (spectra, samples):
-            loops._loops.cache_clear()
-    assert model.runtime.startswith("onnxruntime")
-    difference = np.square(vocals - expected).mean() / np.square(expected).mean()
-    assert 10 * np.log10(difference) < -70
-
-
-def test_a_gpu_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch, model_repository: ModelRepository) -> None:
-    manifest = model_repository.manifest()
-    asked: list[Any] = []
-
-    class Recorded:
-        def __init__(self, *_: object, providers: object = None, **__: object) -> None:
-            asked.append(providers)
-
-    monkeypatch.setattr(onnxruntime_backend, "OnnxRuntimeModel", Recorded)
-    monkeypatch.setattr(winograd, "computes", lambda *_: False)
-    path = model_repository.model_file(manifest.name)
-    monkeypatch.setattr(onnxruntime_backend, "built_for_gpus", lambda: True)
-    monkeypatch.setattr(
-        "onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    )
-    open_model(path, manifest)
-    open_model(path, manifest, device="gpu")
-    open_model(path, manifest, device="cpu")
-    assert [providers and providers[0][0] for providers in asked] == ["CUDAExecutionProvider"] * 2 + [None]
-
-    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CPUExecutionProvider"])
-    with pytest.raises(RuntimeMissing, match="stemwright\\[gpu\\]"):
-        open_model(path, manifest, device="gpu")
-
-
-def test_without_any_runtime_the_error_says_what_to_install(
-    monkeypatch: pytest.MonkeyPatch, model_repository: ModelRepository
-) -> None:
-    monkeypatch.setattr(backends, "find_spec", lambda _: None)
-    monkeypatch.setattr(onnxruntime_backend, "find_spec", lambda _: None)
-    monkeypatch.setattr(winograd, "computes", lambda *_: False)
-    with pytest.raises(RuntimeMissing, match="stemwright\\[cpu\\]"):
-        model_repository.load()
+    np.save(tmp_path / "song.npy", song)
+    told = [sys.executable, "-c", _VOCALS, spleeter_model.manifest.name, str(model_repository.path)]
+    said = subprocess.run(
+        [*told, str(tmp_path / "song.npy"), str(tmp_path / "vocals.npy")],
+        env={**os.environ, TEST_VARIABLE: "x86-64"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    if platform.machine() == "x86_64":
+        assert said[0] == "onnxruntime"
+    assert [Path(file).name for file in said[1:]] == [
+        f"{name}-{platform.machine()}.so" for name in ("spectra", "samples")
+    ]
+    expected = separate_array(song, 44100, model=spleeter_model)["vocals"]
+    difference = np.square(np.load(tmp_path / "vocals.npy") - expected).mean() / np.square(expected).mean()
+    assert 10 * np.log10(difference + 1e-30) < -70

@@ -12,7 +12,6 @@ import separation
 from separation.backends import winograd
 from separation.backends.onnxruntime import built_for_gpus
 from separation.engine import separate_file
-from separation.processor import processor_flags
 from separation.registry import ModelRepository
 from separation.settings import Window
 from tests.separation.conftest import EnergyModel
@@ -61,7 +60,7 @@ def test_a_late_preview_holds_no_more_than_an_early_one(tmp_path: Path) -> None:
 
 def test_a_model_on_our_kernels_loads_no_other_runtime(model_repository: ModelRepository) -> None:
     """20 MB of every process; only a build for GPUs is asked whether it finds one."""
-    if not winograd.computes(model_repository.manifest(), processor_flags()) or built_for_gpus():
+    if not winograd.kernels_for(model_repository.manifest()) or built_for_gpus():
         pytest.skip("This machine takes another runtime.")
     code = "import sys; from separation import load_model;print(load_model().runtime, 'onnxruntime' in sys.modules)"
     told = {**os.environ, "STEMWRIGHT_MODEL_REPOSITORY": str(model_repository.path)}

@@ -112,7 +112,7 @@ def test_the_folder_holds_the_verified_network(model_repository: ModelRepository
     assert sorted(path.name for path in tmp_path.iterdir()) == [folder.name]
     assert {path.name for path in folder.iterdir()} == {"1", "config.pbtxt"}
     assert {path.name for path in (folder / "1").iterdir()} == {
-        *("model.onnx", "model.py", "manifest.json", "cpu", "separation"),
+        *("model.onnx", "model.py", "manifest.json", "canary.json", "cpu", "separation"),
     }
     assert (folder / "1" / "separation" / "backends" / "winograd.py").exists()
     assert not list(folder.rglob("__pycache__"))

@@ -1,21 +1,21 @@
 """The U-Net by our own kernels against ONNX Runtime, and what a caller may rely on besides the numbers."""
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from separation.backends import winograd
 from separation.backends.onnxruntime import OnnxRuntimeModel
-from separation.backends.winograd import WinogradModel
-from separation.errors import ModelError
-from separation.processor import processor_flags
+from separation.backends.winograd import WinogradModel, kernels_for, weights_folder
+from separation.cache import cache_directory
+from separation.errors import ModelAnswerInvalid, ModelError
 from separation.registry import ModelRepository
-from separation.unet.weights import kernel_weights
+from separation.unet import library
+from separation.unet.network import Network
+from separation.unet.weights import kernel_weights, weights_file
+from tests.separation.processors import KERNELS, skip_unless_it_runs
 
 Image = NDArray[np.float32]
 Load = Callable[[int], WinogradModel]
@@ -28,12 +28,17 @@ def spectrogram(bins: int, seed: int = 0) -> Image:
     return image
 
 
+@pytest.fixture(scope="module", params=KERNELS)
+def kernels(request: pytest.FixtureRequest) -> Path:
+    skip_unless_it_runs(request.param)
+    return next(file for file in library.files() if file.stem == f"kernels-{request.param}")
+
+
 @pytest.fixture(scope="module")
-def load(model_repository: ModelRepository) -> Load:
+def load(kernels: Path, model_repository: ModelRepository) -> Load:
     manifest = model_repository.verify()
-    if not winograd.computes(manifest, processor_flags()):
-        pytest.skip("This processor has no AVX2: the kernels are not for it.")
-    return lambda threads: WinogradModel(model_repository.model_file(manifest.name), manifest, threads=threads)
+    path = model_repository.model_file(manifest.name)
+    return lambda threads: WinogradModel(path, manifest, threads=threads, kernels=kernels)
 
 
 @pytest.fixture(scope="module")
@@ -78,69 +83,73 @@ def test_an_image_of_the_wrong_shape_is_refused(shape: tuple[int, ...], load: Lo
         load(1).fractions_of_each([np.zeros(shape, np.float32)])
 
 
-def test_weights_are_turned_once_and_again_where_the_file_is_cut(
-    model_repository: ModelRepository, tmp_path: Path
-) -> None:
+@pytest.fixture
+def load_best(model_repository: ModelRepository) -> Load:
     manifest = model_repository.verify()
+    if not kernels_for(manifest):
+        pytest.skip("The kernels are not for this processor.")
     path = model_repository.model_file(manifest.name)
-    first = kernel_weights(path, manifest.digest, manifest.stems, tmp_path)
-    [file] = tmp_path.iterdir()
-    made = file.stat()
-    assert made.st_mode & 0o777 == 0o644  # an image's root makes it, a worker without rights reads it
-    kernel_weights(path, manifest.digest, manifest.stems, tmp_path)
-    assert file.stat() == made
-    whole = {name: array.copy() for name, array in first.items()}
-    file.unlink()
-    file.write_bytes(b"cut")
-    again = kernel_weights(path, manifest.digest, manifest.stems, tmp_path)
-    assert all(np.array_equal(whole[name], again[name]) for name in whole)
-    assert list(tmp_path.iterdir()) == [file]
-
-
-def test_another_network_is_refused_and_leaves_no_file(model_repository: ModelRepository, tmp_path: Path) -> None:
-    manifest = model_repository.verify()
-    path = model_repository.model_file(manifest.name)
-    with pytest.raises(ModelError, match="lacks the weights"):
-        kernel_weights(path, manifest.digest, ("drums", "bass"), tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_damaged_network_is_a_clear_error(model_repository: ModelRepository, tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").write_bytes(b"not the network")
-    manifest = model_repository.manifest()
-    with pytest.raises(ModelError, match="cannot be read"):
-        kernel_weights(tmp_path / "model.onnx", manifest.digest, manifest.stems, tmp_path / "cache")
+    return lambda threads: WinogradModel(path, manifest, threads=threads)
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(
-    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    load_best: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("STEMWRIGHT_CACHE", str(tmp_path / "file" / "below"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    [answer] = load(1).fractions_of_each([spectrogram(64)])
+    [answer] = load_best(1).fractions_of_each([spectrogram(64)])
     assert answer.shape == (2, 2, 512, 64)
 
 
-def test_a_full_disk_is_a_clear_error(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_a_clear_error(load_best: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setenv("STEMWRIGHT_CACHE", str(tmp_path))
     monkeypatch.setattr("separation.unet.weights.os.fsync", full)
     with pytest.raises(ModelError, match="No space left on device"):
-        load(1)
+        load_best(1)
     assert list(tmp_path.rglob("*.f32")) == []
 
 
-def test_several_that_start_at_once_all_get_their_weights(model_repository: ModelRepository, tmp_path: Path) -> None:
+@pytest.mark.parametrize("nothing", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [(0, 0, 0), (1, 300, 100), (0, 511, 255)])
+def test_an_image_that_is_not_finite_is_no_answer(nothing: float, place: tuple[int, ...], load: Load) -> None:
+    image = spectrogram(256)
+    image[place] = nothing
+    with pytest.raises(ModelAnswerInvalid, match="not finite"):
+        load(1).fractions_of_each([image])
+
+
+PARTS = ["down1/weights", "down3/scale", "down6/bias", "up1/2", "up3/weights", "up5/bias", "last/weights", "mask/bias"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_is_not_finite_anywhere_in_the_network_comes_out_at_its_end(
+    part: str, kernels: Path, model_repository: ModelRepository
+) -> None:
     manifest = model_repository.verify()
-    path = model_repository.model_file(manifest.name)
-    left = tmp_path / ".weights-of-a-process-that-was-killed"
-    left.touch()
-    os.utime(left, (0, 0))
-    with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(lambda _: kernel_weights(path, manifest.digest, manifest.stems, tmp_path), range(3)))
-    for weights in found[1:]:
-        assert all(np.array_equal(weights[name], found[0][name]) for name in weights)
-    assert [file.suffix for file in tmp_path.iterdir()] == [".f32"]
+    file = weights_file(
+        model_repository.model_file(manifest.name), manifest.digest, manifest.stems, weights_folder(cache_directory())
+    )
+    weights = kernel_weights(file, manifest.stems)
+    damaged = weights[f"vocals/{part}"].copy()
+    damaged.flat[0] = np.nan
+    network = Network(library.kernels(kernels), weights | {f"vocals/{part}": damaged}, manifest.stems, 512, threads=1)
+    [answer] = network.fractions([spectrogram(64)])
+    vocals, accompaniment = answer
+    assert np.isnan(vocals).any()
+    assert np.isfinite(accompaniment).all()
+
+
+def test_the_mask_of_what_is_not_finite_is_not_a_number(kernels: Path) -> None:
+    image = np.zeros((1 + 6, 64 + 6), np.float32)
+    taps = np.zeros(16, np.float32)
+    taps[0] = 1
+    image[0, :6] = [np.nan, np.inf, -np.inf, 3e38, -3e38, 0]
+    mask = np.empty((1, 64), np.float32)
+    convolve = library.kernels(kernels).convolve_to_mask
+    convolve(image.ctypes.data, image.shape[1], 0, 1, 64, taps.ctypes.data, 0.0, mask.ctypes.data)
+    assert np.isnan(mask[0, :3]).all()
+    assert mask[0, 3:6] == pytest.approx([1, 0, 0.5], abs=1e-30)

@@ -4,15 +4,11 @@ local.py    the network in this process
 triton/     the network behind Triton Inference Server
 """
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import numpy as np
-
 from separation.backends import MaskModel
-from separation.canary import Canary, canary_patch
-from separation.errors import ModelAnswerInvalid
+from separation.canary import Canary, ask
 from separation.registry import ModelManifest
 
 
@@ -53,15 +49,7 @@ class Inference(Protocol):
 def canary(model: MaskModel, expected: Canary | None) -> float:
     """Asks the model for its canary patch and checks the answer; seconds of audio per second it took.
 
-    Where no answer is known, the masks must at least share the mixture out. Raises `ModelAnswerInvalid`.
+    Raises `ModelAnswerInvalid`.
     """
     manifest = model.manifest
-    patch = canary_patch(manifest)
-    begun = time.perf_counter()
-    answer = model.fractions(patch) if expected else model.masks(patch)
-    seconds = time.perf_counter() - begun
-    if expected:
-        expected.check(answer[0], manifest)
-    elif answer.min() < 0 or answer.max() > 1 or not np.allclose(answer.sum(axis=1), 1, atol=1e-3):
-        raise ModelAnswerInvalid(f"The model {manifest.name} answered with masks that do not share the mixture out.")
-    return manifest.frames * manifest.hop / manifest.sample_rate_hz / seconds
+    return manifest.frames * manifest.hop / manifest.sample_rate_hz / ask(model, expected)

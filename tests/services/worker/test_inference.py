@@ -43,7 +43,5 @@ def test_a_missing_model_is_said_so(tmp_path: Path) -> None:
 
 def test_the_canary_refuses_masks_that_do_not_share_the_mixture_out(tmp_path: Path) -> None:
     make_tiny_model(tmp_path, total=1.2)
-    inference = LocalInference(tmp_path, [NAME], threads=1)
-    inference.open()
-    with pytest.raises(ModelAnswerInvalid):
-        inference.verify()
+    with pytest.raises(ModelAnswerInvalid, match="do not share the mixture out"):
+        LocalInference(tmp_path, [NAME], threads=1).open()

@@ -1,0 +1,232 @@
+"""Which runtime computes a model: what fails or answers wrongly is passed over, what was right is remembered."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from separation.backends import onnxruntime as onnxruntime_backend
+from separation.backends.choice import Candidate, PassedOver, candidates, first_right, open_model, reference_model
+from separation.canary import Canary
+from separation.errors import ModelAnswerInvalid, ModelError, RuntimeMissing
+from separation.registry import ModelRepository
+from tests.separation.conftest import EnergyModel
+from tests.separation.test_processor import V3, V4
+
+Floats = NDArray[np.float32]
+
+
+class Runtime(EnergyModel):
+    """A runtime of that name whose answers are off by ``error``."""
+
+    def __init__(self, name: str, *, error: float = 0.0, build: str | None = "1") -> None:
+        super().__init__()
+        self.runtime = f"{name} 1 fp32"
+        self.build = build
+        self.error = error
+
+    def fractions(self, magnitudes: Floats) -> Floats:
+        return super().fractions(magnitudes) + np.float32(self.error)
+
+    def candidate(self) -> Candidate:
+        return Candidate(self.runtime.split()[0], lambda: self)
+
+
+def broken(name: str, error: Exception) -> Candidate:
+    def load() -> Runtime:
+        raise error
+
+    return Candidate(name, load)
+
+
+@pytest.fixture(scope="module")
+def canary() -> Canary:
+    return Canary.of(EnergyModel())
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STEMWRIGHT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+# The order.
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("sse4_1", ["onnxruntime"]),
+        ("f16c fma avx2", ["onnxruntime"]),
+        (f"{V3} avx512f", ["winograd x86_64_v3", "onnxruntime"]),
+        (f"{V4} avx512_bf16 amx_bf16", ["winograd x86_64_v4", "winograd x86_64_v3", "onnxruntime"]),
+    ],
+)
+@pytest.mark.skipif("platform.machine() != 'x86_64'", reason="Levels are those of x86-64.")
+def test_the_processor_decides_what_may_compute(
+    flags: str, expected: list[str], model_repository: ModelRepository
+) -> None:
+    found = candidates(Path("none"), model_repository.manifest(), device="cpu", flags=frozenset(flags.split()))
+    assert [candidate.runtime for candidate in found] == expected
+
+
+def test_the_kernels_are_for_their_own_networks_only(model_repository: ModelRepository) -> None:
+    found = candidates(Path("none"), EnergyModel.manifest, device="cpu", flags=frozenset(V4.split()))
+    assert [candidate.runtime for candidate in found] == ["onnxruntime"]
+
+
+def test_a_gpu_is_taken_first_and_alone_where_one_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, model_repository: ModelRepository
+) -> None:
+    manifest = model_repository.manifest()
+    path = model_repository.model_file(manifest.name)
+
+    def runtimes(**wish: Any) -> list[str]:
+        return [candidate.runtime for candidate in candidates(path, manifest, flags=frozenset(), **wish)]
+
+    monkeypatch.setattr(onnxruntime_backend, "built_for_gpus", lambda: True)
+    available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: available)
+    assert runtimes() == ["onnxruntime on a GPU", "onnxruntime"]
+    assert runtimes(device="gpu") == ["onnxruntime on a GPU"]
+    assert runtimes(device="cpu") == ["onnxruntime"]
+    available.remove("CUDAExecutionProvider")
+    assert runtimes() == ["onnxruntime"]
+    with pytest.raises(RuntimeMissing, match="stemwright\\[gpu\\]"):
+        open_model(path, manifest, None, device="gpu")
+
+
+def test_a_gpu_that_does_not_come_up_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, model_repository: ModelRepository
+) -> None:
+    manifest = model_repository.manifest()
+    path = model_repository.model_file(manifest.name)
+    monkeypatch.setattr(onnxruntime_backend, "gpu_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(RuntimeMissing, match=r"The GPU cannot be used: onnxruntime .* computes on cpu"):
+        open_model(path, manifest, None, device="gpu")
+    told: list[PassedOver] = []
+    assert open_model(path, manifest, None, on_passed_over=told.append).device == "cpu"
+    assert [one.runtime for one in told] == ["onnxruntime on a GPU"]
+
+
+# What is taken of it.
+
+
+def test_the_first_that_answers_rightly_is_taken_and_is_at_rest(canary: Canary) -> None:
+    first, second = Runtime("first"), Runtime("second")
+    assert first_right([first.candidate(), second.candidate()], first.manifest, canary) is first
+    assert (first.patches, first.rests, second.patches) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        Runtime("failing", error=0.0103).candidate(),
+        Runtime("failing", error=np.nan).candidate(),
+        broken("failing", ModelError("cannot be loaded")),
+        broken("failing", OSError("a library is cut off")),
+        broken("failing", ImportError("a wheel is half there")),
+    ],
+    ids=["wrong", "not a number", "file", "library", "wheel"],
+)
+def test_a_runtime_that_fails_is_passed_over_and_said_so(
+    failing: Candidate, canary: Canary, caplog: pytest.LogCaptureFixture
+) -> None:
+    right, told = Runtime("right"), list[PassedOver]()
+    with caplog.at_level(logging.WARNING):
+        taken = first_right([failing, right.candidate()], right.manifest, canary, on_passed_over=told.append)
+    assert taken is right
+    assert [one.runtime for one in told] == ["failing"]
+    assert f"the runtime failing is passed over: {told[0].reason}" in caplog.text
+
+
+def test_where_none_answers_rightly_the_error_says_what_to_do(canary: Canary) -> None:
+    wrong = [Runtime(name, error=0.2).candidate() for name in ("first", "second")]
+    with pytest.raises(ModelAnswerInvalid, match=r"import it again .*first: .*canary wrongly.*second: .*wrongly"):
+        first_right(wrong, EnergyModel.manifest, canary)
+
+
+def test_where_one_alone_fails_its_own_error_is_told(canary: Canary) -> None:
+    with pytest.raises(ModelError, match=r"^cannot be loaded$"):
+        first_right([broken("only", ModelError("cannot be loaded"))], EnergyModel.manifest, canary)
+
+
+def test_without_any_runtime_the_error_says_what_to_install(canary: Canary) -> None:
+    with pytest.raises(RuntimeMissing, match="stemwright\\[cpu\\]"):
+        first_right([], EnergyModel.manifest, canary)
+
+
+def test_without_a_canary_masks_must_share_the_mixture_out() -> None:
+    class Sharing(Runtime):
+        def masks(self, magnitudes: Floats) -> Floats:
+            return super().masks(magnitudes) + np.float32(self.error)
+
+    wrong, right = Sharing("wrong", error=0.2), Sharing("right")
+    assert first_right([wrong.candidate(), right.candidate()], right.manifest, None) is right
+
+
+def test_others_are_measured_by_what_computes_the_file_as_it_is(model_repository: ModelRepository) -> None:
+    manifest = model_repository.manifest()
+    assert reference_model(model_repository.model_file(manifest.name), manifest).runtime.startswith("onnxruntime")
+
+
+# What is remembered.
+
+
+def _asked(runtime: Runtime, canary: Canary | None, *, remember: bool = True) -> int:
+    before = runtime.patches
+    first_right([runtime.candidate()], runtime.manifest, canary, remember=remember)
+    return runtime.patches - before
+
+
+def test_who_has_answered_rightly_is_not_asked_again(canary: Canary) -> None:
+    assert _asked(Runtime("a"), canary) == 1
+    assert _asked(Runtime("a"), canary) == 0
+    assert _asked(Runtime("a"), canary, remember=False) == 1
+
+
+def test_whatever_changed_is_asked_again(canary: Canary, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _asked(Runtime("a"), canary) == 1
+    assert _asked(Runtime("a", build="2"), canary) == 1  # the kernels, the weights or the runtime's version
+    assert _asked(Runtime("b", build="2"), canary) == 1
+    assert _asked(Runtime("a", build="2"), None) == 1
+    assert _asked(Runtime("a", build="2"), canary) == 1
+    assert _asked(Runtime("a", build="2"), canary) == 0
+    monkeypatch.setattr("separation.backends.choice.processor_flags", lambda: frozenset({"another"}))
+    assert _asked(Runtime("a", build="2"), canary) == 1
+
+
+def test_a_wrong_answer_and_one_that_depends_on_a_driver_are_not_remembered(canary: Canary) -> None:
+    for _ in range(2):
+        with pytest.raises(ModelAnswerInvalid):
+            first_right([Runtime("a", error=0.2).candidate()], EnergyModel.manifest, canary)
+        assert _asked(Runtime("b", build=None), canary) == 1
+
+
+def test_a_cache_that_cannot_be_written_or_read_means_asking_each_time(canary: Canary, cache: Path) -> None:
+    cache.write_text("a file where a folder should be")
+    assert [_asked(Runtime("a"), canary) for _ in range(2)] == [1, 1]
+    cache.unlink()
+    assert _asked(Runtime("a"), canary) == 1
+    [note] = (cache / "canaries").iterdir()
+    note.write_bytes(b"\xff\xfe")
+    assert _asked(Runtime("a"), canary) == 1
+
+
+def test_the_library_asks_the_canary(model_repository: ModelRepository, tmp_path: Path) -> None:
+    """A network that was exchanged together with its digest: what no hash can tell."""
+    name = "spleeter-2stems"
+    other = ModelRepository(tmp_path / "models")
+    other.folder(name).mkdir(parents=True)
+    for file in ("1", "manifest.json", "canary.json"):
+        (other.folder(name) / file).symlink_to(model_repository.folder(name) / file)
+    assert other.load().manifest.name == name
+    canary = other.folder(name) / "canary.json"
+    text = canary.read_text()
+    canary.unlink()
+    canary.write_text(text.replace("0.9", "0.1"))
+    with pytest.raises(ModelAnswerInvalid, match="import it again"):
+        other.load()
