@@ -13,7 +13,6 @@ from services.kit.events.consumer import Consumer, Handler
 from services.kit.events.outcomes import InvalidMessage
 from services.kit.events.topics import JOBS_EVENTS, JOBS_INTERNAL
 from services.kit.handling import in_transaction
-from services.kit.ids import is_id
 from services.kit.protos import jobs_pb2
 from services.kit.settings import KitSettings
 
@@ -47,11 +46,6 @@ def handlers(accounts: Accounts) -> Mapping[type[Message] | str, Handler]:
     def on_reservation_requested(session: WriteSession, event: Event) -> None:
         asked: jobs_pb2.ReservationRequested = event.data
         preview = asked.mode == jobs_pb2.JOB_MODE_PREVIEW
-        if not preview and asked.mode != jobs_pb2.JOB_MODE_FULL:
-            raise InvalidMessage("it does not say which mode the job has")
-        if preview != (asked.price_credits == 0):
-            raise InvalidMessage("a preview costs nothing, and nothing else does")
-        _check_ids(asked.job_id, asked.account_id)
         request = HoldRequest(asked.job_id, asked.account_id, asked.price_credits, preview)
         try:
             accounts.billing.reserve(session, request)
@@ -60,12 +54,10 @@ def handlers(accounts: Accounts) -> Mapping[type[Message] | str, Handler]:
 
     def on_balance_requested(session: WriteSession, event: Event) -> None:
         asked: jobs_pb2.BalanceRequested = event.data
-        _check_account(asked.account_id)
         accounts.billing.tell_balance(session, asked.account_id)
 
     def on_job_ended(session: WriteSession, event: Event) -> None:
         job = event.data["job"]
-        _check_ids(job["id"], job["account_id"])
         try:
             accounts.billing.end_hold(session, job["id"], job["account_id"], ENDINGS[event.type])
         except AccountMismatchError as error:
@@ -76,14 +68,3 @@ def handlers(accounts: Accounts) -> Mapping[type[Message] | str, Handler]:
         jobs_pb2.BalanceRequested: in_transaction(accounts.database, on_balance_requested),
         **dict.fromkeys(ENDINGS, in_transaction(accounts.database, on_job_ended)),
     }
-
-
-def _check_ids(job_id: str, account_id: str) -> None:
-    if not is_id("job", job_id):
-        raise InvalidMessage("it names no job")
-    _check_account(account_id)
-
-
-def _check_account(account_id: str) -> None:
-    if not is_id("usr", account_id):
-        raise InvalidMessage("it names no account")

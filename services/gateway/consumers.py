@@ -10,9 +10,6 @@ from services.kit.events.consumer import Consumer
 from services.kit.events.topics import JOBS_EVENTS, PROGRESS
 from services.kit.protos import separation_pb2
 
-# A door does not close because strangers' records are bad: those who own the topics stop for that.
-DEAD_LETTER_LIMIT = 1_000_000
-
 
 def news_consumer(bootstrap: str, hub: Hub) -> Consumer:
     """The background task that feeds the hub."""
@@ -33,5 +30,4 @@ def news_consumer(bootstrap: str, hub: Hub) -> Consumer:
             separation_pb2.SeparationProgress: on_progress,
             **dict.fromkeys(sorted(JOBS_EVENTS.json_types), on_job_event),
         },
-        dead_letter_limit=DEAD_LETTER_LIMIT,
     )

@@ -33,7 +33,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
@@ -45,15 +45,68 @@ POSTGRES_CONNECTIONS = 12
 DATABASE_AWAY = (OperationalError, PoolTimeoutError)
 """What SQLAlchemy raises when the database does not answer; it may the next time."""
 
-_SQLITE_COLLISIONS = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE)
-_POSTGRES_COLLISION = "23505"
+
+class DatabaseContended(OperationalError):
+    """Another transaction was in the way: a deadlock, a lock that was not given in time, a statement cut off.
+
+    It is no sign that the database is away, and the same work may meet it again.
+    """
 
 
-def is_collision(error: IntegrityError) -> bool:
-    """Whether another transaction inserted the same key at the same time; any other violation is a defect."""
-    if isinstance(error.orig, sqlite3.IntegrityError):
-        return error.orig.sqlite_errorcode in _SQLITE_COLLISIONS
-    return getattr(error.orig, "sqlstate", None) == _POSTGRES_COLLISION
+_CONTENDED_STATES = ("25P03", "40001", "40P01", "55P03", "57014")
+_AWAY_CLASSES = ("08", "53", "57", "58")
+"""SQLSTATE classes (PostgreSQL 15, appendix A): connection, resources, operator intervention, system error."""
+_READ_ONLY_STATE = "25006"
+"""A server that has become a standby."""
+_AWAY_CODES = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_AUTH,
+    }
+)
+
+
+def _kind_of(problem: BaseException | None, disconnected: bool) -> type[DBAPIError] | None:
+    """What a driver's error is, by its code; None where its class says it already.
+
+    Drivers say OperationalError for a deadlock, for a value that is too large and for a missing column as for a server
+    that is gone, and only the last is worth waiting for.
+    """
+    if isinstance(problem, sqlite3.OperationalError):
+        return None if problem.sqlite_errorcode & 0xFF in _AWAY_CODES else ProgrammingError
+    state = getattr(problem, "sqlstate", None)
+    if disconnected or (state or "").startswith(_AWAY_CLASSES) or state == _READ_ONLY_STATE:
+        return DatabaseContended if state in _CONTENDED_STATES else OperationalError
+    if state in _CONTENDED_STATES:
+        return DatabaseContended
+    return DataError if state is not None and state.startswith("54") else None
+
+
+def _tell_apart(context: ExceptionContext) -> None:
+    """Listens to errors: raises another class where the driver's is misleading, and never the values of a row."""
+    problem = context.original_exception
+    kind = _kind_of(problem, context.is_disconnect)
+    primary = getattr(getattr(problem, "diag", None), "message_primary", None)
+    if primary is not None:
+        # What else the server says ("DETAIL: Key (email)=...") repeats what people wrote.
+        problem.args = (primary,)
+        kind = kind or type(context.sqlalchemy_exception)  # type: ignore[assignment]
+    if kind is not None and isinstance(problem, Exception):
+        raise kind(
+            context.statement,
+            context.parameters,
+            problem,
+            hide_parameters=True,
+            connection_invalidated=context.is_disconnect,
+        ) from problem
 
 
 # A server that went away without a word must not keep threads for the hours that TCP would.
@@ -137,6 +190,15 @@ class WriteSession(ReadSession):
     def flush(self, objects: Any = None) -> None:
         Session.flush(self, objects)
 
+    def serialize(self, name: str) -> None:
+        """Waits for, and from here on keeps out, every other transaction that calls this with the same name.
+
+        What is counted afterwards is still right when it is acted on, so that a limit holds under parallel requests.
+        SQLite lets one transaction write at a time anyway.
+        """
+        if not self.database.is_sqlite:
+            self.execute(select(func.pg_advisory_xact_lock(func.hashtext(name))))
+
     def after_commit(self, action: Callable[[], None]) -> None:
         """Runs `action` once the transaction is committed; never if it rolls back."""
         self.info.setdefault("after_commit", []).append(action)
@@ -175,8 +237,10 @@ class Database:
                 max_overflow=0,
                 pool_timeout=BUSY_TIMEOUT_SECONDS,
                 pool_pre_ping=True,
+                hide_parameters=True,
                 connect_args={"options": f"-c search_path={service} {POSTGRES_OPTIONS}", **POSTGRES_TIMEOUTS},
             )
+            event.listen(self._writer, "handle_error", _tell_apart)
 
     def _sqlite_engines(self) -> tuple[Engine, Engine]:
         if self.file is None:
@@ -189,6 +253,8 @@ class Database:
                 pool_size=connections,
                 max_overflow=0,
                 pool_timeout=BUSY_TIMEOUT_SECONDS,
+                # What people call their songs has no place in a log.
+                hide_parameters=True,
                 connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
             )
 
@@ -203,12 +269,7 @@ class Database:
                 connection.execute("PRAGMA cache_size = -4096")
                 connection.execute(f"PRAGMA query_only = {'OFF' if begin == 'BEGIN IMMEDIATE' else 'ON'}")
 
-            @event.listens_for(made, "handle_error")
-            def tell_defects_apart(context: ExceptionContext) -> None:
-                # SQLite's driver says OperationalError for a missing column as for a locked file.
-                problem = context.original_exception
-                if isinstance(problem, sqlite3.OperationalError) and problem.sqlite_errorcode == sqlite3.SQLITE_ERROR:
-                    raise ProgrammingError(context.statement, context.parameters, problem) from problem
+            event.listen(made, "handle_error", _tell_apart)
 
             @event.listens_for(made, "begin")
             def open_transaction(connection: Any) -> None:

@@ -15,6 +15,7 @@ T = TypeVar("T")
 Limit = Annotated[int, Query(ge=1, le=100)]
 Cursor = Annotated[str | None, Query(max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
 
+AccountId = Annotated[str, StringConstraints(pattern=id_pattern("usr"))]
 UploadId = Annotated[str, StringConstraints(pattern=id_pattern("upl"))]
 JobId = Annotated[str, StringConstraints(pattern=id_pattern("job"))]
 ApiKeyId = Annotated[str, StringConstraints(pattern=id_pattern("key"))]

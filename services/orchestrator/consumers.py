@@ -5,7 +5,6 @@ decide what still counts; that is why no inbox is needed here.
 """
 
 import logging
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,15 +14,14 @@ from services.kit.events.consumer import Consumer
 from services.kit.events.outcomes import InvalidMessage
 from services.kit.events.topics import BILLING, FINISHED, UPLOADS, WORKERS
 from services.kit.handling import in_transaction
-from services.kit.ids import is_id
+from services.kit.keys import source_key, stems_prefix
 from services.kit.protos import billing_pb2, separation_pb2, uploads_pb2, workers_pb2
 from services.orchestrator import repository
 from services.orchestrator.errors import OutputUnsuitable, PreviewOutside
 from services.orchestrator.hearing import Hearing
 from services.orchestrator.lifecycle import Lifecycle
-from services.orchestrator.messages import stems_prefix
 from services.orchestrator.models import BalanceView, Job, UploadView, Worker
-from services.orchestrator.reports import UnreadableManifest, check_finished, check_heartbeat, read_manifest
+from services.orchestrator.reports import UnreadableManifest, read_manifest
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
 from services.orchestrator.states import Status
@@ -75,13 +73,11 @@ class Handlers:
     def upload_ready(self, session: WriteSession, event: Event) -> None:
         """The song is there: jobs that waited for it learn their price."""
         data = event.data
-        if not math.isfinite(data.audio.duration_seconds) or data.audio.duration_seconds <= 0:
-            raise InvalidMessage("the song has no length")
         view = self._view(session, data.upload_id, data.account_id)
         if view.status == "deleted":
             return
         view.status = "ready"
-        view.object_key, view.sha256, view.size_bytes = data.object_key, data.sha256, data.size_bytes
+        view.object_key, view.sha256, view.size_bytes = source_key(view.id), data.sha256, data.size_bytes
         view.filename, view.duration_seconds = data.filename, data.audio.duration_seconds
         view.sample_rate_hz, view.channels = data.audio.sample_rate_hz, data.audio.channels
         for job in repository.locked_jobs_of_upload(session, view.id):
@@ -115,8 +111,6 @@ class Handlers:
                 )
 
     def _view(self, session: WriteSession, upload_id: str, account_id: str) -> UploadView:
-        if not is_id("upl", upload_id) or (account_id and not is_id("usr", account_id)):
-            raise InvalidMessage("it names no upload of an account")
         session.after_commit(self._signals.job_changed)
         view = repository.upload(session, upload_id)
         if view is None:
@@ -167,8 +161,6 @@ class Handlers:
         return job if job is not None and job.account_id == event.data.account_id else None
 
     def _note_balance(self, session: WriteSession, account_id: str, balance: billing_pb2.Balance) -> None:
-        if not is_id("usr", account_id):
-            raise InvalidMessage("it names no account")
         session.after_commit(self._signals.job_changed)
         known = repository.balance(session, account_id)
         if known is None:
@@ -180,7 +172,6 @@ class Handlers:
     def separation_finished(self, session: WriteSession, event: Event) -> None:
         """An attempt ended on a worker."""
         finished: separation_pb2.SeparationFinished = event.data
-        check_finished(finished)
         worker = repository.locked_worker(session, finished.worker_id)
         if worker is not None:
             # Its slot is free from now on, not only from the next heartbeat on.
@@ -237,7 +228,6 @@ class Handlers:
     def heartbeat(self, session: WriteSession, event: Event) -> None:
         """A worker lives: leases are renewed, what it ended is noted, what it should not run is recalled."""
         beat: workers_pb2.WorkerHeartbeat = event.data
-        check_heartbeat(beat)
         self._hearing.heard()
         worker = repository.locked_worker(session, beat.worker_id)
         now = session.now()

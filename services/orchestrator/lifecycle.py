@@ -15,12 +15,13 @@ from services.kit.database import WriteSession
 from services.kit.events.codec import OutgoingEvent
 from services.kit.events.topics import ASSIGNMENTS, JOBS_EVENTS, JOBS_INTERNAL
 from services.kit.ids import new_id
+from services.kit.keys import stems_prefix
 from services.kit.protos import jobs_pb2, separation_pb2
 from services.kit.telemetry import use_traceparent
 from services.orchestrator import repository
 from services.orchestrator.errors import PreviewOutside
 from services.orchestrator.formats import check_output
-from services.orchestrator.messages import MODES, assignment, public_event, stems_prefix
+from services.orchestrator.messages import MODES, assignment, public_event
 from services.orchestrator.models import Deletion, Job, JobEvent, UploadView, Worker
 from services.orchestrator.pricing import price_credits
 from services.orchestrator.settings import Settings

@@ -2,17 +2,13 @@
 
 from typing import Any
 
+from services.kit.keys import source_key, stems_prefix
 from services.kit.protos import jobs_pb2, separation_pb2
 from services.orchestrator.models import Job, UploadView, Worker
 from services.orchestrator.schemas import JobAnswer, JobError, ModelRef, Output, Preview, Progress, StemResult
 from services.orchestrator.states import Status
 
 MODES = {"full": jobs_pb2.JOB_MODE_FULL, "preview": jobs_pb2.JOB_MODE_PREVIEW}
-
-
-def stems_prefix(job_id: str, attempt: int | None = None) -> str:
-    """Where the objects of a job, or of one attempt, lie; ends with a slash."""
-    return f"stems/{job_id}/" if attempt is None else f"stems/{job_id}/{attempt}/"
 
 
 def job_answer(job: Job) -> JobAnswer:
@@ -82,7 +78,7 @@ def assignment(job: Job, upload: UploadView, worker: Worker) -> separation_pb2.S
         job_id=job.id,
         attempt=job.attempt,
         source=separation_pb2.SourceAudio(
-            object_key=upload.object_key or "",
+            object_key=source_key(upload.id),
             sha256=upload.sha256 or "",
             size_bytes=upload.size_bytes or 0,
             duration_seconds=upload.duration_seconds or 0.0,

@@ -8,6 +8,7 @@ from services.kit.database import Database, ReadSession, WriteSession
 from services.kit.errors import StemwrightError, Unavailable
 from services.kit.idempotency import Answer, idempotent
 from services.kit.ids import new_id
+from services.kit.keys import stems_prefix
 from services.kit.telemetry import current_traceparent
 from services.orchestrator import repository
 from services.orchestrator.errors import (
@@ -26,7 +27,7 @@ from services.orchestrator.errors import (
     UploadRejected,
 )
 from services.orchestrator.lifecycle import Lifecycle
-from services.orchestrator.messages import job_answer, stems_prefix
+from services.orchestrator.messages import job_answer
 from services.orchestrator.models import Feedback, Job, UploadView
 from services.orchestrator.pricing import price_credits
 from services.orchestrator.schemas import (

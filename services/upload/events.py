@@ -8,6 +8,8 @@ from services.upload.states import UploadStatus
 
 Message = uploads_pb2.UploadCreated | uploads_pb2.UploadReady | uploads_pb2.UploadRejected | uploads_pb2.UploadDeleted
 
+MAX_REASON_CHARACTERS = 500
+
 
 def news_of(upload: Upload) -> OutgoingEvent:
     """The event that tells the present state of an upload."""
@@ -44,7 +46,10 @@ def _message(upload: Upload) -> Message:
             )
         case UploadStatus.REJECTED:
             return uploads_pb2.UploadRejected(
-                upload_id=upload.id, account_id=upload.account_id, code=upload.code or "", reason=upload.reason or ""
+                upload_id=upload.id,
+                account_id=upload.account_id,
+                code=upload.code or "",
+                reason=(upload.reason or "")[:MAX_REASON_CHARACTERS],
             )
         case UploadStatus.DELETED:
             return uploads_pb2.UploadDeleted(upload_id=upload.id, account_id=upload.account_id)

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Double, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from services.kit import keys
 from services.kit.database import ServiceBase
 from services.upload.states import UploadStatus
 
@@ -100,7 +101,7 @@ class Upload(Base):
     @property
     def source_key(self) -> str:
         """Where the checked file lies; no client can write there."""
-        return f"sources/{self.id}/original"
+        return keys.source_key(self.id)
 
     @property
     def source_prefix(self) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from services.kit.events.contracts import MAX_SONG_SECONDS
 from services.kit.settings import KitSettings, service_config
 
 MEBIBYTE = 1024 * 1024
@@ -17,7 +18,7 @@ class Settings(KitSettings):
     # What is accepted.
     max_size_bytes: int = Field(2048 * MEBIBYTE, ge=1, le=5000 * MEBIBYTE)
     """Two hours of 24-bit stereo at 96 kHz are not far above; one S3 copy moves at most 5 GB."""
-    max_duration_seconds: float = Field(7200, gt=0)
+    max_duration_seconds: float = Field(7200, gt=0, le=MAX_SONG_SECONDS)
     """Longest song; a longer one is rejected."""
     max_decoded_samples: int = Field(3_000_000_000, ge=1)
     """Over all channels: two hours of stereo at 192 kHz, or of 7.1 at 48 kHz, with room to spare."""

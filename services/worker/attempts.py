@@ -29,9 +29,6 @@ FINISHED_BYTES = 256 * 1024
 FIRST_PAUSE_SECONDS = 1.0
 """An ended attempt is repeated after this time, then after twice, four times ... the time."""
 
-MAX_ATTEMPT = 10_000
-"""Far above any limit of attempts; a higher number is a mistake and would look like one for ever."""
-
 JOBS_REMEMBERED = 4096
 """Jobs whose highest attempt is remembered, so that an old assignment read again is not work."""
 

@@ -6,11 +6,8 @@ again because no heartbeat confirms it.
 
 from services.kit.events.codec import Event
 from services.kit.events.consumer import Consumer
-from services.kit.events.outcomes import InvalidMessage
 from services.kit.events.topics import ASSIGNMENTS, assignments_partition
-from services.kit.ids import is_id
 from services.kit.protos import separation_pb2
-from services.worker.attempts import MAX_ATTEMPT
 from services.worker.service import WorkerService
 
 
@@ -19,12 +16,10 @@ def assignments_consumer(bootstrap: str, service: WorkerService) -> Consumer:
 
     def on_assigned(event: Event) -> None:
         assignment: separation_pb2.SeparationAssigned = event.data
-        _check_names(assignment)
         service.assign(assignment, account_id=event.account_id or "", traceparent=event.traceparent)
 
     def on_canceled(event: Event) -> None:
         cancellation: separation_pb2.SeparationCanceled = event.data
-        _check_names(cancellation)
         service.cancel(cancellation, account_id=event.account_id or "")
 
     return Consumer(
@@ -38,11 +33,3 @@ def assignments_consumer(bootstrap: str, service: WorkerService) -> Consumer:
             separation_pb2.SeparationCanceled: on_canceled,
         },
     )
-
-
-def _check_names(message: separation_pb2.SeparationAssigned | separation_pb2.SeparationCanceled) -> None:
-    """Refuses what could not be answered: these names go into our own events."""
-    if not is_id("job", message.job_id):
-        raise InvalidMessage("job_id is not the id of a job")
-    if not 1 <= message.attempt <= MAX_ATTEMPT:
-        raise InvalidMessage("attempt is out of range")

@@ -24,6 +24,9 @@ SEND_TIMEOUT_SECONDS = 5.0
 RETRY_SECONDS = 0.5
 """Pause after the broker did not take something that must not be lost."""
 
+MAX_DEVICE_CHARACTERS = 120
+MAX_HOST_CHARACTERS = 255
+
 FAREWELL_SECONDS = 5.0
 """How long a worker that is at rest tries to say its last words."""
 
@@ -60,10 +63,10 @@ def heartbeat(identity: Identity, sequence: int, news: News) -> workers_pb2.Work
         running=news.running,
         finished=news.finished,
         models=identity.models,
-        device=identity.device,
+        device=identity.device[:MAX_DEVICE_CHARACTERS],
         speed=identity.speed,
         stopping=news.stopping,
-        host=identity.host,
+        host=identity.host[:MAX_HOST_CHARACTERS],
     )
 
 

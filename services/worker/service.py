@@ -19,6 +19,9 @@ from services.worker.metrics import ASSIGNMENTS
 
 _log = logging.getLogger(__name__)
 
+MAX_CODE_CHARACTERS = 80
+MAX_MESSAGE_CHARACTERS = 500
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -281,7 +284,11 @@ def check(attempt: Attempt) -> None:
 def failed(error: AttemptFailed) -> separation_pb2.SeparationFinished:
     """The outcome of an attempt that could not be brought to its end."""
     return separation_pb2.SeparationFinished(
-        failed=separation_pb2.SeparationFailed(code=error.code, message=error.message, retryable=error.retryable)
+        failed=separation_pb2.SeparationFailed(
+            code=error.code[:MAX_CODE_CHARACTERS],
+            message=error.message[:MAX_MESSAGE_CHARACTERS],
+            retryable=error.retryable,
+        )
     )
 
 

@@ -52,6 +52,8 @@ class Work:
     record: RawRecord
     claim: Claim
     retried: int = 0
+    failed: int = 0
+    """How often its handler ended in an error that nobody foresaw."""
 
     @property
     def lane(self) -> tuple[Claim, bytes]:

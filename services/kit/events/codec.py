@@ -8,7 +8,6 @@ Sources: CloudEvents 1.0.2, Kafka protocol binding 1.0.2 section 3.2.
 """
 
 import json
-import math
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,8 +17,10 @@ from typing import Any, Protocol
 from google.protobuf.message import DecodeError, Message
 from pydantic import ValidationError
 
+from services.kit.events.contracts import EARLIEST, LATEST, broken
 from services.kit.events.outcomes import InvalidMessage
 from services.kit.events.public import JobEvent
+from services.kit.events.strict_json import read_json
 from services.kit.events.topics import Topic, topic_named, type_of
 from services.kit.ids import new_id
 from services.kit.telemetry import current_traceparent
@@ -28,7 +29,6 @@ MAX_VALUE_BYTES = 512 * 1024
 MAX_KEY_BYTES = 128
 MAX_ATTRIBUTE_BYTES = 256
 MAX_HEADERS = 64
-MAX_JSON_DEPTH = 32
 
 PROTOBUF = "application/protobuf"
 JSON = "application/json"
@@ -288,6 +288,8 @@ def _time(headers: Mapping[str, str]) -> datetime:
         raise InvalidMessage("header ce_time is not a time") from None
     if time.tzinfo is None:
         raise InvalidMessage("header ce_time has no zone")
+    if not EARLIEST <= time <= LATEST:
+        raise InvalidMessage("header ce_time is not of this age")
     return time.astimezone(UTC)
 
 
@@ -320,6 +322,9 @@ def _protobuf(message: type[Message], value: bytes) -> Message:
         # PostgreSQL stores no NUL; better here than in a transaction.
         if "\0" in text:
             raise InvalidMessage("a text in the value holds NUL")
+    problem = broken(data)
+    if problem is not None:
+        raise InvalidMessage(problem)
     return data
 
 
@@ -335,8 +340,7 @@ def _texts(message: Message) -> Iterable[str]:
 
 def _json(value: bytes) -> dict[str, Any]:
     try:
-        data = json.loads(value.decode(), object_pairs_hook=_object, parse_constant=_refuse, parse_float=_finite)
-        _check_json(data, MAX_JSON_DEPTH)
+        data = read_json(value)
         JobEvent.model_validate_json(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
@@ -347,41 +351,6 @@ def _json(value: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise InvalidMessage("the value is not a JSON object")
     return data
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("a member is there twice")
-    return content
-
-
-def _refuse(constant: str) -> float:
-    raise ValueError(constant)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("not finite")
-    return number
-
-
-def _check_json(content: object, depth: int) -> None:
-    """Refuses what is too deep, and texts that no database or UTF-8 stream can carry."""
-    if depth == 0:
-        raise ValueError("nested too deeply")
-    if isinstance(content, str):
-        content.encode()
-        if "\0" in content:
-            raise ValueError("NUL")
-    elif isinstance(content, dict):
-        for name, member in content.items():
-            _check_json(name, depth - 1)
-            _check_json(member, depth - 1)
-    elif isinstance(content, list):
-        for member in content:
-            _check_json(member, depth - 1)
 
 
 def _account_of(data: Message | Mapping[str, Any]) -> str | None:

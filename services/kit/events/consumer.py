@@ -15,6 +15,7 @@ from kafka.errors import KafkaError
 from prometheus_client import Counter
 
 from services.kit.events.backlog import Backlog, Work
+from services.kit.events.burials import Burials
 from services.kit.events.codec import Event, decode
 from services.kit.events.connection import BrokerUnavailable
 from services.kit.events.dead_letters import dead_letter
@@ -36,10 +37,7 @@ BUSY_POLL_SECONDS = 0.05
 WATCH_SECONDS = 1.0
 RECONNECT_SECONDS = 0.25
 DEAD_LETTER_RETRY_SECONDS = 1.0
-
-
-class TooManyDeadLetters(Exception):
-    """So many records in a row could not be handled that the fault is rather here than in them."""
+LONGEST_PAUSE_SECONDS = 10.0
 
 
 class Stalled(Exception):
@@ -56,12 +54,15 @@ class Consumer:
     records may come all the same; and after the brokers lost their data, everything comes that is there.
 
     `handlers` is keyed by message class, or by type name for JSON events; types without a handler are skipped. A
-    handler returns, or raises `InvalidMessage` (to the dead letters) or `RetryLater` (later, others go on). What else
-    it raises ends `run`, and with it the process. Handlers run one at a time.
+    handler returns, or raises `InvalidMessage` (to the dead letters) or `RetryLater` (later, others go on). Where it
+    raises anything else it is tried again, `tries` times in all, after pauses that double from `pause_seconds`; then
+    the record is a dead letter too. Handlers run one at a time.
 
-    `run` also ends with TooManyDeadLetters after `dead_letter_limit` in a row, and with Stalled when one handler takes
-    longer than `handler_limit_seconds`. Brokers that are away are waited for. A member of a group that vanished is
-    missed after `session_seconds`.
+    Malformed records become dead letters as they come. Of those that a handler refused or failed at, of each topic,
+    `dead_letters_at_once` do, later ones one every `dead_letter_pause_seconds`, and the others wait (see `Burials`).
+    No record ends `run`. It ends with Stalled when a handler takes longer than `handler_limit_seconds`, and the record
+    in its hands is then a dead letter, so that the next process does not meet it again. Brokers that are away are
+    waited for. A member of a group that vanished is missed after `session_seconds`.
     """
 
     def __init__(
@@ -74,7 +75,10 @@ class Consumer:
         handlers: Mapping[type[Message] | str, Handler],
         sole: bool = False,
         assignments: Mapping[Topic, Sequence[int]] | None = None,
-        dead_letter_limit: int = 20,
+        tries: int = 6,
+        pause_seconds: float = 0.1,
+        dead_letters_at_once: int = 100,
+        dead_letter_pause_seconds: float = 1.0,
         handler_limit_seconds: float = 300.0,
         poll_limit_seconds: float = 60.0,
         session_seconds: float = 10.0,
@@ -101,14 +105,17 @@ class Consumer:
             poll_limit_seconds=poll_limit_seconds,
         )
         self._producer = EventProducer(bootstrap, name)
-        self._dead_letter_limit = dead_letter_limit
+        self._tries = tries
+        self._pause_seconds = pause_seconds
+        self._burials = Burials(at_once=dead_letters_at_once, pause_seconds=dead_letter_pause_seconds)
         self._handler_limit_seconds = handler_limit_seconds
         self._poll_limit_seconds = poll_limit_seconds
         self._grace_seconds = grace_seconds
-        self._dead_in_a_row = 0
         self._fault: Exception | None = None
         self._polled_at = time.monotonic()
-        self._handling_since: float | None = None
+        self._in_hand: Work | None = None
+        self._in_hand_seconds = 0.0
+        """How long the handler has had it, by the watcher's steps: time in which the process slept does not count."""
         self._end_handling = threading.Event()
         self._end_polling = threading.Event()
 
@@ -148,12 +155,16 @@ class Consumer:
             self._fault = self._fault or error
 
     def _watch(self) -> None:
-        now = time.monotonic()
-        since = self._handling_since
-        if since is not None and now - since > self._handler_limit_seconds:
-            raise Stalled(f"consumer {self.name}: a handler has not returned for {now - since:.0f} s")
-        if now - self._polled_at > self._poll_limit_seconds:
-            raise Stalled(f"consumer {self.name}: has not polled for {now - self._polled_at:.0f} s")
+        since = time.monotonic() - self._polled_at
+        if since > self._poll_limit_seconds:
+            raise Stalled(f"consumer {self.name}: has not polled for {since:.0f} s")
+        work = self._in_hand
+        if work is None:
+            return
+        self._in_hand_seconds += WATCH_SECONDS
+        if work is self._in_hand and self._in_hand_seconds > self._handler_limit_seconds:
+            self._bury(work, "its handler did not return")
+            raise Stalled(f"consumer {self.name}: a handler has not returned for {self._in_hand_seconds:.0f} s")
 
     def _polling(self) -> None:
         while not self._end_polling.is_set():
@@ -176,18 +187,25 @@ class Consumer:
             work = self._backlog.take(IDLE_POLL_SECONDS)
             if work is None:
                 continue
-            self._handling_since = time.monotonic()
+            self._in_hand_seconds = 0.0
+            self._in_hand = work
             try:
                 self._handle(work)
             finally:
-                self._handling_since = None
+                self._in_hand = None
 
     def _handle(self, work: Work) -> None:
         record = work.record
+        event: Event | None = None
         try:
-            if isinstance(record, Unreadable):
-                raise InvalidMessage(record.reason)
-            event = decode(record, self._handlers.keys())
+            try:
+                if isinstance(record, Unreadable):
+                    raise InvalidMessage(record.reason)
+                event = decode(record, self._handlers.keys())
+            except InvalidMessage as malformed:
+                # Its writer's fault: no deploy of ours makes good records malformed, for we write by the same rules.
+                self._bury(work, malformed.reason)
+                return
             if event is None:
                 outcome = "skipped"
             else:
@@ -195,18 +213,44 @@ class Consumer:
                     self._pace.stir()
                 with span(f"handle {event.type}", event.traceparent):
                     self._handlers[event.type](event)
-                self._dead_in_a_row = 0
                 outcome = "handled"
         except InvalidMessage as invalid:
-            self._bury(work, invalid.reason)
+            self._give_up(work, invalid.reason)
             return
         except RetryLater as later:
             log.info("%s: %s/%d@%d waits: %s", self.name, record.topic, record.partition, record.offset, later)
             HANDLED.labels(self.name, record.topic, "retried").inc()
             self._backlog.retry(work, later.delay_seconds)
             return
+        except Exception as error:  # noqa: BLE001 - no record ends the process
+            self._try_again(work, error)
+            return
         self._backlog.done(work)
         HANDLED.labels(self.name, record.topic, outcome).inc()
+
+    def _try_again(self, work: Work, error: Exception) -> None:
+        """After an error that nobody foresaw: it may pass, and if it does not the record must not be in the way."""
+        record = work.record
+        work.failed += 1
+        if work.failed >= self._tries:
+            # Its words may repeat what the record holds, and a database's answer what its rows hold.
+            self._give_up(work, f"its handler failed {work.failed} times: {type(error).__name__}")
+            return
+        where = (self.name, record.topic, record.partition, record.offset)
+        log.error("%s: the handler of %s/%d@%d failed", *where, exc_info=error)
+        HANDLED.labels(self.name, record.topic, "failed").inc()
+        self._backlog.retry(work, min(self._pause_seconds * 2 ** (work.failed - 1), LONGEST_PAUSE_SECONDS))
+
+    def _give_up(self, work: Work, reason: str) -> None:
+        """Puts the record among the dead letters, unless there have been too many of its topic lately."""
+        wait_seconds = self._burials.wait_seconds(work.record.topic)
+        if wait_seconds:
+            log.critical("%s: %s has many dead letters: the next waits", self.name, work.record.topic)
+            HANDLED.labels(self.name, work.record.topic, "held").inc()
+            self._backlog.retry(work, wait_seconds)
+            return
+        self._burials.buried(work.record.topic)
+        self._bury(work, reason)
 
     def _bury(self, work: Work, reason: str) -> None:
         """Puts the record among the dead letters. It is not done before it is safely there."""
@@ -219,6 +263,3 @@ class Consumer:
         log.error("%s: %s/%d@%d is a dead letter: %s", self.name, record.topic, record.partition, record.offset, reason)
         self._backlog.done(work)
         HANDLED.labels(self.name, record.topic, "dead").inc()
-        self._dead_in_a_row += 1
-        if self._dead_in_a_row >= self._dead_letter_limit:
-            raise TooManyDeadLetters(f"consumer {self.name}: {self._dead_in_a_row} dead letters in a row")

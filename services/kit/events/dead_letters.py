@@ -26,7 +26,7 @@ def dead_letter(raw: RawRecord, *, reason: str, consumer: str) -> Record:
         topic=dead_letters(raw.topic),
         key=(raw.key or b"")[:MAX_KEY_BYTES],
         value=value[:MAX_VALUE_BYTES],
-        headers=[*_bounded(raw.headers), *((name, text.encode()) for name, text in ours.items())],
+        headers=[*_bounded(raw.headers), *((name, text.encode(errors="replace")) for name, text in ours.items())],
     )
 
 

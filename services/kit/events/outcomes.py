@@ -3,7 +3,8 @@
     InvalidMessage      it can never be handled: to the dead-letter topic
     RetryLater          it cannot be handled yet: again after a delay, others go on
 
-Any other exception is a defect and stops the process.
+Any other exception is a defect, or something that nobody foresaw: the record is tried some times and then put among the
+dead letters. No record ends a process.
 """
 
 

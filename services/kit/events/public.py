@@ -9,19 +9,21 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from services.kit.events.contracts import MAX_ATTEMPT, MAX_PRICE_CREDITS
+from services.kit.schemas import AccountId, JobId, UploadId
+
 JOB_EVENT_TYPES = frozenset(
     {"job.queued", "job.started", "job.succeeded", "job.failed", "job.canceled", "job.rejected"}
 )
 
 JobStatus = Literal["reserving", "queued", "running", "succeeded", "failed", "canceled", "rejected"]
-Identifier = Annotated[str, Field(min_length=1, max_length=128)]
 
 
 class JobFault(BaseModel):
     """Why a job did not succeed: a stable code and a sentence for a person."""
 
-    code: str
-    message: str
+    code: Annotated[str, Field(max_length=80)]
+    message: Annotated[str, Field(max_length=2000)]
 
 
 class PublicJob(BaseModel):
@@ -29,13 +31,13 @@ class PublicJob(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    id: Identifier
-    upload_id: Identifier
-    account_id: Identifier
+    id: JobId
+    upload_id: UploadId
+    account_id: AccountId
     mode: Literal["full", "preview"]
     status: JobStatus
-    attempt: Annotated[int, Field(ge=0)]
-    price_credits: Annotated[int, Field(ge=0)]
+    attempt: Annotated[int, Field(ge=0, le=MAX_ATTEMPT)]
+    price_credits: Annotated[int, Field(ge=0, le=MAX_PRICE_CREDITS)]
     error: JobFault | None = None
     created_at: datetime
     queued_at: datetime | None = None

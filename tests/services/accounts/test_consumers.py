@@ -12,6 +12,7 @@ from services.accounts.consumers import handlers
 from services.accounts.ledger import Balance
 from services.accounts.service.accounts import Accounts
 from services.kit.events.codec import Event
+from services.kit.events.contracts import broken
 from services.kit.events.outcomes import InvalidMessage, RetryLater
 from services.kit.events.topics import JOBS_EVENTS, JOBS_INTERNAL, type_of
 from services.kit.ids import new_id
@@ -32,6 +33,9 @@ def deliver(accounts: Accounts) -> Deliver:
     known = handlers(accounts)
 
     def send(data: Any, kind: str | None = None) -> None:
+        problem = broken(data) if isinstance(data, Message) else None
+        if problem is not None:
+            raise InvalidMessage(problem)
         handler = known[type(data) if isinstance(data, Message) else str(kind)]
         handler(
             Event(

@@ -11,8 +11,9 @@ from services.kit.events.producer import EventProducer
 from services.kit.events.topics import JOBS_EVENTS, PROGRESS
 from services.kit.protos import separation_pb2
 from tests.broker import Broker
+from tests.ids import numbered
 from tests.services.gateway.standin import eventually, platform
-from tests.services.gateway.watching import JOB_ID, Job, watched
+from tests.services.gateway.watching import Job, watched
 
 # kafka-python leaves the sockets of a broker that died to the garbage collector.
 pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
@@ -31,9 +32,14 @@ def producer(broker: Broker) -> Iterator[EventProducer]:
         yield running
 
 
-def progress(fraction: float, *, attempt: int = 1, job_id: str = JOB_ID) -> OutgoingEvent:
+def progress(fraction: float, *, attempt: int = 1, job_id: str = numbered("job", 1)) -> OutgoingEvent:
     message = separation_pb2.SeparationProgress(
-        worker_id="wrk_1", job_id=job_id, attempt=attempt, stage="separating", fraction=fraction, account_id="usr_alice"
+        worker_id=numbered("wrk", 1),
+        job_id=job_id,
+        attempt=attempt,
+        stage="separating",
+        fraction=fraction,
+        account_id=numbered("usr"),
     )
     return OutgoingEvent(PROGRESS, job_id, message)
 
@@ -41,16 +47,18 @@ def progress(fraction: float, *, attempt: int = 1, job_id: str = JOB_ID) -> Outg
 def status_changed(job: Job) -> OutgoingEvent:
     now = "2026-01-01T00:00:00Z"
     content = {
-        "id": JOB_ID,
-        "upload_id": "upl_1",
-        "account_id": "usr_alice",
+        "id": numbered("job", 1),
+        "upload_id": numbered("upl", 1),
+        "account_id": numbered("usr"),
         "mode": "full",
         "status": job.status,
         "attempt": job.attempt,
         "price_credits": 1,
         "created_at": now,
     }
-    return OutgoingEvent(JOBS_EVENTS, "usr_alice", {"job": content}, type=f"job.{job.status}", subject=JOB_ID)
+    return OutgoingEvent(
+        JOBS_EVENTS, numbered("usr"), {"job": content}, type=f"job.{job.status}", subject=numbered("job", 1)
+    )
 
 
 def test_news_of_the_event_log_reach_the_stream(broker: Broker, producer: EventProducer) -> None:
@@ -61,7 +69,7 @@ def test_news_of_the_event_log_reach_the_stream(broker: Broker, producer: EventP
         job.move("queued")
         with watched(gateway, job) as reader:
             eventually(lambda: reader.statuses() == ["queued"])
-            producer.send(progress(0.1, job_id="job_of_somebody_else"))
+            producer.send(progress(0.1, job_id=numbered("job", 2)))
             for number in range(1, 6):
                 producer.send(progress(number / 10))
                 eventually(lambda last=number / 10: reader.fractions()[-1:] == [last])  # type: ignore[misc]

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select, text, update
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
-from services.kit.database import Database, is_collision, service_url
+from services.kit.database import Database, DatabaseContended, service_url
 from services.orchestrator.models import BalanceView, Worker
+from tests.ids import numbered
 
 
 def balance(database: Database) -> int:
@@ -139,13 +140,63 @@ def test_asking_for_the_time_does_not_write_what_is_only_half_filled_in(database
         row.available_credits, row.version = 1, 1
 
 
-def test_a_key_that_is_taken_is_told_apart_from_other_violations(with_balance: Database) -> None:
-    with pytest.raises(IntegrityError) as taken, with_balance.write() as session:
-        session.execute(insert(BalanceView).values(account_id="usr_1", available_credits=0, version=0))
-    assert is_collision(taken.value)
-    with pytest.raises(IntegrityError) as missing, with_balance.write() as session:
-        session.execute(insert(BalanceView).values(account_id="usr_2"))
-    assert not is_collision(missing.value)
+def test_a_limit_that_is_counted_holds_under_parallel_writers(with_balance: Database) -> None:
+    def add_while_there_is_room(number: int) -> bool:
+        with with_balance.write() as session:
+            session.serialize("balances")
+            if session.scalars(select(BalanceView)).all()[1:]:
+                return False
+            session.add(BalanceView(account_id=numbered("usr", number), available_credits=0, version=0))
+            return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(add_while_there_is_room, range(8))) == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_a_deadlock_is_told_apart_from_a_database_that_is_away(with_balance: Database) -> None:
+    with with_balance.write() as session:
+        session.add(BalanceView(account_id="usr_2", available_credits=0, version=0))
+    both_hold_one = threading.Barrier(2, timeout=10)
+
+    def lock(first: str, second: str) -> type[BaseException] | None:
+        try:
+            with with_balance.write() as session:
+                session.execute(select(BalanceView).where(BalanceView.account_id == first).with_for_update())
+                both_hold_one.wait()
+                session.execute(select(BalanceView).where(BalanceView.account_id == second).with_for_update())
+        except OperationalError as error:
+            return type(error)
+        return None
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(lock, ("usr_1", "usr_2"), ("usr_2", "usr_1")))
+    assert sorted(outcomes, key=str) == [DatabaseContended, None]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("SELECT repeat('x', 1073741824)", DataError),
+        ("DO $$ BEGIN RAISE SQLSTATE '53100'; END $$", OperationalError),
+        ("DO $$ BEGIN RAISE SQLSTATE '57014'; END $$", DatabaseContended),
+        ("DO $$ BEGIN RAISE SQLSTATE '25006'; END $$", OperationalError),
+        ("DO $$ BEGIN RAISE SQLSTATE '22001'; END $$", DataError),
+    ],
+)
+def test_what_a_server_says_is_read_by_its_code(database: Database, statement: str, kind: type[Exception]) -> None:
+    with pytest.raises(DBAPIError) as caught, database.write() as session:
+        session.execute(text(statement))
+    assert type(caught.value) is kind
+
+
+def test_values_are_not_repeated_in_errors(with_balance: Database) -> None:
+    with pytest.raises(IntegrityError) as caught, with_balance.write() as session:
+        session.execute(insert(BalanceView).values(account_id="a-secret", available_credits=None, version=0))
+    assert "a-secret" not in str(caught.value)
 
 
 def test_each_service_has_a_database_of_its_own() -> None:

@@ -16,6 +16,7 @@ from services.kit.inbox import first_time
 from services.kit.outbox import OutboxRelay
 from services.kit.protos import jobs_pb2
 from services.kit.tables import OUTBOX
+from tests.ids import numbered
 
 
 class Broker:
@@ -56,7 +57,7 @@ def waiting(database: Database) -> int:
 
 def test_an_event_of_a_transaction_that_fails_is_never_published(database: Database) -> None:
     with pytest.raises(RuntimeError), database.write() as session:
-        outbox.add(session, ask("upl_1"))
+        outbox.add(session, ask(numbered("upl", 1)))
         raise RuntimeError
     broker = Broker()
     assert relay_of(database, broker).publish_batch() == 0
@@ -67,26 +68,26 @@ def test_an_event_of_a_transaction_that_fails_is_never_published(database: Datab
 def test_events_leave_in_the_order_of_their_ids_and_once(database: Database) -> None:
     with database.write() as session:
         for number in range(5):
-            outbox.add(session, ask(f"upl_{number}"))
+            outbox.add(session, ask(numbered("upl", number)))
     broker = Broker()
     relay = relay_of(database, broker)
     assert relay.publish_batch() == 5
     assert relay.publish_batch() == 0
-    assert broker.taken == [f"upl_{number}" for number in range(5)]
+    assert broker.taken == [numbered("upl", number) for number in range(5)]
 
 
 def test_what_the_broker_refuses_stays_and_comes_again(database: Database) -> None:
     with database.write() as session:
-        for name in ("upl_1", "upl_2", "upl_3"):
+        for name in (numbered("upl", 1), numbered("upl", 2), numbered("upl", 3)):
             outbox.add(session, ask(name))
     broker = Broker()
-    broker.refused = {"upl_2"}
+    broker.refused = {numbered("upl", 2)}
     relay = relay_of(database, broker)
     assert relay.publish_batch() == 2
     assert waiting(database) == 1
     broker.refused = set()
     assert relay.publish_batch() == 1
-    assert broker.taken == ["upl_1", "upl_3", "upl_2"]
+    assert broker.taken == [numbered("upl", 1), numbered("upl", 3), numbered("upl", 2)]
 
 
 @pytest.mark.postgres
@@ -96,13 +97,13 @@ def test_a_row_with_a_lower_id_that_commits_late_is_published_all_the_same(datab
     broker = Broker()
     relay = relay_of(database, broker)
     with database.write() as late:
-        outbox.add(late, ask("upl_late"))
+        outbox.add(late, ask(numbered("upl", 70)))
         late.flush()
         with database.write() as quick:
-            outbox.add(quick, ask("upl_quick"))
+            outbox.add(quick, ask(numbered("upl", 75)))
         assert relay.publish_batch() == 1
     assert relay.publish_batch() == 1
-    assert broker.taken == ["upl_quick", "upl_late"]
+    assert broker.taken == [numbered("upl", 75), numbered("upl", 70)]
 
 
 def test_the_running_relay_is_woken_by_a_commit_and_ends_when_told(database: Database) -> None:
@@ -113,14 +114,14 @@ def test_the_running_relay_is_woken_by_a_commit_and_ends_when_told(database: Dat
     thread.start()
     done = threading.Event()
     with database.write() as session:
-        outbox.add(session, ask("upl_1"))
+        outbox.add(session, ask(numbered("upl", 1)))
         session.after_commit(done.set)
     assert done.wait(5)
     for _ in range(500):
         if broker.taken:
             break
         threading.Event().wait(0.01)
-    assert broker.taken == ["upl_1"]
+    assert broker.taken == [numbered("upl", 1)]
     stop.set()
     database.outbox_ready.set()
     thread.join(5)
@@ -140,7 +141,7 @@ def test_only_one_of_two_relays_publishes_and_the_other_takes_over(database: Dat
 
 
 def test_an_event_that_breaks_its_topics_contract_is_the_callers_fault(database: Database) -> None:
-    wrong = OutgoingEvent(JOBS_INTERNAL, "other", jobs_pb2.UploadStatusRequested(upload_id="upl_1"))
+    wrong = OutgoingEvent(JOBS_INTERNAL, "other", jobs_pb2.UploadStatusRequested(upload_id=numbered("upl", 1)))
     with pytest.raises(ValueError, match="key"), database.write() as session:
         outbox.add(session, wrong)
 

@@ -18,8 +18,11 @@ from services.kit.auth import Principal
 from services.kit.database import Database, WriteSession
 from services.kit.errors import Unauthorized
 from services.kit.events.codec import Event, Record, decode
+from services.kit.events.contracts import broken
+from services.kit.events.outcomes import InvalidMessage
 from services.kit.handling import in_transaction
 from services.kit.ids import new_id
+from services.kit.keys import source_key
 from services.kit.protos import billing_pb2, separation_pb2, uploads_pb2, workers_pb2
 from services.kit.tables import OUTBOX
 from services.orchestrator.consumers import Handlers
@@ -117,7 +120,10 @@ class World:
     _sequences: dict[str, int] = field(default_factory=dict)
 
     def hear(self, message: Message) -> None:
-        """An event of a sibling arrives."""
+        """An event of a sibling arrives, if it holds what its contract allows; else it is an InvalidMessage."""
+        problem = broken(message)
+        if problem is not None:
+            raise InvalidMessage(problem)
         in_transaction(self.database, self._handler_of(type(message)))(_event(message, self.clock()))
 
     def _handler_of(self, kind: type[Message]) -> Callable[[WriteSession, Event], None]:
@@ -184,7 +190,7 @@ class World:
             uploads_pb2.UploadReady(
                 upload_id=upload_id,
                 account_id=account_id,
-                object_key=f"sources/{upload_id}/original",
+                object_key=source_key(upload_id),
                 sha256=SHA256,
                 size_bytes=1000,
                 filename="Song.mp3",

@@ -30,6 +30,7 @@ from services.upload.settings import Settings
 from services.upload.validation import Validator
 from services.upload.verdicts import Bell, Verdicts
 from tests.databases import MakeDatabase
+from tests.ids import numbered
 from tests.object_store import ObjectStore
 
 DEADLINE_SECONDS = 60
@@ -186,7 +187,7 @@ def client(settings: Settings, database: Database, storage: S3Storage) -> Iterat
 class Client:
     """What a client of the API does, as one account."""
 
-    def __init__(self, http: httpx2.Client, account: str = "usr_one") -> None:
+    def __init__(self, http: httpx2.Client, account: str = numbered("usr", 1)) -> None:
         self.http = http
         self.headers = {"Authorization": f"Bearer {account}"}
 

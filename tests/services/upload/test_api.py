@@ -10,6 +10,7 @@ import pytest
 from services.kit.database import Database
 from services.kit.storage import S3Storage
 from services.upload.settings import Settings
+from tests.ids import numbered
 from tests.services.upload import songs
 from tests.services.upload.conftest import Client, Events, serving
 
@@ -89,7 +90,7 @@ def test_another_account_sees_nothing(client: Client, storage: S3Storage) -> Non
     song = songs.wav()
     mine = client.create(len(song))
     named = client.send_parts(mine, song)
-    stranger = client.of("usr_two")
+    stranger = client.of(numbered("usr", 2))
     path = f"/v1/uploads/{mine['id']}"
 
     for method, target, body in (
@@ -108,7 +109,7 @@ def test_another_account_sees_nothing(client: Client, storage: S3Storage) -> Non
 
 def test_a_token_with_the_scope_is_needed(client: Client) -> None:
     mine = client.create(10)["id"]
-    for account, status in (("nobody", 401), ("usr_one:jobs", 403)):
+    for account, status in (("nobody", 401), (f"{numbered('usr', 1)}:jobs", 403)):
         caller = client.of(account)
         for method, path in (
             ("GET", "/v1/uploads"),
@@ -143,7 +144,7 @@ def test_a_token_with_the_scope_is_needed(client: Client) -> None:
         {"sha256": "g" * 64},
         {"content_type": "audio/wav\r\nX: y"},
         {"content_type": "audio"},
-        {"account_id": "usr_two"},
+        {"account_id": numbered("usr", 2)},
         {"status": "ready"},
     ],
 )
@@ -188,7 +189,7 @@ def test_pending_uploads_of_one_account_are_limited(settings: Settings, database
 
         assert (answer.status_code, answer.json()["code"]) == (429, "too_many_pending_uploads")
         assert int(answer.headers["Retry-After"]) >= 1
-        client.of("usr_two").create(10)
+        client.of(numbered("usr", 2)).create(10)
 
 
 @pytest.mark.parametrize("upload_id", ["upl_none", "x" * 41, "..", "%00", "upl_%2e%2e"])

@@ -10,6 +10,7 @@ import pytest
 from services.kit.database import Database
 from services.kit.storage import S3Storage
 from services.upload.settings import Settings
+from tests.ids import numbered
 from tests.services.upload import songs
 from tests.services.upload.conftest import Client, Events, serving, sha256
 
@@ -50,7 +51,7 @@ def test_a_file_that_is_no_song_is_rejected(client: Client, events: Events, stor
     assert upload["audio"] is None
     assert events.types(upload["id"]) == ["UploadCreated", "UploadRejected"]
     rejected = events.all(upload["id"])[1].data
-    assert (rejected.code, rejected.reason, rejected.account_id) == (code, upload["reason"], "usr_one")
+    assert (rejected.code, rejected.reason, rejected.account_id) == (code, upload["reason"], numbered("usr", 1))
     assert list(storage.list_objects("sources/")) == []
 
 

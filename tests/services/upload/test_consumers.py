@@ -11,6 +11,7 @@ from services.kit.ids import new_id
 from services.kit.protos import jobs_pb2
 from services.upload.consumers import UploadQuestions
 from services.upload.models import Upload
+from tests.ids import numbered
 from tests.services.upload.conftest import Events
 
 
@@ -31,13 +32,16 @@ def question(upload_id: str) -> Event:
     )
 
 
+FACTS = {"sha256": "0" * 64, "duration_seconds": 1.0, "samples": 8000, "sample_rate_hz": 8000, "channels": 1}
+
+
 def insert(database: Database, status: str) -> str:
     upload_id = new_id("upl")
     with database.write() as session:
         session.add(
             Upload(
                 id=upload_id,
-                account_id="usr_one",
+                account_id=numbered("usr", 1),
                 status=status,
                 created_at=session.now(),
                 filename="a.wav",
@@ -47,7 +51,7 @@ def insert(database: Database, status: str) -> str:
                 attempts=0,
                 code="audio_empty" if status == "rejected" else None,
                 reason="The file is empty." if status == "rejected" else None,
-                sha256="0" * 64 if status == "ready" else None,
+                **(FACTS if status == "ready" else {}),
             )
         )
     return upload_id
@@ -75,12 +79,12 @@ def test_the_answer_tells_the_present_state_each_time(
 
     assert events.types(upload_id) == [answer] * 3
     assert len({event.id for event in events.all(upload_id)}) == 3
-    assert {event.data.account_id for event in events.all(upload_id)} == {"usr_one"}
+    assert {event.data.account_id for event in events.all(upload_id)} == {numbered("usr", 1)}
 
 
 def test_an_unknown_upload_is_a_deleted_one_of_nobody(database: Database, events: Events) -> None:
-    UploadQuestions(database).handlers[jobs_pb2.UploadStatusRequested](question("upl_unknown"))
+    UploadQuestions(database).handlers[jobs_pb2.UploadStatusRequested](question(numbered("upl", 9)))
 
-    (event,) = events.all("upl_unknown")
+    (event,) = events.all(numbered("upl", 9))
     assert event.type.endswith("UploadDeleted")
     assert event.data.account_id == ""

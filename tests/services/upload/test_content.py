@@ -11,6 +11,7 @@ import pytest
 from services.kit.database import Database
 from services.kit.storage import S3Storage
 from services.upload.settings import Settings
+from tests.ids import numbered
 from tests.services.upload import songs
 from tests.services.upload.conftest import Client, Events, at_once, serving, sha256, until
 
@@ -140,7 +141,7 @@ def test_transfers_at_the_same_time_are_limited(settings: Settings, database: Da
             return client.put_content(second["id"], b"short").status_code == 503
 
         until(refused, "the second transfer is refused")
-        other = client.of("usr_two")
+        other = client.of(numbered("usr", 2))
         assert other.put_content(other.create(len(song))["id"], song).json()["status"] == "ready"
         go_on.set()
         sending.join()

@@ -4,6 +4,7 @@ import httpx2
 import pytest
 
 from services.kit.storage import S3Storage
+from tests.ids import numbered
 from tests.services.upload import songs
 from tests.services.upload.conftest import Client, Events, at_once, sha256, until
 
@@ -44,7 +45,7 @@ def test_a_song_in_parts_becomes_ready(client: Client, storage: S3Storage, event
     assert events.types(created["id"]) == ["UploadCreated", "UploadReady"]
     data = events.all(created["id"])[1].data
     assert (data.object_key, data.sha256, data.size_bytes) == (key, sha256(song), len(song))
-    assert (data.account_id, data.filename) == ("usr_one", "Ærlig – sång.wav")
+    assert (data.account_id, data.filename) == (numbered("usr", 1), "Ærlig – sång.wav")
     assert (data.audio.samples, data.audio.sample_rate_hz, data.audio.channels) == (2_880_000, 48_000, 2)
 
 
@@ -69,7 +70,7 @@ def test_the_same_idempotency_key_makes_one_upload(client: Client, events: Event
         "POST", "/v1/uploads", json={"filename": "x", "size_bytes": 1}, headers={"Idempotency-Key": "once"}
     )
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_conflict")
-    assert client.of("usr_two").create(100, key="once")["id"] != answers[0]["id"]
+    assert client.of(numbered("usr", 2)).create(100, key="once")["id"] != answers[0]["id"]
 
 
 def test_deleting_removes_everything_in_every_state(client: Client, storage: S3Storage, events: Events) -> None:
@@ -93,7 +94,7 @@ def test_deleting_removes_everything_in_every_state(client: Client, storage: S3S
 
 def test_the_list_is_paged_newest_first(client: Client) -> None:
     made = [client.create(10)["id"] for _ in range(5)]
-    client.of("usr_two").create(10)
+    client.of(numbered("usr", 2)).create(10)
 
     first = client.request("GET", "/v1/uploads?limit=3").json()
     second = client.request("GET", f"/v1/uploads?limit=3&cursor={first['next_cursor']}").json()

@@ -8,12 +8,13 @@ from services.upload import repository
 from services.upload.cleaning import Cleaner
 from services.upload.schemas import NewUpload
 from tests.databases import MakeDatabase
+from tests.ids import numbered
 from tests.services.upload.conftest import Events, Parts
 from tests.services.upload.test_validation import Clock
 
 pytestmark = pytest.mark.s3
 
-ACCOUNT = "usr_one"
+ACCOUNT = numbered("usr", 1)
 
 
 @pytest.fixture

@@ -20,13 +20,14 @@ from services.upload.prober import AudioFacts, ProbeFailed, Prober, Rejection
 from services.upload.schemas import NewUpload, UploadView
 from services.upload.validation import Validator
 from tests.databases import MakeDatabase
+from tests.ids import numbered
 from tests.object_store import running_object_store
 from tests.services.upload import songs
 from tests.services.upload.conftest import Events, Parts, at_once, sha256
 
 pytestmark = pytest.mark.s3
 
-ACCOUNT = "usr_one"
+ACCOUNT = numbered("usr", 1)
 SONG = songs.wav()
 
 

@@ -17,7 +17,9 @@ from separation.manifest import (
     WindowRecord,
 )
 from services.kit.ids import new_id
+from services.kit.keys import source_key
 from services.kit.protos import separation_pb2
+from tests.ids import numbered
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -39,7 +41,7 @@ def assigned(
         attempt=attempt,
         deadline=stamp,
         source=separation_pb2.SourceAudio(
-            object_key="sources/upl/original", sha256="0" * 64, size_bytes=1, duration_seconds=1
+            object_key=source_key(numbered("upl")), sha256="0" * 64, size_bytes=1, duration_seconds=1
         ),
         stems=["vocals"],
         output=separation_pb2.OutputFormat(format="flac"),

@@ -24,6 +24,7 @@ from services.kit.events.consumer import Consumer
 from services.kit.events.producer import EventProducer
 from services.kit.events.topics import ASSIGNMENTS, FINISHED, PROGRESS, WORKERS
 from services.kit.ids import new_id
+from services.kit.keys import source_key
 from services.kit.protos import separation_pb2, workers_pb2
 from services.kit.storage import S3Storage
 from tests.object_store import ObjectStore
@@ -210,7 +211,7 @@ class Stage:
     def upload(self, song: Path) -> separation_pb2.SourceAudio:
         """Puts a song where the upload service would."""
         data = song.read_bytes()
-        key = f"sources/{new_id('upl')}/original"
+        key = source_key(new_id("upl"))
         self.storage.put_bytes(key, data, "application/octet-stream")
         return separation_pb2.SourceAudio(
             object_key=key, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), duration_seconds=1.0

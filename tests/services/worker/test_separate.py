@@ -9,6 +9,7 @@ import pytest
 
 from separation.backends import MaskModel
 from separation.manifest import Manifest
+from services.kit.keys import source_key
 from services.kit.protos import separation_pb2
 from services.kit.storage import ObjectStorage
 from services.worker.attempts import AbortReason, Attempt, Verdict
@@ -24,10 +25,12 @@ from services.worker.inference import Inference
 from services.worker.scratch import Scratch
 from services.worker.separate import Separator
 from services.worker.service import WorkerService
+from tests.ids import numbered
 from tests.services.worker.assignments import NOON, assigned, proof
 from tests.services.worker.memory_storage import MemoryStorage
 
 ME = "wrk_me"
+SOURCE = source_key(numbered("upl"))
 SONG = b"a song of a few bytes"
 
 
@@ -36,7 +39,7 @@ class Bench:
 
     def __init__(self, root: Path) -> None:
         self.storage = MemoryStorage()
-        self.storage.objects["sources/upl/original"] = SONG
+        self.storage.objects[SOURCE] = SONG
         self.service = WorkerService(worker_id=ME, slots=4, now=lambda: NOON)
         self.root = root
         self.runs = 0
@@ -187,7 +190,7 @@ def test_a_source_that_is_gone_is_final(bench: Bench) -> None:
 
 @pytest.mark.parametrize("other", [b"another song bytes...", SONG + b"!", SONG[:-1], b""])
 def test_a_source_that_is_not_the_one_that_was_checked_is_final(bench: Bench, other: bytes) -> None:
-    bench.storage.objects["sources/upl/original"] = other
+    bench.storage.objects[SOURCE] = other
     with pytest.raises(SourceChanged) as caught:
         bench.separate(bench.attempt())
     assert not caught.value.retryable

@@ -14,6 +14,7 @@ from separation.importers.onnx_file import import_onnx
 from separation.registry import ModelRepository
 from services.kit.events.connection import BrokerUnavailable
 from services.kit.ids import new_id
+from services.kit.keys import source_key
 from services.kit.protos import separation_pb2
 from tests.broker import Broker, running_broker
 from tests.object_store import running_object_store
@@ -258,7 +259,7 @@ def test_what_cannot_be_separated_fails_with_a_reason(
         case "other bytes":
             assignment.source.sha256 = "0" * 64
         case "gone":
-            assignment.source.object_key = "sources/nothing/original"
+            assignment.source.object_key = source_key(new_id("upl"))
         case "not audio":
             text = stage.folder / "text.mp3"
             text.write_text("these are words\n" * 100)

@@ -12,6 +12,7 @@ from services.kit.events.codec import Event, OutgoingEvent, Record
 from services.kit.events.consumer import Consumer
 from services.kit.events.topics import PROGRESS, Topic, dead_letters
 from services.kit.protos import separation_pb2
+from tests.ids import numbered
 
 PATIENCE_SECONDS = 60.0
 
@@ -27,7 +28,9 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SEC
 def progress(job: str, fraction: float = 0.5) -> OutgoingEvent:
     """An event that any number of can be made of: progress of a job."""
     return OutgoingEvent(
-        PROGRESS, job, separation_pb2.SeparationProgress(job_id=job, worker_id="wrk_1", fraction=fraction)
+        PROGRESS,
+        job,
+        separation_pb2.SeparationProgress(job_id=job, worker_id=numbered("wrk", 1), attempt=1, fraction=fraction),
     )
 
 

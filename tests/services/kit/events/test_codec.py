@@ -14,11 +14,13 @@ from services.kit.events.outcomes import InvalidMessage
 from services.kit.events.topics import ASSIGNMENTS, BILLING, JOBS_EVENTS, PROGRESS, TOPICS, UPLOADS, type_of
 from services.kit.protos import billing_pb2, separation_pb2, uploads_pb2
 from services.kit.telemetry import current_traceparent, span
+from tests.ids import numbered
+from tests.messages import sample
 
 JOB = {
-    "id": "job_1",
-    "upload_id": "upl_1",
-    "account_id": "usr_1",
+    "id": numbered("job", 1),
+    "upload_id": numbered("upl", 1),
+    "account_id": numbered("usr", 1),
     "mode": "full",
     "status": "queued",
     "attempt": 0,
@@ -26,9 +28,7 @@ JOB = {
     "created_at": "2026-01-01T00:00:00Z",
     "metadata": {"title": "Ängström ♫"},
 }
-READY = uploads_pb2.UploadReady(
-    upload_id="upl_1", account_id="usr_1", audio=uploads_pb2.AudioFacts(duration_seconds=1.5, codec="flac")
-)
+READY = sample(uploads_pb2.UploadReady)
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,14 @@ def raw_of(event: OutgoingEvent) -> Raw:
 
 @pytest.fixture
 def ready() -> Raw:
-    return raw_of(OutgoingEvent(UPLOADS, "upl_1", READY, subject="upl_1"))
+    return raw_of(OutgoingEvent(UPLOADS, numbered("upl", 1), READY, subject=numbered("upl", 1)))
 
 
 @pytest.fixture
 def queued() -> Raw:
-    return raw_of(OutgoingEvent(JOBS_EVENTS, "usr_1", {"job": JOB}, type="job.queued", subject="job_1"))
+    return raw_of(
+        OutgoingEvent(JOBS_EVENTS, numbered("usr", 1), {"job": JOB}, type="job.queued", subject=numbered("job", 1))
+    )
 
 
 def refused(raw: Raw) -> str:
@@ -82,7 +84,7 @@ def test_a_protobuf_event_comes_back_as_it_was(ready: Raw) -> None:
     assert event.data == READY
     assert event.type == "stemwright.events.v1.UploadReady"
     assert event.source == "/stemwright/upload"
-    assert (event.key, event.subject, event.account_id) == ("upl_1", "upl_1", "usr_1")
+    assert (event.key, event.subject, event.account_id) == (numbered("upl", 1), numbered("upl", 1), numbered("usr", 1))
     assert (event.topic, event.partition, event.offset) == ("uploads.v1", 3, 42)
     assert event.id.startswith("evt_")
     assert event.time.tzinfo is not None
@@ -93,7 +95,7 @@ def test_a_json_event_comes_back_as_it_was(queued: Raw) -> None:
 
     assert event.data == {"job": JOB}
     assert event.type == "job.queued"
-    assert event.account_id == "usr_1"
+    assert event.account_id == numbered("usr", 1)
 
 
 def test_headers_are_cloudevents_in_kafka_binary_mode(ready: Raw) -> None:
@@ -107,13 +109,13 @@ def test_headers_are_cloudevents_in_kafka_binary_mode(ready: Raw) -> None:
 def test_the_trace_travels_with_the_event() -> None:
     with span("request"):
         sent = current_traceparent()
-        raw = raw_of(OutgoingEvent(UPLOADS, "upl_1", READY))
+        raw = raw_of(OutgoingEvent(UPLOADS, numbered("upl", 1), READY))
 
     assert decoded(raw).traceparent == sent
 
 
 def test_an_id_that_is_given_is_kept() -> None:
-    assert decoded(raw_of(OutgoingEvent(UPLOADS, "upl_1", READY, id="evt_again"))).id == "evt_again"
+    assert decoded(raw_of(OutgoingEvent(UPLOADS, numbered("upl", 1), READY, id="evt_again"))).id == "evt_again"
 
 
 def test_types_that_are_not_wanted_are_not_read(ready: Raw) -> None:
@@ -131,7 +133,7 @@ def test_a_field_that_is_newer_than_this_program_is_ignored(ready: Raw, queued: 
     newer = replace(ready, value=ready.value + unknown_field_100)
     newer_job = replace(queued, value=json.dumps({"job": {**JOB, "stars": 5}, "more": 1}).encode())
 
-    assert decoded(newer).data.upload_id == "upl_1"
+    assert decoded(newer).data.upload_id == numbered("upl", 1)
     assert decoded(newer_job).data["job"]["stars"] == 5
 
 
@@ -155,7 +157,7 @@ def test_a_field_that_is_newer_than_this_program_is_ignored(ready: Raw, queued: 
         ("ce_time", b"2026-01-01T00:00:00"),
         ("ce_source", b"\x1b[31m"),
         ("ce_subject", b"a\nb"),
-        ("ce_accountid", b"usr_2"),
+        ("ce_accountid", numbered("usr", 2).encode()),
         ("content-type", None),
         ("content-type", b"application/json"),
     ],
@@ -164,7 +166,7 @@ def test_wrong_headers_are_refused(ready: Raw, header: str, value: bytes | None)
     assert refused(ready.header(header, value))
 
 
-@pytest.mark.parametrize("key", [None, b"", b"\xff", b"upl_2", b"x" * 1000, b"upl_1\n", b"../x"])
+@pytest.mark.parametrize("key", [None, b"", b"\xff", numbered("upl", 2).encode(), b"x" * 1000, b"upl_1\n", b"../x"])
 def test_wrong_keys_are_refused(ready: Raw, key: bytes | None) -> None:
     assert "key" in refused(replace(ready, key=key))
 
@@ -192,7 +194,11 @@ def test_an_unknown_topic_is_refused(ready: Raw) -> None:
 
 def test_nul_in_a_text_is_refused() -> None:
     with pytest.raises(ValueError, match="NUL"):
-        encode(OutgoingEvent(UPLOADS, "upl_1", uploads_pb2.UploadRejected(upload_id="upl_1", reason="a\0b")))
+        encode(
+            OutgoingEvent(
+                UPLOADS, numbered("upl", 1), uploads_pb2.UploadRejected(upload_id=numbered("upl", 1), reason="a\0b")
+            )
+        )
 
 
 @pytest.mark.parametrize(
@@ -227,7 +233,7 @@ def test_headers_that_are_not_ours_are_left_alone(ready: Raw) -> None:
         json.dumps({"job": {**JOB, "price_credits": -1}}).encode(),
         json.dumps({"job": {**JOB, "metadata": {"x": "\0"}}}).encode(),
         json.dumps({"job": {**JOB, "metadata": {"x": "\ud800"}}}).encode(),
-        json.dumps({"job": {**JOB, "account_id": "usr_2"}}).encode(),
+        json.dumps({"job": {**JOB, "account_id": numbered("usr", 2)}}).encode(),
         b'{"job": {"id": "1", "id": "2"}}',
     ],
 )
@@ -238,8 +244,8 @@ def test_wrong_json_is_refused(queued: Raw, value: bytes) -> None:
 @given(value=st.binary(max_size=200))
 def test_no_bytes_make_anything_else_than_an_event_or_a_refusal(value: bytes) -> None:
     for raw in (
-        raw_of(OutgoingEvent(UPLOADS, "upl_1", READY)),
-        raw_of(OutgoingEvent(JOBS_EVENTS, "usr_1", {"job": JOB}, type="job.queued")),
+        raw_of(OutgoingEvent(UPLOADS, numbered("upl", 1), READY)),
+        raw_of(OutgoingEvent(JOBS_EVENTS, numbered("usr", 1), {"job": JOB}, type="job.queued")),
     ):
         for broken in (replace(raw, value=value), replace(raw, key=value), raw.header("ce_time", value)):
             with contextlib.suppress(InvalidMessage):
@@ -249,15 +255,17 @@ def test_no_bytes_make_anything_else_than_an_event_or_a_refusal(value: bytes) ->
 @pytest.mark.parametrize(
     "event",
     [
-        OutgoingEvent(UPLOADS, "upl_2", READY),
-        OutgoingEvent(PROGRESS, "upl_1", READY),
-        OutgoingEvent(JOBS_EVENTS, "usr_1", {"job": JOB}),
-        OutgoingEvent(JOBS_EVENTS, "usr_1", {"job": JOB}, type="job.exploded"),
-        OutgoingEvent(JOBS_EVENTS, "usr_1", {"job": {**JOB, "status": "weird"}}, type="job.queued"),
-        OutgoingEvent(JOBS_EVENTS, "usr_2", {"job": JOB}, type="job.queued"),
-        OutgoingEvent(UPLOADS, "upl_1", READY, type="stemwright.events.v1.UploadDeleted"),
-        OutgoingEvent(UPLOADS, "upl_1", READY, account_id="usr_2"),
-        OutgoingEvent(UPLOADS, "upl_1", uploads_pb2.UploadRejected(upload_id="upl_1", reason="x" * 600_000)),
+        OutgoingEvent(UPLOADS, numbered("upl", 2), READY),
+        OutgoingEvent(PROGRESS, numbered("upl", 1), READY),
+        OutgoingEvent(JOBS_EVENTS, numbered("usr", 1), {"job": JOB}),
+        OutgoingEvent(JOBS_EVENTS, numbered("usr", 1), {"job": JOB}, type="job.exploded"),
+        OutgoingEvent(JOBS_EVENTS, numbered("usr", 1), {"job": {**JOB, "status": "weird"}}, type="job.queued"),
+        OutgoingEvent(JOBS_EVENTS, numbered("usr", 2), {"job": JOB}, type="job.queued"),
+        OutgoingEvent(UPLOADS, numbered("upl", 1), READY, type="stemwright.events.v1.UploadDeleted"),
+        OutgoingEvent(UPLOADS, numbered("upl", 1), READY, account_id=numbered("usr", 2)),
+        OutgoingEvent(
+            UPLOADS, numbered("upl", 1), uploads_pb2.UploadRejected(upload_id=numbered("upl", 1), reason="x" * 600_000)
+        ),
     ],
 )
 def test_an_event_that_breaks_its_contract_is_a_defect_of_the_sender(event: OutgoingEvent) -> None:

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from services.kit.events.codec import Event, OutgoingEvent, Record, encode
-from services.kit.events.consumer import Consumer, Stalled, TooManyDeadLetters
+from services.kit.events.consumer import Consumer, Stalled
 from services.kit.events.outcomes import InvalidMessage, RetryLater
 from services.kit.events.producer import EventProducer
 from services.kit.events.topics import ASSIGNMENTS, PROGRESS, UPLOADS, assignments_partition
 from services.kit.protos import separation_pb2, uploads_pb2
 from services.kit.telemetry import current_traceparent, span
 from tests.broker import Broker
+from tests.ids import numbered
+from tests.messages import sample
 from tests.services.kit.events.consuming import (
     PATIENCE_SECONDS,
     Running,
@@ -78,7 +80,7 @@ def has(seen: Seen, count: int) -> bool:
 
 
 def jobs(count: int) -> list[str]:
-    return [f"job_{number}" for number in range(count)]
+    return [numbered("job", number) for number in range(count)]
 
 
 def test_every_event_is_handled_once_and_in_order_per_key(consumer: MakeConsumer, producer: EventProducer) -> None:
@@ -95,17 +97,17 @@ def test_every_event_is_handled_once_and_in_order_per_key(consumer: MakeConsumer
 
 
 def test_records_written_before_it_came_are_read_by_a_group_only(broker: Broker, producer: EventProducer) -> None:
-    producer.send(progress("job_early"))
+    producer.send(progress(numbered("job", 71)))
     seen = Seen()
     with Running(progress_consumer(broker, seen, group="test", sole=True)):
-        until(lambda: seen.keys == ["job_early"], "the early event")
+        until(lambda: seen.keys == [numbered("job", 71)], "the early event")
 
 
 def test_the_handler_runs_in_the_trace_of_the_event(sole_consumer: MakeConsumer, producer: EventProducer) -> None:
     traces: list[str | None] = []
     with Running(sole_consumer(lambda event: traces.append(current_traceparent()))), span("request"):
         sent = current_traceparent()
-        producer.send(progress("job_1"))
+        producer.send(progress(numbered("job", 1)))
         until(lambda: traces, "the event")
 
     assert sent is not None
@@ -124,8 +126,8 @@ def test_types_without_a_handler_are_skipped(broker: Broker, producer: EventProd
         handlers={uploads_pb2.UploadReady: seen},
     )
     with Running(consumer):
-        producer.send(OutgoingEvent(UPLOADS, "upl_1", uploads_pb2.UploadCreated(upload_id="upl_1")))
-        producer.send(OutgoingEvent(UPLOADS, "upl_1", uploads_pb2.UploadReady(upload_id="upl_1")))
+        producer.send(OutgoingEvent(UPLOADS, numbered("upl", 1), created(1)))
+        producer.send(OutgoingEvent(UPLOADS, numbered("upl", 1), sample(uploads_pb2.UploadReady)))
         until(lambda: seen.events, "the event")
 
     assert [event.type for event in seen.events] == ["stemwright.events.v1.UploadReady"]
@@ -142,7 +144,7 @@ def test_an_invalid_message_becomes_a_dead_letter_and_others_go_on(
     seen = Seen()
 
     def handle(event: Event) -> None:
-        if event.key == "job_1":
+        if event.key == numbered("job", 1):
             raise InvalidMessage("no such thing")
         seen(event)
 
@@ -159,30 +161,30 @@ def test_an_invalid_message_becomes_a_dead_letter_and_others_go_on(
     assert int(headers["dlq_partition"]) in range(PROGRESS.partitions)
     assert headers["dlq_offset"] == "0" or int(headers["dlq_offset"]) > 0
     assert headers["ce_type"] == "stemwright.events.v1.SeparationProgress"
-    assert letter.key == b"job_1"
-    assert separation_pb2.SeparationProgress.FromString(letter.value).job_id == "job_1"
+    assert letter.key == numbered("job", 1).encode()
+    assert separation_pb2.SeparationProgress.FromString(letter.value).job_id == numbered("job", 1)
 
 
 def test_garbage_becomes_dead_letters_and_the_neighbours_are_handled(
     sole_consumer: MakeConsumer, producer: EventProducer, broker: Broker
 ) -> None:
-    good = encode(progress("job_good"))
+    good = encode(progress(numbered("job", 72)))
     garbage = [
-        Record(PROGRESS.name, b"job_x", b"", []),
-        Record(PROGRESS.name, b"job_x", b"\xff\xff", good.headers),
+        Record(PROGRESS.name, numbered("job", 73).encode(), b"", []),
+        Record(PROGRESS.name, numbered("job", 73).encode(), b"\xff\xff", good.headers),
         Record(PROGRESS.name, b"\xff", good.value, good.headers),
-        Record(PROGRESS.name, b"job_good", b"x" * 900_000, good.headers),
-        Record(PROGRESS.name, b"job_good", good.value, [("ce_id", b"\xff"), *good.headers[2:]]),
-        Record(PROGRESS.name, b"job_other", good.value, good.headers),
+        Record(PROGRESS.name, numbered("job", 72).encode(), b"x" * 900_000, good.headers),
+        Record(PROGRESS.name, numbered("job", 72).encode(), good.value, [("ce_id", b"\xff"), *good.headers[2:]]),
+        Record(PROGRESS.name, numbered("job", 74).encode(), good.value, good.headers),
     ]
     seen = Seen()
     with Running(sole_consumer(seen)):
         write_raw(broker.bootstrap, *garbage)
-        producer.send(progress("job_good"))
-        until(lambda: seen.keys == ["job_good"], "the good event")
+        producer.send(progress(numbered("job", 72)))
+        until(lambda: seen.keys == [numbered("job", 72)], "the good event")
         letters = read_dead_letters(broker.bootstrap, PROGRESS, len(garbage))
 
-    assert all(headers_of(letter).get("dlq_reason") for letter in letters if letter.key != b"job_good")
+    assert all(headers_of(letter).get("dlq_reason") for letter in letters if letter.key != numbered("job", 72).encode())
     sizes = [dict(letter.headers)["dlq_value_bytes"] for letter in letters]
     assert b"900000" in sizes
 
@@ -194,7 +196,10 @@ def test_a_record_that_the_client_cannot_parse_does_not_hold_up_its_partition(
     with Running(sole_consumer(seen)):
         with monkeypatch.context() as patch:
             broken_headers(patch)
-            write_raw(broker.bootstrap, Record(PROGRESS.name, b"job_1", b"x", [("broken", b"")], partition=0))
+            write_raw(
+                broker.bootstrap,
+                Record(PROGRESS.name, numbered("job", 1).encode(), b"x", [("broken", b"")], partition=0),
+            )
         for job in jobs(20):
             producer.send(progress(job))
         until(lambda: len(seen.events) >= 20, "the events after it")
@@ -223,37 +228,58 @@ def broken_headers(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(records.DefaultRecordBatchBuilder, "append", append)
 
 
-def test_too_many_dead_letters_in_a_row_stop_the_consumer(
+def test_dead_letters_of_a_topic_have_a_budget_and_what_is_beyond_it_waits(
     sole_consumer: MakeConsumer, producer: EventProducer, broker: Broker
 ) -> None:
-    def handle(event: Event) -> None:
-        raise InvalidMessage("a bad deploy")
-
-    with Running(sole_consumer(handle, dead_letter_limit=5)) as running:
-        for job in jobs(12):
-            producer.send(progress(job))
-        until(lambda: running.ended, "the consumer to stop")
-
-    assert isinstance(running.fault, TooManyDeadLetters)
-    assert len(read_dead_letters(broker.bootstrap, PROGRESS, 5)) == 5
-
-
-def test_a_good_event_between_dead_letters_keeps_the_consumer_going(
-    sole_consumer: MakeConsumer, producer: EventProducer
-) -> None:
+    """A bad deploy does not empty a topic; nor does anybody's record end the process or hold up the others."""
     seen = Seen()
 
     def handle(event: Event) -> None:
         if event.data.fraction:
-            raise InvalidMessage("no")
+            raise InvalidMessage("a bad deploy")
         seen(event)
 
-    with Running(sole_consumer(handle, dead_letter_limit=3)) as running:
-        for number in range(9):
-            producer.send(progress("job_1", 0.0 if number % 3 == 2 else 1.0))
-        until(lambda: len(seen.events) == 3, "the good events")
-
+    options = {"dead_letters_at_once": 5, "dead_letter_pause_seconds": 600.0}
+    with Running(sole_consumer(handle, **options)) as running:
+        for job in jobs(50):
+            producer.send(progress(job))
+        for job in jobs(60)[50:]:
+            producer.send(progress(job, 0.0))
+        until(lambda: len(seen.events) == 10, "the good events behind them")
+        letters = read_dead_letters(broker.bootstrap, PROGRESS, 5)
         assert not running.ended
+    assert len(letters) == 5
+
+    with Running(sole_consumer(seen)):
+        until(lambda: len(set(seen.keys)) == 55, "those that waited, once they can be handled")
+
+
+def test_good_events_of_another_topic_give_back_no_budget(broker: Broker, producer: EventProducer) -> None:
+    seen = Seen()
+
+    def refuse(event: Event) -> None:
+        raise InvalidMessage("no")
+
+    consumer = Consumer(
+        broker.bootstrap,
+        name="tests",
+        group="test",
+        sole=True,
+        topics=[PROGRESS, UPLOADS],
+        handlers={separation_pb2.SeparationProgress: seen, uploads_pb2.UploadCreated: refuse},
+        dead_letters_at_once=2,
+        dead_letter_pause_seconds=600.0,
+    )
+    with Running(consumer):
+        for number, job in enumerate(jobs(6)):
+            producer.send(OutgoingEvent(UPLOADS, numbered("upl", number), created(number)))
+            producer.send(progress(job))
+        until(lambda: len(seen.events) == 6, "the good events")
+        until(lambda: len(consumer._backlog) == 4, "four refused ones to wait")
+
+
+def created(number: int) -> uploads_pb2.UploadCreated:
+    return uploads_pb2.UploadCreated(upload_id=numbered("upl", number), account_id=numbered("usr"))
 
 
 def test_retry_later_lets_others_go_on_and_keeps_the_order_of_its_key(
@@ -263,13 +289,13 @@ def test_retry_later_lets_others_go_on_and_keeps_the_order_of_its_key(
     refusals = iter([True, True])
 
     def handle(event: Event) -> None:
-        if event.key == "job_1" and next(refusals, False):
+        if event.key == numbered("job", 1) and next(refusals, False):
             raise RetryLater(0.3)
         seen(event)
 
     with Running(consumer(handle)):
         for step in (0.1, 0.2):
-            producer.send(progress("job_1", step))
+            producer.send(progress(numbered("job", 1), step))
         for job in jobs(12)[2:]:
             producer.send(progress(job))
         until(lambda: len(seen.events) == 12, "all events")
@@ -278,20 +304,44 @@ def test_retry_later_lets_others_go_on_and_keeps_the_order_of_its_key(
     assert [event.data.fraction for event in seen.events[10:]] == [0.1, 0.2]
 
 
-def test_any_other_exception_ends_the_run_and_the_record_comes_again(
-    group_consumer: MakeConsumer, producer: EventProducer
+def test_an_error_that_passes_is_tried_again_before_later_events_of_its_key(
+    consumer: MakeConsumer, producer: EventProducer
 ) -> None:
-    def fail(event: Event) -> None:
-        raise LookupError("a defect")
-
-    with Running(group_consumer(fail)) as running:
-        producer.send(progress("job_1"))
-        until(lambda: running.ended, "the consumer to end")
-    assert isinstance(running.fault, LookupError)
-
     seen = Seen()
-    with Running(group_consumer(seen)):
-        until(lambda: seen.keys == ["job_1"], "the event again")
+    failures = iter([LookupError("not yet"), OverflowError("not yet")])
+
+    def handle(event: Event) -> None:
+        if event.key == numbered("job", 1) and (failure := next(failures, None)):
+            raise failure
+        seen(event)
+
+    with Running(consumer(handle, pause_seconds=0.05)):
+        for step in (0.1, 0.2):
+            producer.send(progress(numbered("job", 1), step))
+        producer.send(progress(numbered("job", 2)))
+        until(lambda: len(seen.events) == 3, "all events")
+
+    assert [event.data.fraction for event in seen.events if event.key == numbered("job", 1)] == [0.1, 0.2]
+
+
+def test_a_record_that_always_fails_is_a_dead_letter_and_ends_nothing(
+    consumer: MakeConsumer, producer: EventProducer, broker: Broker
+) -> None:
+    seen = Seen()
+
+    def handle(event: Event) -> None:
+        if event.key == numbered("job", 1):
+            raise LookupError("what the record held")
+        seen(event)
+
+    with Running(consumer(handle, tries=3, pause_seconds=0.02)) as running:
+        for job in (1, 2, 1):
+            producer.send(progress(numbered("job", job)))
+        letters = read_dead_letters(broker.bootstrap, PROGRESS, 2)
+        until(lambda: seen.keys == [numbered("job", 2)], "its neighbour")
+        assert not running.ended
+
+    assert [headers_of(letter)["dlq_reason"] for letter in letters] == ["its handler failed 3 times: LookupError"] * 2
 
 
 def test_a_graceful_stop_finishes_the_record_in_hand_and_commits(
@@ -352,18 +402,26 @@ def test_a_slow_handler_loses_no_partitions(broker: Broker, producer: EventProdu
     assert sorted(seen.keys) == jobs(3)
 
 
-def test_a_handler_that_hangs_ends_the_run(sole_consumer: MakeConsumer, producer: EventProducer) -> None:
+def test_a_handler_that_hangs_ends_the_run_and_the_next_one_does_not_meet_its_record(
+    sole_consumer: MakeConsumer, producer: EventProducer, broker: Broker
+) -> None:
     release = threading.Event()
 
     def hang(event: Event) -> None:
         release.wait(20)
 
     with Running(sole_consumer(hang, handler_limit_seconds=0.5, grace_seconds=0.5)) as running:
-        producer.send(progress("job_1"))
-        until(lambda: running.ended, "the consumer to end", 5)
-        release.set()
+        producer.send(progress(numbered("job", 1)))
+        until(lambda: running.ended, "the consumer to end", 20)
 
     assert isinstance(running.fault, Stalled)
+    [letter] = read_dead_letters(broker.bootstrap, PROGRESS, 1)
+    assert headers_of(letter)["dlq_reason"] == "its handler did not return"
+    seen = Seen()
+    with Running(sole_consumer(seen)):
+        producer.send(progress(numbered("job", 2)))
+        until(lambda: seen.keys == [numbered("job", 2)], "the next process to go on behind it")
+    release.set()
 
 
 def test_members_of_a_group_share_the_events(broker: Broker, producer: EventProducer) -> None:
@@ -376,7 +434,7 @@ def test_members_of_a_group_share_the_events(broker: Broker, producer: EventProd
 
         def both_work() -> bool:
             nonlocal sent
-            producer.send(progress(f"job_{sent}"))
+            producer.send(progress(numbered("job", sent)))
             sent += 1
             return bool(first.events and second.events)
 
@@ -385,8 +443,8 @@ def test_members_of_a_group_share_the_events(broker: Broker, producer: EventProd
 
 
 def test_a_worker_reads_its_own_partition_of_the_assignments(broker: Broker, producer: EventProducer) -> None:
-    workers = ["wrk_1", "wrk_2", "wrk_3", "wrk_4", "wrk_5"]
-    mine = assignments_partition("wrk_1")
+    workers = [numbered("wrk", 1), numbered("wrk", 2), numbered("wrk", 3), numbered("wrk", 4), numbered("wrk", 5)]
+    mine = assignments_partition(numbered("wrk", 1))
     seen = Seen()
     consumer = Consumer(
         broker.bootstrap,
@@ -398,9 +456,10 @@ def test_a_worker_reads_its_own_partition_of_the_assignments(broker: Broker, pro
     )
     with Running(consumer):
         for worker in [*workers[1:], workers[0]]:
-            assigned = separation_pb2.SeparationAssigned(worker_id=worker, job_id="job_1")
+            assigned = sample(separation_pb2.SeparationAssigned)
+            assigned.worker_id = worker
             producer.send(OutgoingEvent(ASSIGNMENTS, worker, assigned, partition=assignments_partition(worker)))
-        until(lambda: "wrk_1" in seen.keys, "the assignment")
+        until(lambda: numbered("wrk", 1) in seen.keys, "the assignment")
 
     assert {event.partition for event in seen.events} == {mine}
 

@@ -13,6 +13,7 @@ from services.kit.events.producer import EventProducer
 from services.kit.events.topics import ASSIGNMENTS, PROGRESS
 from services.kit.protos import separation_pb2
 from tests.broker import Broker, running_broker
+from tests.ids import numbered
 from tests.services.kit.events.consuming import progress, until
 
 pytestmark = pytest.mark.kafka
@@ -49,7 +50,7 @@ def read(broker: Broker, topic: str, count: int) -> list[Any]:
 
 
 def test_a_batch_keeps_the_order_of_each_key(broker: Broker, producer: EventProducer) -> None:
-    records = [encode(progress(f"job_{number % 7}", number / 100)) for number in range(70)]
+    records = [encode(progress(numbered("job", number % 7), number / 100)) for number in range(70)]
     assert producer.send_records(records) == [None] * 70
 
     written = read(broker, PROGRESS.name, 70)
@@ -57,23 +58,23 @@ def test_a_batch_keeps_the_order_of_each_key(broker: Broker, producer: EventProd
         values = [
             separation_pb2.SeparationProgress.FromString(record.value).fraction
             for record in written
-            if record.key == f"job_{job}".encode()
+            if record.key == numbered("job", job).encode()
         ]
         assert values == [number / 100 for number in range(70) if number % 7 == job]
 
 
 def test_a_record_goes_to_the_partition_it_names(broker: Broker, producer: EventProducer) -> None:
-    assigned = separation_pb2.SeparationAssigned(worker_id="wrk_1", job_id="job_1")
-    producer.send(OutgoingEvent(ASSIGNMENTS, "wrk_1", assigned, partition=3))
+    assigned = separation_pb2.SeparationAssigned(worker_id=numbered("wrk", 1), job_id=numbered("job", 1))
+    producer.send(OutgoingEvent(ASSIGNMENTS, numbered("wrk", 1), assigned, partition=3))
 
     assert read(broker, ASSIGNMENTS.name, 1)[0].partition == 3
 
 
 def test_after_a_failure_no_later_record_of_its_key_is_written(broker: Broker, producer: EventProducer) -> None:
     """Sent again in the same order, they cannot overtake it."""
-    first, third = encode(progress("job_1", 0.1)), encode(progress("job_1", 0.3))
+    first, third = encode(progress(numbered("job", 1), 0.1)), encode(progress(numbered("job", 1), 0.3))
     refused = Record(first.topic, first.key, b"x" * 2_000_000, first.headers)
-    other = encode(progress("job_2", 0.1))
+    other = encode(progress(numbered("job", 2), 0.1))
     outcomes = producer.send_records([first, other, refused, third])
 
     assert outcomes[0] is None
@@ -81,17 +82,17 @@ def test_after_a_failure_no_later_record_of_its_key_is_written(broker: Broker, p
     assert outcomes[2] is not None
     assert outcomes[3] is not None
     assert producer.send_records([third]) == [None]
-    written = [record for record in read(broker, PROGRESS.name, 3) if record.key == b"job_1"]
+    written = [record for record in read(broker, PROGRESS.name, 3) if record.key == numbered("job", 1).encode()]
     assert [record.value for record in written] == [first.value, third.value]
 
 
 def test_without_a_broker_every_record_fails() -> None:
     with running_broker() as broker, EventProducer(broker.bootstrap, "tests") as producer:
         broker.kill()
-        outcomes = producer.send_records([encode(progress(f"job_{number}")) for number in range(500)])
+        outcomes = producer.send_records([encode(progress(numbered("job", number))) for number in range(500)])
         assert all(outcome is not None for outcome in outcomes)
         with pytest.raises(BrokerUnavailable):
-            producer.send(progress("job_1"))
+            producer.send(progress(numbered("job", 1)))
 
 
 def test_a_broker_that_hangs_costs_the_timeout_and_no_more(broker: Broker) -> None:
@@ -99,22 +100,22 @@ def test_a_broker_that_hangs_costs_the_timeout_and_no_more(broker: Broker) -> No
     import signal
 
     with EventProducer(broker.bootstrap, "tests") as producer:
-        producer.send(progress("job_1"))
+        producer.send(progress(numbered("job", 1)))
         os.kill(broker.pid, signal.SIGSTOP)
         try:
             asked = time.monotonic()
-            outcomes = producer.send_records([encode(progress("job_2"))], timeout_seconds=0.5)
+            outcomes = producer.send_records([encode(progress(numbered("job", 2)))], timeout_seconds=0.5)
             assert time.monotonic() - asked < 20
             assert outcomes[0] is not None
         finally:
             os.kill(broker.pid, signal.SIGCONT)
-        until(lambda: producer.send_records([encode(progress("job_2"))]) == [None], "the broker to answer")
+        until(lambda: producer.send_records([encode(progress(numbered("job", 2)))]) == [None], "the broker to answer")
 
 
 def test_what_is_posted_arrives(broker: Broker, producer: EventProducer) -> None:
-    producer.post(progress("job_1"))
+    producer.post(progress(numbered("job", 1)))
 
-    assert read(broker, PROGRESS.name, 1)[0].key == b"job_1"
+    assert read(broker, PROGRESS.name, 1)[0].key == numbered("job", 1).encode()
 
 
 def test_posting_without_a_broker_never_blocks_and_holds_little() -> None:
@@ -122,12 +123,12 @@ def test_posting_without_a_broker_never_blocks_and_holds_little() -> None:
         broker.kill()
         asked = time.monotonic()
         for number in range(2000):
-            producer.post(progress(f"job_{number}"))
+            producer.post(progress(numbered("job", number)))
         assert time.monotonic() - asked < 2000 * 0.02, "each of them waited"
         broker.start()
 
         def arrives() -> bool:
-            producer.post(progress("job_late"))
-            return any(record.key == b"job_late" for record in read(broker, PROGRESS.name, 1))
+            producer.post(progress(numbered("job", 70)))
+            return any(record.key == numbered("job", 70).encode() for record in read(broker, PROGRESS.name, 1))
 
         until(arrives, "a late post")

@@ -17,6 +17,7 @@ from services.kit.events.producer import EventProducer
 from services.kit.events.topics import PROGRESS, TOPICS, dead_letters
 from services.kit.protos import separation_pb2
 from tests.broker import Broker, running_broker
+from tests.ids import numbered
 from tests.services.kit.events.consuming import Running, Seen, progress, until
 
 # kafka-python leaves sockets of a broker that went away to the garbage collector.
@@ -158,8 +159,8 @@ def test_a_consumer_that_starts_before_the_broker_waits(way: dict[str, Any]) -> 
             broker.start()
             assert running.consumer.wait_until_ready(RECOVERY_SECONDS)
             with EventProducer(broker.bootstrap, "tests") as producer:
-                producer.send(progress("job_1"))
-            until(lambda: seen.keys == ["job_1"], "the event")
+                producer.send(progress(numbered("job", 1)))
+            until(lambda: seen.keys == [numbered("job", 1)], "the event")
 
 
 def test_a_consumer_stops_within_its_grace_while_the_broker_is_away(broker: Broker, way: dict[str, Any]) -> None:
