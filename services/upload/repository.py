@@ -3,11 +3,18 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, or_, select
+from sqlalchemy import delete, func, or_, select, text
+from sqlalchemy.orm import aliased
 
 from services.kit.database import ReadSession, WriteSession
 from services.upload.models import Upload
 from services.upload.states import UploadStatus
+
+
+def take_turns(session: WriteSession, name: str) -> None:
+    """Waits until no other transaction that takes turns under this name is under way. Writers of SQLite always do."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
 
 
 def find_own(session: ReadSession, account_id: str, upload_id: str, *, lock: bool = False) -> Upload | None:
@@ -41,17 +48,36 @@ def find_any(session: ReadSession, upload_id: str, *, lock: bool = False) -> Upl
     return session.scalars(query.with_for_update() if lock else query).one_or_none()
 
 
-def claim_validating(session: WriteSession, *, lease_token: str, lease: timedelta) -> Upload | None:
-    """Leases the oldest upload that waits for its verdict and that nobody is checking."""
+def claim_validating(
+    session: WriteSession, *, lease_token: str, lease: timedelta, most_of_one_account: int
+) -> Upload | None:
+    """Leases an upload that waits for its verdict and that nobody is checking.
+
+    The oldest of the account of which the fewest are being checked; none of an account that has its share already.
+    """
+    # Two that count at the same moment would both find room.
+    take_turns(session, "upload-claims")
     now = session.now()
+    checked = aliased(Upload)
+    of_the_account = (
+        select(func.count())
+        .select_from(checked)
+        .where(
+            checked.account_id == Upload.account_id,
+            checked.status == UploadStatus.VALIDATING,
+            checked.lease_until >= now,
+        )
+        .scalar_subquery()
+    )
     upload = session.scalars(
         select(Upload)
         .where(
             Upload.status == UploadStatus.VALIDATING,
             or_(Upload.lease_until.is_(None), Upload.lease_until < now),
             or_(Upload.not_before.is_(None), Upload.not_before <= now),
+            of_the_account < most_of_one_account,
         )
-        .order_by(Upload.completed_at)
+        .order_by(of_the_account, Upload.completed_at)
         .limit(1)
         .with_for_update(skip_locked=True)
     ).one_or_none()

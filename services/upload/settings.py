@@ -50,8 +50,11 @@ class Settings(KitSettings):
     """How long a request waits for the verdict before it answers `validating`."""
     max_waiting_requests: int = Field(16, ge=0)
     """Requests that may wait for verdicts; more get their answer at once."""
-    validators: int = Field(2, ge=1, le=32)
+    validators: int = Field(4, ge=1, le=32)
     """Files that are checked at the same time."""
+    validations_per_account: int = Field(2, ge=1)
+    """The same, of one account, by all processes together: fewer than `validators`, or one account can keep the others
+    waiting."""
     validator_poll_seconds: float = Field(2, gt=0)
     """How often an idle validator looks for files that another process took in, or whose pause has ended."""
     lease_seconds: float = Field(15, gt=0)

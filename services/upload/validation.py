@@ -3,7 +3,8 @@
 A validator leases an upload, joins its parts, downloads the object, compares it with what the client said, has it
 decoded in a confined process, and writes the verdict and its event in one transaction. Every step may be repeated: when
 a process dies, its lease lapses and another validator begins again. From completion to verdict only the holder of the
-lease touches the objects, so what was checked is what is copied to where no client can write.
+lease touches the objects, so what was checked is what is copied to where no client can write. What is kept is read once
+more before the verdict: bytes that changed on their way here were another file, good or bad.
 """
 
 import contextlib
@@ -12,9 +13,9 @@ import logging
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 
 from prometheus_client import Counter, Histogram
 from sqlalchemy.exc import SQLAlchemyError
@@ -55,7 +56,6 @@ LOST = Rejection("upload_lost", "The parts of the file were lost before they cou
 UNCHECKABLE = Rejection(
     "upload_not_checked", "The file could not be checked, although it was tried several times. Please send it again."
 )
-EMPTY = Rejection("audio_empty", "The file is empty.")
 ANOTHER_FILE = Rejection(
     "sha256_mismatch", "The file that arrived is not the one that was announced: its SHA-256 differs."
 )
@@ -67,6 +67,10 @@ class LeaseLost(Exception):
 
 class Stopping(Exception):
     """The process shuts down."""
+
+
+class ReadDiffers(Exception):
+    """The store gave two different files for one object; which of them was checked is not known."""
 
 
 @dataclass
@@ -122,11 +126,14 @@ class Validator:
         self._prober.close()
 
     def check_next(self) -> bool:
-        """Checks the upload that has waited longest; False if none waits."""
+        """Checks one upload, of the account whose turn it is; False if none waits."""
         token = secrets.token_hex(16)
         with self._database.write() as session:
             upload = repository.claim_validating(
-                session, lease_token=token, lease=timedelta(seconds=self._settings.lease_seconds)
+                session,
+                lease_token=token,
+                lease=timedelta(seconds=self._settings.lease_seconds),
+                most_of_one_account=self._settings.validations_per_account,
             )
         if upload is None:
             return False
@@ -149,6 +156,9 @@ class Validator:
             self._put_off(lease, seconds=self._settings.retry_seconds)
         except SQLAlchemyError:
             raise
+        except ReadDiffers:
+            log.warning("the store gave %s in two versions; it is checked again", upload.id)
+            self._put_off(lease, seconds=self._settings.retry_seconds, counts=True)
         except Exception:
             # A defect that one file brings out must not take the service away from all others; attempts are limited.
             log.exception("the check of %s failed", upload.id)
@@ -167,21 +177,25 @@ class Validator:
             return refused
         with self._scratch.directory() as directory:
             file = directory / "audio"
-            upload.sha256 = self._download(lease, file)
-            if upload.declared_sha256 not in (None, upload.sha256):
-                return ANOTHER_FILE
-            verdict = self._prober.probe(file, lambda: self._beat(lease))
+            with file.open("wb") as target:
+                upload.sha256 = self._read(lease, upload.incoming_key, target.write)
+            if upload.declared_sha256 in (None, upload.sha256):
+                verdict = self._prober.probe(file, lambda: self._beat(lease))
+            else:
+                verdict = ANOTHER_FILE
+        self._beat(lease)
+        kept = upload.incoming_key
         if isinstance(verdict, AudioFacts):
-            self._beat(lease)
-            self._storage.copy(upload.incoming_key, upload.source_key)
+            kept = upload.source_key
+            self._storage.copy(upload.incoming_key, kept)
+        if self._read(lease, kept) != upload.sha256:
+            raise ReadDiffers
         return verdict
 
     def _refuse_unread(self, upload: Upload) -> Rejection | None:
         """Joins the parts, and finds what can be said against the file without reading it."""
         if upload.attempts > self._settings.max_attempts:
             return UNCHECKABLE
-        if upload.size_bytes == 0:
-            return EMPTY
         found = self._assemble(upload)
         if found is None:
             return LOST
@@ -202,23 +216,21 @@ class Validator:
             self._storage.complete_multipart(upload.incoming_key, upload.multipart_id, parts)
         return self._storage.head(upload.incoming_key)
 
-    def _download(self, lease: Lease, file: Path) -> str:
-        """Writes the object to `file` and returns its SHA-256. Raises StorageUnavailable where bytes are missing."""
-        upload = lease.upload
-        digest, received = hashlib.sha256(), 0
+    def _read(self, lease: Lease, key: str, write: Callable[[bytes], object] = lambda _: None) -> str:
+        """The SHA-256 of an object, whose bytes go to `write`. Raises StorageUnavailable where some are missing."""
+        digest, received, size_bytes = hashlib.sha256(), 0, lease.upload.size_bytes
         try:
-            with file.open("wb") as target:
-                for chunk in self._storage.stream(upload.incoming_key):
-                    received += len(chunk)
-                    if received > upload.size_bytes:
-                        break
-                    digest.update(chunk)
-                    target.write(chunk)
-                    self._beat(lease)
+            for chunk in self._storage.stream(key):
+                received += len(chunk)
+                if received > size_bytes:
+                    break
+                digest.update(chunk)
+                write(chunk)
+                self._beat(lease)
         except ObjectNotFound as error:
             raise StorageUnavailable("the object went away while it was read") from error
-        if received != upload.size_bytes:
-            raise StorageUnavailable(f"the store sent {received} bytes of {upload.size_bytes}")
+        if received != size_bytes:
+            raise StorageUnavailable(f"the store sent {received} bytes of {size_bytes}")
         return digest.hexdigest()
 
     def _beat(self, lease: Lease) -> None:

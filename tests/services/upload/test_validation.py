@@ -82,12 +82,12 @@ def kill() -> None:
     raise Killed
 
 
-def completed(parts: Parts, data: bytes = SONG, **fields: Any) -> str:
+def completed(parts: Parts, data: bytes = SONG, *, account: str = ACCOUNT, **fields: Any) -> str:
     """An upload that waits for its verdict."""
     with parts.database.write() as session:
         upload = Upload(
             id=new_id("upl"),
-            account_id=ACCOUNT,
+            account_id=account,
             status="pending",
             created_at=session.now(),
             filename="song.wav",
@@ -98,11 +98,11 @@ def completed(parts: Parts, data: bytes = SONG, **fields: Any) -> str:
             **fields,
         )
         session.add(upload)
-    bound = parts.uploads.begin_transfer(ACCOUNT, upload.id, len(data))
+    bound = parts.uploads.begin_transfer(account, upload.id, len(data))
     assert bound.multipart_id is not None
     etag = parts.storage.upload_part(bound.incoming_key, bound.multipart_id, 1, data)
     sent = [Part(1, etag, len(data))]
-    view = parts.uploads.hand_over(ACCOUNT, upload.id, multipart_id=bound.multipart_id, parts=sent)
+    view = parts.uploads.hand_over(account, upload.id, multipart_id=bound.multipart_id, parts=sent)
     assert view.status == "validating"
     return upload.id
 
@@ -217,6 +217,99 @@ def test_a_truncated_answer_of_the_store_is_not_a_verdict(parts: Parts, clock: C
     clock.forward(parts.settings.retry_seconds + 1)
     parts.validator().check_next()
     assert state(parts, upload_id).status == "ready"
+
+
+class Corrupting(Scripted):
+    """The real store, of which the `number`-th reading has one wrong byte."""
+
+    def __init__(self, storage: ObjectStorage, number: int) -> None:
+        super().__init__(storage)
+        self._left = number
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        self._left -= 1
+        data = bytearray(b"".join(self._storage.stream(key)))
+        if self._left == 0:
+            data[1000] ^= 1
+        yield bytes(data)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("declared", [None, sha256(SONG)])
+def test_bytes_that_change_on_their_way_give_no_verdict(
+    parts: Parts, events: Events, clock: Clock, number: int, declared: str | None
+) -> None:
+    upload_id = completed(parts, declared_sha256=declared)
+    storage: Any = Corrupting(parts.storage, number)
+    parts.validator(storage).check_next()
+    assert state(parts, upload_id).status == "validating"
+
+    clock.forward(parts.settings.retry_seconds + 1)
+    parts.validator(storage).check_next()
+
+    assert (state(parts, upload_id).status, state(parts, upload_id).sha256) == ("ready", sha256(SONG))
+    assert [event.data.sha256 for event in events.all(upload_id)] == [sha256(SONG)]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_good_file_is_not_rejected_for_bytes_that_changed_on_their_way(parts: Parts, clock: Clock) -> None:
+    upload_id = completed(parts)
+
+    class Destroying(Corrupting):
+        def stream(self, key: str) -> Iterator[bytes]:
+            self._left -= 1
+            yield SONG if self._left else bytes(len(SONG))
+
+    storage: Any = Destroying(parts.storage, 1)
+    parts.validator(storage).check_next()
+    assert state(parts, upload_id).status == "validating"
+
+    clock.forward(parts.settings.retry_seconds + 1)
+    parts.validator(storage).check_next()
+    assert state(parts, upload_id).status == "ready"
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_store_that_always_changes_bytes_is_not_asked_for_ever(parts: Parts, clock: Clock) -> None:
+    upload_id = completed(parts)
+    for _ in range(parts.settings.max_attempts):
+        storage: Any = Corrupting(parts.storage, 1)
+        parts.validator(storage).check_next()
+        clock.forward(parts.settings.retry_seconds + 1)
+    parts.validator().check_next()
+
+    assert state(parts, upload_id).code == "upload_not_checked"
+
+
+def claimed(parts: Parts, token: str) -> str | None:
+    """Whose upload is leased next, to be checked for ever."""
+    with parts.database.write() as session:
+        upload = repository.claim_validating(
+            session, lease_token=token, lease=timedelta(minutes=1), most_of_one_account=2
+        )
+        return None if upload is None else upload.account_id
+
+
+def test_accounts_have_their_turns(parts: Parts, clock: Clock) -> None:
+    for account in ("usr_a", "usr_a", "usr_a", "usr_a", "usr_b", "usr_c", "usr_c"):
+        completed(parts, account=account)
+        clock.forward(1)
+
+    turns = [claimed(parts, f"token-{number}") for number in range(6)]
+
+    assert turns == ["usr_a", "usr_b", "usr_c", "usr_a", "usr_c", None], "and two more of usr_a wait for its first two"
+    clock.forward(61)
+    assert claimed(parts, "later") is not None, "leases that lapsed count no more"
+
+
+def test_no_account_has_more_than_its_share_however_many_validators_ask_at_once(parts: Parts) -> None:
+    for _ in range(6):
+        completed(parts, account="usr_a")
+
+    claims = at_once(6, lambda number: claimed(parts, f"token-{number}"))
+
+    assert sorted(map(str, claims)) == 4 * ["None"] + 2 * ["usr_a"]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
