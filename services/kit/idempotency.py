@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from sqlalchemy import Row, select, update
 
 from services.kit.database import Database, ReadSession, WriteSession
-from services.kit.errors import PROBLEM_MEDIA_TYPE, Conflict, Invalid
+from services.kit.errors import PROBLEM_MEDIA_TYPE, Conflict, Invalid, StemwrightError
 from services.kit.inbox import insert_unless_present
 from services.kit.tables import IDEMPOTENCY
 
@@ -85,6 +85,16 @@ def idempotent(
     status, content = respond(created)
     _store(database, account_id, key, status, content)
     return _answer(status, content)
+
+
+def replace_answers(session: WriteSession, account_id: str, resource_id: str, error: StemwrightError) -> None:
+    """From now on the keys that made this thing are answered with the error: the thing is gone, and what the first
+    answer said of it shall not stay."""
+    session.execute(
+        update(IDEMPOTENCY)
+        .where(IDEMPOTENCY.c.account_id == account_id, IDEMPOTENCY.c.resource_id == resource_id)
+        .values(status=error.status, body=error.problem())
+    )
 
 
 def _answer(status: int, content: dict[str, Any], *, replayed: bool = False) -> JSONResponse:

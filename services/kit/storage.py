@@ -3,8 +3,9 @@
 import hashlib
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
@@ -60,6 +61,15 @@ class Part:
     size_bytes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class OpenMultipart:
+    """A multipart upload that was neither completed nor aborted."""
+
+    key: str
+    multipart_id: str
+    begun_at: datetime
+
+
 class ObjectStorage(Protocol):
     """One bucket. Methods raise ObjectNotFound, MultipartNotFound, StorageRefused or StorageUnavailable."""
 
@@ -105,8 +115,8 @@ class ObjectStorage(Protocol):
     def create_multipart(self, key: str, content_type: str) -> str:
         """Begins a multipart upload; returns its id."""
 
-    def presign_part(self, key: str, multipart_id: str, number: int, expires_seconds: int) -> str:
-        """URL to which anyone may PUT one part for a while."""
+    def presign_part(self, key: str, multipart_id: str, number: int, size_bytes: int, expires_seconds: int) -> str:
+        """URL to which anyone may PUT one part of exactly that size for a while."""
 
     def upload_part(self, key: str, multipart_id: str, number: int, data: bytes) -> str:
         """Stores one part; returns its etag."""
@@ -119,6 +129,9 @@ class ObjectStorage(Protocol):
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:
         """Throws the parts away; an upload that is over is no error."""
+
+    def open_multiparts(self, prefix: str) -> Iterator[OpenMultipart]:
+        """Multipart uploads of keys that start with the prefix, whose parts the store still keeps."""
 
 
 _NOT_FOUND = {"404", "NoSuchKey", "NotFound", "NoSuchBucket"}
@@ -228,11 +241,17 @@ class S3Storage:
                 if error.response.get("Error", {}).get("Code") not in _NOT_FOUND:
                     raise
                 try:
-                    self._s3.create_bucket(Bucket=self.bucket)
+                    self._s3.create_bucket(Bucket=self.bucket, **self._placed())
                 except self._s3.exceptions.ClientError as race:
                     # Another process that starts at the same moment was faster.
                     if race.response.get("Error", {}).get("Code") not in _THERE_ALREADY:
                         raise
+
+    def _placed(self) -> dict[str, Any]:
+        """Where a new bucket lies: Amazon must be told, but for the one region that is its default."""
+        if self._region == "us-east-1":
+            return {}
+        return {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
 
     def ping(self) -> None:
         with _translated():
@@ -318,9 +337,9 @@ class S3Storage:
                     yield ObjectInfo(item["Key"], item["Size"], item["ETag"].strip('"'))
 
     def presign_get(self, key: str, expires_seconds: int, download_name: str | None = None) -> str:
-        parameters: dict[str, Any] = {"Bucket": self.bucket, "Key": key}
-        if download_name:
-            parameters["ResponseContentDisposition"] = attachment(download_name)
+        # Never shown by a browser as a page of the store's origin, whatever it takes the bytes for.
+        disposition = attachment(download_name) if download_name else "attachment"
+        parameters: dict[str, Any] = {"Bucket": self.bucket, "Key": key, "ResponseContentDisposition": disposition}
         return self._presign("get_object", parameters, expires_seconds)
 
     def create_multipart(self, key: str, content_type: str) -> str:
@@ -328,8 +347,10 @@ class S3Storage:
             answer = self._s3.create_multipart_upload(Bucket=self.bucket, Key=key, ContentType=content_type)
             return answer["UploadId"]
 
-    def presign_part(self, key: str, multipart_id: str, number: int, expires_seconds: int) -> str:
-        parameters = {"Bucket": self.bucket, "Key": key, "UploadId": multipart_id, "PartNumber": number}
+    def presign_part(self, key: str, multipart_id: str, number: int, size_bytes: int, expires_seconds: int) -> str:
+        parameters: dict[str, Any] = {"Key": key, "UploadId": multipart_id, "PartNumber": number}
+        # Signed as a header, so a body of another length, or of none that is told before, is refused.
+        parameters |= {"Bucket": self.bucket, "ContentLength": size_bytes}
         return self._presign("upload_part", parameters, expires_seconds)
 
     def _presign(self, operation: str, parameters: dict[str, Any], expires_seconds: int) -> str:
@@ -370,6 +391,14 @@ class S3Storage:
                 self._s3.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=multipart_id)
         except MultipartNotFound:
             return
+
+    def open_multiparts(self, prefix: str) -> Iterator[OpenMultipart]:
+        pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+        # The local store says of a bucket without any that the upload does not exist.
+        with suppress(MultipartNotFound), _translated():
+            for page in pages:
+                for item in page.get("Uploads", ()):
+                    yield OpenMultipart(item["Key"], item["UploadId"], item["Initiated"])
 
 
 def attachment(filename: str) -> str:

@@ -79,7 +79,7 @@ def assemble(
         name="upload",
         title="Stemwright uploads",
         routers=[router],
-        tasks=[*validators, Sweeper(database, cleaner, settings), *tasks],
+        tasks=[*validators, Sweeper(database, storage, cleaner, settings), *tasks],
         checks={"database": database.ping, "storage": storage.ensure_bucket},
         state={
             "database": database,

@@ -2,7 +2,10 @@
 
 import logging
 import threading
+import time
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from itertools import islice
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -54,10 +57,13 @@ class Sweeper:
 
     name = "upload-sweeper"
 
-    def __init__(self, database: Database, cleaner: Cleaner, settings: Settings) -> None:
+    def __init__(self, database: Database, storage: ObjectStorage, cleaner: Cleaner, settings: Settings) -> None:
         self._database = database
         self._cleaner = cleaner
+        self._storage = storage
         self._interval_seconds = settings.sweep_seconds
+        self._multipart_seconds = settings.multipart_sweep_seconds
+        self._look_for_multiparts_at = 0.0
         self._pending = timedelta(seconds=settings.pending_seconds)
         self._tombstone = timedelta(seconds=settings.tombstone_seconds)
 
@@ -74,6 +80,27 @@ class Sweeper:
         self._expire()
         self._clean_litter()
         self._purge_deleted()
+        if time.monotonic() >= self._look_for_multiparts_at:
+            self._look_for_multiparts_at = time.monotonic() + self._multipart_seconds
+            self.abort_unknown_multiparts()
+
+    def abort_unknown_multiparts(self) -> None:
+        """Throws away the parts of uploads whose process ended before anybody noted them, in the whole bucket.
+
+        What is older than an upload may wait for its bytes is nobody's, unless an upload is still made of it.
+        """
+        with self._database.read() as session:
+            before = session.now() - self._pending
+        try:
+            old = {found.multipart_id: found for found in self._storage.open_multiparts("") if found.begun_at < before}
+            for ids in batched(old):
+                with self._database.read() as session:
+                    in_use = repository.multiparts_in_use(session, ids)
+                for multipart_id in set(ids) - in_use:
+                    self._storage.abort_multipart(old[multipart_id].key, multipart_id)
+                    log.info("the parts of %s, which nobody knew, are thrown away", old[multipart_id].key)
+        except (StorageUnavailable, StorageRefused) as error:
+            log.warning("unfinished multipart uploads stay for now: %s", error)
 
     def _expire(self) -> None:
         with self._database.read() as session:
@@ -112,3 +139,10 @@ class Sweeper:
                 return
             with self._database.write() as session:
                 repository.purge(session, upload.id)
+
+
+def batched(ids: Iterable[str]) -> Iterator[list[str]]:
+    """As many at a time as a query names."""
+    rest = iter(ids)
+    while batch := list(islice(rest, BATCH)):
+        yield batch

@@ -32,6 +32,31 @@ class TooManyPending(RateLimited):
     title = "Too many uploads wait for their bytes"
 
 
+class StorageQuotaExceeded(Conflict):
+    """Everything counts that is not deleted: files, and places for files that have not come yet."""
+
+    code = "storage_quota_exceeded"
+    title = "The account keeps as many files as it may"
+
+    def __init__(self, *, limit_bytes: int, stored_bytes: int, limit_uploads: int, uploads: int) -> None:
+        super().__init__(
+            f"This account keeps {uploads:,} of {limit_uploads:,} uploads with {stored_bytes:,} of {limit_bytes:,} "
+            "bytes. Those that wait for their file count too. Delete some first.",
+            extra={
+                "limit_bytes": limit_bytes,
+                "stored_bytes": stored_bytes,
+                "limit_uploads": limit_uploads,
+                "uploads": uploads,
+            },
+        )
+
+
+class UploadDeleted(StemwrightError):
+    status = 410
+    code = "upload_deleted"
+    title = "The upload that this key made was deleted"
+
+
 class UploadNotPending(Conflict):
     code = "upload_not_pending"
     title = "The upload has its bytes already"
@@ -78,7 +103,7 @@ class TooManyTransfers(Unavailable):
 class TransferStalled(StemwrightError):
     status = 408
     code = "transfer_stalled"
-    title = "No bytes came for too long"
+    title = "The bytes came too slowly, or no longer"
 
 
 class TransferBroken(StemwrightError):

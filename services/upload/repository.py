@@ -1,9 +1,9 @@
 """Every query over uploads. Those that serve a request are scoped by account."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, or_, select, text
+from sqlalchemy import case, delete, func, or_, select, text
 from sqlalchemy.orm import aliased
 
 from services.kit.database import ReadSession, WriteSession
@@ -40,6 +40,27 @@ def count_pending(session: ReadSession, account_id: str) -> int:
         .select_from(Upload)
         .where(Upload.account_id == account_id, Upload.status == UploadStatus.PENDING)
     ).one()
+
+
+def usage(session: ReadSession, account_id: str) -> tuple[int, int]:
+    """How many uploads the account keeps, and their bytes: rejected ones have none any more."""
+    kept = case((Upload.status == UploadStatus.REJECTED, 0), else_=Upload.size_bytes)
+    number, size_bytes = session.execute(
+        select(func.count(), func.coalesce(func.sum(kept), 0))
+        .select_from(Upload)
+        .where(Upload.account_id == account_id, Upload.status != UploadStatus.DELETED)
+    ).one()
+    return number, int(size_bytes)
+
+
+def multiparts_in_use(session: ReadSession, multipart_ids: Collection[str]) -> set[str]:
+    """Those of the multipart uploads that an upload will still be made of."""
+    found = session.scalars(
+        select(Upload.multipart_id).where(
+            Upload.multipart_id.in_(multipart_ids), Upload.status.in_([UploadStatus.PENDING, UploadStatus.VALIDATING])
+        )
+    )
+    return {multipart_id for multipart_id in found if multipart_id is not None}
 
 
 def find_any(session: ReadSession, upload_id: str, *, lock: bool = False) -> Upload | None:

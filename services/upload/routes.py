@@ -1,6 +1,7 @@
 """The uploads API."""
 
 import asyncio
+import time
 from typing import Annotated, Any
 
 from anyio import CancelScope
@@ -37,11 +38,20 @@ TransfersService = Annotated[Transfers, Depends(_transfers)]
 Caller = Annotated[Principal, Depends(require_scope("uploads"))]
 
 
-@router.post("", status_code=201, response_model=UploadView, responses={413: PROBLEM, 422: PROBLEM, 429: PROBLEM})
+@router.post(
+    "",
+    status_code=201,
+    response_model=UploadView,
+    responses={409: PROBLEM, 410: PROBLEM, 413: PROBLEM, 422: PROBLEM, 429: PROBLEM},
+)
 def create_upload(
     new: NewUpload, uploads: UploadsService, caller: Caller, idempotency_key: IdempotencyKey = None
 ) -> JSONResponse:
-    """Makes a place for a file; PUT its parts to the presigned URLs, then complete it."""
+    """Makes a place for a file; PUT its parts to the presigned URLs, then complete it.
+
+    What an account keeps is limited: 409 `storage_quota_exceeded` says by how much, and deleting uploads makes room.
+    410 `upload_deleted` answers an `Idempotency-Key` whose upload was deleted meanwhile.
+    """
     return uploads.create(caller.account_id, new, idempotency_key)
 
 
@@ -85,6 +95,7 @@ async def put_upload_content(
     try:
         body = aiter(request.stream())
         while True:
+            begun = time.monotonic()
             try:
                 async with asyncio.timeout(transfers.idle_seconds):
                     chunk = await anext(body, None)
@@ -92,7 +103,7 @@ async def put_upload_content(
                 raise TransferStalled from None
             if chunk is None:
                 break
-            if transfer.take(chunk):
+            if transfer.take(chunk, time.monotonic() - begun):
                 await run_in_threadpool(transfer.flush)
         return await run_in_threadpool(transfer.finish)
     except ClientDisconnect:

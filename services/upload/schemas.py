@@ -31,7 +31,7 @@ class NewUpload(RequestBody):
     """What the client says of the file it is about to send."""
 
     filename: Filename = Field(description="The name to show. It is never used as a path.")
-    size_bytes: int = Field(strict=True, ge=0, le=MAX_REPORTED_BYTES)
+    size_bytes: int = Field(strict=True, ge=1, le=MAX_REPORTED_BYTES, description="An empty file is no song.")
     content_type: MediaType | None = Field(None, description="A hint; the content alone decides.")
     sha256: Sha256 | None = Field(None, description="Hexadecimal. Where given, a file with another digest is rejected.")
 
@@ -56,6 +56,7 @@ class PartUrl(BaseModel):
 
     number: int
     url: str
+    size_bytes: int = Field(description="The URL takes a body of exactly this length.")
 
 
 class UploadedPart(BaseModel):

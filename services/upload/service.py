@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 
 from services.kit import outbox
 from services.kit.database import Database, WriteSession
-from services.kit.idempotency import idempotent
+from services.kit.idempotency import idempotent, replace_answers
 from services.kit.ids import new_id
 from services.kit.schemas import Page, decode_id_cursor, encode_cursor
 from services.kit.storage import MultipartNotFound, ObjectStorage, Part
@@ -18,7 +18,9 @@ from services.upload import repository
 from services.upload.cleaning import Cleaner
 from services.upload.errors import (
     ContentLengthMismatch,
+    StorageQuotaExceeded,
     TooManyPending,
+    UploadDeleted,
     UploadNotFound,
     UploadNotPending,
     UploadReplaced,
@@ -62,11 +64,18 @@ class Uploads:
         self._may_wait = threading.Semaphore(settings.max_waiting_requests)
 
     def create(self, account_id: str, new: NewUpload, key: str | None) -> JSONResponse:
-        """Makes a place for a file; once per idempotency key. Raises UploadTooLarge, TooManyPending."""
+        """Makes a place for a file; once per idempotency key.
+
+        Raises UploadTooLarge, TooManyPending, StorageQuotaExceeded, and UploadDeleted where the key made an upload that
+        is gone.
+        """
         if new.size_bytes > self.settings.max_size_bytes:
             raise UploadTooLarge(self.settings.max_size_bytes)
 
         def insert(session: WriteSession) -> str:
+            # Two that count at the same moment would both find room.
+            repository.take_turns(session, f"uploads of {account_id}")
+            self._check_quota(session, account_id, new.size_bytes)
             if repository.count_pending(session, account_id) >= self.settings.max_pending_per_account:
                 raise TooManyPending("Send or delete some of the uploads that are pending first.")
             upload = Upload(
@@ -87,7 +96,10 @@ class Uploads:
             return upload.id
 
         def respond(upload_id: str) -> tuple[int, dict[str, object]]:
-            return 201, self.get(account_id, upload_id).model_dump(mode="json")
+            try:
+                return 201, self.get(account_id, upload_id).model_dump(mode="json")
+            except UploadNotFound:
+                raise UploadDeleted from None
 
         return idempotent(
             self._database,
@@ -98,6 +110,20 @@ class Uploads:
             create=insert,
             respond=respond,
         )
+
+    def _check_quota(self, session: WriteSession, account_id: str, size_bytes: int) -> None:
+        uploads, stored_bytes = repository.usage(session, account_id)
+        settings = self.settings
+        if (
+            uploads >= settings.max_uploads_per_account
+            or stored_bytes + size_bytes > settings.max_stored_bytes_per_account
+        ):
+            raise StorageQuotaExceeded(
+                limit_bytes=settings.max_stored_bytes_per_account,
+                stored_bytes=stored_bytes,
+                limit_uploads=settings.max_uploads_per_account,
+                uploads=uploads,
+            )
 
     def get(self, account_id: str, upload_id: str) -> UploadView:
         """The upload; while it is pending, with what has arrived and a URL for each part that has not."""
@@ -113,8 +139,13 @@ class Uploads:
             PartUrl(
                 number=number,
                 url=self._storage.presign_part(
-                    upload.incoming_key, upload.multipart_id, number, self.settings.part_url_seconds
+                    upload.incoming_key,
+                    upload.multipart_id,
+                    number,
+                    cut.size_of(number),
+                    self.settings.part_url_seconds,
                 ),
+                size_bytes=cut.size_of(number),
             )
             for number in cut.numbers
             if number not in arrived
@@ -139,12 +170,10 @@ class Uploads:
         upload = self._own(account_id, upload_id)
         if upload.state is not UploadStatus.PENDING:
             return self._verdict(upload)
-        parts: Sequence[Part] = ()
-        if upload.size_bytes > 0:
-            upload, stored = self._with_multipart(upload)
-            if upload.state is not UploadStatus.PENDING:
-                return self._verdict(upload)
-            parts = agreed(_plan_of(upload), stored, named)
+        upload, stored = self._with_multipart(upload)
+        if upload.state is not UploadStatus.PENDING:
+            return self._verdict(upload)
+        parts = agreed(_plan_of(upload), stored, named)
         return self.hand_over(account_id, upload_id, multipart_id=upload.multipart_id, parts=parts)
 
     def hand_over(
@@ -170,12 +199,10 @@ class Uploads:
                     session.after_commit(self._bell.ring)
             return self._verdict_after(upload, announced)
 
-    def begin_transfer(self, account_id: str, upload_id: str, length: int | None) -> Upload:
-        """A pending upload under a fresh multipart upload, for a transfer that sends everything; an older one is
-        thrown away.
+    def expect_transfer(self, account_id: str, upload_id: str, length: int | None) -> Upload:
+        """The pending upload that a body of this length, where that is known, may be sent to.
 
-        Raises UploadTooLarge or ContentLengthMismatch where the announced length cannot be right, UploadNotPending,
-        and UploadReplaced where another transfer begins at the same moment.
+        Raises UploadTooLarge or ContentLengthMismatch where the announced length cannot be right, UploadNotPending.
         """
         upload = self._own(account_id, upload_id)
         if upload.state is not UploadStatus.PENDING:
@@ -184,8 +211,15 @@ class Uploads:
             raise UploadTooLarge(self.settings.max_size_bytes)
         if length is not None and length != upload.size_bytes:
             raise ContentLengthMismatch(upload.size_bytes, f"{length:,}")
-        if upload.size_bytes == 0:
-            return upload
+        return upload
+
+    def begin_transfer(self, account_id: str, upload_id: str, length: int | None) -> Upload:
+        """A pending upload under a fresh multipart upload, for a transfer that sends everything; an older one is
+        thrown away.
+
+        Raises what `expect_transfer` does, and UploadReplaced where another transfer begins at the same moment.
+        """
+        upload = self.expect_transfer(account_id, upload_id, length)
         replaced = upload.multipart_id
         upload, bound = self._renew_multipart(upload)
         if not bound:
@@ -206,6 +240,8 @@ class Uploads:
             upload.lease_token = None
             upload.litter = True
             outbox.add(session, news_of(upload))
+            # The first answer names the file and presigned URLs that lead nowhere now.
+            replace_answers(session, account_id, upload_id, UploadDeleted())
         self._verdicts.announce(upload_id)
         # What the store does not let us remove now, the sweeper removes later.
         self._cleaner.clean(upload)

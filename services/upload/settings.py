@@ -30,6 +30,10 @@ class Settings(KitSettings):
     """Most channels of a song: 8 are 7.1."""
     max_pending_per_account: int = Field(200, ge=1)
     """Uploads of one account that wait for bytes at the same time."""
+    max_stored_bytes_per_account: int = Field(100 * 1024 * MEBIBYTE, ge=1)
+    """Bytes of all uploads of one account, those that wait for bytes included, until they are deleted."""
+    max_uploads_per_account: int = Field(10_000, ge=1)
+    """Uploads that one account keeps, rejected ones included, until they are deleted."""
 
     # How bytes arrive.
     part_size_bytes: int = Field(8 * MEBIBYTE, ge=5 * MEBIBYTE, le=64 * MEBIBYTE)
@@ -38,12 +42,15 @@ class Settings(KitSettings):
     """How long a presigned URL of a part works; the upload itself may take longer, with fresh URLs."""
     pending_seconds: int = Field(24 * 3600, ge=1)
     """An upload whose bytes have not come by then is rejected and its parts are thrown away."""
-    max_transfers: int = Field(8, ge=1)
-    """Files streamed through `PUT .../content` at the same time; each holds one part in memory."""
+    max_transfers: int = Field(16, ge=1)
+    """Files streamed through `PUT .../content` at the same time; each holds one part in memory. The last quarter is for
+    accounts that have none."""
     max_transfers_per_account: int = Field(3, ge=1)
     """The same, of one account."""
     transfer_idle_seconds: float = Field(30, gt=0)
     """A body of which nothing comes for so long is given up."""
+    transfer_bytes_per_second: int = Field(8 * 1024, ge=0)
+    """A body that is slower than this over `transfer_idle_seconds` is given up too."""
 
     # How they are checked.
     verdict_wait_seconds: float = Field(20, ge=0)
@@ -78,5 +85,8 @@ class Settings(KitSettings):
     # What is cleaned up.
     sweep_seconds: float = Field(30, gt=0)
     """How often expired uploads and objects that nobody needs are looked for."""
+    multipart_sweep_seconds: float = Field(3600, gt=0)
+    """How often the store is asked for unfinished multipart uploads that nobody knows; only those older than
+    `pending_seconds` are thrown away."""
     tombstone_seconds: int = Field(3600, ge=0)
     """How long a deleted upload is remembered, to remove what a late request or process may still have written."""

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from services.kit.storage import MultipartNotFound, ObjectStorage, Part, StorageRefused, StorageUnavailable
-from services.upload.errors import ContentLengthMismatch, TooManyTransfers, UploadReplaced
+from services.upload.errors import ContentLengthMismatch, TooManyTransfers, TransferStalled, UploadReplaced
 from services.upload.models import Upload
 from services.upload.schemas import UploadView
 from services.upload.service import Uploads
@@ -17,20 +17,25 @@ class Transfers:
 
     def __init__(self, uploads: Uploads, storage: ObjectStorage, settings: Settings) -> None:
         self.idle_seconds = settings.transfer_idle_seconds
+        self._slowest = settings.transfer_bytes_per_second
         self._uploads = uploads
         self._storage = storage
         self._most = settings.max_transfers
         self._most_of_one = settings.max_transfers_per_account
+        # However many accounts take all that they may, others find a place.
+        self._for_all = settings.max_transfers - settings.max_transfers // 4
         self._running: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def begin(self, account_id: str, upload_id: str, length: int | None) -> "Transfer":
         """A transfer of `length` bytes, if that is known. Blocks while the store is asked for a place.
 
-        Raises TooManyTransfers, UploadNotFound, UploadNotPending, ContentLengthMismatch.
+        Raises UploadNotFound, UploadNotPending, UploadTooLarge, ContentLengthMismatch, TooManyTransfers.
         """
+        # What cannot become a file takes nobody's place.
+        self._uploads.expect_transfer(account_id, upload_id, length)
         with self._lock:
-            if self._running.total() >= self._most or self._running[account_id] >= self._most_of_one:
+            if not self._has_room(self._running.total(), self._running[account_id]):
                 raise TooManyTransfers
             self._running[account_id] += 1
         try:
@@ -38,7 +43,13 @@ class Transfers:
         except BaseException:
             self._ended(account_id)
             raise
-        return Transfer(self._uploads, self._storage, upload, ended=lambda: self._ended(account_id))
+        pace = Pace(self._slowest, self.idle_seconds)
+        return Transfer(self._uploads, self._storage, upload, pace, ended=lambda: self._ended(account_id))
+
+    def _has_room(self, running: int, of_the_account: int) -> bool:
+        if of_the_account == 0:
+            return running < self._most
+        return running < self._for_all and of_the_account < self._most_of_one
 
     def _ended(self, account_id: str) -> None:
         with self._lock:
@@ -47,10 +58,32 @@ class Transfers:
                 del self._running[account_id]
 
 
+class Pace:
+    """How fast a body comes, over windows of time that was spent waiting for it: a slow store is nobody's fault."""
+
+    def __init__(self, bytes_per_second: float, window_seconds: float) -> None:
+        self._least = bytes_per_second * window_seconds
+        self._window_seconds = window_seconds
+        self._waited_seconds = 0.0
+        self._came = 0
+
+    def note(self, size: int, waited_seconds: float) -> None:
+        """So many bytes came after so long. Raises TransferStalled at the end of a window in which too few came."""
+        self._waited_seconds += waited_seconds
+        self._came += size
+        if self._waited_seconds >= self._window_seconds:
+            if self._came < self._least:
+                raise TransferStalled
+            self._waited_seconds, self._came = 0.0, 0
+
+
 class Transfer:
     """One body on its way. `take` what comes, `flush` when told to, `finish` at the end, `close` in any case."""
 
-    def __init__(self, uploads: Uploads, storage: ObjectStorage, upload: Upload, *, ended: Callable[[], None]) -> None:
+    def __init__(
+        self, uploads: Uploads, storage: ObjectStorage, upload: Upload, pace: Pace, *, ended: Callable[[], None]
+    ) -> None:
+        self._pace = pace
         self._uploads = uploads
         self._storage = storage
         self._upload = upload
@@ -61,11 +94,13 @@ class Transfer:
         self._counted = True
         self._settled = False
 
-    def take(self, chunk: bytes) -> bool:
-        """Keeps a chunk; True when a part is full and must be flushed. Never blocks.
+    def take(self, chunk: bytes, waited_seconds: float) -> bool:
+        """Keeps a chunk that came after so long; True when a part is full and must be flushed. Never blocks.
 
-        Raises ContentLengthMismatch as soon as there is more than was announced.
+        Raises ContentLengthMismatch as soon as there is more than was announced, TransferStalled where it comes too
+        slowly.
         """
+        self._pace.note(len(chunk), waited_seconds)
         self._received += len(chunk)
         if self._received > self._upload.size_bytes:
             raise ContentLengthMismatch(self._upload.size_bytes, f"more than {self._upload.size_bytes:,}")

@@ -7,6 +7,7 @@ import threading
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -202,16 +203,16 @@ def test_a_presigned_url_names_the_public_endpoint(object_store: ObjectStore) ->
     )
 
     assert storage.presign_get("a", 60).startswith("https://files.example.org/stemwright/a?")
-    assert storage.presign_part("a", "id", 1, 60).startswith("https://files.example.org/stemwright/a?")
+    assert storage.presign_part("a", "id", 1, 1, 60).startswith("https://files.example.org/stemwright/a?")
 
 
 def test_parts_join_in_the_order_of_their_numbers(storage: ObjectStorage) -> None:
     multipart = storage.create_multipart("joined", OCTETS)
     first, second, third = os.urandom(5 * MEBIBYTE), os.urandom(5 * MEBIBYTE), b"end"
     etags = {
-        3: put(storage.presign_part("joined", multipart, 3, 60), third),
+        3: put(storage.presign_part("joined", multipart, 3, len(third), 60), third),
         1: storage.upload_part("joined", multipart, 1, first),
-        2: put(storage.presign_part("joined", multipart, 2, 60), second),
+        2: put(storage.presign_part("joined", multipart, 2, len(second), 60), second),
     }
 
     listed = storage.list_parts("joined", multipart)
@@ -255,7 +256,7 @@ def test_an_object_that_breaks_off_is_not_there(storage: S3Storage) -> None:
 
 def test_a_part_that_breaks_off_is_not_there(storage: ObjectStorage) -> None:
     multipart, whole = storage.create_multipart("broken", OCTETS), os.urandom(1000)
-    break_off(storage.presign_part("broken", multipart, 1, 60), whole)
+    break_off(storage.presign_part("broken", multipart, 1, len(whole), 60), whole)
 
     assert storage.list_parts("broken", multipart) == []
     # With the same bytes: the local store does not take others for a part that it has begun to write.
@@ -266,7 +267,7 @@ def test_a_part_that_breaks_off_is_not_there(storage: ObjectStorage) -> None:
 
 def test_a_finished_multipart_upload_is_over(storage: ObjectStorage) -> None:
     multipart = storage.create_multipart("done", OCTETS)
-    url = storage.presign_part("done", multipart, 1, 60)
+    url = storage.presign_part("done", multipart, 1, 5, 60)
     put(url, b"first")
     storage.complete_multipart("done", multipart, storage.list_parts("done", multipart))
 
@@ -275,7 +276,7 @@ def test_a_finished_multipart_upload_is_over(storage: ObjectStorage) -> None:
     with pytest.raises(MultipartNotFound):
         storage.upload_part("done", multipart, 1, b"late")
     with pytest.raises(urllib.error.URLError) as refused:
-        put(url, b"late")
+        put(url, b"again")
     if isinstance(refused.value, urllib.error.HTTPError):
         refused.value.close()
     storage.abort_multipart("done", multipart)
@@ -308,7 +309,7 @@ def test_joining_parts_that_are_not_there_is_refused(storage: ObjectStorage) -> 
 
 def test_a_presigned_part_is_for_one_number_of_one_upload(storage: ObjectStorage) -> None:
     multipart = storage.create_multipart("part", OCTETS)
-    url = storage.presign_part("part", multipart, 1, 60)
+    url = storage.presign_part("part", multipart, 1, 1, 60)
 
     for forged in (with_query(url, "partNumber=1", "partNumber=2"), with_query(url, "/part?", "/other?")):
         with pytest.raises(urllib.error.HTTPError) as refused:
@@ -398,3 +399,42 @@ def test_a_download_name_cannot_break_out_of_its_header(name: str) -> None:
     assert value.isprintable()
     assert value.count('"') == 2
     assert "/" not in value
+
+
+@pytest.mark.parametrize("size", [0, 9, 11, 5 * MEBIBYTE])
+def test_a_presigned_part_takes_what_it_was_signed_for_and_nothing_else(storage: ObjectStorage, size: int) -> None:
+    multipart = storage.create_multipart("sized", OCTETS)
+    url = storage.presign_part("sized", multipart, 1, 10, 60)
+
+    with pytest.raises(urllib.error.URLError) as refused:
+        put(url, bytes(size))
+    # A store may close the connection before it has read what it does not want.
+    if isinstance(refused.value, urllib.error.HTTPError):
+        assert refused.value.code in (400, 403, 411)
+        refused.value.close()
+    assert storage.list_parts("sized", multipart) == []
+    put(url, b"0123456789")
+    assert [part.size_bytes for part in storage.list_parts("sized", multipart)] == [10]
+    storage.abort_multipart("sized", multipart)
+
+
+def test_unfinished_multipart_uploads_are_listed(storage: ObjectStorage) -> None:
+    mine, other, over = (storage.create_multipart(key, OCTETS) for key in ("open/a", "else/b", "open/c"))
+    storage.abort_multipart("open/c", over)
+    storage.upload_part("open/a", mine, 1, b"1")
+
+    found = list(storage.open_multiparts("open/"))
+
+    assert [(item.key, item.multipart_id) for item in found] == [("open/a", mine)]
+    assert abs((datetime.now(UTC) - found[0].begun_at).total_seconds()) < 600
+    for key, multipart in (("open/a", mine), ("else/b", other)):
+        storage.abort_multipart(key, multipart)
+    assert list(storage.open_multiparts("")) == []
+
+
+@pytest.mark.parametrize("name", [None, "page.html"])
+def test_a_browser_never_shows_an_object_as_a_page(storage: ObjectStorage, name: str | None) -> None:
+    storage.put_bytes("page", b"<script>", "text/html")
+
+    with urllib.request.urlopen(storage.presign_get("page", 60, download_name=name), timeout=10) as answer:
+        assert answer.headers["Content-Disposition"].startswith("attachment")

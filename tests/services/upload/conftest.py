@@ -152,7 +152,7 @@ def parts(database: Database, storage: S3Storage, settings: Settings) -> Iterato
         settings,
         uploads,
         cleaner,
-        Sweeper(database, cleaner, settings),
+        Sweeper(database, storage, cleaner, settings),
         bell,
         verdicts,
         scratch,

@@ -6,9 +6,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import select
 
 from services.kit.database import Database
 from services.kit.storage import S3Storage
+from services.kit.tables import IDEMPOTENCY
 from services.upload.settings import Settings
 from tests.ids import numbered
 from tests.services.upload import songs
@@ -136,6 +138,7 @@ def test_a_token_with_the_scope_is_needed(client: Client) -> None:
         {"filename": "\ud800"},
         {"filename": None},
         {"size_bytes": -1},
+        {"size_bytes": 0},
         {"size_bytes": 1.5},
         {"size_bytes": "10"},
         {"size_bytes": True},
@@ -190,6 +193,57 @@ def test_pending_uploads_of_one_account_are_limited(settings: Settings, database
         assert (answer.status_code, answer.json()["code"]) == (429, "too_many_pending_uploads")
         assert int(answer.headers["Retry-After"]) >= 1
         client.of(numbered("usr", 2)).create(10)
+
+
+def quota(answer: httpx2.Response) -> tuple[int, str, int, int]:
+    body = answer.json()
+    return answer.status_code, body["code"], body["stored_bytes"], body["uploads"]
+
+
+def test_what_an_account_keeps_is_limited(settings: Settings, database: Database, storage: S3Storage) -> None:
+    song = songs.wav(0.1)
+    limits = {"max_stored_bytes_per_account": len(song) + 100, "max_uploads_per_account": 3}
+    with serving(settings.model_copy(update=limits), database, storage) as client:
+
+        def create(size: int) -> httpx2.Response:
+            return client.request("POST", "/v1/uploads", json={"filename": "x", "size_bytes": size})
+
+        ready = client.upload(song)
+        pending = client.create(60)
+        assert quota(create(41)) == (409, "storage_quota_exceeded", len(song) + 60, 2)
+        client.create(40)
+        assert quota(create(1)) == (409, "storage_quota_exceeded", len(song) + 100, 3)
+        client.of("usr_two").create(100)
+
+        client.request("DELETE", f"/v1/uploads/{pending['id']}")
+        assert quota(create(61)) == (409, "storage_quota_exceeded", len(song) + 40, 2)
+        client.request("DELETE", f"/v1/uploads/{ready['id']}")
+        assert create(len(song) + 60).status_code == 201
+
+
+def test_a_rejected_file_takes_no_bytes_of_the_account(
+    settings: Settings, database: Database, storage: S3Storage
+) -> None:
+    settings = settings.model_copy(update={"max_stored_bytes_per_account": len(songs.TEXT)})
+    with serving(settings, database, storage) as client:
+        assert client.upload(songs.TEXT)["status"] == "rejected"
+        client.create(len(songs.TEXT))
+
+
+def test_a_key_whose_upload_was_deleted_is_answered_gone(client: Client, database: Database) -> None:
+    created = client.create(10, filename="private.wav", key="k")
+    assert client.create(10, filename="private.wav", key="k")["id"] == created["id"]
+    client.request("DELETE", f"/v1/uploads/{created['id']}")
+
+    again = client.request(
+        "POST", "/v1/uploads", json={"filename": "private.wav", "size_bytes": 10}, headers={"Idempotency-Key": "k"}
+    )
+
+    assert (again.status_code, again.json()["code"]) == (410, "upload_deleted")
+    assert again.headers["content-type"] == "application/problem+json"
+    with database.read() as session:
+        (row,) = session.execute(select(IDEMPOTENCY)).all()
+    assert "private" not in str(row), "what the person called it goes with the upload"
 
 
 @pytest.mark.parametrize("upload_id", ["upl_none", "x" * 41, "..", "%00", "upl_%2e%2e"])

@@ -23,7 +23,6 @@ def settings(settings: Settings) -> Settings:
 
 
 BAD: dict[str, tuple[bytes, str]] = {
-    "zero bytes": (b"", "audio_empty"),
     "text": (songs.TEXT, "audio_unsupported_format"),
     "html": (b"<!doctype html><html><body>no</body></html>", "audio_unsupported_format"),
     "hls playlist": (songs.HLS, "audio_unsupported_format"),

@@ -1,5 +1,7 @@
 """What is cleaned up after uploads that nobody finished, and after deleted ones."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from services.kit.database import Database
@@ -88,6 +90,23 @@ def test_a_deleted_upload_is_forgotten_after_one_more_look(parts: Parts, clock: 
     assert parts.storage.head(f"sources/{upload_id}/original") is None
     with parts.database.read() as session:
         assert repository.find_any(session, upload_id) is None
+
+
+def test_parts_that_nobody_knows_are_thrown_away_once_they_are_old(parts: Parts, clock: Clock) -> None:
+    """A process that ends between the store's answer and its own note leaves such."""
+    known = parts.uploads._own(ACCOUNT, create(parts))
+    assert known.multipart_id is not None
+    unknown = parts.storage.create_multipart("stems/job_x/1/vocals.flac", "audio/flac")
+    clock.moment = datetime.now(UTC) + timedelta(seconds=parts.settings.pending_seconds - 60)
+    parts.sweeper.abort_unknown_multiparts()
+    assert parts.storage.list_parts("stems/job_x/1/vocals.flac", unknown) == []
+
+    clock.forward(120)
+    parts.sweeper.abort_unknown_multiparts()
+
+    with pytest.raises(MultipartNotFound):
+        parts.storage.list_parts("stems/job_x/1/vocals.flac", unknown)
+    assert parts.storage.list_parts(known.incoming_key, known.multipart_id) == [], "what is still waited for stays"
 
 
 def test_cleaning_is_repeatable(parts: Parts) -> None:

@@ -14,10 +14,12 @@ from services.kit.database import Database
 from services.kit.ids import new_id
 from services.kit.storage import ObjectStorage, Part, S3Storage, StorageUnavailable
 from services.upload import repository
+from services.upload.errors import StorageQuotaExceeded
 from services.upload.models import Upload
 from services.upload.parts import plan
 from services.upload.prober import AudioFacts, ProbeFailed, Prober, Rejection
 from services.upload.schemas import NewUpload, UploadView
+from services.upload.service import Uploads
 from services.upload.validation import Validator
 from tests.databases import MakeDatabase
 from tests.ids import numbered
@@ -503,3 +505,19 @@ def test_however_the_probe_ends_the_validator_survives(
 
 def _children() -> list[str]:
     return [child.name() for child in psutil.Process().children() if "python" in child.name()]
+
+
+def test_uploads_made_at_once_stay_within_what_the_account_may_keep(parts: Parts) -> None:
+    settings = parts.settings.model_copy(update={"max_stored_bytes_per_account": 35})
+    uploads = Uploads(
+        parts.database, parts.storage, settings, cleaner=parts.cleaner, bell=parts.bell, verdicts=parts.verdicts
+    )
+
+    def create(_: int) -> bool:
+        try:
+            uploads.create(ACCOUNT, NewUpload(filename="a.wav", size_bytes=10), None)
+        except StorageQuotaExceeded:
+            return False
+        return True
+
+    assert sum(at_once(8, create)) == 3
