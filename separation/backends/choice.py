@@ -43,8 +43,9 @@ class Candidate:
 
 @dataclass(frozen=True)
 class PassedOver:
-    """A runtime that was not taken although it is here, and why."""
+    """A runtime that was not taken for a model although it is here, and why."""
 
+    model: str
     runtime: str
     reason: str
 
@@ -132,8 +133,8 @@ def first_right(
             _ask(model, candidate.runtime, canary, remember)
         except (ModelError, OSError, ImportError) as error:
             failures.append(error)
-            _log.warning("the runtime %s is passed over: %s", candidate.runtime, error)
-            on_passed_over(PassedOver(candidate.runtime, str(error)))
+            _log.warning("the runtime %s is passed over for %s: %s", candidate.runtime, manifest.name, error)
+            on_passed_over(PassedOver(manifest.name, candidate.runtime, str(error)))
         else:
             return model
     if not failures:

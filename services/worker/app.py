@@ -97,6 +97,8 @@ class Readiness:
             identity,
             models=[separation_pb2.Model(name=model.name, digest=model.digest) for model in models],
             device=self._inference.device,
+            runtime=self._inference.runtime,
+            passed_over=self._inference.passed_over,
             speed=round(self._speed, 2),
         )
 
@@ -108,7 +110,10 @@ class Readiness:
     def _note(self, speed: float) -> None:
         self._speed, self._problem = speed, ""
         INFERENCE_READY.set(1)
-        _log.info("the models answer on %s; %.0f seconds of audio a second", self._inference.device, speed)
+        _log.info(
+            "the models answer by %s on %s; %.0f seconds of audio a second",
+            *(self._inference.runtime, self._inference.device, speed),
+        )
         if self._first.is_set():
             self._service.tell_soon()
 

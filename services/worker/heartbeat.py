@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from separation.backends.choice import PassedOver
 from services.kit.events.codec import OutgoingEvent, Record, encode
 from services.kit.events.topics import FINISHED, PROGRESS, WORKERS
 from services.kit.protos import separation_pb2, workers_pb2
@@ -26,6 +27,8 @@ RETRY_SECONDS = 0.5
 
 MAX_DEVICE_CHARACTERS = 120
 MAX_HOST_CHARACTERS = 255
+MAX_RUNTIME_CHARACTERS = 120
+MAX_REASON_CHARACTERS = 300
 
 FAREWELL_SECONDS = 5.0
 """How long a worker that is at rest tries to say its last words."""
@@ -33,7 +36,10 @@ FAREWELL_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a worker is. `models`, `device` and `speed` change where the network runs elsewhere; no models: no work."""
+    """Who a worker is. `models`, `device`, `runtime` and `speed` change where the network runs elsewhere.
+
+    No models: no work.
+    """
 
     worker_id: str
     assignments_partition: int
@@ -42,6 +48,8 @@ class Identity:
     device: str
     speed: float
     host: str
+    runtime: str = ""
+    passed_over: Sequence[PassedOver] = ()
 
 
 class Producer(Protocol):
@@ -67,6 +75,13 @@ def heartbeat(identity: Identity, sequence: int, news: News) -> workers_pb2.Work
         speed=identity.speed,
         stopping=news.stopping,
         host=identity.host[:MAX_HOST_CHARACTERS],
+        runtime=identity.runtime[:MAX_RUNTIME_CHARACTERS],
+        passed_over=[
+            workers_pb2.PassedOverRuntime(
+                model=one.model, runtime=one.runtime, reason=one.reason[:MAX_REASON_CHARACTERS]
+            )
+            for one in identity.passed_over
+        ],
     )
 
 

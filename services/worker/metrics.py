@@ -24,3 +24,9 @@ INFERENCE_SECONDS = Histogram(
 )
 INFERENCE_IN_FLIGHT = Gauge("worker_inference_in_flight", "Patches at an inference server now.")
 INFERENCE_READY = Gauge("worker_inference_ready", "1 while every model has answered its canary patch rightly, else 0.")
+INFERENCE_RUNTIME = Gauge("worker_inference_runtime", "1 for what computes a model.", ["model", "runtime"])
+INFERENCE_PASSED_OVER = Gauge(
+    "worker_inference_runtime_passed_over",
+    "1 for a runtime that comes before the one that computes a model, but failed or answered the canary wrongly.",
+    ["model", "runtime"],
+)

@@ -140,7 +140,7 @@ def test_a_runtime_that_fails_is_passed_over_and_said_so(
         taken = first_right([failing, right.candidate()], right.manifest, canary, on_passed_over=told.append)
     assert taken is right
     assert [one.runtime for one in told] == ["failing"]
-    assert f"the runtime failing is passed over: {told[0].reason}" in caplog.text
+    assert f"the runtime failing is passed over for energy: {told[0].reason}" in caplog.text
 
 
 def test_where_none_answers_rightly_the_error_says_what_to_do(canary: Canary) -> None:

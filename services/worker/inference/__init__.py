@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from separation.backends import MaskModel
+from separation.backends.choice import PassedOver
 from separation.canary import Canary, ask
 from separation.registry import ModelManifest
 
@@ -18,6 +19,14 @@ class Inference(Protocol):
     @property
     def device(self) -> str:
         """Where the networks run: `cpu`, `cuda:0` ... Known once `verify` has returned."""
+
+    @property
+    def runtime(self) -> str:
+        """What computes the networks, with commas where that differs between models. Known as `device` is."""
+
+    @property
+    def passed_over(self) -> Sequence[PassedOver]:
+        """Runtimes that would have come first but failed. Known once `open` has returned."""
 
     def open(self) -> None:
         """Reads what it takes. Blocks. Raises `separation.errors.ModelError` where a model cannot be had here, ever."""

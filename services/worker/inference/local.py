@@ -5,12 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from separation.backends import MaskModel
+from separation.backends.choice import PassedOver
 from separation.canary import Canary, read_canary
-from separation.errors import RuntimeMissing
 from separation.registry import ModelManifest, ModelRepository
 from separation.settings import Device
 from services.worker.errors import InferenceUnavailable, ModelUnavailable
 from services.worker.inference import canary
+from services.worker.metrics import INFERENCE_PASSED_OVER, INFERENCE_RUNTIME
 
 _log = logging.getLogger(__name__)
 
@@ -25,20 +26,36 @@ class LocalInference:
         self._wanted_device = device
         self._models: list[MaskModel] = []
         self._canaries: list[Canary | None] = []
+        self._passed_over: list[PassedOver] = []
 
     @property
     def device(self) -> str:
         devices = {model.device for model in self._models}
         return "cpu" if len(devices) != 1 else devices.pop()
 
+    @property
+    def runtime(self) -> str:
+        return ", ".join(sorted({model.runtime for model in self._models}))
+
+    @property
+    def passed_over(self) -> Sequence[PassedOver]:
+        return self._passed_over
+
     def open(self) -> None:
         for name in self._names:
-            model = self._repository.load(name, threads=self._threads, device=self._wanted_device)
-            if self._wanted_device == "gpu" and not model.device.startswith("cuda"):
-                raise RuntimeMissing(f"The GPU cannot be used: {model.runtime} computes on {model.device}.")
+            model = self._repository.load(
+                name,
+                threads=self._threads,
+                device=self._wanted_device,
+                remember=False,
+                on_passed_over=self._passed_over.append,
+            )
             self._models.append(model)
             self._canaries.append(read_canary(self._repository, name))
+            INFERENCE_RUNTIME.labels(name, model.runtime).set(1)
             _log.info("model %s is loaded: %s on %s", model.manifest.digest, model.runtime, model.device)
+        for one in self._passed_over:
+            INFERENCE_PASSED_OVER.labels(one.model, one.runtime).set(1)
 
     def models(self) -> Sequence[ModelManifest]:
         return [model.manifest for model in self._models]

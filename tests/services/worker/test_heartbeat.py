@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from google.protobuf.message import Message
 
+from separation.backends.choice import PassedOver
 from services.kit.events.codec import Record
 from services.kit.events.topics import ASSIGNMENTS, FINISHED, PROGRESS, WORKERS, assignments_partition
 from services.kit.ids import new_id
 from services.kit.protos import separation_pb2, workers_pb2
 from services.worker.attempts import Stage
-from services.worker.heartbeat import Announcer, Identity
+from services.worker.heartbeat import MAX_REASON_CHARACTERS, Announcer, Identity
 from services.worker.service import WorkerService
 from tests.services.worker.assignments import NOON, assigned, succeeded
 
@@ -62,6 +63,8 @@ class Worker:
             device="cpu",
             speed=20.0,
             host="here",
+            runtime="onnxruntime 1.32.0 fp32",
+            passed_over=[PassedOver("spleeter-2stems", "winograd x86_64_v3", "wrong by 0.010 " + 1000 * "x")],
         )
         self.announcer = Announcer(
             self.service, self.log, lambda stop: self.identity, heartbeat_seconds=heartbeat_seconds
@@ -92,6 +95,11 @@ def test_the_first_heartbeat_introduces_the_worker(worker: Worker) -> None:
     assert (first.worker_id, first.sequence, first.slots, first.device) == (worker.id, 1, 2, "cpu")
     assert 0 <= first.assignments_partition < ASSIGNMENTS.partitions
     assert [model.name for model in first.models] == ["spleeter-2stems"]
+    assert first.runtime == "onnxruntime 1.32.0 fp32"
+    [passed_over] = first.passed_over
+    assert (passed_over.model, passed_over.runtime) == ("spleeter-2stems", "winograd x86_64_v3")
+    assert passed_over.reason.startswith("wrong by 0.010")
+    assert len(passed_over.reason) == MAX_REASON_CHARACTERS
     assert not first.running
     assert not first.stopping
     worker.announcer.check()

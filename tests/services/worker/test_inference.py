@@ -1,8 +1,11 @@
 from pathlib import Path
 
 import pytest
+from prometheus_client import generate_latest
 
+from separation.backends.winograd import kernels_for
 from separation.errors import ModelAnswerInvalid, ModelNotFound
+from separation.registry import UNET
 from services.worker.errors import InferenceUnavailable, ModelUnavailable
 from services.worker.inference.local import LocalInference
 from tests.services.worker.tiny_model import NAME, make_tiny_model
@@ -45,3 +48,19 @@ def test_the_canary_refuses_masks_that_do_not_share_the_mixture_out(tmp_path: Pa
     make_tiny_model(tmp_path, total=1.2)
     with pytest.raises(ModelAnswerInvalid, match="do not share the mixture out"):
         LocalInference(tmp_path, [NAME], threads=1).open()
+
+
+def test_a_runtime_that_fails_is_passed_over_and_the_worker_says_so(tmp_path: Path) -> None:
+    manifest = make_tiny_model(tmp_path, architecture=UNET)
+    kernels = kernels_for(manifest)
+    inference = LocalInference(tmp_path, [NAME], threads=1)
+    inference.open()
+    assert inference.verify() > 0
+    assert inference.runtime.startswith("onnxruntime ")
+    failed = [f"winograd {file.stem.removeprefix('kernels-')}" for file in kernels]
+    assert [(one.model, one.runtime) for one in inference.passed_over] == [(NAME, runtime) for runtime in failed]
+    assert all("lacks the weights" in one.reason for one in inference.passed_over)
+    said = generate_latest().decode()
+    assert f'worker_inference_runtime{{model="{NAME}",runtime="{inference.runtime}"}} 1.0' in said
+    for runtime in failed:
+        assert f'worker_inference_runtime_passed_over{{model="{NAME}",runtime="{runtime}"}} 1.0' in said

@@ -88,9 +88,14 @@ def test_a_worker_introduces_itself(stage: Stage, orchestrator: Orchestrator, wo
     first = orchestrator.heartbeats(worker.id)[0]
     assert (first.slots, first.device, first.stopping, len(first.running)) == (1, "cpu", False, 0)
     assert [(model.name, model.digest) for model in first.models] == [(stage.model.name, stage.model.digest)]
+    assert first.runtime.startswith("onnxruntime ")
     assert first.speed > 0
     assert worker.get("/healthz")[0] == 200
     assert "worker_busy_slots 0.0" in worker.get("/metrics")[1]
+    assert (
+        f'worker_inference_runtime{{model="{stage.model.name}",runtime="{first.runtime}"}} 1.0'
+        in worker.get("/metrics")[1]
+    )
     orchestrator.wait(lambda: len(orchestrator.heartbeats(worker.id)) >= 3)
     sequences = [beat.sequence for beat in orchestrator.heartbeats(worker.id)]
     assert sequences == sorted(set(sequences))

@@ -13,8 +13,13 @@ NAME = "tiny-2stems"
 VOCALS_SHARE = 0.75
 
 
-def make_tiny_model(path: Path, *, vocals_share: float = VOCALS_SHARE, total: float = 1.0) -> ModelManifest:
-    """Lays the model out below `path`. With a `total` other than 1 its masks do not share the mixture out."""
+def make_tiny_model(
+    path: Path, *, vocals_share: float = VOCALS_SHARE, total: float = 1.0, architecture: str | None = None
+) -> ModelManifest:
+    """Lays the model out below `path`. With a `total` other than 1 its masks do not share the mixture out.
+
+    With an `architecture` it claims to be a network that it is not.
+    """
     shares = np.array([vocals_share, total - vocals_share], np.float32).reshape(1, 2, 1, 1, 1)
     shape: list[str | int | None] = ["patches", 2, 512, "bins"]
     graph = helper.make_graph(
@@ -49,6 +54,7 @@ def make_tiny_model(path: Path, *, vocals_share: float = VOCALS_SHARE, total: fl
         frames=512,
         bins=1024,
         stems=("vocals", "accompaniment"),
+        architecture=architecture,
     )
     (repository.folder(NAME) / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
     return manifest

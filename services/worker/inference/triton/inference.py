@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 
 from separation.backends import MaskModel
+from separation.backends.choice import PassedOver
 from separation.canary import Canary, read_canary
 from separation.errors import ModelAnswerInvalid, ModelError
 from separation.registry import ModelManifest, ModelRepository
@@ -19,7 +20,7 @@ from services.worker.inference import canary
 from services.worker.inference.triton.client import TritonClient
 from services.worker.inference.triton.lanes import Lane, Lanes, MessageLane, SharedMemoryLane
 from services.worker.inference.triton.model import Patience, Served, TritonModel, reason_of
-from services.worker.metrics import INFERENCE_IN_FLIGHT
+from services.worker.metrics import INFERENCE_IN_FLIGHT, INFERENCE_RUNTIME
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +63,14 @@ class TritonInference:
     def device(self) -> str:
         devices = {served.device for served in self._served.values()}
         return "cpu" if len(devices) != 1 else devices.pop()
+
+    @property
+    def runtime(self) -> str:
+        return ", ".join(sorted({served.runtime for served in self._served.values()}))
+
+    @property
+    def passed_over(self) -> Sequence[PassedOver]:
+        return ()  # what the server chose from stands in its own log
 
     def open(self) -> None:
         """Reads manifests and canaries. Raises `ModelError`; that the server is away is found by `verify`."""
@@ -139,6 +148,7 @@ class TritonInference:
         )
         speed = canary(model, self._canaries[manifest.digest])
         self._served[manifest.digest] = served
+        INFERENCE_RUNTIME.labels(manifest.name, served.runtime).set(1)
         _log.info("%s answers: %s on %s", served.name, served.runtime, served.device)
         return speed
 

@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class WorkerHeartbeat(_message.Message):
-    __slots__ = ("worker_id", "sequence", "slots", "assignments_partition", "running", "finished", "models", "device", "speed", "stopping", "host")
+    __slots__ = ("worker_id", "sequence", "slots", "assignments_partition", "running", "finished", "models", "device", "speed", "stopping", "host", "runtime", "passed_over")
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     SLOTS_FIELD_NUMBER: _ClassVar[int]
@@ -20,6 +20,8 @@ class WorkerHeartbeat(_message.Message):
     SPEED_FIELD_NUMBER: _ClassVar[int]
     STOPPING_FIELD_NUMBER: _ClassVar[int]
     HOST_FIELD_NUMBER: _ClassVar[int]
+    RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    PASSED_OVER_FIELD_NUMBER: _ClassVar[int]
     worker_id: str
     sequence: int
     slots: int
@@ -31,7 +33,19 @@ class WorkerHeartbeat(_message.Message):
     speed: float
     stopping: bool
     host: str
-    def __init__(self, worker_id: _Optional[str] = ..., sequence: _Optional[int] = ..., slots: _Optional[int] = ..., assignments_partition: _Optional[int] = ..., running: _Optional[_Iterable[_Union[RunningAttempt, _Mapping[str, object]]]] = ..., finished: _Optional[_Iterable[_Union[_separation_pb2.SeparationFinished, _Mapping[str, object]]]] = ..., models: _Optional[_Iterable[_Union[_separation_pb2.Model, _Mapping[str, object]]]] = ..., device: _Optional[str] = ..., speed: _Optional[float] = ..., stopping: _Optional[bool] = ..., host: _Optional[str] = ...) -> None: ...
+    runtime: str
+    passed_over: _containers.RepeatedCompositeFieldContainer[PassedOverRuntime]
+    def __init__(self, worker_id: _Optional[str] = ..., sequence: _Optional[int] = ..., slots: _Optional[int] = ..., assignments_partition: _Optional[int] = ..., running: _Optional[_Iterable[_Union[RunningAttempt, _Mapping[str, object]]]] = ..., finished: _Optional[_Iterable[_Union[_separation_pb2.SeparationFinished, _Mapping[str, object]]]] = ..., models: _Optional[_Iterable[_Union[_separation_pb2.Model, _Mapping[str, object]]]] = ..., device: _Optional[str] = ..., speed: _Optional[float] = ..., stopping: _Optional[bool] = ..., host: _Optional[str] = ..., runtime: _Optional[str] = ..., passed_over: _Optional[_Iterable[_Union[PassedOverRuntime, _Mapping[str, object]]]] = ...) -> None: ...
+
+class PassedOverRuntime(_message.Message):
+    __slots__ = ("model", "runtime", "reason")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    runtime: str
+    reason: str
+    def __init__(self, model: _Optional[str] = ..., runtime: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class RunningAttempt(_message.Message):
     __slots__ = ("job_id", "attempt", "stage", "fraction")
