@@ -11,11 +11,11 @@ from separation.backends import MaskModel
 from separation.channels import channel_names
 from separation.decode import LARGEST_SAMPLE, AudioLimits
 from separation.engine import checked_stems, separate_file
-from separation.errors import ModelError, NoSamples, UnsupportedChannels, UnsupportedRate
+from separation.errors import ModelAnswerInvalid, ModelError, NoSamples, UnsupportedChannels, UnsupportedRate
 from separation.manifest import Manifest
 from separation.pipeline import Course, separate_stream
-from separation.registry import DEFAULT_MODEL, ModelRepository
-from separation.settings import Device, OutputFormat, SeparationSettings, Window
+from separation.registry import DEFAULT_MODEL, ModelManifest, ModelRepository
+from separation.settings import Device, OutputFormat, OutputFormatName, SeparationSettings, Window
 from separation.split import split_float
 
 Samples = NDArray[np.float32]
@@ -44,39 +44,62 @@ def separate(
     song: str | PathLike[str],
     out_dir: str | PathLike[str],
     *,
-    model: MaskModel | None = None,
-    stems: Sequence[str] = ("vocals", "instrumental"),
-    window: Window | None = None,
-    output: OutputFormat | None = None,
+    model: MaskModel | str | None = None,
+    stems: str | Sequence[str] = ("vocals", "instrumental"),
+    window: Window | tuple[float, float] | None = None,
+    output: OutputFormat | OutputFormatName | None = None,
     settings: SeparationSettings | None = None,
 ) -> Manifest:
     """Separates the file ``song`` and writes its stems into the folder ``out_dir``, which is made if need be.
 
-    ``model``: from ``load_model``; without one the default is loaded for this call. ``stems``: any of ``vocals``,
-    ``instrumental`` and ``mixture``. ``window``: only this part of the song. ``output``: the files' format, FLAC of 16
-    bits if not told. ``settings``: ``SeparationSettings.best()`` takes more time for a better answer.
+    ``model``: from ``load_model``, or a name that is loaded for this call. ``stems``: any of ``vocals``,
+    ``instrumental`` and ``mixture``. ``window``: only this part of the song, also as ``(start, end)`` in seconds.
+    ``output``: the files' format or its name, FLAC of 16 bits if not told. ``settings``: ``SeparationSettings.best()``
+    takes more time for a better answer.
 
     The stems have the song's own rate, channels and number of samples, and they sum to it. Blocks; memory does not grow
     with the song. Raises ``SeparationError`` and ``OSError`` as ``separate_file``, which this calls and which can also
-    tell its progress and be cancelled; then nothing new lies in ``out_dir``.
+    tell its progress and be cancelled; then ``out_dir`` is as it was. ``TypeError`` for what is of none of these types.
     """
+    if isinstance(window, tuple | list):
+        if len(window) != 2:
+            raise ValueError(f"window must be (start, end) in seconds, not {window!r}.")
+        window = Window(*window)
+    if isinstance(output, str):
+        output = OutputFormat(output)
+    _require("window", window, Window, "a Window or (start, end)")
+    _require("output", output, OutputFormat, "an OutputFormat or its name")
+    _require("settings", settings, SeparationSettings, "SeparationSettings")
     return separate_file(
         Path(song),
         Path(out_dir),
-        model=model or load_model(),
-        stems=stems,
+        model=_model(model),
+        stems=checked_stems(stems),
         window=window,
         output=output,
         settings=settings,
     )
 
 
+def _require(name: str, value: object, kind: type, words: str) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{name} must be {words}, not {value!r}.")
+
+
+def _model(model: MaskModel | str | None) -> MaskModel:
+    if model is None or isinstance(model, str):
+        return load_model(model or DEFAULT_MODEL)
+    if not isinstance(getattr(model, "manifest", None), ModelManifest):
+        raise TypeError(f"model must be one from load_model, or its name, not {model!r}.")
+    return model
+
+
 def separate_array(
     mixture: ArrayLike,
     sample_rate_hz: int,
     *,
-    model: MaskModel | None = None,
-    stems: Sequence[str] = ("vocals", "instrumental"),
+    model: MaskModel | str | None = None,
+    stems: str | Sequence[str] = ("vocals", "instrumental"),
     settings: SeparationSettings | None = None,
 ) -> dict[str, Samples]:
     """Separates audio in memory: the same numbers that ``separate`` writes as float WAV.
@@ -91,10 +114,14 @@ def separate_array(
     (48 dB above full scale, which no music is) and more than two axes.
     """
     checked_stems(stems)
-    model = model or load_model()
+    _require("settings", settings, SeparationSettings, "SeparationSettings")
+    model = _model(model)
     if "vocals" not in model.manifest.stems:
         raise ModelError(f"The model {model.manifest.name} does not estimate vocals.")
     given = np.asarray(mixture)
+    if sample_rate_hz != int(sample_rate_hz):  # 44100.0 is what some libraries read
+        raise UnsupportedRate(f"The sample rate must be a whole number of Hz, not {sample_rate_hz}.")
+    sample_rate_hz = int(sample_rate_hz)
     whole = _checked_samples(given, sample_rate_hz)
     course = Course(
         model.manifest,
@@ -115,7 +142,9 @@ def separate_array(
         separate_stream(course, model, _blocks(whole[course.first_input :], sample_rate_hz), write)
     finally:
         model.rest()
-    return {name: answers[name].reshape(given.shape) for name in stems}
+    if not all(np.isfinite(samples).all() for samples in answers.values()):
+        raise ModelAnswerInvalid("The stems hold numbers that are not finite.")
+    return {name: answers[name].reshape(given.shape) for name in ((stems,) if isinstance(stems, str) else stems)}
 
 
 def _blocks(samples: Samples, rate: int) -> Iterator[Samples]:

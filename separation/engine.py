@@ -5,7 +5,6 @@ is complete; the manifest appears last.
 """
 
 import json
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +31,7 @@ from separation.errors import (
 )
 from separation.hashing import sha256_of
 from separation.manifest import (
+    ENGINE_VERSION,
     FileRecord,
     InputRecord,
     Manifest,
@@ -134,8 +134,9 @@ def separate_file(
     return manifest
 
 
-def checked_stems(stems: Sequence[str]) -> tuple[str, ...]:
-    """Those of ``STEM_NAMES`` that are among ``stems``. Raises ``UnknownStem`` for any other, and for none."""
+def checked_stems(stems: str | Sequence[str]) -> tuple[str, ...]:
+    """Those of ``STEM_NAMES`` that are among ``stems``, or that one. Raises ``UnknownStem`` for others and for none."""
+    stems = (stems,) if isinstance(stems, str) else stems
     unknown = [name for name in stems if name not in STEM_NAMES]
     if unknown or not stems:
         wish = f"There is no stem {unknown[0]!r}" if unknown else "No stem was asked for"
@@ -236,6 +237,7 @@ class _Job:
         spec = self._model.manifest
         timings = {**self._clock.seconds, "total": time.perf_counter() - begun}
         manifest = Manifest(
+            engine_version=ENGINE_VERSION,
             model=ModelRecord(
                 name=spec.name,
                 digest=spec.digest,
@@ -327,6 +329,6 @@ def _window_samples(window: Window | None, rate: int) -> tuple[int, int | None]:
     if window is None:
         return 0, None
     start, end = window.start_seconds, window.end_seconds
-    if not (math.isfinite(start) and math.isfinite(end) and start >= 0) or round(start * rate) >= round(end * rate):
+    if round(start * rate) >= round(end * rate):
         raise WindowOutsideAudio(f"A preview from {start:g} s to {end:g} s holds no audio.")
     return round(start * rate), round(end * rate)

@@ -14,7 +14,8 @@
     │   ├── UnsupportedChannels     audio_unsupported_channels
     │   ├── AudioChangesFormat      audio_changes_format
     │   └── AudioTooComplex         audio_too_complex
-    ├── RequestError                request_invalid             the wish is at fault
+    ├── RequestError                request_invalid             the wish is at fault; a ``ValueError``, too
+    │   ├── SettingsInvalid         settings_invalid
     │   ├── UnknownStem             stem_unknown
     │   ├── WindowOutsideAudio      window_outside_audio
     │   ├── OutputFormatUnsuitable  output_format_unsuitable
@@ -109,10 +110,16 @@ class AudioTooComplex(AudioError):
     code = "audio_too_complex"
 
 
-class RequestError(SeparationError):
+class RequestError(SeparationError, ValueError):
     """What was asked for cannot be made from this input."""
 
     code = "request_invalid"
+
+
+class SettingsInvalid(RequestError):
+    """A field of ``SeparationSettings`` that means nothing, or not for this model."""
+
+    code = "settings_invalid"
 
 
 class UnknownStem(RequestError):

@@ -139,7 +139,8 @@ def joint_fractions(model: MaskModel, magnitudes: Magnitudes, settings: Separati
     """
     if settings.levels_dbfs:
         magnitudes = levelled(magnitudes, model.manifest.fft_size, settings.levels_dbfs)
-    looks = [Transposition(ratio, magnitudes.shape[-1], settings.transposed_bins) for ratio in settings.transpositions]
+    bins = magnitudes.shape[-1]
+    looks = [Transposition(ratio, bins, min(bins, settings.transposed_bins)) for ratio in settings.transpositions]
     fractions, *others = model.fractions_of_each([magnitudes, *(look.applied(magnitudes) for look in looks)])
     if settings.masks == "joint":
         fractions, *others = (_mean_of_channels(answer) for answer in (fractions, *others))

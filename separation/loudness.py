@@ -34,10 +34,18 @@ def k_weighting(rate: int) -> NDArray[np.float64]:
     return np.array([shelf, (1, -2, 1, 2 * (k * k - 1) / a0, (1 - k / q + k * k) / a0)])
 
 
+# Ear level, 60 to 120 degrees to a side: sides, wides, and backs where they are the only surrounds (5.1, quad).
+_SURROUNDS = frozenset(("SL", "SR", "WL", "WR", "SDL", "SDR"))
+_SIDES, _BACKS = frozenset(("SL", "SR", "SDL", "SDR")), frozenset(("BL", "BR"))
+
+
 def channel_weights(names: Sequence[str]) -> NDArray[np.float64]:
-    """BS.1770-4, table 3: surrounds count +1.5 dB, the LFE nothing."""
-    surround = ("SL", "SR", "BL", "BR", "BC")
-    return np.array([0.0 if n.startswith("LFE") else 1.41 if n in surround else 1.0 for n in names])
+    """BS.1770-4, table 4: +1.5 dB between 60 and 120 degrees from the front, nothing for the LFE, else 0 dB.
+
+    ``names`` as FFmpeg has them. The backs of 5.1 stand at 110 degrees, those of 7.1, behind its sides, at 135 or more.
+    """
+    surrounds = _SURROUNDS if _SIDES.intersection(names) else _SURROUNDS | _BACKS
+    return np.array([0.0 if n.startswith("LFE") else 1.41 if n in surrounds else 1.0 for n in names])
 
 
 class LoudnessMeter:

@@ -6,6 +6,10 @@ from pydantic import BaseModel, ConfigDict
 
 from separation.settings import OutputFormatName
 
+ENGINE_VERSION = 2
+"""Rises with every change after which the same song, model and settings have other samples. It stands in each manifest,
+and ``--skip-existing`` keeps no stems of another one."""
+
 
 class _Record(BaseModel):
     # Unknown fields are ignored on reading: an older reader understands a newer manifest.
@@ -92,11 +96,12 @@ class FileRecord(_Record):
 class Manifest(_Record):
     """Everything about one separation. ``timings_seconds`` by stage; ``total`` is wall-clock from call to answer.
 
-    ``settings``: the fields of ``SeparationSettings`` and the wish about ``overs``; ``None`` in a manifest from before
-    they were recorded.
+    ``settings``: the fields of ``SeparationSettings`` and the wish about ``overs``, ``engine_version``: the
+    ``ENGINE_VERSION`` that made the stems; ``None`` in a manifest from before they were recorded.
     """
 
     schema_version: Literal[1] = 1
+    engine_version: int | None = None
     model: ModelRecord
     input: InputRecord
     window: WindowRecord

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from separation.errors import SettingsInvalid
+
 Magnitudes = NDArray[np.float32]
 Estimate = NDArray[np.complex64]
 
@@ -23,7 +25,7 @@ class PatchGrid:
 
     def __post_init__(self) -> None:
         if not 0 <= 4 * self.context <= self.frames:
-            raise ValueError("Cross-fades at the two edges of a patch must not meet.")
+            raise SettingsInvalid("Cross-fades at the two edges of a patch must not meet.")
 
     @property
     def step(self) -> int:

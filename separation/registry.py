@@ -13,13 +13,13 @@
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from separation.errors import ModelDigestMismatch, ModelError, ModelNotFound
 from separation.hashing import sha256_of
-from separation.settings import Device
+from separation.settings import BINS_STEP, Device
 
 if TYPE_CHECKING:
     from separation.backends import MaskModel
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "spleeter-2stems"
 UNET = "unet"
 """The architecture of every network that ``importers/unet.py`` writes."""
+
+_LARGEST_FFT = 1 << 16
+_FEWEST_OVERLAPS = 3
+"""Of squared Hann windows, for their sum to be a constant."""
+
+_FRAMES_STEP = 8
+"""The canary compares means over eight stretches of a patch."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +60,65 @@ class ModelManifest:
     architecture: str | None = None
     schema_version: int = 1
 
+    def __post_init__(self) -> None:
+        """Raises ``ModelError`` for what the engine cannot compute with."""
+        if not self.name or not self.stems or len(set(self.stems)) != len(self.stems):
+            raise ModelError("A model needs a name, and a name for each of its stems.")
+        size, hop = self.fft_size, self.hop
+        if not (8000 <= self.sample_rate_hz <= 192_000 and 0 < size <= _LARGEST_FFT and size % 2 == 0):
+            raise ModelError(f"The model {self.name} has an FFT of {size} samples at {self.sample_rate_hz} Hz.")
+        if hop <= 0 or size % hop or size // hop < _FEWEST_OVERLAPS:
+            raise ModelError(
+                f"The model {self.name} has a hop of {hop} samples; it must be the FFT's {size} divided by a whole "
+                f"number, {_FEWEST_OVERLAPS} or more, or the windows do not overlap-add evenly."
+            )
+        if self.bins <= 0 or self.bins % BINS_STEP or self.bins > size // 2 + 1:
+            raise ModelError(
+                f"The model {self.name} sees {self.bins} bins; it must be a multiple of {BINS_STEP} and no more than "
+                f"the {size // 2 + 1} that an FFT of {size} samples has."
+            )
+        if self.frames <= 0 or self.frames % _FRAMES_STEP:
+            raise ModelError(
+                f"The model {self.name} takes {self.frames} frames, which is no multiple of {_FRAMES_STEP}."
+            )
+
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Raises ``ModelError`` when a field is missing or of the wrong type."""
+        """Fields that a newer version added are ignored.
+
+        Raises ``ModelError`` when a field is missing, of the wrong type, or cannot be computed with.
+        """
         try:
-            fields: dict[str, Any] = json.loads(text)
-            if fields["schema_version"] != 1:
-                raise ModelError(f"The model's manifest has the unknown schema version {fields['schema_version']}.")
-            return cls(**{**fields, "stems": tuple(fields["stems"])})
+            given: Any = json.loads(text)
+            version = given["schema_version"]
+            known = {field.name: given[field.name] for field in fields(cls) if field.name in given}
+            wrong = [name for name, value in known.items() if not _IS_OF_ITS_TYPE[name](value)]
+            if version != 1 or wrong:
+                what = f"{wrong[0]} {known[wrong[0]]!r}" if wrong else f"the unknown schema version {version}"
+                raise ModelError(f"The model's manifest has {what}.")
+            return cls(**{**known, "stems": tuple(known["stems"])})
         except (ValueError, KeyError, TypeError) as error:
             raise ModelError(f"The model's manifest cannot be read: {error}.") from error
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_IS_OF_ITS_TYPE: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("name", "digest", "licence"), _is_text),
+    **dict.fromkeys(("sample_rate_hz", "fft_size", "hop", "frames", "bins", "schema_version"), _is_whole),
+    "source": lambda value: isinstance(value, dict) and all(map(_is_text, value.values())),
+    "stems": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+    "architecture": lambda value: value is None or _is_text(value),
+}
 
 
 def default_repository() -> Path:

@@ -1,13 +1,24 @@
 """What a caller may choose: how masks are made and used, which part of the song, and the format of the answer."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Self, get_args
+from numbers import Integral, Real
+from typing import Any, Literal, Self, get_args
 
-from separation.errors import OutputFormatUnsuitable
+from separation.errors import OutputFormatUnsuitable, SettingsInvalid, WindowOutsideAudio
 
 OutputFormatName = Literal["flac", "wav", "mp3", "m4a", "ogg", "opus"]
 Overs = Literal["keep", "scale"]
 Device = Literal["auto", "cpu", "gpu"]
+_Edges = Literal["mirror", "silence"]
+_Masks = Literal["joint", "each"]
+_Mask = Literal["projection", "ratio"]
+
+BINS_STEP = 64
+"""The networks halve frequency six times."""
+
+_LONGEST_EDGE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -19,28 +30,74 @@ class SeparationSettings:
     patch beyond the song's ends, the song mirrored or silence. ``levels_dbfs``: patches that are quieter or louder than
     these two levels (root mean square) are shown to the networks at the nearer one; ``None``: as they are.
     ``transpositions``: the networks see each patch again at these pitches, ratios of frequency, but only its lowest
-    ``transposed_bins`` bins, a multiple of 64. ``masks``:
-    left and right share the mean of what the networks say of both, or have each their own. ``mask``:
-    ``ratio`` of the estimates raised to ``mask_exponent``, or ``projection`` of the vocals on the mixture (then the
-    exponent has no meaning). ``wiener_share``: how much of the answer, 0 to 1, comes from a multichannel Wiener filter;
-    stereo only. ``refined_share``: how much of the answer comes from a second such filter, made of the first answer;
-    stereo only. ``extension_gain``: the mask above the network's band, as a multiple of the mean of its top bins.
+    ``transposed_bins`` bins, a multiple of 64. ``masks``: left and right share the mean of what the networks say of
+    both, or have each their own. ``mask``: ``ratio`` of the estimates raised to ``mask_exponent``, or ``projection`` of
+    the vocals on the mixture (then the exponent has no meaning). ``wiener_share``: how much of the answer, 0 to 1,
+    comes from a multichannel Wiener filter; stereo only. ``refined_share``: how much of the answer comes from a second
+    such filter, made of the first answer; stereo only. ``extension_gain``: the mask above the network's band, as a
+    multiple of the mean of its top bins.
     ``presence_floor_db``: the estimate fades where the vocals' share of the power falls below it; ``None``: never.
+    Raises ``SettingsInvalid``, a ``ValueError``, for what has no meaning.
     """
 
     context_frames: int = 32
     first_frame: int = -96
-    edges: Literal["mirror", "silence"] = "mirror"
+    edges: _Edges = "mirror"
     levels_dbfs: tuple[float, float] | None = (-18.0, -12.0)
     transpositions: tuple[float, ...] = (1.12,)
     transposed_bins: int = 256
-    masks: Literal["joint", "each"] = "joint"
-    mask: Literal["projection", "ratio"] = "projection"
+    masks: _Masks = "joint"
+    mask: _Mask = "projection"
     mask_exponent: float = 2.0
     wiener_share: float = 0.6
     refined_share: float = 0.0
     extension_gain: float = 0.5
     presence_floor_db: float | None = -23.0
+
+    def __post_init__(self) -> None:
+        self._check_whole("context_frames", 0, _LONGEST_EDGE)
+        self._check_whole("first_frame", -_LONGEST_EDGE, 0)
+        self._check_whole("transposed_bins", BINS_STEP, _LONGEST_EDGE)
+        if self.transposed_bins % BINS_STEP:
+            raise SettingsInvalid(f"transposed_bins must be a multiple of {BINS_STEP}, not {self.transposed_bins}.")
+        self._check_choice("edges", get_args(_Edges))
+        self._check_choice("masks", get_args(_Masks))
+        self._check_choice("mask", get_args(_Mask))
+        self._check_number("mask_exponent", 0.1, 16)
+        self._check_number("wiener_share", 0, 1)
+        self._check_number("refined_share", 0, 1)
+        self._check_number("extension_gain", 0, 4)
+        if self.presence_floor_db is not None:
+            self._check_number("presence_floor_db", -120, 0)
+        if self.levels_dbfs is not None:
+            self._check_levels(self.levels_dbfs)
+        ratios: Any = self.transpositions
+        if not isinstance(ratios, Iterable) or not all(map(_is_ratio, ratios)):
+            raise SettingsInvalid(f"transpositions must be ratios of frequency from 0.5 to 2, not {ratios!r}.")
+        object.__setattr__(self, "transpositions", tuple(float(ratio) for ratio in ratios))
+
+    def _check_levels(self, levels: Any) -> None:
+        pair = isinstance(levels, Iterable) and [level for level in levels if _is_number(level)]
+        if not pair or len(pair) != 2 or len(levels) != 2 or not -120 <= pair[0] <= pair[1] <= 0:
+            raise SettingsInvalid(f"levels_dbfs must be two levels from -120 to 0, the lower first, not {levels!r}.")
+        object.__setattr__(self, "levels_dbfs", (float(pair[0]), float(pair[1])))
+
+    def _check_number(self, name: str, low: float, high: float) -> None:
+        value = getattr(self, name)
+        if not _is_number(value) or not low <= value <= high:
+            raise SettingsInvalid(f"{name} must be a number from {low} to {high}, not {value!r}.")
+        object.__setattr__(self, name, float(value))
+
+    def _check_whole(self, name: str, low: int, high: int) -> None:
+        value: Any = getattr(self, name)
+        if not (_is_number(value) and isinstance(value, Integral) and low <= int(value) <= high):
+            raise SettingsInvalid(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
+        object.__setattr__(self, name, int(value))
+
+    def _check_choice(self, name: str, choices: tuple[str, ...]) -> None:
+        value = getattr(self, name)
+        if value not in choices:
+            raise SettingsInvalid(f"{name} must be {' or '.join(choices)}, not {value!r}.")
 
     @classmethod
     def best(cls) -> Self:
@@ -64,12 +121,35 @@ class SeparationSettings:
         )
 
 
+def _is_number(value: Any) -> bool:
+    """Whether it is a real number: neither text nor truth value, and finite."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond any float
+        return False
+
+
+def _is_ratio(value: Any) -> bool:
+    """Whether music can be transposed by it: an octave and more does not sound the same."""
+    return _is_number(value) and 0.5 <= value <= 2
+
+
 @dataclass(frozen=True)
 class Window:
-    """A part of the song in seconds from its beginning; an end beyond the song means its end."""
+    """A part of the song in seconds from its beginning; an end beyond the song means its end.
+
+    Raises ``WindowOutsideAudio`` where it is empty or begins before the song.
+    """
 
     start_seconds: float
     end_seconds: float
+
+    def __post_init__(self) -> None:
+        start, end = self.start_seconds, self.end_seconds
+        if not (_is_number(start) and _is_number(end) and 0 <= start < end):
+            raise WindowOutsideAudio(f"A preview from {start} s to {end} s holds no audio.")
 
 
 # What each format can be told: its bit depths, the first of them its default, and its bit rates in kbit/s.

@@ -35,9 +35,9 @@ def gpu_providers() -> list[Any]:
     available = onnxruntime.get_available_providers()
     if "CUDAExecutionProvider" not in available:
         return []
-    cuda = ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": 0})
-    tensorrt = [("TensorrtExecutionProvider", {"trt_engine_cache_enable": True})]
-    return [*(tensorrt if "TensorrtExecutionProvider" in available else []), cuda, _CPU]
+    # TensorRT would build its engines for minutes at the first patch of each width, in every process: it needs a cache
+    # and profiles, which a server has (``serving/config.py``) and a process of its own has not.
+    return [("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": 0}), _CPU]
 
 
 class OnnxRuntimeModel:

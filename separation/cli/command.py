@@ -25,8 +25,8 @@ def _window(_context: click.Context, _parameter: click.Parameter, value: str | N
     try:
         window = Window(float(start or 0), float(end or _BEYOND_ANY_SONG))
     except ValueError:
-        window = Window(0, 0)
-    if not colon or not 0 <= window.start_seconds < window.end_seconds <= _BEYOND_ANY_SONG:
+        window = None
+    if not colon or window is None or window.end_seconds > _BEYOND_ANY_SONG:
         raise click.BadParameter("give START:END in seconds, such as 60:90")
     return window
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from separation.engine import MANIFEST_FILE
 from separation.hashing import sha256_of
-from separation.manifest import InputRecord, Manifest, WindowRecord
+from separation.manifest import ENGINE_VERSION, InputRecord, Manifest, WindowRecord
 from separation.settings import OutputFormat, SeparationSettings, Window
 
 
@@ -22,17 +22,18 @@ class Order:
 
 
 def finished(song: Path, folder: Path, order: Order, model_digest: str) -> Manifest | None:
-    """The manifest in ``folder`` if a separation of this very file, after this order, by this model, lies there whole.
+    """The manifest in ``folder`` if a separation of this very file, after this order, lies there whole.
 
-    Song and stems are compared by their SHA-256, which reads each of them once. Raises ``OSError`` when the song cannot
-    be read.
+    By this engine, that is, and by the model of that digest. Song and stems are compared by their SHA-256, which reads
+    each of them once. Raises ``OSError`` when the song cannot be read.
     """
     try:
         manifest = Manifest.from_json((folder / MANIFEST_FILE).read_bytes())
     except (OSError, ValidationError):
         return None
     fits = (
-        manifest.model.digest == model_digest
+        manifest.engine_version == ENGINE_VERSION
+        and manifest.model.digest == model_digest
         and manifest.settings == {**asdict(order.settings), "overs": order.output.overs}
         and _same_window(manifest.window, manifest.input, order.window)
         and _same_format(manifest, order)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from separation.api import separate_array
 from separation.canary import canary_patch, write_canary
 from separation.errors import ModelAnswerInvalid, ModelError
 from separation.hashing import sha256_of
@@ -144,3 +145,10 @@ def _check_answers(models: ModelRepository, name: str) -> None:
     together = session.run([answer], {"magnitudes": np.concatenate([noise, noise[:, ::-1, ::-1]])})[0]
     if not np.allclose(together[:1], model.fractions(noise), atol=1e-4):
         raise ModelAnswerInvalid("The network's answer to a patch depends on the other patches of its batch.")
+    # What no check of numbers foresees shows in a song: a second and a half of noise.
+    rate = model.manifest.sample_rate_hz
+    song = np.random.default_rng(0).uniform(-0.5, 0.5, (rate * 3 // 2, 2)).astype(np.float32)
+    try:
+        separate_array(song, rate, model=model)
+    except ValueError as error:
+        raise ModelError(f"The engine cannot separate with this network: {error}") from error

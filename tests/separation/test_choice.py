@@ -88,7 +88,7 @@ def test_a_gpu_is_taken_first_and_alone_where_one_is_asked_for(
         return [candidate.runtime for candidate in candidates(path, manifest, flags=frozenset(), **wish)]
 
     monkeypatch.setattr(onnxruntime_backend, "built_for_gpus", lambda: True)
-    available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    available = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: available)
     assert runtimes() == ["onnxruntime on a GPU", "onnxruntime"]
     assert runtimes(device="gpu") == ["onnxruntime on a GPU"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from separation.loudness import LoudnessMeter
+from separation.loudness import LoudnessMeter, channel_weights
 from separation.waveform import MAX_PEAKS, WaveformMeter
 from tests.separation.signals import Samples, music
 
@@ -44,6 +44,24 @@ def test_surround_weights() -> None:
     levels = (-28, -28, -24, -30, -30)
     samples = np.concatenate([_sine(level, 20) for level in levels], axis=1)
     assert _loudness(samples, 48000, ("FL", "FR", "FC", "SL", "SR")) == pytest.approx(-23, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("names", "weights"),
+    [
+        ("FL FR FC LFE SL SR", (1, 1, 1, 0, 1.41, 1.41)),
+        ("FL FR FC LFE BL BR", (1, 1, 1, 0, 1.41, 1.41)),
+        ("FL FR BL BR", (1, 1, 1.41, 1.41)),
+        ("FL FR FC LFE BL BR SL SR", (1, 1, 1, 0, 1, 1, 1.41, 1.41)),
+        ("FL FR FC LFE BC SL SR", (1, 1, 1, 0, 1, 1.41, 1.41)),
+        ("FL FR FC BC", (1, 1, 1, 1)),
+        ("FL FR FC LFE BL BR FLC FRC", (1, 1, 1, 0, 1.41, 1.41, 1, 1)),
+        ("FL FR TFL TFR", (1, 1, 1, 1)),
+    ],
+)
+def test_a_channel_counts_more_between_60_and_120_degrees(names: str, weights: tuple[float, ...]) -> None:
+    """BS.1770-4, table 4."""
+    assert tuple(channel_weights(names.split())) == weights
 
 
 def test_the_lfe_does_not_count() -> None:

@@ -11,7 +11,7 @@ from separation import cli as commands
 from separation import separate_array
 from separation.canary import read_canary
 from separation.errors import ModelAnswerInvalid, ModelDigestMismatch, ModelError, ModelNotFound
-from separation.importers.onnx_file import import_onnx
+from separation.importers.onnx_file import Transform, import_onnx
 from separation.registry import ModelManifest, ModelRepository
 from separation.serving.config import CpuTarget, served_name
 from separation.serving.layout import lay_out
@@ -70,6 +70,41 @@ def test_a_network_that_breaks_the_contract_is_refused_and_leaves_nothing(
         import_onnx(repository, NAME, file, stems, licence="CC0-1.0")
     assert repository.manifests() == []
     assert not [path for path in repository.path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    "transform", [Transform(hop=1000), Transform(hop=2048), Transform(fft_size=1024, hop=256), Transform(bins=1000)]
+)
+def test_a_transform_that_the_engine_cannot_invert_never_becomes_current(
+    repository: ModelRepository, tmp_path: Path, transform: Transform
+) -> None:
+    file = write_toy_network(tmp_path / "toy.onnx")
+    with pytest.raises(ModelError):
+        import_onnx(repository, NAME, file, STEMS, licence="CC0-1.0", transform=transform)
+    assert repository.manifests() == []
+    options = ["--hop", transform.hop, "--fft-size", transform.fft_size, "--bins", transform.bins]
+    command = ["add", NAME, file, "--stems", ",".join(STEMS), "--licence", "CC0-1.0", *options]
+    result = CliRunner().invoke(commands.models, [*map(str, command), "--repository", str(repository.path)])
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+
+
+@pytest.mark.parametrize("transform", [Transform(48000, 2048, 512, 512), Transform(fft_size=6144, bins=1536)])
+def test_other_transforms_separate(repository: ModelRepository, tmp_path: Path, transform: Transform) -> None:
+    file = write_toy_network(tmp_path / "toy.onnx")
+    import_onnx(repository, NAME, file, STEMS, licence="CC0-1.0", transform=transform)
+    mixture = music(1)
+    stems = separate_array(mixture, 44100, model=repository.load(NAME, threads=1))
+    np.testing.assert_allclose(stems["vocals"] + stems["instrumental"], mixture, atol=1e-6)
+
+
+def test_patches_that_the_engine_cannot_lay_side_by_side_are_refused(
+    repository: ModelRepository, tmp_path: Path
+) -> None:
+    """Every number of it is in order; only a song shows that the patches are too short for their cross-fades."""
+    file = write_toy_network(tmp_path / "toy.onnx", frames=64)
+    with pytest.raises(ModelError, match="cannot separate with this network"):
+        import_onnx(repository, NAME, file, STEMS, licence="CC0-1.0")
+    assert repository.manifests() == []
 
 
 def test_what_is_no_network_is_refused(repository: ModelRepository, tmp_path: Path) -> None:

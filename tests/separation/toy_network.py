@@ -19,6 +19,7 @@ def write_toy_network(
     stems: int = 4,
     gain: float = 1.0,
     bins: str | int = "bins",
+    frames: int = 512,
     looks_at_batch: bool = False,
 ) -> Path:
     """An ONNX file whose stems are squashed lines of the logarithm of the magnitude. The rest makes it break a rule."""
@@ -49,8 +50,8 @@ def write_toy_network(
     graph = helper.make_graph(
         nodes if looks_at_batch else nodes[1:],
         "toy",
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2, 512, bins])],
-        [helper.make_tensor_value_info("fractions", TensorProto.FLOAT, ["batch", stems, 2, 512, bins])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2, frames, bins])],
+        [helper.make_tensor_value_info("fractions", TensorProto.FLOAT, ["batch", stems, 2, frames, bins])],
         [numpy_helper.from_array(value, key) for key, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -1,5 +1,6 @@
 """``stemwright separate`` again, over the stems of a former run."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,3 +90,15 @@ def test_without_skip_existing_stems_are_replaced() -> None:
     assert result.exit_code == 0
     assert Path("out/a/vocals.flac").stat().st_ino != before
     assert not Path("out/a/report.png").exists()
+
+
+@pytest.mark.parametrize("version", ['"engine_version": null', '"engine_version": 1', '"other": 1'])
+def test_stems_of_another_engine_are_made_anew(version: str) -> None:
+    write_song("a.wav")
+    separate("a.wav", "-o", "out")
+    manifest = Path("out/a/manifest.json")
+    manifest.write_text(re.sub(r'"engine_version": \d+', version, manifest.read_text()))
+    (line,) = song_lines(separate("a.wav", "-o", "out", "--skip-existing", "--json"))
+    assert line.status == "done"
+    (line,) = song_lines(separate("a.wav", "-o", "out", "--skip-existing", "--json"))
+    assert line.status == "reused"
