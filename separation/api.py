@@ -30,7 +30,7 @@ def load_model(
     threads: int | None = None,
     device: Device = "auto",
 ) -> MaskModel:
-    """The model from ``repository`` (default: ``STEMWRIGHT_MODEL_REPOSITORY`` or the checkout's), its digest verified.
+    """The model from ``repository`` (default: ``separation.registry.default_repository``), its digest verified.
 
     Takes a third of a second and about 160 MB; load once and share between threads. ``threads`` bounds the processors
     that one call of the network uses, by default all that this process may use. ``device``: ``cpu``, ``gpu``, or the

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from separation.cache import data_directory
 from separation.errors import ModelDigestMismatch, ModelError, ModelNotFound
 from separation.hashing import sha256_of
 from separation.settings import BINS_STEP, Device
@@ -121,11 +122,18 @@ _IS_OF_ITS_TYPE: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def default_repository() -> Path:
-    """``STEMWRIGHT_MODEL_REPOSITORY``, else ``models/repository`` in the checkout."""
+def default_repository(installed_in: Path | None = None) -> Path:
+    """``STEMWRIGHT_MODEL_REPOSITORY``, else ``models/repository`` of the checkout, else in the user's data folder.
+
+    A checkout keeps its models to itself; nothing is written among installed packages. ``installed_in`` is the folder
+    of this package, unless said otherwise.
+    """
     if configured := os.environ.get("STEMWRIGHT_MODEL_REPOSITORY"):
         return Path(configured)
-    return Path(__file__).resolve().parent.parent / "models" / "repository"
+    checkout = installed_in or Path(__file__).resolve().parent.parent
+    if (checkout / "pyproject.toml").is_file() and (checkout / "models").is_dir():
+        return checkout / "models" / "repository"
+    return data_directory() / "models"
 
 
 class ModelRepository:

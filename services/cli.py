@@ -2,17 +2,25 @@
 
 import sys
 from importlib import import_module
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import click
 
 from separation.console import forgive_encodings
 
 SERVICES = ("gateway", "upload", "accounts", "orchestrator", "worker")
+OURS = ("separation", "services", "training")
+EXTRAS = {"separate": "cpu,report", "models": "cpu", "up": "cpu,local,services", "demo": "cpu,local,services"}
+"""What a command needs of what is installed on request; all others need `services`."""
+EXTRAS_BY_MODULE = {"grpc": "triton", "tritonclient": "triton"}
+"""What only some settings of a service need."""
 
 
 class LazyGroup(click.Group):
-    """Imports a subcommand when it is asked for, so that `stemwright --help` starts at once."""
+    """Imports a subcommand when it is asked for, so that `stemwright --help` starts at once.
+
+    A library that is missing then is named with the extra that brings it.
+    """
 
     places: ClassVar[dict[str, tuple[str, str]]] = {
         "accounts": ("services.accounts.cli:accounts", "Give roles and credits to accounts."),
@@ -29,9 +37,18 @@ class LazyGroup(click.Group):
         if cmd_name not in self.places:
             return super().get_command(ctx, cmd_name)
         module, _, name = self.places[cmd_name][0].partition(":")
-        command = getattr(import_module(module), name)
+        try:
+            command = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            raise named_with_its_extra(error, cmd_name) from error
         assert isinstance(command, click.Command)  # noqa: S101 - the table above is ours
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            raise named_with_its_extra(error, ctx.invoked_subcommand or "") from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = []
@@ -40,6 +57,17 @@ class LazyGroup(click.Group):
             rows.append((name, own.get_short_help_str(100) if own else self.places[name][1]))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def named_with_its_extra(error: ModuleNotFoundError, command: str) -> Exception:
+    """One line about a library that is not installed; a module of our own that is missing is a defect and stays one."""
+    missing = (error.name or "").partition(".")[0]
+    if missing in OURS:
+        return error
+    extra = EXTRAS_BY_MODULE.get(missing) or EXTRAS.get(command, "services")
+    return click.ClickException(
+        f"stemwright {command} needs the library {missing}, which is not installed: pip install 'stemwright[{extra}]'"
+    )
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

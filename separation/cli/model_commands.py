@@ -16,7 +16,7 @@ repository_option = click.option(
     "--repository",
     type=click.Path(file_okay=False, path_type=Path),
     envvar="STEMWRIGHT_MODEL_REPOSITORY",
-    help="Folder of models; default: models/repository of the checkout.",
+    help="Folder of models; default: stemwright/models in your data folder, or models/repository of the checkout.",
 )
 
 

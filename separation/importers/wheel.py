@@ -1,13 +1,15 @@
 """Gets a pinned wheel as a file, without installing it.
 
 pip does the fetching, so whatever index, mirror or proxy the machine is set up with is used, and pip checks the
-hash before the file lands. The file stays in a cache folder: the next import needs no network.
+hash before the file lands. The file stays in a cache folder: the next import needs no network. An environment without
+pip, as uv makes them, borrows the one that Python carries for new environments.
 """
 
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from separation.cache import cache_directory
@@ -39,7 +41,8 @@ def fetch_wheel(wheel: PinnedWheel, cache: Path | None = None) -> Path:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as scratch:
         requirements = Path(scratch, "requirements.txt")
         requirements.write_text(f"{wheel.project}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+        python = sys.executable if find_spec("pip") else _python_with_pip(Path(scratch, "environment"))
+        command = [python, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
         command += ["--disable-pip-version-check", "--quiet", "--dest", scratch, "--requirement", str(requirements)]
         outcome = subprocess.run(command, capture_output=True, text=True, check=False)
         fetched = Path(scratch, wheel.filename)
@@ -51,3 +54,14 @@ def fetch_wheel(wheel: PinnedWheel, cache: Path | None = None) -> Path:
             )
         fetched.replace(path)
     return path
+
+
+def _python_with_pip(folder: Path) -> str:
+    """Makes an environment in ``folder``, in seconds and without network; the Python in it."""
+    made = subprocess.run([sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        raise ModelSourceUnavailable(
+            "The weights are fetched by pip, which is not installed here: run `uv pip install pip` or "
+            f"`{sys.executable} -m ensurepip`."
+        )
+    return str(folder / "bin" / "python")

@@ -60,7 +60,7 @@ class Settings(KitSettings):
     """How long a patch is sent again while the server is away, busy or silent; then the attempt is given up."""
 
     model_repository: Path | None = Field(None, validation_alias=AliasChoices("STEMWRIGHT_MODEL_REPOSITORY"))
-    """Folder of models; `models/repository` of the checkout where absent."""
+    """Folder of models; where absent, `models/repository` of the checkout or the user's data folder."""
 
     storage_attempts: int = Field(5, ge=1)
     """How often a call to the object store is tried in place before the attempt is given up."""
