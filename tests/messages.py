@@ -83,6 +83,8 @@ SAMPLES: tuple[Message, ...] = (
         device="cpu",
         speed=40.0,
         host="test",
+        runtime="winograd 1 fp32",
+        passed_over=[workers_pb2.PassedOverRuntime(model="m", runtime="another", reason="It answered wrongly.")],
     ),
 )
 

@@ -29,6 +29,7 @@ MAX_DEVICE_CHARACTERS = 120
 MAX_HOST_CHARACTERS = 255
 MAX_RUNTIME_CHARACTERS = 120
 MAX_REASON_CHARACTERS = 300
+MAX_PASSED_OVER = 100
 
 FAREWELL_SECONDS = 5.0
 """How long a worker that is at rest tries to say its last words."""
@@ -80,7 +81,7 @@ def heartbeat(identity: Identity, sequence: int, news: News) -> workers_pb2.Work
             workers_pb2.PassedOverRuntime(
                 model=one.model, runtime=one.runtime, reason=one.reason[:MAX_REASON_CHARACTERS]
             )
-            for one in identity.passed_over
+            for one in identity.passed_over[:MAX_PASSED_OVER]
         ],
     )
 

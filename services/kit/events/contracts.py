@@ -117,10 +117,12 @@ RULES: Mapping[str, Rule] = {
     "speed": _number(0, 1e9),
     "stopping": _anything,
     "host": _text(255),
+    "runtime": _text(120),
+    "PassedOverRuntime.model": _name,
 }
 """By the name of the field, or by message and field where those of one name differ."""
 
-MOST: Mapping[str, int] = {"stems": 16, "running": MAX_SLOTS, "finished": MAX_SLOTS, "models": 100}
+MOST: Mapping[str, int] = {"stems": 16, "running": MAX_SLOTS, "finished": MAX_SLOTS, "models": 100, "passed_over": 100}
 """How often a repeated field may be there."""
 
 REQUIRED = frozenset(
