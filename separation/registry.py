@@ -34,9 +34,6 @@ _LARGEST_FFT = 1 << 16
 _FEWEST_OVERLAPS = 3
 """Of squared Hann windows, for their sum to be a constant."""
 
-_FRAMES_STEP = 8
-"""The canary compares means over eight stretches of a patch."""
-
 
 @dataclass(frozen=True)
 class ModelManifest:
@@ -78,10 +75,8 @@ class ModelManifest:
                 f"The model {self.name} sees {self.bins} bins; it must be a multiple of {BINS_STEP} and no more than "
                 f"the {size // 2 + 1} that an FFT of {size} samples has."
             )
-        if self.frames <= 0 or self.frames % _FRAMES_STEP:
-            raise ModelError(
-                f"The model {self.name} takes {self.frames} frames, which is no multiple of {_FRAMES_STEP}."
-            )
+        if self.frames <= 0:
+            raise ModelError(f"The model {self.name} takes {self.frames} frames.")
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2) + "\n"

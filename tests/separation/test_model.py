@@ -80,7 +80,6 @@ CHANGES: list[dict[str, object]] = [
     {"stems": []},
     {"frames": "512"},
     {"frames": 512.0},
-    {"frames": 500},
     {"frames": 0},
     {"hop": 1000},
     {"hop": 2048},
