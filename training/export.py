@@ -35,6 +35,8 @@ PARITY = 1e-5
 # The narrowest patch in which every weight of the deepest level meets a number that is not padding.
 _EXACT_BINS = 128
 
+_SEPARATOR = "; "
+
 PUBLISHED_LICENCE = "MIT (Spleeter's weights, trained on Deezer's own catalogue)"
 
 _CARD = """\
@@ -162,7 +164,8 @@ def export(checkpoint: Path, repository: ModelRepository, *, name: str, licence:
                 "checkpoint_sha256": sha256_of(checkpoint),
                 "steps": str(found.reached.steps),
                 "start": start,
-                "training_data": "; ".join(data),
+                "training_data": _SEPARATOR.join(data),
+                "training_licences": _SEPARATOR.join(found.licences),
             },
             sample_rate_hz=SAMPLE_RATE_HZ,
             fft_size=FFT_SIZE,
@@ -185,7 +188,7 @@ def export(checkpoint: Path, repository: ModelRepository, *, name: str, licence:
             bins=config.patch.bins,
             licence=licence,
             start=start,
-            data="; ".join(data),
+            data=_SEPARATOR.join(data),
             loss=found.reached.best_loss,
             difference=difference,
             digest=manifest.digest,
