@@ -7,7 +7,6 @@ every backend. What was written is run by ONNX Runtime and compared with the net
 import copy
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from separation.drafts import draft
 from separation.hashing import sha256_of
 from separation.importers.unet import build_model
 from separation.registry import UNET, ModelManifest, ModelRepository
@@ -142,8 +142,8 @@ def export(checkpoint: Path, repository: ModelRepository, *, name: str, licence:
     config, network = found.config, found.network()
     target = repository.folder(name)
     repository.path.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=repository.path, prefix=".export-") as scratch:
-        made = Path(scratch, name)
+    with draft(repository.path) as scratch:
+        made = scratch / name
         file = made / "1" / "model.onnx"
         file.parent.mkdir(parents=True)
         model = build_model(network.weights(), frames=config.patch.frames)
@@ -197,6 +197,6 @@ def export(checkpoint: Path, repository: ModelRepository, *, name: str, licence:
         (made / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
         (made / "README.md").write_text(card, encoding="utf-8")
         if target.exists():
-            shutil.move(target, Path(scratch, "replaced"))
+            shutil.move(target, scratch / "replaced")
         made.rename(target)
     return manifest
