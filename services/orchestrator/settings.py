@@ -13,6 +13,7 @@ class Settings(KitSettings):
     """Times are for production; one machine and tests scale them down."""
 
     model_config = service_config("orchestrator")
+    needs_database = True
 
     default_model: str = "spleeter-2stems"
     """The model for orders that name none."""
