@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from separation.channels import channel_names, in_an_order_of_its_own, usual_order
 from separation.containers import Container, identify
+from separation.containers.tracks import Track
 from separation.containers.view import View
 from separation.errors import (
     AudioChangesFormat,
@@ -32,7 +34,9 @@ from separation.errors import (
     UnsupportedChannels,
     UnsupportedRate,
 )
+from separation.frames import ENCRYPTED, Frames
 from separation.tags import song_tags
+from separation.timeline import Stretch, silence, stretches_of
 
 if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
@@ -94,46 +98,55 @@ class AudioInfo:
 # Other containers only estimate their length.
 _LENGTH_TOLERANCE_SECONDS = {"wav": 0.001, "flac": 0.001, "aiff": 0.001, "mp4": 0.25}
 
-_ENCRYPTED = "The audio in the file is encrypted: it can only be separated without its copy protection."
 _MATROSKA_KEY = "enc_key_id"
 """By what name FFmpeg's demuxer tells the key of an encrypted Matroska track."""
+# Of what a list of edits leaves out, so much more than the limit may be decoded before what it presents.
+_LEFT_OUT_SECONDS = 60
 
 # So many are asked whether they can be decoded, each in a file that is opened anew.
 _MOST_TRACKS = 8
-
-_NEVER_FREED: "list[AudioFrame]" = []
-"""Freeing a frame whose channels are in an order of its own would end the process (PyAV 18)."""
 
 
 class AudioFile:
     """An open file, decoded once from beginning to end. Made by ``open_audio``."""
 
     def __init__(
-        self, raw: BinaryIO, container: "InputContainer", stream: "AudioStream", kind: Container, limits: AudioLimits
+        self,
+        raw: BinaryIO,
+        container: "InputContainer",
+        stream: "AudioStream",
+        kind: Container,
+        track: Track,
+        limits: AudioLimits,
     ) -> None:
-        self._raw, self._container, self._stream, self._limits = raw, container, stream, limits
+        self._raw, self._stream, self._limits, self._edits = raw, stream, limits, track.edits
         self._size = max(1, os.fstat(raw.fileno()).st_size)
         context = cast("AudioCodecContext | None", stream.codec_context)  # the stubs leave out None
+        # What would be decoded without its key is noise, or nothing.
+        if track.encrypted or _MATROSKA_KEY in stream.metadata:
+            raise UndecodableAudio(ENCRYPTED)
         if context is None:
             raise UndecodableAudio(f"The {kind.name} file is damaged or uses a codec that is not known.")
-        # What would be decoded without its key is noise, or nothing.
-        if _MATROSKA_KEY in stream.metadata:
-            raise UndecodableAudio(_ENCRYPTED)
         context.thread_count = 1
         self._order = self._settled_order(context)
         self.container, self.codec = kind.name, context.name
         self.tags = song_tags(*kind.texts, container.metadata, stream.metadata)
         """What the song says about itself, as far as its stems carry it over."""
         self.samples = 0
-        """Samples per channel decoded so far."""
+        """Samples per channel so far of what the file presents."""
         self.repaired_samples = 0
         """Values so far that were NaN, infinite or absurdly large and have been replaced."""
-        self._damaged = self._ended = False
-        self._layout = ""
-        self._frames = self._decode()
-        first = next(self._frames, None)
+        self._decoded = 0
+        self._track = Frames(container, stream, kind.name, View(raw, track.shown))
+        self._items = self._track.demuxed() if kind.flac is None else self._track.of_flac(kind.flac)
+        first, self._lost_at_first = None, 0
+        for item in self._items:
+            if not isinstance(item, int):
+                first = item
+                break
+            self._lost_at_first += item
         if first is None:
-            if self._damaged:
+            if self._track.damaged:
                 raise UndecodableAudio("The audio in the file is damaged or cut off: nothing can be decoded.")
             raise NoSamples("The file holds no sound at all: it is zero samples long.")
         self._first = first
@@ -172,32 +185,6 @@ class AudioFile:
                 f"The audio has {self.channels} channels; 1 to {self._limits.max_channels} can be separated."
             )
 
-    def _decode(self) -> "Iterator[AudioFrame]":
-        """Every frame that can be decoded. A damaged packet is skipped, as players do."""
-        try:
-            for packet in self._container.demux(self._stream):
-                if self.container == "mp4" and packet.has_sidedata("encryption_info"):
-                    raise UndecodableAudio(_ENCRYPTED)
-                try:
-                    frames = packet.decode()
-                except av.FFmpegError:
-                    self._damaged = True
-                else:
-                    self._check_layouts(frames)
-                    yield from (frame for frame in frames if frame.samples)
-        except av.FFmpegError:
-            self._damaged = True
-        self._ended = True
-
-    def _check_layouts(self, frames: "list[AudioFrame]") -> None:
-        """Refuses an order of channels that the decoder itself has found; see ``_settled_order``."""
-        for frame in frames:
-            if frame.layout.name != self._layout:
-                if in_an_order_of_its_own([channel.name for channel in frame.layout.channels]):
-                    _NEVER_FREED.extend(frames)
-                    raise UnsupportedChannels("The order of the audio's channels is not one that can be separated.")
-                self._layout = frame.layout.name
-
     def blocks(self) -> Iterator[Samples]:
         """Float32 arrays ``(samples, channels)`` at the file's rate, each about 1.5 s long but the last.
 
@@ -205,26 +192,62 @@ class AudioFile:
         are divided by their full scale, so that audio of up to 24 bits arrives exactly. Can be called once. Raises
         ``AudioTooLong`` and ``AudioChangesFormat`` as soon as they show.
         """
-        limit = self._limits.max_duration_seconds
-        most = None if limit is None else int(limit * self.sample_rate_hz)
+        blocks = self._laid()
+        if self._edits:
+            blocks = stretches_of(blocks, self._stretches(), self.channels)
+        for block in blocks:
+            self.samples += len(block)
+            self._heed_limit(self.samples)
+            yield block
+        if not self.samples:
+            raise NoSamples("The file presents no sound at all: what it shows of its sound is zero samples long.")
+
+    def _laid(self) -> Iterator[Samples]:
+        """What was decoded and what is missing of it, end to end."""
         # FFmpeg's own queue: a frame is a few hundred samples, and much to do for each would be slow.
         pending = av.AudioFifo()
-        for frame in self._all_frames():
-            if frame.sample_rate != self.sample_rate_hz or frame.layout.nb_channels != self.channels:
+        for item in self._all_items():
+            if isinstance(item, int):
+                self._count(item)
+                yield from self._block(pending)
+                yield from silence(item, self.channels)
+                continue
+            if item.sample_rate != self.sample_rate_hz or item.layout.nb_channels != self.channels:
                 raise AudioChangesFormat("The sample rate or the number of channels changes in the middle of the file.")
-            self.samples += frame.samples
-            if most is not None and self.samples > most:
-                raise AudioTooLong(f"The audio is longer than the limit of {limit:g} seconds.")
-            frame.pts = None  # they are laid end to end, whatever the container says
+            self._count(item.samples)
+            item.pts = None  # they are laid end to end here
             try:
-                pending.write(frame)
+                pending.write(item)
             except ValueError:  # the format of the samples has changed
                 yield from self._block(pending)
                 pending = av.AudioFifo()
-                pending.write(frame)
+                pending.write(item)
             if pending.samples >= _BLOCK_SECONDS * self.sample_rate_hz:
                 yield from self._block(pending)
         yield from self._block(pending)
+
+    def _count(self, samples: int) -> None:
+        self._decoded += samples
+        self._heed_limit(self._decoded - (_LEFT_OUT_SECONDS * self.sample_rate_hz if self._edits else 0))
+
+    def _heed_limit(self, samples: int) -> None:
+        limit = self._limits.max_duration_seconds
+        if limit is not None and samples > int(limit * self.sample_rate_hz):
+            raise AudioTooLong(f"The audio is longer than the limit of {limit:g} seconds.")
+
+    def _stretches(self) -> list[Stretch]:
+        """The edits in samples, from the first one that was decoded on."""
+        begin = 0
+        if self._first.pts is not None and self._stream.time_base is not None:
+            begin = round(self._first.pts * self._stream.time_base * self.sample_rate_hz) - self._lost_at_first
+
+        def place(time: Fraction | None, otherwise: int | None) -> int | None:
+            return otherwise if time is None else max(0, round(time * self.sample_rate_hz) - begin)
+
+        return [
+            Stretch(place(edit.begin, 0) or 0, place(edit.end, None), round(edit.silence * self.sample_rate_hz))
+            for edit in self._edits
+        ]
 
     def _block(self, queue: av.AudioFifo) -> Iterator[Samples]:
         """All that is in the queue, if there is anything."""
@@ -241,9 +264,11 @@ class AudioFile:
             np.clip(block, -LARGEST_SAMPLE, LARGEST_SAMPLE, out=block)
         yield (block if self._order is None else block[self._order]).T
 
-    def _all_frames(self) -> "Iterator[AudioFrame]":
+    def _all_items(self) -> "Iterator[AudioFrame | int]":
+        if self._lost_at_first:
+            yield self._lost_at_first
         yield self._first
-        yield from self._frames
+        yield from self._items
 
     @property
     def fraction_read(self) -> float:
@@ -259,17 +284,17 @@ class AudioFile:
             channels=self.channels,
             codec=self.codec,
             container=self.container,
-            complete=not self._damaged and not self._ends_early(),
+            complete=not self._track.damaged and not self._ends_early(),
         )
 
     def _ends_early(self) -> bool:
-        if not self._ended:  # whoever wanted a part of it only did not look
+        if not self._track.ended:  # whoever wanted a part of it only did not look
             return False
         duration, unit = self._stream.duration, self._stream.time_base
         tolerance = _LENGTH_TOLERANCE_SECONDS.get(self.container)
         if tolerance is None or duration is None or unit is None:
             return False
-        return self.samples / self.sample_rate_hz < float(duration * unit) - tolerance
+        return self._decoded / self.sample_rate_hz < float(duration * unit) - tolerance
 
 
 def _copy(frame: "AudioFrame", out: Samples) -> None:
@@ -309,26 +334,33 @@ def open_audio(path: Path, limits: AudioLimits | None = None) -> Iterator[AudioF
 def read_audio(raw: BinaryIO, limits: AudioLimits | None = None) -> Iterator[AudioFile]:
     """``open_audio`` of a file that is open already, for a process that may open none."""
     kind = identify(raw)
-    failures: list[AudioError] = []
-    while True:
-        with _opened(raw, kind) as container:
-            tracks = _by_preference(container)[:_MOST_TRACKS]
+    if not kind.tracks:
+        raise NoAudioStream("The file holds no audio, only video, pictures or subtitles.")
+    failure: AudioError | None = None
+    tracks = [(track, 0) for track in reversed(kind.tracks[:_MOST_TRACKS])]
+    while tracks:
+        track, number = tracks.pop()
+        with _opened(raw, kind, track) as container:
+            streams = _by_preference(container)
+            if number >= len(streams):
+                continue
+            if number < _MOST_TRACKS:
+                tracks.append((track, number + 1))
             try:
-                audio = AudioFile(raw, container, tracks[len(failures)], kind, limits or AudioLimits())
+                audio = AudioFile(raw, container, streams[number], kind, track, limits or AudioLimits())
             except AudioError as error:
-                failures.append(error)
-                if len(failures) >= len(tracks):
-                    raise failures[0] from None
+                failure = failure or error
                 continue
             yield audio
             return
+    raise failure or NoAudioStream("The file holds no audio, only video, pictures or subtitles.")
 
 
-def _opened(raw: BinaryIO, kind: Container) -> "InputContainer":
+def _opened(raw: BinaryIO, kind: Container, track: Track) -> "InputContainer":
     try:
-        source = View(raw, kind.shown) if kind.shown else raw
-        source.seek(0)
-        return av.open(source, "r", format=kind.demuxer, io_open=_refuse, metadata_errors="replace")
+        source = View(raw, track.shown)
+        options = dict(track.options)
+        return av.open(source, "r", format=kind.demuxer, options=options, io_open=_refuse, metadata_errors="replace")
     except (av.FFmpegError, PermissionError, ValueError) as error:
         raise UndecodableAudio(f"The {kind.name} file is damaged or cut off: it cannot be opened.") from error
 
@@ -336,8 +368,6 @@ def _opened(raw: BinaryIO, kind: Container) -> "InputContainer":
 def _by_preference(container: "InputContainer") -> "list[AudioStream]":
     """The tracks with sound: those for which there is a decoder first, and of them the one that FFmpeg prefers."""
     streams = list(container.streams.audio)
-    if not streams:
-        raise NoAudioStream("The file holds no audio, only video, pictures or subtitles.")
     best = container.streams.best("audio")
     known = cast("Callable[[AudioStream], bool]", lambda stream: stream.codec_context is not None)
     return sorted(streams, key=lambda stream: (not known(stream), best is None or stream.index != best.index))

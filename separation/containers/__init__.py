@@ -6,15 +6,17 @@ and what describes it; tags and what else a file may carry are read here, within
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from separation.containers import mpeg
 from separation.containers.aiff import read_aiff
-from separation.containers.flac import read_flac
+from separation.containers.flac import StreamInfo, read_flac
 from separation.containers.id3 import read_id3v2
 from separation.containers.marks import Marks, read_marks
+from separation.containers.mp4 import read_mp4
 from separation.containers.texts import Texts
+from separation.containers.tracks import Track
 from separation.containers.view import Piece
 from separation.containers.wav import read_info, read_wav
 from separation.errors import EmptyFile, UnsupportedFormat
@@ -26,15 +28,16 @@ _SEARCHED_BYTES = 128 * 1024
 
 @dataclass(frozen=True)
 class Container:
-    """``name`` is ours, ``demuxer`` is FFmpeg's, which sees ``shown`` of the file: all of it where that is empty.
+    """``name`` is ours, ``demuxer`` is FFmpeg's. ``tracks``: the one to be decoded first; none where there is no sound.
 
     ``texts``: what the song says about itself, by FFmpeg's names of tags, the most trustworthy first.
     """
 
     name: str
     demuxer: str
-    shown: tuple[Piece, ...] = ()
-    texts: tuple[dict[str, str], ...] = field(default=())
+    tracks: tuple[Track, ...] = ()
+    texts: tuple[dict[str, str], ...] = ()
+    flac: StreamInfo | None = None
 
 
 _WAV, _FLAC, _OGG = Container("wav", "wav"), Container("flac", "flac"), Container("ogg", "ogg")
@@ -124,7 +127,9 @@ def _with_content(file: BinaryIO, container: Container, marks: Marks) -> Contain
     """The same container with what is to be seen of it, and its texts."""
     begin, end = marks.begin, marks.end
     texts: list[Texts] = []
-    shown: tuple[Piece, ...] = () if (begin, end) == (0, file.seek(0, 2)) else ((begin, end),)
+    shown: tuple[Piece, ...] = ((begin, end),)
+    tracks: tuple[Track, ...] | None = None
+    info = None
     match container.name:
         case "wav":
             wav = read_wav(file, begin, end)
@@ -136,5 +141,15 @@ def _with_content(file: BinaryIO, container: Container, marks: Marks) -> Contain
             texts = [read_id3v2(file, chunk.begin) for chunk in aiff.id3] + [aiff.texts]
         case "flac":
             flac = read_flac(file, begin, end)
-            shown, texts = flac.shown, [flac.texts]
-    return replace(container, shown=shown, texts=tuple(part.joined() for part in [*texts, *marks.texts]))
+            shown, texts, info = flac.shown, [flac.texts], flac.info
+        case "mp4":
+            mp4 = read_mp4(file, begin, end)
+            tracks, texts = mp4.tracks, [mp4.texts]
+        case "mp3":
+            shown = ((begin, mpeg.end_of_sound(file, begin, end)),)
+    return replace(
+        container,
+        tracks=(Track(shown),) if tracks is None else tracks,
+        texts=tuple(part.joined() for part in [*texts, *marks.texts]),
+        flac=info,
+    )

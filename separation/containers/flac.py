@@ -16,12 +16,24 @@ _LONGEST_COMMENTS = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
+class StreamInfo:
+    """``head``: bytes before the first frame as FFmpeg sees them; ``block``: samples in a frame, 0 where they differ.
+
+    ``samples`` per channel as the header says, 0 where it does not.
+    """
+
+    head: int
+    block: int
+    samples: int
+
+
+@dataclass(frozen=True)
 class Flac:
-    """``shown``: what FFmpeg is to see; ``samples`` per channel as the header says, 0 where it does not."""
+    """``shown``: what FFmpeg is to see."""
 
     shown: tuple[Piece, ...]
     texts: Texts
-    samples: int
+    info: StreamInfo
 
 
 def read_flac(file: BinaryIO, begin: int, end: int) -> Flac:
@@ -46,5 +58,7 @@ def read_flac(file: BinaryIO, begin: int, end: int) -> Flac:
     if len(info) < 34:
         raise UndecodableAudio("The flac file is damaged or cut off: it does not say what its samples are.")
     head = b"fLaC" + struct.pack(">I", (_LAST | _STREAM_INFO) << 24 | len(info)) + info
+    shortest, longest = struct.unpack(">HH", info[:4])
     samples = int.from_bytes(info[13:18], "big") & ((1 << 36) - 1)
-    return Flac((head, (min(position, end), end)), texts, samples)
+    described = StreamInfo(len(head), longest if shortest == longest else 0, samples)
+    return Flac((head, (min(position, end), end)), texts, described)

@@ -1,7 +1,11 @@
 """MPEG audio (ISO 11172-3, 13818-3) and AAC in ADTS (13818-7), which have no header but those of their frames."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
+
+from separation.containers.view import Source
 
 _KBITS = {
     (1, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -16,6 +20,12 @@ _SYNC = re.compile(rb"\xff(?=[\xe0-\xff])")
 # So many frames in a row are no accident; fewer will do where the file ends with the last.
 _FRAMES_IN_A_ROW = 6
 _FEWEST_FRAMES = 2
+_MOST_LOST = 40
+_LONGEST_JUNK = 64 * 1024
+_LONGEST_MPEG_FRAME = 1500
+_LONGEST_FRAME = 8192 + 16
+_READ_BYTES = 64 * 1024
+_TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICS")
 
 
 @dataclass(frozen=True)
@@ -58,6 +68,58 @@ def first_frame(data: bytes, whole: bool) -> tuple[int, Frame] | None:
         if frame is not None and _goes_on(data, match.start(), frame, whole):
             return match.start(), frame
     return None
+
+
+def taken_apart(source: Source, usual: int = 0) -> Iterator[bytes | int]:
+    """The frames of a stream, and how many there was room for between them where something else is.
+
+    ``usual``: what a frame takes in bytes before one has been found. Tags that were joined with the sound were no
+    frames.
+    """
+    data, junk, kind = b"", b"", b""
+    position, whole = 0, False
+    while True:
+        if not whole and len(data) - position < _LONGEST_FRAME:
+            more = source.read(_READ_BYTES)
+            whole = not more
+            data, position = data[position:] + more, 0
+            continue
+        if position >= len(data):
+            break
+        frame = frame_at(data, position)
+        end = position + frame.length if frame else 0
+        if (
+            frame
+            and position < end <= len(data)
+            and ((not junk and frame.kind == kind) or end == len(data) or frame_at(data, end))
+        ):
+            if junk:
+                yield _room(junk, usual or frame.length)
+            yield data[position:end]
+            position, junk, usual, kind = end, b"", frame.length, frame.kind
+        else:
+            match = _SYNC.search(data, position + 1)
+            end = match.start() if match else len(data)
+            junk = junk + data[position:end] if len(junk) < _LONGEST_JUNK else junk
+            position = end
+    if usual and junk:
+        yield _room(junk, usual)
+
+
+def end_of_sound(file: BinaryIO, begin: int, end: int) -> int:
+    """Where a stream ends without most of the zeros behind it: by its length FFmpeg judges what an encoder noted.
+
+    So many zeros as fit in a frame may be a part of the last.
+    """
+    file.seek(max(begin, end - _READ_BYTES))
+    tail = file.read(end - file.tell())
+    zeros = len(tail) - len(tail.rstrip(b"\0"))
+    return end - max(0, zeros - _LONGEST_MPEG_FRAME)
+
+
+def _room(junk: bytes, length: int) -> int:
+    frames = round(len(junk) / length)
+    return 0 if frames > _MOST_LOST or junk.startswith(_TAGS) else frames
 
 
 def _goes_on(data: bytes, position: int, first: Frame, whole: bool) -> bool:

@@ -4,10 +4,16 @@ import io
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 Piece = bytes | tuple[int, int]
 """Bytes that stand for themselves, or the file's own from one position up to another."""
+
+
+class Source(Protocol):
+    """What bytes are read from, one after the other; none at its end."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 class View(io.RawIOBase):

@@ -155,10 +155,7 @@ def _replay(
 
 def _store(database: Database, account_id: str, key: str, status: int, content: dict[str, Any]) -> None:
     with database.write() as session:
-        # Not over the answer that a deletion has put there meanwhile.
-        session.execute(
-            _row_of(account_id, key).where(IDEMPOTENCY.c.status.is_(None)).values(status=status, body=content)
-        )
+        session.execute(_row_of(account_id, key).values(status=status, body=content))
 
 
 def _find(session: ReadSession, account_id: str, key: str) -> Row[Any] | None:

@@ -354,5 +354,5 @@ def test_samples_whose_format_changes_on_the_way_are_the_same_samples(tmp_path: 
 
     with open_audio(path) as audio:
         audio._first = frame(0, 1000, "s16")
-        audio._frames = iter([frame(1000, 1500, "s16"), frame(1500, 4000, "flt"), frame(4000, len(samples), "s16")])
+        audio._items = iter([frame(1000, 1500, "s16"), frame(1500, 4000, "flt"), frame(4000, len(samples), "s16")])
         np.testing.assert_array_equal(np.concatenate(list(audio.blocks())), samples)

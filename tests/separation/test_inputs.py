@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from separation import decode
+from separation import frames
 from separation.channels import in_an_order_of_its_own, usual_order
 from separation.decode import AudioInfo, AudioLimits, open_audio, probe
 from separation.errors import AudioError, NoAudioStream, UndecodableAudio, UnsupportedChannels
@@ -105,15 +105,15 @@ def test_length_of_what_knows_its_length(tmp_path: Path, container: str, codec: 
 
 
 @pytest.mark.parametrize(
-    ("container", "whole_frames"), [("adts", 44), ("ipod", 43)], ids=["without a word of its delay", "edit list"]
+    ("container", "length"), [("adts", 44 * 1024), ("ipod", 44100 - 77)], ids=["without a word of its delay", "edits"]
 )
-def test_length_of_aac(tmp_path: Path, container: str, whole_frames: int) -> None:
-    """43 frames hold the song, one more comes first; FFmpeg cuts off the first where the container speaks of it."""
+def test_length_of_aac(tmp_path: Path, container: str, length: int) -> None:
+    """43 frames hold the song, one more comes first. Edits say what is the song's; FFmpeg heeds where they begin."""
     path = encoded(tmp_path / "song", container, "aac", music(1)[:-77], 44100)
     decoded = read(path)
-    assert len(decoded) == samples_by_pyav(path) == whole_frames * 1024
+    assert len(decoded) == length
     command = by_ffmpeg(path, 2)
-    assert command is None or len(command) == len(decoded)
+    assert command is None or 0 <= len(command) - length < 1024
 
 
 def test_length_of_mp3_without_a_xing_header(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_mono_stereo_and_surround(tmp_path: Path, container: str, codec: str, ch
 def test_the_sound_of_a_film(tmp_path: Path) -> None:
     for container in ("mp4", "matroska", "mov"):
         path = encoded(tmp_path / "film", container, "aac", music(1), 44100, film=True)
-        assert probe(path).samples == samples_by_pyav(path) >= 44100
+        assert probe(path).samples == (samples_by_pyav(path) if container == "matroska" else 44100)
 
 
 @pytest.mark.parametrize(("container", "codec"), [("matroska", "flac"), ("mov", "alac")])
@@ -251,12 +251,12 @@ def test_an_order_that_a_decoder_found_itself_is_refused_and_its_frames_are_kept
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept: list[Any] = []
-    monkeypatch.setattr(decode, "_NEVER_FREED", kept)
+    monkeypatch.setattr(frames, "_NEVER_FREED", kept)
     channels = [SimpleNamespace(name="FR"), SimpleNamespace(name="FL")]
     frame: Any = SimpleNamespace(layout=SimpleNamespace(name="2 channels (FR+FL)", channels=channels))
     path = encoded(tmp_path / "song", "mov", "pcm_s16le", music(0.1), 48000)
     with open_audio(path) as audio, pytest.raises(UnsupportedChannels):
-        audio._check_layouts([frame])
+        audio._track._checked([frame])
     assert kept == [frame]
 
 
