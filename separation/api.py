@@ -32,7 +32,8 @@ def load_model(
 ) -> MaskModel:
     """The model from ``repository`` (default: ``separation.registry.default_repository``), its digest verified.
 
-    Takes a third of a second and about 160 MB; load once and share between threads. ``threads`` bounds the processors
+    Takes a third of a second and about 160 MB, and the first time on a machine longer, as a known answer is asked for
+    (``separation.canary``); load once and share between threads. ``threads`` bounds the processors
     that one call of the network uses, by default all that this process may use. ``device``: ``cpu``, ``gpu``, or the
     best there is. Raises ``ModelError``.
     """

@@ -22,16 +22,11 @@ def _quota(system: Path) -> float | None:
     try:
         groups = (system / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
         mounts = (system / "proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
+        folders = [folder for mount in mounts for group in groups for folder in _folders(mount, group)]
+    except (OSError, ValueError):  # another system, or one that writes these files in a way of its own
         return None
-    quotas = [
-        quota
-        for mount in mounts
-        for group in groups
-        for folder in _folders(mount, group)
-        if (quota := _quota_of(system / folder)) is not None
-    ]
-    return min(quotas, default=None)
+    quotas = [_quota_of(system / folder) for folder in folders]
+    return min((quota for quota in quotas if quota is not None), default=None)
 
 
 def _folders(mount: str, group: str) -> list[str]:

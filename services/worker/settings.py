@@ -18,7 +18,7 @@ class Settings(KitSettings):
     """Songs separated at the same time. On a CPU one slot with all threads ends each song soonest."""
 
     threads: int = Field(0, ge=0, le=256)
-    """Processor threads of the network, which the slots share; 0: as many as this process has processors."""
+    """Processor threads of the network, which the slots share; 0: as many as this process may keep busy."""
 
     heartbeat_seconds: float = Field(15.0, gt=0, le=60)
     """Well below a third of the orchestrator's lease."""

@@ -91,6 +91,13 @@ def test_no_quota_of_the_first_version_is_none(tmp_path: Path) -> None:
     assert default_threads(system(tmp_path, FIRST.format(path="/"), FIRST_MOUNT.format(root="/"), files)) == 8
 
 
+@pytest.mark.parametrize(
+    ("groups", "mounts"), [("", ""), ("odd", SECOND_MOUNT), ("0::/", "odd - odd"), ("0::/", "odd")]
+)
+def test_what_is_not_understood_bounds_nothing(groups: str, mounts: str, tmp_path: Path) -> None:
+    assert default_threads(system(tmp_path, groups, mounts, {"sys/fs/cgroup/cpu.max": "max"})) == 8
+
+
 def test_without_control_groups_the_processors_that_the_process_may_run_on_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,36 +45,44 @@ def test_weights_are_turned_once(model_repository: ModelRepository, whole: Path)
     assert sorted(file.suffix for file in whole.parent.iterdir()) == [".checked", ".f32"]
 
 
+@pytest.fixture(scope="module")
+def copy(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return Path(shutil.copy(whole, tmp_path_factory.mktemp("copy")))
+
+
 @pytest.mark.parametrize(
-    "damage", ["cut", "longer", "20 MB of zeros", "one bit", "head", "another version", "not a word"]
+    ("place", "damage"),
+    [
+        pytest.param(50_000_000, bytes(20_000_000), id="20 MB of zeros"),
+        pytest.param(150_000_001, b"\xaa", id="one byte"),
+        pytest.param(0, b"stemwright weights 1", id="another version"),
+        pytest.param(0, bytes(4096), id="no head"),
+    ],
 )
 def test_damaged_weights_are_noticed_and_made_again(
-    damage: str, whole: Path, again: Again, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    place: int, damage: bytes, copy: Path, again: Again, caplog: pytest.LogCaptureFixture
+) -> None:
+    with copy.open("r+b") as file:
+        file.seek(place)
+        before = file.read(len(damage))
+        file.seek(place)
+        file.write(damage)
+    with pytest.raises(FileNotFoundError):  # there is nothing to make them from
+        again(copy)
+    assert "damaged, and are made again" in caplog.text
+    with copy.open("r+b") as file:
+        file.seek(place)
+        file.write(before)
+    assert again(copy) == copy
+
+
+@pytest.mark.parametrize("missing", [4, 1 << 28])
+def test_weights_that_are_cut_off_are_noticed(
+    missing: int, whole: Path, again: Again, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     file = tmp_path / whole.name
-    shutil.copy(whole, file)
-    with file.open("r+b") as opened:
-        match damage:
-            case "cut":
-                opened.truncate(whole.stat().st_size - 4)
-            case "longer":
-                opened.seek(0, os.SEEK_END)
-                opened.write(bytes(4))
-            case "20 MB of zeros":
-                opened.seek(50_000_000)
-                opened.write(bytes(20_000_000))
-            case "one bit":
-                opened.seek(-1, os.SEEK_END)
-                last = opened.read(1)
-                opened.seek(-1, os.SEEK_END)
-                opened.write(bytes([last[0] ^ 1]))
-            case "head":
-                opened.write(bytes(4096))
-            case "another version":
-                opened.write(b"stemwright weights 1")
-            case "not a word":
-                opened.truncate(0)
-    with pytest.raises(FileNotFoundError):  # there is nothing to make them from
+    file.write_bytes(whole.read_bytes()[:-missing])
+    with pytest.raises(FileNotFoundError):
         again(file)
     assert "damaged, and are made again" in caplog.text
 
