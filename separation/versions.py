@@ -14,10 +14,10 @@ imported and never promoted is a plain folder, and becomes a version when the fi
 """
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from separation.drafts import draft
 from separation.errors import ModelError, ModelNotFound
 from separation.registry import ModelManifest, ModelRepository
 
@@ -56,14 +56,13 @@ class Versions:
         A version of the same digest is replaced. Nothing is left where ``write`` raises.
         """
         self._settle()
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".adding-") as scratch:
-            made = Path(scratch, "made")
+        with draft(self._folder) as scratch:
+            made = scratch / "made"
             made.mkdir()
             manifest = write(made)
             there = self._path(manifest.digest)
             if there.exists():
-                there.rename(Path(scratch, "replaced"))
+                there.rename(scratch / "replaced")
             made.rename(there)
         if self.current() is None:
             self._point_at(manifest)

@@ -96,7 +96,7 @@ def migrate(service: str | None) -> None:
         raise click.BadParameter(f"choose one of {', '.join(SERVICES_WITH_DATABASE)}")
     settings = load(KitSettings)
     for name in [service] if service else SERVICES_WITH_DATABASE:
-        migrate_database(settings.database_url, name)
+        migrate_database(settings.database_url.get_secret_value(), name)
         click.echo(f"{name}: schema is up to date")
 
 

@@ -16,7 +16,7 @@ from tests.ids import numbered
 ACCOUNT, JOB, UPLOAD, WORKER = numbered("usr"), numbered("job"), numbered("upl"), numbered("wrk")
 SHA256 = "a" * 64
 
-_balance = billing_pb2.Balance(available_credits=500, reserved_credits=7, version=3)
+_balance = billing_pb2.Balance(available_credits=500, reserved_credits=7, version=3, previews_left=12)
 _model = separation_pb2.Model(name="spleeter-2stems", digest="sha256:" + "1" * 64)
 _finished = separation_pb2.SeparationFinished(
     worker_id=WORKER,

@@ -20,6 +20,7 @@ from torch import Tensor
 from training.config import RunConfig
 from training.errors import CheckpointInvalid
 from training.files import appearing
+from training.licences import UNKNOWN
 from training.network import SeparationNetwork
 from training.progress import Reached
 
@@ -30,12 +31,21 @@ BEST = "best.safetensors"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """``config`` is the run's; ``scaler`` the state of the loss's scale with fp16, else empty."""
+    """``config`` is the run's; ``scaler`` the state of the loss's scale with fp16, else empty.
+
+    ``start_licences``: of all that the weights had learnt from before the run.
+    """
 
     config: RunConfig
     reached: Reached
     tensors: Mapping[str, Tensor]
     scaler: Mapping[str, Any]
+    start_licences: tuple[str, ...] = ()
+
+    @property
+    def licences(self) -> tuple[str, ...]:
+        """Of all that the weights have learnt from, each once."""
+        return tuple(dict.fromkeys((*self.start_licences, *(one.licence for one in self.config.data.training))))
 
     def part(self, prefix: str) -> dict[str, Tensor]:
         """The tensors whose names begin with ``prefix``, without it."""
@@ -59,6 +69,7 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         "config": checkpoint.config.model_dump(mode="json"),
         "reached": asdict(checkpoint.reached),
         "scaler": dict(checkpoint.scaler),
+        "start_licences": checkpoint.start_licences,
     }
     tensors = {name: value.detach().contiguous().cpu() for name, value in checkpoint.tensors.items()}
     with appearing(path) as unfinished:
@@ -75,7 +86,10 @@ def read(path: Path) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
         state = json.loads(header["state"])
         reached = Reached(**state["reached"])
-        return Checkpoint(RunConfig.model_validate(state["config"]), reached, tensors, state["scaler"])
+        config = RunConfig.model_validate(state["config"])
+        # Checkpoints of before they were recorded may have begun with another one, of which nothing is known.
+        licences = tuple(state.get("start_licences", (UNKNOWN,)))
+        return Checkpoint(config, reached, tensors, state["scaler"], licences)
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise CheckpointInvalid(f"{path} cannot be read as a checkpoint: {error}.") from error
 

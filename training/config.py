@@ -61,7 +61,8 @@ class SourceConfig(_Section):
     part: str | None = None
     """Of ``solo``: which part the files hold."""
     licence: str = "unknown"
-    """Goes into the model's card. One that contains ``NC`` keeps the model from becoming the default."""
+    """An SPDX identifier; goes into the model's card. One that is not free (``training.licences``) keeps the model from
+    becoming the default."""
     limit: int | None = Field(default=None, ge=1)
     """Only that many tracks, the first by name."""
 

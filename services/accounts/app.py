@@ -24,7 +24,7 @@ TIDY_SECONDS = 600
 
 def build(settings: Settings, keys: SigningKeys, database: Database | None = None) -> FastAPI:
     """The app with its background tasks; those start when the app does, and connect by themselves."""
-    database = database or Database(settings.database_url, "accounts")
+    database = database or Database(settings.database_url.get_secret_value(), "accounts")
     accounts = Accounts.build(settings, database, keys)
     published = json.dumps(keys.jwks()).encode()
     # This service needs no network to learn its own keys.

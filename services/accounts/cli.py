@@ -32,7 +32,7 @@ def accounts(ctx: click.Context) -> None:
         keys = load_signing_keys(settings)
     except SigningKeyMissingError as error:
         raise click.ClickException(str(error)) from None
-    database = Database(settings.database_url, "accounts")
+    database = Database(settings.database_url.get_secret_value(), "accounts")
     ctx.call_on_close(database.close)
     ctx.obj = Accounts.build(settings, database, keys)
 

@@ -59,7 +59,9 @@ def handlers(accounts: Accounts) -> Mapping[type[Message] | str, Handler]:
     def on_job_ended(session: WriteSession, event: Event) -> None:
         job = event.data["job"]
         try:
-            accounts.billing.end_hold(session, job["id"], job["account_id"], ENDINGS[event.type])
+            # Whoever cancels a preview that runs has had its share of a processor.
+            keep = event.type == "job.canceled" and job.get("started_at") is not None
+            accounts.billing.end_hold(session, job["id"], job["account_id"], ENDINGS[event.type], keep_allowance=keep)
         except AccountMismatchError as error:
             raise InvalidMessage(str(error)) from error
 

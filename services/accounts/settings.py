@@ -10,6 +10,7 @@ from services.kit.settings import KitSettings, service_config
 
 class Settings(KitSettings):
     model_config = service_config("accounts")
+    needs_database = True
 
     signing_key_file: Path | None = None
     """PEM file whose first Ed25519 private key signs access tokens; every key in it is published. Production needs it;

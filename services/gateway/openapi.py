@@ -3,6 +3,7 @@
 The document is a file of this package, `openapi.json`, which a test compares with what this module makes of the code.
 """
 
+import http.client
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from copy import deepcopy
 from typing import Any
 
 from services.gateway.routes import ROUTES, Access, Route, Upstream
+from services.kit.phrases import phrase
 
 Document = dict[str, Any]
 
@@ -146,9 +148,17 @@ class _Source:
         return json.dumps(self._schemas[name], sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
+def _in_our_words(status: str, response: Document) -> Document:
+    """Undescribed responses have the names of their statuses, which are not the same in every Python."""
+    name = http.client.responses.get(int(status)) if status.isdigit() else None
+    return (
+        {**response, "description": phrase(int(status))} if name and response.get("description") == name else response
+    )
+
+
 def _responses(responses: Document) -> Document:
     kept = {
-        status: response
+        status: _in_our_words(status, response)
         for status, response in responses.items()
         if not (status == "422" and "Problem" in json.dumps(response))
     }

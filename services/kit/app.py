@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from typing import Any, Protocol, runtime_checkable
 
 from anyio import CapacityLimiter, to_thread
@@ -32,6 +31,7 @@ from services.kit.errors import (
     StemwrightError,
     Unavailable,
 )
+from services.kit.phrases import phrase
 from services.kit.settings import KitSettings
 from services.kit.telemetry import configure_logging, span, traceparent_of
 
@@ -310,9 +310,9 @@ async def _on_http_exception(_request: Request, error: Exception) -> Response:
     if error.status_code < 300:
         # Not an error at all, and 204 has no body.
         return Response(status_code=error.status_code, headers=dict(error.headers or {}))
-    phrase = HTTPStatus(error.status_code).phrase
-    code = phrase.lower().replace(" ", "_").replace("-", "_")
-    return _problem(error.status_code, code, phrase, str(error.detail), headers=dict(error.headers or {}))
+    title = phrase(error.status_code)
+    code = title.lower().replace(" ", "_").replace("-", "_")
+    return _problem(error.status_code, code, title, str(error.detail), headers=dict(error.headers or {}))
 
 
 async def _on_database_away(_request: Request, error: Exception) -> Response:

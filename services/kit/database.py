@@ -8,10 +8,11 @@ a writer fails with "database is locked" under load, and no busy timeout helps i
 pool of one connection instead of spinning on the file lock.
 """
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -245,7 +246,10 @@ class Database:
     def _sqlite_engines(self) -> tuple[Engine, Engine]:
         if self.file is None:
             raise ValueError("SQLite needs a file: an in-memory database is another one for each connection")
-        self.file.parent.mkdir(parents=True, exist_ok=True)
+        # What people call their songs is nobody else's business. SQLite's journals take the mode of the database.
+        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(OSError):  # which whoever connects is told in SQLite's words
+            os.close(os.open(self.file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
         def engine(begin: str, connections: int) -> Engine:
             made = create_engine(

@@ -10,6 +10,8 @@ from services.kit.periodic import Periodic
 from services.kit.tables import IDEMPOTENCY, INBOX
 
 KEEP_PUBLISHED = timedelta(hours=1)
+KEEP_REFUSED = timedelta(days=14)
+"""As long as dead letters."""
 KEEP_INBOX = timedelta(days=8)
 """One day more than any topic keeps an event that could be read again."""
 KEEP_IDEMPOTENCY = timedelta(hours=24)
@@ -31,5 +33,6 @@ class Housekeeping(Periodic):
         with self._database.write() as session:
             now = session.now()
             outbox.purge_published(session, KEEP_PUBLISHED)
+            outbox.purge_refused(session, KEEP_REFUSED)
             session.execute(delete(INBOX).where(INBOX.c.received_at < now - KEEP_INBOX))
             session.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.created_at < now - KEEP_IDEMPOTENCY))

@@ -155,7 +155,10 @@ def _replay(
 
 def _store(database: Database, account_id: str, key: str, status: int, content: dict[str, Any]) -> None:
     with database.write() as session:
-        session.execute(_row_of(account_id, key).values(status=status, body=content))
+        # Not over the answer that a deletion has put there meanwhile.
+        session.execute(
+            _row_of(account_id, key).where(IDEMPOTENCY.c.status.is_(None)).values(status=status, body=content)
+        )
 
 
 def _find(session: ReadSession, account_id: str, key: str) -> Row[Any] | None:

@@ -14,9 +14,10 @@ from alembic.migration import MigrationContext
 from sqlalchemy import MetaData, text
 
 from services.kit.database import Database
-from services.kit.tables import KIT_METADATA
+from services.kit.tables import IDEMPOTENCY, INBOX, KIT_METADATA, OUTBOX, OUTBOX_REFUSED
 
 SERVICES_WITH_DATABASE = ("accounts", "upload", "orchestrator")
+FIRST_TABLES = (OUTBOX, INBOX, IDEMPOTENCY)
 
 
 def alembic_config(service: str) -> Config:
@@ -60,14 +61,24 @@ def run_env(metadata: MetaData) -> None:
 
 def create_kit_tables() -> None:
     """First version of the kit's tables, for a service's first revision."""
-    for table in KIT_METADATA.sorted_tables:
+    for table in FIRST_TABLES:
         table.create(op.get_bind())
 
 
 def drop_kit_tables() -> None:
     """Undoes `create_kit_tables`."""
-    for table in reversed(KIT_METADATA.sorted_tables):
+    for table in FIRST_TABLES:
         table.drop(op.get_bind())
+
+
+def create_refused_table() -> None:
+    """The table of events that the brokers refuse, for a service's later revision."""
+    OUTBOX_REFUSED.create(op.get_bind())
+
+
+def drop_refused_table() -> None:
+    """Undoes `create_refused_table`."""
+    OUTBOX_REFUSED.drop(op.get_bind())
 
 
 def drift(database: Database, metadata: MetaData) -> list[Any]:

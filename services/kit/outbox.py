@@ -8,22 +8,28 @@ that the order of the events of one key is kept.
 import fcntl
 import logging
 import threading
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from prometheus_client import Counter, Gauge
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, Row, delete, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.kit.database import Database, ReadSession, WriteSession
 from services.kit.events.codec import OutgoingEvent, Record, encode
-from services.kit.events.producer import EventProducer
-from services.kit.tables import OUTBOX
+from services.kit.events.producer import EventProducer, RecordRefused
+from services.kit.events.topics import TOPICS
+from services.kit.tables import OUTBOX, OUTBOX_REFUSED
 
 log = logging.getLogger(__name__)
 
 PUBLISHED = Counter("outbox_published_total", "Events handed to the broker.", ["topic"])
 BACKLOG_AGE = Gauge("outbox_oldest_unpublished_seconds", "Age of the oldest event that is not published yet.")
+REFUSED = Counter("outbox_refused_total", "Events that the brokers will never take.", ["topic"])
+
+URGENT_AT_ONCE = 100
+"""Events of urgent topics that go before older ones of others: somebody's thousand songs keep no worker waiting."""
 
 
 def add(session: WriteSession, event: OutgoingEvent) -> str:
@@ -153,16 +159,14 @@ class OutboxRelay:
             self._producer.close()
 
     def publish_batch(self) -> int:
-        """Publishes the oldest unpublished events; returns how many the broker took."""
+        """Publishes unpublished events, the urgent and then the oldest; returns how many of them are dealt with."""
         with self._database.read() as session:
-            rows = session.execute(
-                select(OUTBOX).where(OUTBOX.c.published_at.is_(None)).order_by(OUTBOX.c.id).limit(self._batch_size)
-            ).all()
+            rows = self._next(session)
             now = session.now() if rows else None
         if now is None:
             BACKLOG_AGE.set(0)
             return 0
-        BACKLOG_AGE.set((now - rows[0].created_at).total_seconds())
+        BACKLOG_AGE.set((now - min(row.created_at for row in rows)).total_seconds())
         records = [
             Record(
                 topic=row.topic,
@@ -184,10 +188,41 @@ class OutboxRelay:
                 )
             for row in published:
                 PUBLISHED.labels(row.topic).inc()
-        if len(published) < len(rows):
+        refused = [
+            (row, failure) for row, failure in zip(rows, failures, strict=True) if isinstance(failure, RecordRefused)
+        ]
+        if refused:
+            self._set_aside(refused)
+        left = len(rows) - len(published) - len(refused)
+        if left:
             problem = next(failure for failure in failures if failure is not None)
-            log.warning("%d of %d events could not be published: %s", len(rows) - len(published), len(rows), problem)
-        return len(published)
+            log.warning("%d of %d events could not be published: %s", left, len(rows), problem)
+        return len(published) + len(refused)
+
+    def _next(self, session: ReadSession) -> list[Row[Any]]:
+        waiting = select(OUTBOX).where(OUTBOX.c.published_at.is_(None)).order_by(OUTBOX.c.id)
+        urgent = [topic.name for topic in TOPICS if topic.urgent and topic.owner == self._database.service]
+        rows: list[Row[Any]] = []
+        if urgent:
+            rows += session.execute(waiting.where(OUTBOX.c.topic.in_(urgent)).limit(URGENT_AT_ONCE)).all()
+        rows += session.execute(waiting.where(OUTBOX.c.topic.not_in(urgent)).limit(self._batch_size - len(rows))).all()
+        return rows
+
+    def _set_aside(self, refused: Sequence[tuple[Row[Any], RecordRefused]]) -> None:
+        """Takes events out of the way that the brokers will never take; they stay for a person to look at."""
+        with self._database.write() as session:
+            for row, failure in refused:
+                kept = {name: row._mapping[name] for name in _KEPT}
+                session.execute(
+                    insert(OUTBOX_REFUSED).values(**kept, refused_at=session.now(), reason=str(failure)[:300])
+                )
+                session.execute(delete(OUTBOX).where(OUTBOX.c.id == row.id))
+        for row, failure in refused:
+            REFUSED.labels(row.topic).inc()
+            log.error("event %d for %s is set aside: %s", row.id, row.topic, failure)
+
+
+_KEPT = ("topic", "partition", "key", "value", "headers", "created_at")
 
 
 def backed_up(session: ReadSession, longer_than: timedelta) -> bool:
@@ -201,3 +236,8 @@ def backed_up(session: ReadSession, longer_than: timedelta) -> bool:
 def purge_published(session: WriteSession, older_than: timedelta) -> None:
     """Deletes events that were published longer ago than this."""
     session.execute(delete(OUTBOX).where(OUTBOX.c.published_at < session.now() - older_than))
+
+
+def purge_refused(session: WriteSession, older_than: timedelta) -> None:
+    """Deletes events that were refused longer ago than this."""
+    session.execute(delete(OUTBOX_REFUSED).where(OUTBOX_REFUSED.c.refused_at < session.now() - older_than))

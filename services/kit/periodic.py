@@ -4,13 +4,21 @@ import logging
 import threading
 from collections.abc import Callable
 
+from prometheus_client import Counter
+
 from services.kit.database import DATABASE_AWAY
 
 log = logging.getLogger(__name__)
 
+FAILED = Counter("rounds_failed_total", "Rounds of background tasks that ended in a defect.", ["task"])
+
 
 class Periodic:
-    """Calls `action` every `interval_seconds`. A database that is away is waited for; any other error is raised."""
+    """Calls `action` every `interval_seconds`.
+
+    A round that fails is told, counted, and tried again when the next is due: whatever one row made of it, the process
+    has other things to do.
+    """
 
     def __init__(self, name: str, interval_seconds: float, action: Callable[[], None]) -> None:
         self.name = name
@@ -24,3 +32,6 @@ class Periodic:
                 self._action()
             except DATABASE_AWAY as error:
                 log.warning("%s is put off: the database does not answer: %s", self.name, error)
+            except Exception:
+                FAILED.labels(self.name).inc()
+                log.exception("a round of %s failed", self.name)

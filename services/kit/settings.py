@@ -7,18 +7,47 @@ everything of ours starts with `STEMWRIGHT_`. `deploy/settings.env` lists every 
 import ast
 import inspect
 import json
+import os
 import sys
 import textwrap
 from itertools import pairwise
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 EX_CONFIG = 78
 """Exit status for a configuration error (sysexits.h)."""
 
 DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - the value that production refuses
+
+
+_DATABASES = frozenset({"sqlite", "postgres", "postgresql", "postgresql+psycopg"})
+KNOWN_PASSWORDS = frozenset(
+    {
+        *("", "admin", "changeit", "changeme", "database", "db", "default", "demo", "dev", "example", "guest"),
+        *("pass", "password", "passw0rd", "pg", "pgsql", "postgres", "postgresql", "root", "secret", "stemwright"),
+        *("test", "user", "123456", "12345678", DEVELOPMENT_SECRET),
+    }
+)
+"""What examples and images come with. Compared without regard to case."""
+
+
+def has_known_password(url: str) -> bool:
+    """Whether a PostgreSQL URL lets in who merely guesses: no password at all, its own user's name, or a known one.
+
+    A password may come by the ways that libpq has besides; a file of passwords or a certificate is trusted.
+    """
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if "passfile" in options or "sslcert" in options:
+        return False
+    given = options.get("password", unquote(parts.password or "")) or os.environ.get("PGPASSWORD", "")
+    if not given and "PGPASSFILE" in os.environ:
+        return False
+    names = {unquote(parts.username or "").lower(), parts.path.removeprefix("/").lower()}
+    return given.lower() in KNOWN_PASSWORDS | names
 
 
 def service_config(service: str) -> SettingsConfigDict:
@@ -32,6 +61,9 @@ def _named(name: str) -> AliasChoices:
 
 class KitSettings(BaseSettings):
     """What every service needs to know. A service's `Settings` subclasses this."""
+
+    needs_database: ClassVar[bool] = False
+    """Whether the service keeps anything of its own."""
 
     # Fields are also read by their own names: without a prefix those would be HOST, PORT and ENVIRONMENT.
     model_config = SettingsConfigDict(env_prefix="STEMWRIGHT_", extra="ignore", frozen=True, populate_by_name=True)
@@ -56,11 +88,11 @@ class KitSettings(BaseSettings):
     shutdown_grace_seconds: int = Field(20, ge=1, validation_alias=_named("STEMWRIGHT_SHUTDOWN_GRACE_SECONDS"))
     """How long requests under way may take after SIGTERM."""
 
-    database_url: str = Field(
-        "sqlite:///.stemwright/data/{service}.db",
-        validation_alias=_named("DATABASE_URL"),
+    database_url: SecretStr = Field(
+        SecretStr("sqlite:///.stemwright/data/{service}.db"), validation_alias=_named("DATABASE_URL")
     )
-    """`{service}` stands for the service's name. On PostgreSQL each service lives in a schema of its name."""
+    """`{service}` stands for the service's name. On PostgreSQL each service lives in a schema of its name. A password
+    that everybody knows is refused in production."""
 
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS"))
     """Brokers, `host:port`, separated by commas."""
@@ -90,10 +122,34 @@ class KitSettings(BaseSettings):
     token_audience: str = Field("stemwright-api", validation_alias=_named("STEMWRIGHT_TOKEN_AUDIENCE"))
     """Audience that access tokens must name."""
 
+    @field_validator("database_url")
+    @classmethod
+    def _url_of_a_database(cls, url: SecretStr) -> SecretStr:
+        # The driver's own complaint would repeat the password.
+        try:
+            parts = urlsplit(url.get_secret_value())
+            known = parts.scheme in _DATABASES and (parts.port or True)
+        except ValueError:
+            known = False
+        if not known:
+            raise ValueError("is no URL of SQLite or PostgreSQL")
+        return url
+
     @model_validator(mode="after")
     def _no_development_secret_in_production(self) -> "KitSettings":
         if self.environment == "production" and self.s3_secret_access_key.get_secret_value() == DEVELOPMENT_SECRET:
             raise ValueError("S3_SECRET_ACCESS_KEY still has its development value")
+        return self
+
+    @model_validator(mode="after")
+    def _no_known_password_in_production(self) -> "KitSettings":
+        url = self.database_url.get_secret_value()
+        if self.environment != "production":
+            return self
+        if self.needs_database and "database_url" not in self.model_fields_set:
+            raise ValueError("DATABASE_URL is needed in production")
+        if not url.startswith("sqlite") and has_known_password(url):
+            raise ValueError("DATABASE_URL has no password, or one that everybody knows")
         return self
 
 

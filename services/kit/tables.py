@@ -1,4 +1,4 @@
-"""The tables that the kit keeps in every service's database: outbox, inbox, idempotency keys."""
+"""The tables that the kit keeps in every database: outbox (and what of it was refused), inbox, idempotency."""
 
 from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, String, Table, text
 
@@ -23,6 +23,20 @@ Index(
     OUTBOX.c.id,
     sqlite_where=text("published_at IS NULL"),
     postgresql_where=text("published_at IS NULL"),
+)
+
+OUTBOX_REFUSED = Table(
+    "outbox_refused",
+    KIT_METADATA,
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
+    Column("topic", String(120), nullable=False),
+    Column("partition", Integer, nullable=True),
+    Column("key", LargeBinary, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("headers", JsonDocument, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("refused_at", UtcDateTime, nullable=False, index=True),
+    Column("reason", String(300), nullable=False),
 )
 
 INBOX = Table(

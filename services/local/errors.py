@@ -2,11 +2,12 @@
 
 ```
 LocalError
-  HomeInUse      another supervisor runs in this home
-  HomeUnusable   the folder cannot be made or written
-  PortTaken      another program listens on the port that was asked for
-  StartFailed    a part did not come up
-  DemoFailed     the platform did not separate the song
+  HomeInUse          another supervisor runs in this home
+  HomeUnusable       the folder cannot be made or written
+  PortTaken          another program listens on the port that was asked for
+  StartFailed        a part did not come up
+  NoPythonForTriton  the server's backend can embed none of the Pythons here
+  DemoFailed         the platform did not separate the song
 ```
 """
 
@@ -41,3 +42,7 @@ class StartFailed(LocalError):
 
 class DemoFailed(LocalError):
     pass
+
+
+class NoPythonForTriton(LocalError):
+    """NumPy 1, which the backend needs, has no wheels for Python 3.13 and later."""

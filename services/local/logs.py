@@ -1,5 +1,6 @@
 """The log of one part: a file that cannot grow without bound."""
 
+import io
 import os
 import threading
 from pathlib import Path
@@ -19,7 +20,7 @@ class PartLog:
         self._bytes_per_file = bytes_per_file
         self._files_kept = files_kept
         self._lock = threading.Lock()
-        self._file = path.open("ab", buffering=0)
+        self._file = self._open()
         self._size = path.stat().st_size
 
     def write(self, data: bytes) -> None:
@@ -48,6 +49,12 @@ class PartLog:
         with self._lock:
             self._file.close()
 
+    def _open(self) -> io.FileIO:
+        """Readable by its owner only, whatever the umask: what services print may name people's songs."""
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.fchmod(descriptor, 0o600)
+        return io.FileIO(descriptor, "ab")
+
     def _copy(self, pipe: int) -> None:
         with os.fdopen(pipe, "rb", buffering=0) as source:
             while data := source.read(64 * 1024):
@@ -60,5 +67,5 @@ class PartLog:
             newer = self.path if number == 1 else self.path.with_name(f"{self.path.name}.{number - 1}")
             if newer.exists():
                 newer.replace(older)
-        self._file = self.path.open("ab", buffering=0)
+        self._file = self._open()
         self._size = 0

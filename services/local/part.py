@@ -72,9 +72,12 @@ class Timing:
     stop_grace_seconds: float = 10.0
     first_restart_seconds: float = 0.1
     longest_restart_seconds: float = 10.0
+    longest_restart_of_ready_seconds: float = 1.0
+    """The same for a process that had been ready: what ended it is not what it would do again."""
     steady_after_seconds: float = 30.0
     """A process that ran this long clears the record: the next restart is quick again."""
 
-    def restart_delay(self, losses: int) -> float:
+    def restart_delay(self, losses: int, *, was_ready: bool = False) -> float:
         """Seconds to wait after the `losses`-th process in a row (from 1) was lost: 0.1, 0.5, 2.5, 10, 10, ..."""
-        return float(min(self.first_restart_seconds * 5 ** (losses - 1), self.longest_restart_seconds))
+        longest = self.longest_restart_of_ready_seconds if was_ready else self.longest_restart_seconds
+        return float(min(self.first_restart_seconds * 5 ** min(losses - 1, 10), longest))

@@ -117,7 +117,7 @@ def service_environment(
     return {
         **{name: value for name, value in ours.items() if name not in told},
         "STEMWRIGHT_WORKER_MODEL": settings.model,
-        "DATABASE_URL": settings.database_url or f"sqlite:///{home.data}/{{service}}.db",
+        "DATABASE_URL": _database_url(settings, home),
         "S3_BUCKET": settings.s3_bucket,
         "STEMWRIGHT_JWKS_URL": f"{urls['accounts']}/.well-known/jwks.json",
         "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE": str(home.signing_key()),
@@ -125,6 +125,11 @@ def service_environment(
         # Few threads allocate at the same time, and each of glibc's arenas keeps what it once had.
         "MALLOC_ARENA_MAX": "2",
     }
+
+
+def _database_url(settings: LocalSettings, home: Home) -> str:
+    elsewhere = settings.database_url
+    return elsewhere.get_secret_value() if elsewhere else f"sqlite:///{home.data}/{{service}}.db"
 
 
 def _default_model(settings: LocalSettings, told: Mapping[str, str]) -> str:

@@ -1,7 +1,6 @@
 """The whole platform on one machine, running for as long as somebody needs it."""
 
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -50,8 +49,7 @@ class Platform:
         with ExitStack() as stack:
             stack.enter_context(self.home.locked())
             self._begun = time.monotonic()
-            shutil.rmtree(self.home.temporary, ignore_errors=True)
-            self.home.temporary.mkdir()
+            self.home.empty_temporary()
             self.plan = make_plan(self.settings, self.home, self._environment)
             self.supervisor = Supervisor(self.plan.parts, self.home.logs, self._timing, self._note_change)
             stack.callback(self.home.forget_state)

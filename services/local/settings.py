@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 DEFAULT_GATEWAY_PORT = 8080
@@ -33,7 +33,7 @@ class LocalSettings(BaseSettings):
     triton: bool = False
     """Workers ask a Triton server, another part, in place of running the network themselves."""
 
-    database_url: str | None = Field(None, validation_alias=_named("DATABASE_URL"))
+    database_url: SecretStr | None = Field(None, validation_alias=_named("DATABASE_URL"))
     """A database elsewhere instead of a SQLite file per service; `{service}` stands for the service's name."""
 
     kafka_bootstrap_servers: str | None = Field(None, validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS"))

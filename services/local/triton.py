@@ -14,10 +14,12 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from separation.cache import cache_directory
-from services.local.errors import LocalError
+from services.local.errors import LocalError, NoPythonForTriton
 from services.local.part import Part
 from services.local.probes import HttpProbe
 from services.local.sockets import LOOPBACK
@@ -26,6 +28,7 @@ TRITON = "triton"
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "triton.lock"
 INSTALL = "make triton"
 
+_NEWEST_WITH_NUMPY_1 = (3, 12)
 _KEPT_FOR_THE_WORKER = "shared-memory,model-repository,trace,logging"
 _ALL_BUT_HEALTH = "metadata,inference,shared-memory,model-config,model-repository,statistics,trace,logging"
 _RESTRICTED = "stemwright"
@@ -38,11 +41,36 @@ def environment_folder() -> Path:
 
     Raises:
         LocalError: there is no lock, as in an installed distribution.
+        NoPythonForTriton: neither this Python nor another one on the PATH can be embedded.
     """
     if not LOCK.exists():
         raise LocalError("Triton is installed from a checkout of Stemwright: there is no requirements/triton.lock here")
-    key = hashlib.sha256(LOCK.read_bytes() + sysconfig.get_python_version().encode())
+    key = hashlib.sha256(LOCK.read_bytes() + repr(_embedded()).encode())
     return cache_directory() / "triton" / key.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class _Python:
+    """An interpreter that the backend can embed."""
+
+    executable: str
+    version: str
+    libraries: str
+
+
+@cache
+def _embedded() -> _Python:
+    """This Python, or where it is too new the newest other one on the PATH that is not."""
+    if sys.version_info[:2] <= _NEWEST_WITH_NUMPY_1:
+        libraries = str(sysconfig.get_config_var("LIBDIR") or "")
+        return _Python(sys.executable, sysconfig.get_python_version(), libraries)
+    tell = "import pip, sysconfig; print(sysconfig.get_config_var('LIBDIR') or '')"
+    for minor in range(_NEWEST_WITH_NUMPY_1[1], 10, -1):
+        if executable := shutil.which(f"python3.{minor}"):
+            told = subprocess.run((executable, "-c", tell), capture_output=True, text=True, check=False)
+            if told.returncode == 0:  # the name may belong to a manager of Pythons that has none of this version
+                return _Python(executable, f"3.{minor}", told.stdout.strip())
+    raise NoPythonForTriton("Triton's backend embeds Python 3.12 or 3.11: one of them with pip has to be on the PATH")
 
 
 def install() -> Path:
@@ -50,6 +78,7 @@ def install() -> Path:
 
     Raises:
         LocalError: pip could not install it, or it does not start on this machine.
+        NoPythonForTriton: neither this Python nor another one on the PATH can be embedded.
     """
     target = environment_folder()
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -60,8 +89,9 @@ def install() -> Path:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".installing-") as scratch:
             made = Path(scratch, "made")
             site = made / "site"
-            command = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-            wanted = ("--no-deps", "--require-hashes", "--target", str(site), "-r", str(LOCK))
+            command = (_embedded().executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+            # From wheels or not at all: without one for this Python pip would compile NumPy for many minutes.
+            wanted = ("--only-binary", ":all:", "--no-deps", "--require-hashes", "--target", str(site), "-r", str(LOCK))
             ended = subprocess.run((*command, *wanted), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
             if ended.returncode:
                 raise LocalError(f"Triton could not be installed: {ended.stdout.decode(errors='replace').strip()}")
@@ -84,11 +114,11 @@ def installed() -> Path:
 
 
 def _put_backend(site: Path, folder: Path) -> None:
-    """Its Python backend as the server wants it: with the stub that embeds the Python in use."""
+    """Its Python backend as the server wants it: with the stub that embeds our choice of Python."""
     server = site / "pytriton" / "tritonserver"
-    stub = server / "python_backend_stubs" / sysconfig.get_python_version() / "triton_python_backend_stub"
+    stub = server / "python_backend_stubs" / _embedded().version / "triton_python_backend_stub"
     if not stub.exists():
-        raise LocalError(f"Triton's wheel has no backend for Python {sysconfig.get_python_version()}")
+        raise LocalError(f"Triton's wheel has no backend for Python {_embedded().version}")
     shutil.copytree(server / "backends" / "python", folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(stub, folder)
     for program in (folder / stub.name, server / "bin" / "tritonserver"):
@@ -111,7 +141,7 @@ def server_program(folder: Path) -> Path:
 def server_environment(folder: Path) -> dict[str, str]:
     """What the server has to be told besides its arguments."""
     site = folder / "site"
-    libraries = [str(site / "nvidia_pytriton.libs"), str(sysconfig.get_config_var("LIBDIR") or "")]
+    libraries = [str(site / "nvidia_pytriton.libs"), _embedded().libraries]
     return {"LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)), "PYTHONPATH": str(site)}
 
 

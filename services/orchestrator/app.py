@@ -26,7 +26,7 @@ NAME = "orchestrator"
 
 def build(settings: Settings) -> FastAPI:
     """The app with everything it needs; nothing is connected before it starts."""
-    database = Database(settings.database_url, NAME)
+    database = Database(settings.database_url.get_secret_value(), NAME)
     storage = S3Storage.from_settings(settings)
     signals = Signals(settings.waiting_requests)
     hearing = Hearing(settings.lease_seconds / 2)

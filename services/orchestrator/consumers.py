@@ -17,7 +17,6 @@ from services.kit.handling import in_transaction
 from services.kit.keys import source_key, stems_prefix
 from services.kit.protos import billing_pb2, separation_pb2, uploads_pb2, workers_pb2
 from services.orchestrator import repository
-from services.orchestrator.errors import OutputUnsuitable, PreviewOutside
 from services.orchestrator.hearing import Hearing
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.models import BalanceView, Job, UploadView, Worker
@@ -81,12 +80,7 @@ class Handlers:
         view.filename, view.duration_seconds = data.filename, data.audio.duration_seconds
         view.sample_rate_hz, view.channels = data.audio.sample_rate_hz, data.audio.channels
         for job in repository.locked_jobs_of_upload(session, view.id):
-            if job.account_id != view.account_id:
-                continue
-            try:
-                self._lifecycle.price(session, job, view)
-            except (PreviewOutside, OutputUnsuitable) as error:
-                self._lifecycle.refuse(session, job, error.code, error.detail)
+            self._lifecycle.learn(session, job, view)
 
     def upload_rejected(self, session: WriteSession, event: Event) -> None:
         """The song cannot be separated: neither can jobs that waited for it."""
@@ -94,17 +88,16 @@ class Handlers:
         view = self._view(session, data.upload_id, data.account_id)
         view.status, view.code, view.reason = "rejected", data.code[:80], data.reason[:500]
         for job in repository.locked_jobs_of_upload(session, view.id):
-            self._lifecycle.refuse(session, job, "upload_rejected", data.reason)
+            self._lifecycle.learn(session, job, view)
 
     def upload_deleted(self, session: WriteSession, event: Event) -> None:
         """The upload is gone, or never was. Jobs that run have read it; those that have not begun never can."""
         data = event.data
         view = self._view(session, data.upload_id, data.account_id)
-        view.status, view.object_key = "deleted", None
+        view.status, view.object_key, view.filename = "deleted", None, None
         for job in repository.locked_unstarted_jobs_of_upload(session, view.id):
             if job.price_credits is None:
-                message = "The upload was deleted before it was complete."
-                self._lifecycle.refuse(session, job, "upload_rejected", message)
+                self._lifecycle.learn(session, job, view)
             elif job.state is Status.QUEUED and job.worker_id is None:
                 self._lifecycle.give_up(
                     session, job, "upload_deleted", "The upload was deleted before the job could run."
@@ -116,6 +109,8 @@ class Handlers:
         if view is None:
             view = UploadView(id=upload_id)
             session.add(view)
+        if view.account_id and account_id not in ("", view.account_id):
+            raise InvalidMessage("the upload is another account's")
         if not view.account_id:
             # New here, or named by somebody before it was made and then noted as not existing.
             view.account_id, view.status = account_id, "pending"
@@ -124,11 +119,11 @@ class Handlers:
 
     def balance_changed(self, session: WriteSession, event: Event) -> None:
         """News about an account's credits."""
-        self._note_balance(session, event.data.account_id, event.data.balance)
+        self._note_balance(session, event)
 
     def reservation_granted(self, session: WriteSession, event: Event) -> None:
         """The job's price is held."""
-        self._note_balance(session, event.data.account_id, event.data.balance)
+        self._note_balance(session, event)
         job = self._job_of(session, event)
         if job is not None and job.state is Status.RESERVING and job.price_credits is not None:
             if job.price_credits != event.data.price_credits:
@@ -137,14 +132,14 @@ class Handlers:
 
     def reservation_refused(self, session: WriteSession, event: Event) -> None:
         """The job's price could not be held."""
-        self._note_balance(session, event.data.account_id, event.data.balance)
+        self._note_balance(session, event)
         job = self._job_of(session, event)
         if job is not None and job.state is Status.RESERVING and job.price_credits is not None:
             self._lifecycle.refuse(session, job, event.data.code, event.data.detail)
 
     def reservation_settled(self, session: WriteSession, event: Event) -> None:
         """The hold has ended. One that expired takes a job that has not ended with it."""
-        self._note_balance(session, event.data.account_id, event.data.balance)
+        self._note_balance(session, event)
         job = self._job_of(session, event)
         if job is None:
             return
@@ -160,7 +155,8 @@ class Handlers:
         job = repository.locked_job(session, event.data.job_id)
         return job if job is not None and job.account_id == event.data.account_id else None
 
-    def _note_balance(self, session: WriteSession, account_id: str, balance: billing_pb2.Balance) -> None:
+    def _note_balance(self, session: WriteSession, event: Event) -> None:
+        account_id, balance = event.data.account_id, event.data.balance
         session.after_commit(self._signals.job_changed)
         known = repository.balance(session, account_id)
         if known is None:
@@ -168,6 +164,10 @@ class Handlers:
             session.add(known)
         if balance.version > known.version:
             known.available_credits, known.version = balance.available_credits, balance.version
+        # Previews cost nothing and change no balance: of two words on them the later one counts.
+        newer = known.previews_told_at is None or event.time >= known.previews_told_at
+        if balance.HasField("previews_left") and newer:
+            known.previews_left, known.previews_told_at = balance.previews_left, event.time
 
     def separation_finished(self, session: WriteSession, event: Event) -> None:
         """An attempt ended on a worker."""

@@ -7,7 +7,6 @@ import logging
 from datetime import timedelta
 
 from services.kit.database import Database
-from services.kit.errors import StemwrightError
 from services.kit.periodic import Periodic
 from services.kit.storage import ObjectStorage
 from services.orchestrator import repository
@@ -37,8 +36,8 @@ class Deleter(Periodic):
         for deletion_id, prefix in due:
             try:
                 self._storage.delete_prefix(prefix)
-            except StemwrightError as error:
-                log.warning("objects under %s could not be deleted yet: %s", prefix, error, exc_info=error.__cause__)
+            except Exception as error:
+                log.warning("objects under %s could not be deleted yet: %s", prefix, error, exc_info=error)
                 with self._database.write() as session:
                     repository.put_off_deletion(session, deletion_id, session.now() + TRY_AGAIN_AFTER)
             else:
@@ -59,5 +58,6 @@ class Forgetter(Periodic):
             now = session.now()
             repository.forget_workers(session, now - FORGET_WORKERS_AFTER)
             repository.forget_unknown_uploads(session, now - FORGET_UNKNOWN_UPLOADS_AFTER)
+            repository.erase_deleted_uploads(session)
             for job in repository.forgotten_jobs(session):
                 session.delete(job)

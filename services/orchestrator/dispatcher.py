@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from services.kit.database import DATABASE_AWAY, Database
+from prometheus_client import Counter as PrometheusCounter
+
+from services.kit.database import DATABASE_AWAY, Database, WriteSession
 from services.orchestrator import repository
 from services.orchestrator.hearing import Hearing
 from services.orchestrator.lifecycle import Lifecycle
@@ -16,6 +18,8 @@ from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
 
 log = logging.getLogger(__name__)
+
+FAILED = PrometheusCounter("placements_failed_total", "Placements that ended in a defect.")
 
 LOOK_SECONDS = 2.0
 """Placement is woken by every change in this process; this is for what others change and for backoffs that end."""
@@ -45,6 +49,10 @@ class Dispatcher:
                     pass
             except DATABASE_AWAY as error:
                 log.warning("placement put off: the database does not answer: %s", error)
+                stop.wait(LOOK_SECONDS)
+            except Exception:
+                FAILED.inc()
+                log.exception("a placement failed")
                 stop.wait(LOOK_SECONDS)
 
     def place(self) -> bool:
@@ -77,8 +85,21 @@ class Dispatcher:
             candidate, slot = pair
             job = repository.locked_head(session, candidate, now, lapsed=lapsed)
             if job is not None:
-                self._lifecycle.assign(session, job, next(worker for worker in workers if worker.id == slot.worker_id))
+                self._assign(session, job, next(worker for worker in workers if worker.id == slot.worker_id))
             return True
+
+    def _assign(self, session: WriteSession, job: Job, worker: Worker) -> None:
+        """One job that trips us must not keep all others from being placed: it fails."""
+        try:
+            with session.begin_nested():
+                self._lifecycle.assign(session, job, worker)
+        except DATABASE_AWAY:
+            raise
+        except Exception:
+            FAILED.inc()
+            log.exception("%s could not be placed", job.id)
+            session.refresh(job)
+            self._lifecycle.give_up(session, job, "internal", "Something went wrong on our side.")
 
     def _stranded(self, heads: Iterable[Candidate], workers: Iterable[Worker]) -> set[str]:
         """Models that no live worker serves, of songs that have not begun."""

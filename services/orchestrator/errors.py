@@ -1,6 +1,6 @@
 """What the orchestrator refuses, and why."""
 
-from services.kit.errors import Conflict, Invalid, NotFound, PaymentRequired
+from services.kit.errors import Conflict, Invalid, NotFound, PaymentRequired, RateLimited, StemwrightError
 
 
 class JobNotFound(NotFound):
@@ -38,6 +38,16 @@ class OutputUnsuitable(Invalid):
     title = "The format cannot hold this song"
 
 
+class TooManyOpenJobs(RateLimited):
+    code = "too_many_open_jobs"
+    title = "Too many jobs of this account have not ended yet"
+
+
+class TooManyWaitingJobs(RateLimited):
+    code = "too_many_waiting_jobs"
+    title = "Too many jobs of this account wait for their uploads"
+
+
 class InsufficientCredits(PaymentRequired):
     code = "insufficient_credits"
     title = "Not enough credits"
@@ -56,6 +66,12 @@ class JobRejected(Invalid):
 class JobNotFinished(Conflict):
     code = "job_not_finished"
     title = "The job has no result"
+
+
+class JobDeleted(StemwrightError):
+    status = 410
+    code = "job_deleted"
+    title = "The job that this key made was deleted"
 
 
 class JobAlreadyFinal(Conflict):

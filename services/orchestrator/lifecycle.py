@@ -19,7 +19,7 @@ from services.kit.keys import stems_prefix
 from services.kit.protos import jobs_pb2, separation_pb2
 from services.kit.telemetry import use_traceparent
 from services.orchestrator import repository
-from services.orchestrator.errors import PreviewOutside
+from services.orchestrator.errors import OutputUnsuitable, PreviewOutside
 from services.orchestrator.formats import check_output
 from services.orchestrator.messages import MODES, assignment, public_event
 from services.orchestrator.models import Deletion, Job, JobEvent, UploadView, Worker
@@ -60,6 +60,24 @@ class Lifecycle:
         job.price_credits = price_credits("preview" if job.mode == "preview" else "full", duration)
         self.ask(session, job, again=False)
 
+    def learn(self, session: WriteSession, job: Job, upload: UploadView | None) -> bool:
+        """Goes on with a job that waits for its upload; False where nothing is known that ends the waiting."""
+        if upload is None or upload.account_id not in ("", job.account_id):
+            return False
+        match upload.status:
+            case "ready":
+                try:
+                    self.price(session, job, upload)
+                except (PreviewOutside, OutputUnsuitable) as error:
+                    self.refuse(session, job, error.code, error.detail)
+            case "rejected":
+                self.refuse(session, job, "upload_rejected", upload.reason or "")
+            case "deleted":
+                self.refuse(session, job, "upload_rejected", "The upload was deleted before it was complete.")
+            case _:
+                return False
+        return True
+
     def window(self, duration: float, start: float | None, length: float | None) -> tuple[float, float]:
         """Start and length of a preview in seconds; raises PreviewOutside where no audio would be left."""
         settings = self._settings
@@ -81,7 +99,8 @@ class Lifecycle:
             if job.state in FINAL:
                 self._announce_again(session, job)
             elif job.state is Status.RESERVING and job.price_credits is None:
-                self.ask_for_upload(session, job.upload_id)
+                if not self.learn(session, job, repository.upload(session, job.upload_id)):
+                    self.ask_for_upload(session, job.upload_id)
             elif job.state is Status.RESERVING:
                 request = jobs_pb2.ReservationRequested(
                     job_id=job.id,

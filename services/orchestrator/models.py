@@ -77,6 +77,12 @@ class Job(Base):
         Index("ix_jobs_account_id_id", "account_id", "id"),
         Index("ix_jobs_status_queued_at", "status", "queued_at"),
         Index(
+            "ix_jobs_open",
+            "account_id",
+            sqlite_where=text("status IN ('reserving', 'queued', 'running')"),
+            postgresql_where=text("status IN ('reserving', 'queued', 'running')"),
+        ),
+        Index(
             "ix_jobs_queue",
             "account_id",
             "mode",
@@ -162,6 +168,15 @@ class UploadView(Base):
     reason: Mapped[str | None] = mapped_column(String(500))
     updated_at: Mapped[datetime]
 
+    __table_args__ = (
+        Index(
+            "ix_uploads_to_erase",
+            "id",
+            sqlite_where=text("status = 'deleted' AND sha256 IS NOT NULL"),
+            postgresql_where=text("status = 'deleted' AND sha256 IS NOT NULL"),
+        ),
+    )
+
 
 class BalanceView(Base):
     """What accounts told about an account's credits."""
@@ -171,6 +186,9 @@ class BalanceView(Base):
     account_id: Mapped[str] = mapped_column(String(40), primary_key=True)
     available_credits: Mapped[int] = mapped_column(BigInteger)
     version: Mapped[int] = mapped_column(BigInteger)
+    previews_left: Mapped[int | None]
+    """Of the free previews of the day on which it was told."""
+    previews_told_at: Mapped[datetime | None]
 
 
 class Worker(Base):

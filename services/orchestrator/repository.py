@@ -12,6 +12,8 @@ from services.orchestrator.placement import Candidate
 from services.orchestrator.states import FINAL, Status
 
 MAX_EVENTS = 100
+AT_ONCE = 100
+"""Jobs of one upload that are seen to when the word of it comes. The others are when they would ask again, or start."""
 OPEN = tuple(sorted(set(Status) - FINAL))
 
 
@@ -46,16 +48,36 @@ def locked_job(session: WriteSession, job_id: str) -> Job | None:
     return session.scalar(select(Job).where(Job.id == job_id).with_for_update())
 
 
+def open_jobs(session: ReadSession, account_id: str, limit: int) -> int:
+    """How many jobs of the account have not ended, counted no further than the limit."""
+    return _count(session, select(Job.id).where(Job.account_id == account_id, Job.status.in_(OPEN)), limit)
+
+
+def waiting_jobs(session: ReadSession, account_id: str, limit: int) -> int:
+    """How many jobs of the account wait for an upload, counted no further than the limit."""
+    waiting = (Job.account_id == account_id, Job.status == Status.RESERVING, Job.price_credits.is_(None))
+    return _count(session, select(Job.id).where(*waiting), limit)
+
+
+def _count(session: ReadSession, query: Select[str], limit: int) -> int:
+    return session.scalar(select(func.count()).select_from(query.limit(limit).subquery())) or 0
+
+
+def holder_of(session: ReadSession, job_id: str) -> str | None:
+    """Id of the worker that holds the job's present attempt, as it stands without a lock."""
+    return session.scalar(select(Job.worker_id).where(Job.id == job_id))
+
+
 def locked_jobs_of_upload(session: WriteSession, upload_id: str) -> Sequence[Job]:
-    """Jobs that wait for this upload."""
+    """Jobs that wait for this upload, the oldest; no more than one transaction should see to."""
     waiting = select(Job).where(Job.upload_id == upload_id, Job.status == Status.RESERVING, Job.price_credits.is_(None))
-    return session.scalars(waiting.with_for_update()).all()
+    return session.scalars(waiting.order_by(Job.id).limit(AT_ONCE).with_for_update()).all()
 
 
 def locked_unstarted_jobs_of_upload(session: WriteSession, upload_id: str) -> Sequence[Job]:
-    """Jobs that would still have to read this upload."""
+    """Jobs that would still have to read this upload, the oldest; no more than one transaction should see to."""
     unstarted = select(Job).where(Job.upload_id == upload_id, Job.status.in_([Status.RESERVING, Status.QUEUED]))
-    return session.scalars(unstarted.with_for_update()).all()
+    return session.scalars(unstarted.order_by(Job.id).limit(AT_ONCE).with_for_update()).all()
 
 
 def owned_upload(session: ReadSession, account_id: str, upload_id: str) -> UploadView | None:
@@ -244,6 +266,18 @@ def forget_workers(session: WriteSession, before: datetime) -> None:
 def forget_unknown_uploads(session: WriteSession, before: datetime) -> None:
     """Drops the notes that an upload does not exist."""
     session.execute(delete(UploadView).where(UploadView.account_id == "", UploadView.updated_at < before))
+
+
+def erase_deleted_uploads(session: WriteSession) -> None:
+    """Drops what is known of the contents of deleted uploads, once no job that has read one can still end."""
+    reading = select(Job.id).where(Job.upload_id == UploadView.id, Job.status.in_(OPEN))
+    erased = dict.fromkeys(("sha256", "size_bytes", "filename", "duration_seconds", "sample_rate_hz", "channels"))
+    session.execute(
+        update(UploadView)
+        .where(UploadView.status == "deleted", UploadView.sha256.is_not(None), ~reading.exists())
+        .values(**erased)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def waiting_audio_seconds(session: ReadSession) -> float:

@@ -95,9 +95,11 @@ class Results:
 def _file_name(upload: UploadView | None, stem: str, extension: str) -> str:
     """Name under which a person finds the file again. Only the last part of the upload's name counts: no path."""
     given = upload.filename if upload is not None and upload.filename else ""
-    name = given.replace("\\", "/").rpartition("/")[2].lstrip(". ")
-    title = name.rpartition(".")[0] or name or "song"
-    title = "".join("_" if c in FORBIDDEN_IN_NAMES else c for c in title)
+    name = given.replace("\\", "/").rpartition("/")[2]
+    title = name.rpartition(".")[0] or name
+    title = "".join("_" if c in FORBIDDEN_IN_NAMES or not c.isprintable() else c for c in title)
+    # A name that begins with a dash is an option to whatever unpacks or plays it; one with a dot is hidden.
+    title = title.lstrip("-. ") or "song"
     ending = f" ({stem}).{extension}"
     shortened = title.encode()[: MAX_NAME_BYTES - len(ending)].decode(errors="ignore")
     return shortened + ending

@@ -1,12 +1,12 @@
 """What clients may do with jobs. Each call is one transaction; waiting is done outside of any."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from fastapi.responses import JSONResponse
 
 from services.kit.database import Database, ReadSession, WriteSession
 from services.kit.errors import StemwrightError, Unavailable
-from services.kit.idempotency import Answer, idempotent
+from services.kit.idempotency import Answer, idempotent, replace_answers
 from services.kit.ids import new_id
 from services.kit.keys import stems_prefix
 from services.kit.telemetry import current_traceparent
@@ -15,12 +15,15 @@ from services.orchestrator.errors import (
     FeedbackNotFound,
     InsufficientCredits,
     JobAlreadyFinal,
+    JobDeleted,
     JobNotFound,
     JobNotRetryable,
     JobRejected,
     OutputUnsuitable,
     PreviewAllowanceExhausted,
     PreviewOutside,
+    TooManyOpenJobs,
+    TooManyWaitingJobs,
     UnknownModel,
     UploadNotFound,
     UploadNotReady,
@@ -28,7 +31,7 @@ from services.orchestrator.errors import (
 )
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.messages import job_answer
-from services.orchestrator.models import Feedback, Job, UploadView
+from services.orchestrator.models import BalanceView, Feedback, Job, UploadView
 from services.orchestrator.pricing import price_credits
 from services.orchestrator.schemas import (
     FeedbackAnswer,
@@ -74,14 +77,16 @@ class Jobs:
         if upload is None:
             raise UploadNotReady
         price = price_credits(request.mode, upload.duration_seconds or 0.0)
-        available = self._learn_balance(account_id)
+        balance = self._learn_balance(account_id)
         with self._database.read() as reading:
-            expires_at = reading.now() + timedelta(seconds=self._settings.quote_seconds)
+            now = reading.now()
         return Quote(
             price_credits=price,
-            available_credits=available,
-            affordable=price <= available,
-            expires_at=expires_at,
+            available_credits=balance.available_credits,
+            affordable=_has_preview_left(balance, now)
+            if request.mode == "preview"
+            else price <= balance.available_credits,
+            expires_at=now + timedelta(seconds=self._settings.quote_seconds),
         )
 
     def create(self, account_id: str, request: NewJob, key: str | None) -> JSONResponse:
@@ -181,6 +186,8 @@ class Jobs:
             if job.state not in FINAL:
                 self._lifecycle.cancel(session, job)
             job.deleted_at = session.now()
+            # What the client noted on the job goes with it.
+            replace_answers(session, account_id, job.id, JobDeleted())
             self._lifecycle.remove_objects(session, stems_prefix(job.id))
 
     def missed_events(self, account_id: str, job_id: str, after: str | None) -> MissedEvents:
@@ -220,6 +227,7 @@ class Jobs:
             return _feedback_answer(given)
 
     def _start(self, session: WriteSession, job: Job) -> str:
+        self._check_room(session, job.account_id)
         upload = self._usable_upload(session, job.account_id, job.upload_id)
         job.status = Status.RESERVING
         job.created_at = session.now()
@@ -230,8 +238,18 @@ class Jobs:
         if upload.status == "ready":
             self._lifecycle.price(session, job, upload)
         else:
+            waiting = self._settings.waiting_jobs_per_account
+            if repository.waiting_jobs(session, job.account_id, waiting + 1) > waiting:
+                raise TooManyWaitingJobs(f"At most {waiting} jobs of an account may wait for their uploads.")
             self._lifecycle.ask(session, job, again=False)
         return job.id
+
+    def _check_room(self, session: WriteSession, account_id: str) -> None:
+        """Raises TooManyOpenJobs. Until the transaction ends no other request of the account counts."""
+        session.serialize(f"jobs:{account_id}")
+        limit = self._settings.open_jobs_per_account
+        if repository.open_jobs(session, account_id, limit) >= limit:
+            raise TooManyOpenJobs(f"At most {limit} jobs of an account may be open.", retry_after_seconds=10)
 
     def _first_answer(self, account_id: str, job_id: str) -> Answer:
         def decided() -> Job | None:
@@ -264,20 +282,19 @@ class Jobs:
             if self._signals.wait_for(known, self._settings.answer_wait_seconds) is None:
                 raise Unavailable("what became of the upload is not known yet", retry_after_seconds=2)
 
-    def _learn_balance(self, account_id: str) -> int:
-        def known() -> int | None:
+    def _learn_balance(self, account_id: str) -> BalanceView:
+        def known() -> BalanceView | None:
             with self._database.read() as session:
-                balance = repository.balance(session, account_id)
-                return balance.available_credits if balance is not None else None
+                return repository.balance(session, account_id)
 
-        available = known()
-        if available is None:
+        balance = known()
+        if balance is None:
             with self._database.write() as session:
                 self._lifecycle.ask_for_balance(session, account_id)
-            available = self._signals.wait_for(known, self._settings.answer_wait_seconds)
-        if available is None:
+            balance = self._signals.wait_for(known, self._settings.answer_wait_seconds)
+        if balance is None:
             raise Unavailable("the balance is not known at the moment", retry_after_seconds=2)
-        return available
+        return balance
 
     def _usable_upload(self, session: ReadSession, account_id: str, upload_id: str) -> UploadView:
         upload = repository.owned_upload(session, account_id, upload_id)
@@ -318,6 +335,12 @@ class Jobs:
         if job is None:
             raise JobNotFound
         return job
+
+
+def _has_preview_left(balance: BalanceView, now: datetime) -> bool:
+    """By the last word of accounts, if it is of today (UTC); each day has new ones."""
+    told_at = balance.previews_told_at
+    return told_at is None or told_at.date() != now.date() or balance.previews_left != 0
 
 
 def _refusal(job: Job) -> StemwrightError:

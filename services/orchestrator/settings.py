@@ -13,6 +13,7 @@ class Settings(KitSettings):
     """Times are for production; one machine and tests scale them down."""
 
     model_config = service_config("orchestrator")
+    needs_database = True
 
     default_model: str = "spleeter-2stems"
     """The model for orders that name none."""
@@ -54,6 +55,10 @@ class Settings(KitSettings):
     """How long a client may show a quote before it asks anew."""
     zombie_sweep_seconds: Seconds = 3600.0
     """Objects of ended attempts are deleted once more after this, should a worker have woken up late."""
+    open_jobs_per_account: Annotated[int, Field(ge=1)] = 2000
+    """Jobs of one account that have not ended; more are refused, 429, until some have."""
+    waiting_jobs_per_account: Annotated[int, Field(ge=1)] = 200
+    """Those among them whose upload is not complete: no credits are held for them yet."""
     waiting_requests: Annotated[int, Field(ge=0)] = 16
     """Requests that may wait for a sibling's answer at a time; more are answered at once, 202 where others get 201."""
 

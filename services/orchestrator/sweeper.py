@@ -65,12 +65,19 @@ class Sweeper(Periodic):
         WAITING_AUDIO.set(waiting_audio_seconds)
         OLDEST_WAIT.set(oldest_wait.total_seconds())
 
+    def _locked(self, session: WriteSession, job_id: str) -> Job | None:
+        """The job, locked after its worker: in this order heartbeats take both."""
+        holder = repository.holder_of(session, job_id)
+        if holder is not None:
+            repository.locked_worker(session, holder)
+        return repository.locked_job(session, job_id)
+
     def _each(self, job_ids: Sequence[str], action: Callable[[WriteSession, Job], None]) -> None:
         """Each job in a transaction of its own: one that trips us must not keep the others from ending."""
         for job_id in job_ids:
             try:
                 with self._database.write() as session:
-                    job = repository.locked_job(session, job_id)
+                    job = self._locked(session, job_id)
                     if job is not None:
                         action(session, job)
             except DATABASE_AWAY:

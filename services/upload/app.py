@@ -27,7 +27,7 @@ from services.upload.verdicts import Bell, Verdicts
 
 def build(settings: Settings) -> FastAPI:
     """The app with everything that runs beside it."""
-    database = Database(settings.database_url, "upload")
+    database = Database(settings.database_url.get_secret_value(), "upload")
     storage = S3Storage.from_settings(settings, connections=settings.max_transfers + settings.validators + 16)
     relay = OutboxRelay(database, EventProducer(settings.kafka_bootstrap_servers, source="upload"))
     questions = Consumer(

@@ -14,6 +14,7 @@ class Settings(KitSettings):
     """Limits of what is accepted, and how it is checked."""
 
     model_config = service_config("upload")
+    needs_database = True
 
     # What is accepted.
     max_size_bytes: int = Field(2048 * MEBIBYTE, ge=1, le=5000 * MEBIBYTE)

@@ -14,12 +14,6 @@ from tests.e2e.songs import music, silent_flac, video_only, write_wav_16
 pytestmark = pytest.mark.e2e
 
 
-def zero_byte(folder: Path) -> Path:
-    path = folder / "nothing.mp3"
-    path.touch()
-    return path
-
-
 def text(folder: Path) -> Path:
     path = folder / "text.mp3"
     path.write_text("This is not a song.\n" * 500)
@@ -47,7 +41,14 @@ def three_hours(folder: Path) -> Path:
     return silent_flac(folder / "three hours.flac", hours=3)
 
 
-@pytest.mark.parametrize("make", [zero_byte, text, playlist, header_only, video, three_hours])
+def test_an_empty_file_is_refused_before_it_is_sent(account: Client, tmp_path: Path) -> None:
+    (tmp_path / "nothing.mp3").touch()
+    with pytest.raises(ApiError) as refused:
+        account.upload(tmp_path / "nothing.mp3")
+    assert refused.value.status == 422
+
+
+@pytest.mark.parametrize("make", [text, playlist, header_only, video, three_hours])
 def test_a_file_that_is_no_song_is_rejected_with_a_reason(
     account: Client, tmp_path: Path, make: Callable[[Path], Path]
 ) -> None:

@@ -190,3 +190,12 @@ def test_the_commands(repository: ModelRepository, tmp_path: Path) -> None:
     for refused in (("rollback", NAME), ("promote", NAME, "f" * 12), ("verify", "none")):
         result = run(*refused)
         assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+
+
+def test_what_a_killed_import_left_is_cleared_by_the_next(repository: ModelRepository, tmp_path: Path) -> None:
+    added(repository, tmp_path, 1)
+    left = repository.path / ".versions" / NAME / ".partial-ab12cd_9"  # as the kernel leaves it, unlocked
+    (left / "made").mkdir(parents=True)
+    added(repository, tmp_path, 2)
+    assert not left.exists()
+    assert len(Versions(repository, NAME).all()) == 2

@@ -13,7 +13,7 @@ from training.cli import main
 from training.errors import DataInvalid, NotRegistered
 from training.evaluation import Comparison, Evaluation, Score, compared, evaluate
 from training.measures import bsseval, global_sdr, leakage, paired_bootstrap
-from training.registration import objections, register
+from training.registration import free, objections, register
 
 
 def test_global_sdr_is_the_ratio_of_energies() -> None:
@@ -172,6 +172,16 @@ class TestRegistration:
         register("debug-2stems", exported, repository, file, replaces=incumbent.name, even_if_worse=True)
         assert repository.verify("debug-2stems") == ours
         assert (repository.folder("debug-2stems") / "evaluation.json").read_bytes() == file.read_bytes()
+
+    @pytest.mark.parametrize(
+        ("licences", "expected"),
+        [("CC0-1.0; MIT", True), ("CC0-1.0; research only", False), ("unknown", False), (None, False)],
+    )
+    def test_all_that_a_model_has_learnt_from_must_be_free(self, licences: str | None, expected: bool) -> None:
+        """Whatever a data set is called: DANCE is not NC."""
+        found = replace(manifest("new", "sha256:n", "stems DANCE (CC0-1.0)"))
+        source = {**found.source, **({"training_licences": licences} if licences else {})}
+        assert free(replace(found, source=source)) is expected
 
     def test_what_is_not_free_never_becomes_the_default(self, debug_run: Path, tmp_path: Path) -> None:
         from training.export import export

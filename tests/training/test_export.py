@@ -26,6 +26,7 @@ def test_the_exported_model_is_verified_and_described(exported: ModelRepository,
     assert (manifest.frames, manifest.bins, manifest.stems) == (128, 512, ("vocals", "accompaniment"))
     assert manifest.licence == "Apache-2.0"
     assert manifest.source["training_data"] == "stems . (unknown)"
+    assert manifest.source["training_licences"] == "unknown"
     folder = exported.folder("debug-2stems")
     assert sorted(path.name for path in folder.iterdir()) == ["1", "README.md", "manifest.json"]
     card = (folder / "README.md").read_text(encoding="utf-8")

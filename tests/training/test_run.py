@@ -18,7 +18,7 @@ from training.errors import CheckpointInvalid, ConfigInvalid, RunDiverged
 from training.network import SeparationNetwork
 from training.place import Place
 from training.progress import Reached, learning_rate
-from training.run import Outcome, Run, new_network
+from training.run import Outcome, Run, new_network, start_licences
 
 ALONE = Place(0, 1, torch.device("cpu"))
 
@@ -268,3 +268,16 @@ def test_seeds_decide_the_first_weights() -> None:
     name = "networks.vocals.down1_conv.1.weight"
     assert torch.equal(first[name], same[name])
     assert not np.array_equal(first[name], other[name])
+
+
+def test_what_a_run_began_with_is_not_forgotten(tmp_path: Path) -> None:
+    """Not even over two runs, and when the file that the last one began with is gone."""
+    path = tmp_path / "first.safetensors"
+    tensors = {"average.x": torch.zeros(1)}
+    checkpoints.write(path, checkpoints.Checkpoint(tiny(), Reached(1), tensors, {}, ("research only",)))
+    known = start_licences(tiny(network={"start": str(path)}))
+    assert known == ("research only", "unknown")
+    assert start_licences(tiny()) == ()
+    assert start_licences(tiny(network={"start": "published", "statistics": "fixed"})) == ("MIT",)
+    checkpoints.write(path, checkpoints.Checkpoint(tiny(), Reached(2), tensors, {}, known))
+    assert checkpoints.read(path).licences == ("research only", "unknown")

@@ -26,7 +26,7 @@ from services.accounts.reservations import (
     end,
 )
 from services.kit import outbox
-from services.kit.database import Database, WriteSession
+from services.kit.database import DATABASE_AWAY, Database, WriteSession
 from services.kit.events.codec import OutgoingEvent
 from services.kit.events.topics import BILLING
 from services.kit.protos import billing_pb2
@@ -154,8 +154,19 @@ class Billing:
             return self._refuse(session, request.job_id, request.account_id, refusal, balance)
         return self._grant_hold(session, request.job_id, request.account_id, request.price_credits, balance)
 
-    def end_hold(self, session: WriteSession, job_id: str, account_id: str, ending: Ending) -> Answer:
-        """Captures or gives back what is held for a job that ended, once, and answers. Raises AccountMismatchError."""
+    def end_hold(
+        self,
+        session: WriteSession,
+        job_id: str,
+        account_id: str,
+        ending: Ending,
+        *,
+        keep_allowance: bool = False,
+    ) -> Answer:
+        """Captures or gives back what is held for a job that ended, once, and answers. Raises AccountMismatchError.
+
+        `keep_allowance` says that a preview counts although it did not succeed.
+        """
         balance = ledger.lock_balance(session, account_id)
         reservation = reservations.get(session, job_id)
         if reservation is not None:
@@ -178,17 +189,24 @@ class Billing:
         before = State(reservation.state)
         after = end(before, ending)
         if before is State.HELD:
-            balance = self._close(session, reservation, after, ending, balance)
+            balance = self._close(session, reservation, after, ending, balance, keep_allowance=keep_allowance)
         if ending is Ending.CAPTURE and after is not State.CAPTURED:
             UNPAID.inc()
             log.error("job %s succeeded, but its hold is %s: it was not paid for", job_id, after)
         return self._settled(session, job_id, account_id, answer_to_ending(after), balance)
 
     def _close(
-        self, session: WriteSession, reservation: Reservation, state: State, ending: Ending, balance: Balance
+        self,
+        session: WriteSession,
+        reservation: Reservation,
+        state: State,
+        ending: Ending,
+        balance: Balance,
+        *,
+        keep_allowance: bool,
     ) -> Balance:
         reservations.set_ended(session, reservation.job_id, state, session.now())
-        if ending is not Ending.CAPTURE and reservation.allowance_day is not None:
+        if ending is not Ending.CAPTURE and reservation.allowance_day is not None and not keep_allowance:
             day = reservation.allowance_day
             used = reservations.previews_used(session, reservation.account_id, day)
             reservations.set_previews_used(session, reservation.account_id, day, max(0, used - 1))
@@ -220,7 +238,10 @@ class Billing:
         self, session: WriteSession, job_id: str, account_id: str, price_credits: int, balance: Balance
     ) -> Answer:
         message = billing_pb2.ReservationGranted(
-            job_id=job_id, account_id=account_id, price_credits=price_credits, balance=_message(balance)
+            job_id=job_id,
+            account_id=account_id,
+            price_credits=price_credits,
+            balance=self._message(session, account_id, balance),
         )
         return self._tell(session, account_id, message, job_id, Answer.GRANTED)
 
@@ -228,13 +249,20 @@ class Billing:
         self, session: WriteSession, job_id: str, account_id: str, refusal: tuple[Refusal, str], balance: Balance
     ) -> Answer:
         message = billing_pb2.ReservationRefused(
-            job_id=job_id, account_id=account_id, code=refusal[0], detail=refusal[1], balance=_message(balance)
+            job_id=job_id,
+            account_id=account_id,
+            code=refusal[0],
+            detail=refusal[1],
+            balance=self._message(session, account_id, balance),
         )
         return self._tell(session, account_id, message, job_id, Answer.REFUSED)
 
     def _settled(self, session: WriteSession, job_id: str, account_id: str, answer: Answer, balance: Balance) -> Answer:
         message = billing_pb2.ReservationSettled(
-            job_id=job_id, account_id=account_id, settlement=_SETTLEMENTS[answer], balance=_message(balance)
+            job_id=job_id,
+            account_id=account_id,
+            settlement=_SETTLEMENTS[answer],
+            balance=self._message(session, account_id, balance),
         )
         return self._tell(session, account_id, message, job_id, answer)
 
@@ -243,8 +271,21 @@ class Billing:
         session.after_commit(ANSWERS.labels(answer).inc)
         return answer
 
+    def _message(self, session: WriteSession, account_id: str, balance: Balance) -> billing_pb2.Balance:
+        user = users.get(session, account_id)
+        left = None
+        if user is not None:
+            used = reservations.previews_used(session, account_id, session.now().date())
+            left = max(0, self._policy.previews(user.plan) - used)
+        return billing_pb2.Balance(
+            available_credits=balance.available,
+            reserved_credits=balance.reserved,
+            version=balance.version,
+            previews_left=left,
+        )
+
     def _tell_balance(self, session: WriteSession, account_id: str, balance: Balance) -> None:
-        message = billing_pb2.BalanceChanged(account_id=account_id, balance=_message(balance))
+        message = billing_pb2.BalanceChanged(account_id=account_id, balance=self._message(session, account_id, balance))
         outbox.add(session, OutgoingEvent(BILLING, key=account_id, data=message, subject=account_id))
 
 
@@ -261,18 +302,18 @@ def expire_due_holds(database: Database, billing: Billing) -> int:
         due = reservations.due(session, session.now(), SWEEP_BATCH)
     for job_id, account_id in due:
         # One transaction each: none waits for another account's lock, and a fault costs one hold, not the round.
-        with database.write() as session:
-            billing.end_hold(session, job_id, account_id, Ending.EXPIRE)
-        log.warning("the hold of job %s outlived its limit and was given back", job_id)
+        try:
+            with database.write() as session:
+                billing.end_hold(session, job_id, account_id, Ending.EXPIRE)
+        except DATABASE_AWAY:
+            raise
+        except Exception:
+            log.exception("the hold of job %s could not be given back", job_id)
+        else:
+            log.warning("the hold of job %s outlived its limit and was given back", job_id)
     return len(due)
 
 
 def _check_owner(reservation: Reservation, account_id: str) -> None:
     if reservation.account_id != account_id:
         raise AccountMismatchError(f"the hold of job {reservation.job_id} belongs to another account")
-
-
-def _message(balance: Balance) -> billing_pb2.Balance:
-    return billing_pb2.Balance(
-        available_credits=balance.available, reserved_credits=balance.reserved, version=balance.version
-    )

@@ -81,6 +81,7 @@ RULES: Mapping[str, Rule] = {
     "available_credits": _number(0, MAX_CREDITS),
     "reserved_credits": _number(0, MAX_CREDITS),
     "version": _number(0, MAX_COUNTER),
+    "previews_left": _number(0, MAX_PRICE_CREDITS),
     "code": _code,
     "reason": _sentence,
     "detail": _sentence,

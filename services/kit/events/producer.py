@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from kafka import KafkaProducer
+from kafka import KafkaProducer, errors
 from kafka.errors import KafkaError
 
 from services.kit.events import client_gaps
@@ -19,6 +19,19 @@ from services.kit.events.connection import BrokerUnavailable, connect
 log = logging.getLogger(__name__)
 
 POSTED_AT_MOST = 256
+
+_REFUSALS = (
+    errors.MessageSizeTooLargeError,
+    errors.RecordListTooLargeError,
+    errors.InvalidRecordError,
+    errors.InvalidTimestampError,
+)
+"""What the client or the brokers say of a record that they would never take, however often it came. No more than that:
+what the client says of an unknown partition, say, passes with its metadata."""
+
+
+class RecordRefused(Exception):
+    """This record will never be taken; the others are not to blame."""
 
 
 class EventProducer:
@@ -62,7 +75,8 @@ class EventProducer:
         """Writes records and returns, for each, None once the brokers have it or what went wrong.
 
         Records of one key are written one after the other, and none after one that failed: sent again in the same
-        order, they cannot overtake each other. Takes little more than `timeout_seconds` at most.
+        order, they cannot overtake each other. RecordRefused says that the record itself is at fault; records of other
+        keys are written all the same. Takes little more than `timeout_seconds` at most.
         """
         timeout = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         deadline = time.monotonic() + timeout
@@ -77,8 +91,10 @@ class EventProducer:
                 outcomes[index] = _outcome(futures[index], deadline)
                 if outcomes[index] is not None or not waiting[key]:
                     waiting.pop(key)
-            if any(outcomes[index] is not None for index in heads.values()):
+            failures = [outcomes[index] for index in heads.values() if outcomes[index] is not None]
+            if failures:
                 self._discard(client)
+            if not all(isinstance(failure, RecordRefused) for failure in failures):
                 break
         return outcomes
 
@@ -132,7 +148,7 @@ class EventProducer:
                 headers=record.headers,
                 partition=record.partition,
             )
-        except (KafkaError, AssertionError, ValueError) as error:
+        except (KafkaError, AssertionError, TypeError, ValueError) as error:
             return error
 
     def _discard(self, client: Any) -> None:
@@ -154,10 +170,12 @@ class EventProducer:
 
 
 def _outcome(future: Any, deadline: float) -> Exception | None:
-    if isinstance(future, Exception):
-        return future
     try:
+        if isinstance(future, Exception):
+            raise future
         future.get(timeout=max(0.0, deadline - time.monotonic()))
+    except _REFUSALS as error:
+        return RecordRefused(f"{type(error).__name__}: {error}")
     except (KafkaError, OSError) as error:
         return error
     return None

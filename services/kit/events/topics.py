@@ -38,6 +38,8 @@ class Topic:
     messages: Mapping[type[Message], str] = field(default_factory=lambda: MappingProxyType({}))
     json_types: frozenset[str] = frozenset()
     partitions: int = PARTITIONS
+    urgent: bool = False
+    """Its events go before older ones of other topics."""
     steady: bool = False
     """Records come all the time, work or not; nobody waits for one of them."""
 
@@ -113,6 +115,7 @@ ASSIGNMENTS = Topic(
     consumers=("worker",),
     retention=timedelta(hours=1),
     summary="Work for the one worker that is named in it, and its recall.",
+    urgent=True,
     messages=MappingProxyType(
         {separation_pb2.SeparationAssigned: "worker_id", separation_pb2.SeparationCanceled: "worker_id"}
     ),

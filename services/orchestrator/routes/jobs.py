@@ -33,7 +33,11 @@ StemName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 
 router = APIRouter(prefix="/v1", tags=["Jobs"])
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {402: {"description": "Not enough credits"}}
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    402: {"description": "Not enough credits"},
+    410: {"description": "The job of this Idempotency-Key was deleted"},
+    429: {"description": "Too many jobs of the account are open, or wait for their uploads"},
+}
 
 
 @router.post("/quotes")
@@ -44,7 +48,11 @@ def create_quote(body: NewQuote, caller: Caller, jobs: JobsDep) -> Quote:
 
 @router.post("/jobs", status_code=201, response_model=JobAnswer, responses={202: {"model": JobAnswer}, **_REFUSALS})
 def create_job(body: NewJob, caller: Caller, jobs: JobsDep, idempotency_key: IdempotencyKey = None) -> JSONResponse:
-    """Asks for a separation. 201: queued. 202: its credits are still being reserved."""
+    """Asks for a separation. 201: queued. 202: its credits are still being reserved.
+
+    The jobs of an account that are open at a time are limited: 429 `too_many_open_jobs`, and, of those whose upload is
+    not complete, `too_many_waiting_jobs`.
+    """
     return jobs.create(caller.account_id, body, idempotency_key)
 
 
@@ -76,7 +84,7 @@ def delete_job(job_id: JobId, caller: Caller, jobs: JobsDep) -> None:
 
 @router.post("/jobs/{job_id}/cancel")
 def cancel_job(job_id: JobId, caller: Caller, jobs: JobsDep) -> JobAnswer:
-    """Cancels the job; nothing is charged."""
+    """Cancels the job; nothing is charged. A preview that had begun counts as one of the day's free ones."""
     return jobs.cancel(caller.account_id, job_id)
 
 

@@ -29,7 +29,7 @@ def test_a_hold_moves_credits_aside_and_says_so(money: Money, outbox: Outbox) ->
         job_id=job_id,
         account_id=money.account_id,
         price_credits=200,
-        balance=billing_pb2.Balance(available_credits=400, reserved_credits=200, version=2),
+        balance=billing_pb2.Balance(available_credits=400, reserved_credits=200, version=2, previews_left=3),
     )
     assert (event.key, event.subject, event.account_id) == (money.account_id, job_id, money.account_id)
 
@@ -127,7 +127,7 @@ def test_a_hold_expires_and_the_orchestrator_is_told(money: Money, outbox: Outbo
         job_id=job_id,
         account_id=money.account_id,
         settlement=billing_pb2.SETTLEMENT_EXPIRED,
-        balance=billing_pb2.Balance(available_credits=550, reserved_credits=50, version=4),
+        balance=billing_pb2.Balance(available_credits=550, reserved_credits=50, version=4, previews_left=3),
     )
     assert money.reserve(200, job_id)[1] is Answer.EXPIRED
     assert money.end(job_id, Ending.CAPTURE) is Answer.EXPIRED

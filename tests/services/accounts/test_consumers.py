@@ -99,7 +99,8 @@ def test_a_balance_is_told_to_whoever_asks(deliver: Deliver, money: Money, outbo
     deliver(jobs_pb2.BalanceRequested(account_id=money.account_id))
 
     assert outbox.last() == billing_pb2.BalanceChanged(
-        account_id=money.account_id, balance=billing_pb2.Balance(available_credits=600, reserved_credits=0, version=1)
+        account_id=money.account_id,
+        balance=billing_pb2.Balance(available_credits=600, reserved_credits=0, version=1, previews_left=3),
     )
 
 
@@ -175,3 +176,24 @@ def test_an_answer_and_its_effect_are_one_transaction(
 
     assert money.balance == Balance(available=600, reserved=0, version=1)
     assert len(outbox.messages()) == told
+
+
+def test_a_preview_that_ran_and_was_canceled_counts(deliver: Deliver, money: Money, outbox: Outbox) -> None:
+    """Whoever cancels at the last moment has had a processor for nothing."""
+    for started, left in ((None, 3), ("2026-01-01T00:00:00Z", 2)):
+        job_id = new_id("job")
+        deliver(_asked(money, job_id, price=0, mode=jobs_pb2.JOB_MODE_PREVIEW))
+        assert outbox.last().balance.previews_left == 2
+        ended = _job(money, job_id)
+        ended["job"]["started_at"] = started
+        deliver(ended, "job.canceled")
+        assert outbox.last().balance.previews_left == left
+
+
+def test_a_preview_that_failed_gives_its_place_back(deliver: Deliver, money: Money, outbox: Outbox) -> None:
+    job_id = new_id("job")
+    deliver(_asked(money, job_id, price=0, mode=jobs_pb2.JOB_MODE_PREVIEW))
+    ended = _job(money, job_id)
+    ended["job"]["started_at"] = "2026-01-01T00:00:00Z"
+    deliver(ended, "job.failed")
+    assert outbox.last().balance.previews_left == 3

@@ -19,6 +19,7 @@ def _production(file: Path | None) -> Settings:
     return Settings(
         STEMWRIGHT_ENVIRONMENT="production",
         S3_SECRET_ACCESS_KEY="a real secret",
+        DATABASE_URL="sqlite:///unused.db",
         signing_key_file=file,
     )
 

@@ -1,4 +1,6 @@
+import os
 import sqlite3
+import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -222,3 +224,21 @@ def test_writers_of_one_process_wait_for_each_other(with_balance: Database) -> N
             order.append("first")
         waiting.result(timeout=10)
     assert order == ["first", "second"]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077], ids=oct)
+def test_a_database_on_this_machine_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        database = Database(f"sqlite:///{tmp_path}/data/{{service}}.db", "upload")
+        with database.write() as session:
+            session.execute(text("CREATE TABLE songs (name TEXT)"))
+            found = [tmp_path / "data", *(tmp_path / "data").iterdir()]
+            modes = {path.name: oct(stat.S_IMODE(path.stat().st_mode)) for path in found}
+        database.close()
+    finally:
+        os.umask(before)
+
+    assert modes.pop("data") == "0o700"
+    assert set(modes) > {"upload.db"}, "with its journals"
+    assert set(modes.values()) == {"0o600"}

@@ -8,7 +8,12 @@ from pydantic import BaseModel
 
 from services.kit.database import Database, WriteSession
 from services.kit.errors import Conflict
-from services.kit.idempotency import Answer, IdempotencyConflict, IdempotencyInProgress, idempotent
+from services.kit.idempotency import (
+    Answer,
+    IdempotencyConflict,
+    IdempotencyInProgress,
+    idempotent,
+)
 from tests.databases import MakeDatabase
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, cast
 
 import pytest
@@ -10,13 +11,15 @@ from sqlalchemy import func, select
 from services.kit import outbox
 from services.kit.database import Database
 from services.kit.events.codec import OutgoingEvent, Record
-from services.kit.events.producer import EventProducer
-from services.kit.events.topics import JOBS_INTERNAL
+from services.kit.events.producer import EventProducer, RecordRefused
+from services.kit.events.topics import ASSIGNMENTS, JOBS_INTERNAL
 from services.kit.inbox import first_time
 from services.kit.outbox import OutboxRelay
-from services.kit.protos import jobs_pb2
-from services.kit.tables import OUTBOX
+from services.kit.protos import jobs_pb2, separation_pb2
+from services.kit.tables import OUTBOX, OUTBOX_REFUSED
+from tests.databases import MakeDatabase
 from tests.ids import numbered
+from tests.messages import sample
 
 
 class Broker:
@@ -25,13 +28,16 @@ class Broker:
     def __init__(self) -> None:
         self.taken: list[str] = []
         self.refused: set[str] = set()
+        self.impossible: set[str] = set()
         self.closed = False
 
     def send_records(self, records: Sequence[Record]) -> list[Exception | None]:
         outcomes: list[Exception | None] = []
         for record in records:
             name = record.key.decode()
-            if name in self.refused:
+            if name in self.impossible:
+                outcomes.append(RecordRefused("too large"))
+            elif name in self.refused:
                 outcomes.append(OSError("away"))
             else:
                 self.taken.append(name)
@@ -88,6 +94,41 @@ def test_what_the_broker_refuses_stays_and_comes_again(database: Database) -> No
     broker.refused = set()
     assert relay.publish_batch() == 1
     assert broker.taken == [numbered("upl", 1), numbered("upl", 3), numbered("upl", 2)]
+
+
+def test_what_the_broker_will_never_take_is_set_aside_and_holds_up_nothing(database: Database) -> None:
+    upload_ids = [numbered("upl", number) for number in range(20)]
+    with database.write() as session:
+        for upload_id in upload_ids:
+            outbox.add(session, ask(upload_id))
+    broker = Broker()
+    broker.impossible = {upload_ids[0], upload_ids[7]}
+    relay = relay_of(database, broker)
+    assert relay.publish_batch() == 20
+    assert relay.publish_batch() == 0
+    assert broker.taken == [upload_id for upload_id in upload_ids if upload_id not in broker.impossible]
+    with database.read() as session:
+        aside = session.execute(select(OUTBOX_REFUSED)).all()
+    assert [(row.key.decode(), row.reason) for row in aside] == [
+        (upload_ids[0], "too large"),
+        (upload_ids[7], "too large"),
+    ]
+    with database.write() as session:
+        outbox.purge_refused(session, timedelta(0))
+        assert session.scalar(select(func.count()).select_from(OUTBOX_REFUSED)) == 0
+
+
+def test_work_for_a_worker_goes_before_what_one_account_left_in_the_outbox(make_database: MakeDatabase) -> None:
+    database = make_database("orchestrator")
+    assigned = sample(separation_pb2.SeparationAssigned)
+    with database.write() as session:
+        for number in range(600):
+            outbox.add(session, ask(numbered("upl", number)))
+        outbox.add(session, OutgoingEvent(ASSIGNMENTS, assigned.worker_id, assigned, partition=1))
+    broker = Broker()
+    relay = relay_of(database, broker)
+    assert relay.publish_batch() == 500
+    assert broker.taken[:2] == [assigned.worker_id, numbered("upl", 0)]
 
 
 @pytest.mark.postgres

@@ -3,12 +3,16 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from services.local.errors import HomeInUse, HomeUnusable
-from services.local.home import Home, write_whole
+from services.local.ground import store_part
+from services.local.home import Home, write_private
+from services.local.keeper import LAUNCH
+from services.local.logs import PartLog
 
 
 @pytest.fixture
@@ -100,6 +104,79 @@ def test_state_and_ports_are_what_was_last_written(home: Home) -> None:
 
 
 def test_writing_leaves_nothing_but_the_file(tmp_path: Path) -> None:
-    write_whole(tmp_path / "file", b"one")
-    write_whole(tmp_path / "file", b"two")
+    write_private(tmp_path / "file", b"one")
+    write_private(tmp_path / "file", b"two")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"two"]
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077, 0o777], ids=oct)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def modes(root: Path) -> set[tuple[str, str]]:
+    """Kind and mode of everything below a folder, itself included."""
+    found = [root, *root.rglob("*")]
+    return {("folder" if path.is_dir() else "file", oct(stat.S_IMODE(path.stat().st_mode))) for path in found}
+
+
+ALONE = {("folder", "0o700"), ("file", "0o600")}
+
+
+@pytest.mark.usefixtures("umask")
+def test_whatever_the_umask_a_home_is_its_owners_alone(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.make()
+    home.empty_temporary()
+    home.store_keys()
+    home.signing_key()
+    home.write_state({})
+    home.remember_ports({})
+    store_part(1, home, "bucket")
+    log = PartLog(home.logs / "part.log", bytes_per_file=10)
+    log.write(b"a line\n")
+    log.write(b"another line\n")
+    log.close()
+    with home.locked():
+        pass
+
+    assert modes(home.root) == ALONE
+
+
+@pytest.mark.usefixtures("umask")
+def test_what_a_part_writes_is_its_owners_alone(tmp_path: Path) -> None:
+    write = "import pathlib; pathlib.Path('folder').mkdir(); pathlib.Path('folder/database').touch()"
+    command = (sys.executable, "-I", "-S", LAUNCH, str(os.getpid()), sys.executable, "-c", write)
+    subprocess.run(command, cwd=tmp_path, check=True)
+
+    assert modes(tmp_path / "folder") == ALONE
+
+
+def test_a_home_that_was_open_to_others_is_closed(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    (home.objects / "bucket" / "sources").mkdir(parents=True)
+    (home.objects / "bucket" / "sources" / "song").touch()
+    home.data.mkdir()
+    (home.data / "accounts.db").touch()
+    (tmp_path / "elsewhere").touch()
+    (home.data / "link").symlink_to(tmp_path / "elsewhere")
+    for path in (tmp_path / "elsewhere", home.root, *home.root.rglob("*")):
+        path.chmod(0o777 if path.is_dir() else 0o666)
+
+    home.make()
+    (home.data / "link").unlink()
+
+    assert modes(home.root) == ALONE
+    assert stat.S_IMODE((tmp_path / "elsewhere").stat().st_mode) == 0o666, "what a link leads to is not ours"
+
+
+def test_a_folder_of_somebody_else_that_is_named_as_a_home_stays_as_open_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "songs").mkdir()
+    tmp_path.chmod(0o755)
+
+    Home(tmp_path).make()
+
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    assert modes(tmp_path / "data") <= ALONE

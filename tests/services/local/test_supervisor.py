@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -16,7 +18,7 @@ import pytest
 
 from services.local.errors import StartFailed
 from services.local.part import Part, State, Timing
-from services.local.probes import HttpProbe
+from services.local.probes import HttpProbe, NotThere
 from services.local.sockets import listen_on_a_free_port, port_of
 from services.local.supervisor import Supervisor
 
@@ -256,6 +258,48 @@ def test_a_supervisor_that_is_killed_takes_every_process_with_it(tmp_path: Path)
     eventually(lambda: all(gone(pid) for pid in pids))
 
 
+class Patient:
+    """A probe that takes all its time before it says no: its connection waits for a process that has ended."""
+
+    def __init__(self) -> None:
+        self.asked, self.over = threading.Event(), threading.Event()
+
+    def __call__(self, timeout_seconds: float) -> None:
+        self.asked.set()
+        self.over.wait(timeout_seconds)
+        raise NotThere("no answer")
+
+
+def test_a_death_is_seen_while_a_probe_still_waits_for_an_answer(run: Running) -> None:
+    probe, part = Patient(), stand_in("one")
+    supervisor = run(replace(part, alive=probe), timing=replace(IMPATIENT, alive_probe_seconds=600))
+    supervisor.wait_until_ready()
+    first = supervisor.pid("one")
+    assert first is not None
+    assert probe.asked.wait(60)
+
+    os.kill(first, signal.SIGKILL)
+
+    eventually(lambda: not psutil.pid_exists(first))
+    eventually(lambda: supervisor.pid("one") not in (first, None))
+    probe.over.set()
+
+
+def test_what_was_ready_comes_back_soon_however_often_it_is_killed(run: Running) -> None:
+    slow = replace(
+        IMPATIENT, first_restart_seconds=1, longest_restart_seconds=3600, longest_restart_of_ready_seconds=0.05
+    )
+    supervisor = run(stand_in("one"), timing=slow)
+    for _ in range(6):
+        eventually(lambda: supervisor.statuses()[0].state == State.READY)
+        pid = supervisor.pid("one")
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        eventually(lambda pid=pid: supervisor.pid("one") != pid)  # type: ignore[misc]
+    eventually(lambda: supervisor.statuses()[0].state == State.READY)
+
+
 def test_delays_between_restarts_grow_to_a_limit() -> None:
     timing = Timing()
     assert [timing.restart_delay(losses) for losses in range(1, 6)] == [0.1, 0.5, 2.5, 10, 10]
+    assert [timing.restart_delay(losses, was_ready=True) for losses in (1, 2, 3, 1000)] == [0.1, 0.5, 1, 1]

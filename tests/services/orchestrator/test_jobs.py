@@ -1,16 +1,23 @@
 """Jobs from the API's and the siblings' side, on a real database."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
+from services.kit.events.outcomes import InvalidMessage
 from services.kit.ids import new_id
 from services.kit.migrations import drift
 from services.kit.protos import billing_pb2, uploads_pb2
 from services.kit.schemas import encode_cursor
-from services.orchestrator.models import Base
-from tests.services.orchestrator.conftest import SHA256, World, succeeded
+from services.kit.tables import IDEMPOTENCY, OUTBOX
+from services.orchestrator import repository
+from services.orchestrator.deletions import Forgetter
+from services.orchestrator.models import Base, UploadView
+from tests.databases import MakeDatabase
+from tests.services.orchestrator.conftest import SHA256, Clock, World, running_world, succeeded
 
 WORKER = new_id("wrk")
 
@@ -410,3 +417,130 @@ def test_an_id_that_a_sibling_would_refuse_goes_no_further_than_the_door(
 def test_a_cursor_that_we_did_not_make_is_refused(world: World, position: str) -> None:
     answer = world.client.get(f"/v1/jobs?cursor={encode_cursor(position)}", headers=bearer(new_id("usr")))
     assert answer.status_code == 422
+
+
+@pytest.fixture
+def narrow(make_database: MakeDatabase) -> Iterator[World]:
+    """An orchestrator with room for few jobs of an account."""
+    clock = Clock()
+    limits = {"open_jobs_per_account": 5, "waiting_jobs_per_account": 3}
+    with running_world(make_database("orchestrator", clock=clock), clock, **limits) as world:
+        yield world
+
+
+def statuses(world: World, account: str, upload: str, count: int) -> list[int]:
+    def post(_number: int) -> int:
+        return int(world.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(account)).status_code)
+
+    with ThreadPoolExecutor(8) as pool:
+        return sorted(pool.map(post, range(count)))
+
+
+def test_open_jobs_of_an_account_are_bounded_under_parallel_requests(narrow: World) -> None:
+    account = new_id("usr")
+    upload = narrow.ready_upload(account)
+    assert statuses(narrow, account, upload, 12) == [202] * 5 + [429] * 7
+    refused = narrow.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(account))
+    assert (refused.json()["code"], refused.headers["retry-after"]) == ("too_many_open_jobs", "10")
+    other = new_id("usr")
+    assert statuses(narrow, other, narrow.ready_upload(other), 1) == [202]
+
+
+def test_jobs_that_wait_for_an_upload_are_bounded(narrow: World) -> None:
+    account, upload = new_id("usr"), new_id("upl")
+    narrow.hear(uploads_pb2.UploadCreated(upload_id=upload, account_id=account))
+    assert statuses(narrow, account, upload, 8) == [202] * 3 + [429] * 5
+    refused = narrow.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(account))
+    assert refused.json()["code"] == "too_many_waiting_jobs"
+    narrow.make_ready(account, upload)
+    assert statuses(narrow, account, upload, 3) == [202] * 2 + [429]
+
+
+@pytest.mark.parametrize(
+    ("word", "status"), [("ready", "reserving"), ("rejected", "rejected"), ("deleted", "rejected")]
+)
+def test_more_jobs_than_one_transaction_should_see_to_get_their_price_or_end_all_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch, word: str, status: str
+) -> None:
+    monkeypatch.setattr(repository, "AT_ONCE", 2)
+    account, upload = new_id("usr"), new_id("upl")
+    world.hear(uploads_pb2.UploadCreated(upload_id=upload, account_id=account))
+    jobs = [world.post_job(account, upload)["id"] for _ in range(5)]
+    if word == "ready":
+        world.make_ready(account, upload, seconds=10.0)
+    elif word == "rejected":
+        world.hear(uploads_pb2.UploadRejected(upload_id=upload, account_id=account, code="no_audio", reason="No."))
+    else:
+        world.hear(uploads_pb2.UploadDeleted(upload_id=upload, account_id=account))
+    assert sum(world.job(job).price_credits is None and world.job(job).status == "reserving" for job in jobs) == 3
+    with world.database.write() as session:
+        session.execute(update(OUTBOX).values(published_at=session.now()))
+    world.pass_time(120)
+    assert {world.job(job).status for job in jobs} == {status}
+    assert {world.job(job).price_credits for job in jobs} == ({10} if word == "ready" else {None})
+
+
+def test_a_quote_of_a_preview_says_when_the_days_allowance_is_gone(world: World) -> None:
+    account = new_id("usr")
+    upload = world.ready_upload(account)
+
+    def affordable(left: int | None) -> bool:
+        told = billing_pb2.Balance(available_credits=0, version=1, previews_left=left)
+        world.hear(billing_pb2.BalanceChanged(account_id=account, balance=told))
+        asked = {"upload_id": upload, "mode": "preview"}
+        return bool(world.client.post("/v1/quotes", json=asked, headers=bearer(account)).json()["affordable"])
+
+    assert [affordable(left) for left in (None, 3, 0)] == [True, True, False]
+    world.clock.advance(13 * 3600)
+    answer = world.client.post("/v1/quotes", json={"upload_id": upload, "mode": "preview"}, headers=bearer(account))
+    assert answer.json()["affordable"] is True
+
+
+def test_what_a_deleted_upload_was_called_and_held_is_erased_once_no_job_needs_it(world: World) -> None:
+    account = new_id("usr")
+    job_id = world.running_job(WORKER, account)
+    upload_id = world.job(job_id).upload_id
+    world.hear(uploads_pb2.UploadDeleted(upload_id=upload_id, account_id=account))
+    forgetter = Forgetter(world.database)
+    forgetter.forget()
+
+    def known() -> UploadView:
+        with world.database.read() as session:
+            return session.get_one(UploadView, upload_id)
+
+    assert (known().filename, known().sha256) == (None, SHA256)
+    world.hear(succeeded(WORKER, job_id, 1))
+    assert world.job(job_id).status == "succeeded"
+    forgetter.forget()
+    assert (known().status, known().sha256, known().duration_seconds) == ("deleted", None, None)
+
+
+def test_an_upload_of_one_account_is_not_told_anew_by_another(world: World) -> None:
+    account, stranger = new_id("usr"), new_id("usr")
+    upload = world.ready_upload(account, seconds=10.0)
+    with pytest.raises(InvalidMessage):
+        world.make_ready(stranger, upload, seconds=99.0)
+    assert world.post_job(account, upload)["price_credits"] == 10
+
+
+def test_the_key_of_a_job_that_was_deleted_tells_nothing_and_makes_nothing(world: World) -> None:
+    account = new_id("usr")
+    headers = {**bearer(account), "Idempotency-Key": "once"}
+    order = {"upload_id": world.ready_upload(account), "metadata": {"title": "a secret"}}
+    job = world.client.post("/v1/jobs", json=order, headers=headers).json()
+    assert world.client.delete(f"/v1/jobs/{job['id']}", headers=headers).status_code == 204
+    again = world.client.post("/v1/jobs", json=order, headers=headers)
+    assert (again.status_code, again.json()["code"]) == (410, "job_deleted")
+    with world.database.read() as session:
+        assert "a secret" not in str(session.execute(select(IDEMPOTENCY)).all())
+
+
+def test_a_job_that_cannot_be_placed_fails_and_the_others_are_placed(world: World) -> None:
+    bad, good = world.queued_job(), world.queued_job()
+    with world.database.write() as session:
+        session.execute(update(UploadView).where(UploadView.id == world.job(bad).upload_id).values(sha256="no digest"))
+    world.beat(WORKER)
+    while world.dispatcher.place():
+        pass
+    assert (world.job(bad).status, world.job(bad).error_code) == ("failed", "internal")
+    assert world.job(good).status == "running"

@@ -28,15 +28,16 @@ class MemoryStorage:
 
     def put_file(self, key: str, path: Path, content_type: str, download_name: str | None = None) -> None:
         data = path.read_bytes()
-        if self.truncating:
-            self.truncating -= 1
-            data = data[: len(data) // 2]
-        self.put_bytes(key, data, content_type)
+        with self._lock:
+            if truncated := self.truncating > 0:
+                self.truncating -= 1
+        self.put_bytes(key, data[: len(data) // 2] if truncated else data, content_type)
 
     def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
         self._fail(key)
-        self.objects[key] = data
-        self.order.append(key)
+        with self._lock:
+            self.objects[key] = data
+            self.order.append(key)
 
     def read_bytes(self, key: str, limit_bytes: int) -> bytes:
         return b"".join(self.stream(key))

@@ -4,21 +4,22 @@ One suite over all of `Inference`; the answers are compared with ONNX Runtime's 
 """
 
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from separation import separate_array
 from separation.backends import MaskModel
 from separation.backends.onnxruntime import OnnxRuntimeModel
-from separation.errors import ModelNotFound
-from separation.registry import DEFAULT_MODEL, ModelRepository
-from separation.serving.config import CpuTarget
+from separation.errors import Cancelled, ModelNotFound
+from separation.registry import DEFAULT_MODEL, ModelManifest, ModelRepository
+from separation.serving.config import CpuTarget, served_name
 from services.worker.errors import InferenceUnavailable, ModelUnavailable
 from services.worker.inference import Inference
 from services.worker.inference.local import LocalInference
@@ -158,28 +159,38 @@ def test_nothing_is_left_in_shared_memory(inference: Inference) -> None:
     assert not list(Path("/dev/shm").glob("stemwright-*"))
 
 
+def computed(server: TritonServer, manifest: ModelManifest) -> int:
+    """How many patches the server's network has computed."""
+    with grpc.insecure_channel(server.address) as channel:
+        asked = service_pb2.ModelStatisticsRequest(name=served_name(manifest))
+        (statistics,) = service_pb2_grpc.GRPCInferenceServiceStub(channel).ModelStatistics(asked).model_stats
+    return int(statistics.execution_count)
+
+
 def test_the_server_does_not_compute_what_nobody_waits_for(
     server: TritonServer, model_repository: ModelRepository
 ) -> None:
-    settings = TritonSettings(server.address, KEY, shared_memory=True, window=8)
+    manifest, patch = model_repository.manifest(), patches(8)
+    settings = TritonSettings(server.address, KEY, shared_memory=True, window=17)
     inference = TritonInference(model_repository.path, [DEFAULT_MODEL], settings)
     inference.open()
     inference.verify()
-    digest, patch = model_repository.manifest().digest, patches(8)
+    stop = threading.Event()
+    others, own = (inference.model(DEFAULT_MODEL, manifest.digest, cancel) for cancel in (stop.is_set, lambda: False))
 
-    def seconds_behind_six(canceled: bool) -> float:
-        """How long a patch takes behind six others, cancelled or not."""
-        stop = threading.Event()
-        others, own = (inference.model(DEFAULT_MODEL, digest, cancel) for cancel in (stop.is_set, lambda: False))
-        with ThreadPoolExecutor(6) as pool:
-            songs = [pool.submit(others.fractions, patch) for _ in range(6)]
-            until(lambda: any(song.done() for song in songs))  # by then the others are at the server
-            if canceled:
-                stop.set()
-                until(lambda: all(song.done() for song in songs))
-            begun = time.monotonic()
-            own.fractions(patch)
-            return time.monotonic() - begun
+    def song() -> None:
+        with pytest.raises(Cancelled):
+            while True:
+                others.fractions(patch)
 
-    assert seconds_behind_six(canceled=True) < 0.6 * seconds_behind_six(canceled=False)
+    before = computed(server, manifest)
+    with ThreadPoolExecutor(16) as pool:
+        songs = [pool.submit(song) for _ in range(16)]
+        until(lambda: computed(server, manifest) > before + 1)  # by then the others wait at the server
+        stop.set()
+        for ended in songs:
+            ended.result()
+    canceled = computed(server, manifest)
+    own.fractions(patch)
+    assert computed(server, manifest) - canceled < 8, "patches of cancelled songs were computed first"
     inference.close()

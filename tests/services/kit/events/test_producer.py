@@ -9,11 +9,12 @@ from kafka import KafkaConsumer, TopicPartition
 
 from services.kit.events.codec import OutgoingEvent, Record, encode
 from services.kit.events.connection import BrokerUnavailable
-from services.kit.events.producer import EventProducer
+from services.kit.events.producer import EventProducer, RecordRefused
 from services.kit.events.topics import ASSIGNMENTS, PROGRESS
 from services.kit.protos import separation_pb2
 from tests.broker import Broker, running_broker
 from tests.ids import numbered
+from tests.messages import sample
 from tests.services.kit.events.consuming import progress, until
 
 pytestmark = pytest.mark.kafka
@@ -64,7 +65,7 @@ def test_a_batch_keeps_the_order_of_each_key(broker: Broker, producer: EventProd
 
 
 def test_a_record_goes_to_the_partition_it_names(broker: Broker, producer: EventProducer) -> None:
-    assigned = separation_pb2.SeparationAssigned(worker_id=numbered("wrk", 1), job_id=numbered("job", 1))
+    assigned = sample(separation_pb2.SeparationAssigned)
     producer.send(OutgoingEvent(ASSIGNMENTS, numbered("wrk", 1), assigned, partition=3))
 
     assert read(broker, ASSIGNMENTS.name, 1)[0].partition == 3
@@ -84,6 +85,16 @@ def test_after_a_failure_no_later_record_of_its_key_is_written(broker: Broker, p
     assert producer.send_records([third]) == [None]
     written = [record for record in read(broker, PROGRESS.name, 3) if record.key == numbered("job", 1).encode()]
     assert [record.value for record in written] == [first.value, third.value]
+
+
+def test_a_record_that_is_refused_does_not_hold_up_other_keys(broker: Broker, producer: EventProducer) -> None:
+    records = [encode(progress(numbered("job", number % 50), number / 100)) for number in range(100)]
+    records[0] = Record(records[0].topic, records[0].key, b"x" * 2_000_000, records[0].headers)
+    outcomes = producer.send_records(records, 30.0)
+
+    assert isinstance(outcomes[0], RecordRefused)
+    assert [index for index, outcome in enumerate(outcomes) if outcome is not None] == [0, 50]
+    assert len(read(broker, PROGRESS.name, 98)) == 98
 
 
 def test_without_a_broker_every_record_fails() -> None:

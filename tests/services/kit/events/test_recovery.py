@@ -94,14 +94,14 @@ def test_after_an_empty_restart_every_new_event_is_handled(
     seen = Seen()
     with Running(consumer_of(broker, seen, way)) as running:
         for number in range(5):
-            producer.send(progress(f"old_{number}"))
+            producer.send(progress(numbered("job", number)))
         until(lambda: len(seen.events) == 5, "the old events")
 
         broker.restart_empty()
         started = time.monotonic()
         for number in range(40):
-            send_until_taken(producer, f"new_{number}")
-        wanted = {f"new_{number}" for number in range(40)}
+            send_until_taken(producer, numbered("job", 100 + number))
+        wanted = {numbered("job", 100 + number) for number in range(40)}
         until(lambda: wanted <= set(seen.keys), "the new events", RECOVERY_SECONDS)
 
         assert time.monotonic() - started < RECOVERY_SECONDS
@@ -114,38 +114,37 @@ def test_topics_that_came_back_with_too_few_partitions_are_corrected(
 ) -> None:
     seen = Seen()
     with Running(consumer_of(broker, seen, way)):
-        producer.send(progress("old"))
+        producer.send(progress(numbered("job", 1)))
         until(lambda: seen.events, "the old event")
 
         broker.kill()
         broker.start()
         make_topic(broker, PROGRESS.name, 1)
-        jobs = [f"new_{number}" for number in range(20)]
-        for job in jobs:
-            send_until_taken(producer, job)
+        for number in range(20):
+            send_until_taken(producer, numbered("job", 100 + number))
         # Making the topic anew may cost what was in it; what is sent from then on arrives.
         until(lambda: partition_counts(broker)[PROGRESS.name] == PROGRESS.partitions, "the partitions")
-        for job in jobs:
-            send_until_taken(producer, f"{job}_again")
-        wanted = {f"{job}_again" for job in jobs}
+        wanted = {numbered("job", 200 + number) for number in range(20)}
+        for job in sorted(wanted):
+            send_until_taken(producer, job)
         until(lambda: wanted <= set(seen.keys), "the new events", RECOVERY_SECONDS)
 
 
 def test_a_broker_that_is_away_for_a_while_is_waited_for(broker: Broker, way: dict[str, Any]) -> None:
     seen = Seen()
     with EventProducer(broker.bootstrap, "tests", timeout_seconds=0.5) as producer:
-        producer.send(progress("old"))
+        producer.send(progress(numbered("job", 1)))
         with Running(consumer_of(broker, seen, way)) as running:
             broker.kill()
             away_since = time.monotonic()
             while time.monotonic() - away_since < 4:
                 asked = time.monotonic()
-                (failure,) = producer.send_records([encode(progress("lost"))])
+                (failure,) = producer.send_records([encode(progress(numbered("job", 2)))])
                 assert failure is not None
                 assert time.monotonic() - asked < 30
             broker.start()
-            send_until_taken(producer, "new")
-            until(lambda: "new" in seen.keys, "the new event", RECOVERY_SECONDS)
+            send_until_taken(producer, numbered("job", 3))
+            until(lambda: numbered("job", 3) in seen.keys, "the new event", RECOVERY_SECONDS)
 
             assert running.fault is None
 

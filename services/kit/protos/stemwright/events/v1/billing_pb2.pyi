@@ -18,14 +18,16 @@ SETTLEMENT_RELEASED: Settlement
 SETTLEMENT_EXPIRED: Settlement
 
 class Balance(_message.Message):
-    __slots__ = ("available_credits", "reserved_credits", "version")
+    __slots__ = ("available_credits", "reserved_credits", "version", "previews_left")
     AVAILABLE_CREDITS_FIELD_NUMBER: _ClassVar[int]
     RESERVED_CREDITS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    PREVIEWS_LEFT_FIELD_NUMBER: _ClassVar[int]
     available_credits: int
     reserved_credits: int
     version: int
-    def __init__(self, available_credits: _Optional[int] = ..., reserved_credits: _Optional[int] = ..., version: _Optional[int] = ...) -> None: ...
+    previews_left: int
+    def __init__(self, available_credits: _Optional[int] = ..., reserved_credits: _Optional[int] = ..., version: _Optional[int] = ..., previews_left: _Optional[int] = ...) -> None: ...
 
 class BalanceChanged(_message.Message):
     __slots__ = ("account_id", "balance")
