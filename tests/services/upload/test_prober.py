@@ -194,7 +194,7 @@ def test_what_beat_raises_ends_the_child(file: Callable[[bytes], Path]) -> None:
     assert not [child for child in psutil.Process().children() if "sleep(60)" in " ".join(child.cmdline())]
 
 
-def confined(script: str, tmp_path: Path, *, memory: int = 160 * MEBIBYTE, cpu_seconds: int = 5) -> str:
+def confined(script: str, tmp_path: Path, *, memory: int = 136 * MEBIBYTE, cpu_seconds: int = 5) -> str:
     """What the script prints inside a child that has given up its rights."""
     request = {
         "directory": str(tmp_path),
@@ -260,7 +260,7 @@ except MemoryError:
     assert confined(script, tmp_path) == "refused"
 
 
-@pytest.mark.parametrize(("taken", "verdict"), [(90, "fine"), (130, "TooMuchMemory")])
+@pytest.mark.parametrize(("taken", "verdict"), [(70, "fine"), (110, "TooMuchMemory")])
 def test_a_file_that_came_near_the_limit_of_memory_is_rejected(tmp_path: Path, taken: int, verdict: str) -> None:
     """Something may have been refused to it, and passed over, that a worker would grant."""
     script = f"""
