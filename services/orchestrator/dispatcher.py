@@ -38,6 +38,8 @@ class Dispatcher:
         self._lifecycle = lifecycle
         self._signals = signals
         self._hearing = hearing
+        self._listening_since: datetime | None = None
+        """When this process began, by the database's clock."""
 
     def run(self, stop: threading.Event) -> None:
         """Places jobs until told to stop."""
@@ -59,6 +61,8 @@ class Dispatcher:
         """Gives one job to one worker; False where no job fits a free slot."""
         # Looked at without any lock first: most of the time there is nothing to do, and a queue may be long.
         with self._database.read() as session:
+            if self._listening_since is None:
+                self._listening_since = session.now()
             if not repository.anything_queued(session):
                 return False
             now = session.now()
@@ -92,7 +96,7 @@ class Dispatcher:
         """One job that trips us must not keep all others from being placed: it fails."""
         try:
             with session.begin_nested():
-                self._lifecycle.assign(session, job, worker)
+                self._lifecycle.assign(session, job, worker, listening_since=self._listening_since)
         except DATABASE_AWAY:
             raise
         except Exception:

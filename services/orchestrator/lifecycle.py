@@ -5,7 +5,7 @@ job's state raises WrongState; news about an attempt that is not the job's prese
 """
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from prometheus_client import Counter
@@ -145,13 +145,16 @@ class Lifecycle:
         """The job fails; nothing is charged."""
         self._end(session, job, Step.GAVE_UP, code, message)
 
-    def assign(self, session: WriteSession, job: Job, worker: Worker) -> None:
+    def assign(
+        self, session: WriteSession, job: Job, worker: Worker, *, listening_since: datetime | None = None
+    ) -> None:
         """Gives the job to a worker under a lease, as a new attempt.
 
         Where the last attempt was running when its worker was last heard, that worker is held to have died of it; a job
-        that took too many workers with it is given to no other.
+        that took too many workers with it is given to no other. A worker that was not heard since we listen may have
+        said farewell to nobody: everything was stopped in order, and the event log forgot.
         """
-        if job.worker_id is not None and job.lease_confirmed:
+        if job.lease_confirmed and self._heard_last(session, job.worker_id, listening_since):
             job.silent_deaths += 1
             if job.silent_deaths >= self._settings.max_silent_deaths:
                 self.give_up(session, job, "worker_died", "The separation ended without a word more than once.")
@@ -175,6 +178,11 @@ class Lifecycle:
         job.progress_stage, job.progress_fraction = None, 0.0
         self._send_assignment(session, job)
         self._announce(session, job)
+
+    @staticmethod
+    def _heard_last(session: WriteSession, worker_id: str | None, listening_since: datetime | None) -> bool:
+        worker = repository.worker(session, worker_id)
+        return worker is not None and (listening_since is None or worker.last_seen_at >= listening_since)
 
     def _send_assignment(self, session: WriteSession, job: Job) -> None:
         """Tells the worker, and will again until a heartbeat confirms it; the worker runs an attempt once."""

@@ -13,7 +13,6 @@ The attempt number is the fencing token: of one job only the highest attempt cou
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -62,8 +61,6 @@ class Verdict(StrEnum):
     TAKE = "take"
     FOREIGN = "foreign"
     """It names another worker."""
-    EXPIRED = "expired"
-    """Its deadline has passed."""
     RUNNING = "running"
     """It runs already; the heartbeat says so."""
     FINISHED = "finished"
@@ -108,7 +105,8 @@ class _Finished:
 class AttemptTable:
     """Running and finished attempts of one worker process.
 
-    `monotonic` is in seconds and never goes back; deadlines are compared with the wall clock that the caller passes.
+    `monotonic` is in seconds and never goes back. What time it is decides nothing here: whether an assignment is still
+    good is judged by the orchestrator alone, which recalls what a heartbeat says is run and should not be.
     """
 
     worker_id: str
@@ -119,15 +117,13 @@ class AttemptTable:
     _finished: deque[_Finished] = field(default_factory=deque)
     _highest: OrderedDict[str, int] = field(default_factory=OrderedDict)
 
-    def judge(self, assignment: separation_pb2.SeparationAssigned, now: datetime) -> Verdict:
-        """What to do with an assignment at `now` (aware). Changes nothing."""
+    def judge(self, assignment: separation_pb2.SeparationAssigned) -> Verdict:
+        """What to do with an assignment. Changes nothing."""
         if assignment.worker_id != self.worker_id:
             return Verdict.FOREIGN
         key = AttemptKey(assignment.job_id, assignment.attempt)
         if self.knows(key):
             return self._judge_known(key)
-        if assignment.deadline.ToMicroseconds() <= now.timestamp() * 1_000_000:
-            return Verdict.EXPIRED
         if self.stopping:
             return Verdict.STOPPING
         # A lower attempt of this job that still runs is stale from now on and gives its slot up.

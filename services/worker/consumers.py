@@ -1,7 +1,7 @@
 """What the worker listens to: its own partition of the assignments, from the end, in no consumer group.
 
-Nothing rests on where reading begins: an assignment names its worker and its deadline, and one that got lost is sent
-again because no heartbeat confirms it.
+Nothing rests on where reading begins: an assignment names its worker, whose id is new at every start, and one that got
+lost is sent again because no heartbeat confirms it. One that comes late is recalled as soon as a heartbeat tells of it.
 """
 
 from services.kit.events.codec import Event

@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from services.kit.protos import separation_pb2, workers_pb2
 from services.worker.attempts import AbortReason, Attempt, AttemptKey, AttemptTable, Stage, Verdict
@@ -62,14 +61,12 @@ class WorkerService:
         slots: int,
         progress_seconds: float = 0.25,
         stuck_seconds: float = 900.0,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.worker_id = worker_id
         self.slots = slots
         self._progress_seconds = progress_seconds
         self._stuck_seconds = stuck_seconds
-        self._now = now
         self._monotonic = monotonic
         self._table = AttemptTable(worker_id, slots, monotonic)
         self._changed = threading.Condition()
@@ -85,10 +82,10 @@ class WorkerService:
     def assign(
         self, assignment: separation_pb2.SeparationAssigned, *, account_id: str = "", traceparent: str | None = None
     ) -> Verdict:
-        """Takes an assignment into a slot, or says why not. Every refusal but a foreign or void one is told to the
+        """Takes an assignment into a slot, or says why not. Every refusal but of a foreign or stale one is told to the
         orchestrator, by a SeparationFinished or by the next heartbeat."""
         with self._changed:
-            verdict = self._table.judge(assignment, self._now())
+            verdict = self._table.judge(assignment)
             attempt = Attempt(assignment, account_id, traceparent)
             match verdict:
                 case Verdict.TAKE:
@@ -102,7 +99,7 @@ class WorkerService:
                     self._end(attempt, aborted(AbortReason.SHUTDOWN))
                 case _:
                     pass
-            if verdict not in (Verdict.FOREIGN, Verdict.EXPIRED, Verdict.STALE):
+            if verdict not in (Verdict.FOREIGN, Verdict.STALE):
                 self._wake()
         ASSIGNMENTS.labels(verdict.value).inc()
         _log.log(

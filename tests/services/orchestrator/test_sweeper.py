@@ -8,7 +8,11 @@ from services.kit.ids import new_id
 from services.kit.protos import billing_pb2, uploads_pb2
 from services.kit.tables import OUTBOX
 from services.orchestrator.deletions import Forgetter
+from services.orchestrator.dispatcher import Dispatcher
+from services.orchestrator.hearing import Hearing
+from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.models import Job
+from services.orchestrator.signals import Signals
 from tests.services.orchestrator.conftest import World, succeeded
 
 WORKER = new_id("wrk")
@@ -34,6 +38,26 @@ def test_a_dead_workers_job_goes_to_another_as_a_new_attempt(world: World) -> No
     world.told()
     world.beat(WORKER, running=[(job_id, 1)])
     assert world.types_told() == ["SeparationCanceled"]
+
+
+def test_everything_stopped_in_order_again_and_again_counts_no_death(world: World) -> None:
+    """The event log of one machine forgets with it: the farewell of a worker reaches nobody."""
+    job_id = world.running_job(WORKER)
+    for attempt in range(2, 6):
+        worker = new_id("wrk")
+        world.clock.advance(world.settings.lease_seconds + 1)
+        hearing = Hearing(world.settings.lease_seconds / 2, clock=lambda: world.clock().timestamp())
+        signals = Signals()
+        dispatcher = Dispatcher(world.database, world.settings, Lifecycle(world.settings, signals), signals, hearing)
+        assert not dispatcher.place()
+        world.sweeper.sweep()
+        for _ in range(4):
+            world.clock.advance(15)
+            world.beat(worker)
+            hearing.heard()
+        assert dispatcher.place()
+        world.beat(worker, running=[(job_id, attempt)])
+        assert (world.job(job_id).attempt, world.job(job_id).silent_deaths) == (attempt, 0)
 
 
 def test_a_job_that_takes_two_workers_with_it_is_given_to_no_third(world: World) -> None:

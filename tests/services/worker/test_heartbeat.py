@@ -13,7 +13,7 @@ from services.kit.protos import separation_pb2, workers_pb2
 from services.worker.attempts import Stage
 from services.worker.heartbeat import MAX_REASON_CHARACTERS, Announcer, Identity
 from services.worker.service import WorkerService
-from tests.services.worker.assignments import NOON, assigned, succeeded
+from tests.services.worker.assignments import assigned, succeeded
 
 
 class Log:
@@ -54,7 +54,7 @@ class Worker:
     def __init__(self, heartbeat_seconds: float = 60.0) -> None:
         self.id = new_id("wrk")
         self.log = Log()
-        self.service = WorkerService(worker_id=self.id, slots=2, now=lambda: NOON)
+        self.service = WorkerService(worker_id=self.id, slots=2)
         self.identity = Identity(
             worker_id=self.id,
             assignments_partition=assignments_partition(self.id),

@@ -26,7 +26,7 @@ from services.worker.scratch import Scratch
 from services.worker.separate import Separator
 from services.worker.service import WorkerService
 from tests.ids import numbered
-from tests.services.worker.assignments import NOON, assigned, proof
+from tests.services.worker.assignments import assigned, proof
 from tests.services.worker.memory_storage import MemoryStorage
 
 ME = "wrk_me"
@@ -40,7 +40,7 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.storage = MemoryStorage()
         self.storage.objects[SOURCE] = SONG
-        self.service = WorkerService(worker_id=ME, slots=4, now=lambda: NOON)
+        self.service = WorkerService(worker_id=ME, slots=4)
         self.root = root
         self.runs = 0
         self.residual: float | None = None

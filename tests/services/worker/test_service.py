@@ -1,5 +1,4 @@
 import threading
-from datetime import datetime
 
 import pytest
 
@@ -7,7 +6,7 @@ from services.kit.protos import separation_pb2
 from services.worker.attempts import AbortReason, Attempt, Stage, Verdict
 from services.worker.errors import AttemptAborted, AttemptStuck
 from services.worker.service import News, WorkerService, check
-from tests.services.worker.assignments import NOON, assigned, succeeded
+from tests.services.worker.assignments import assigned, succeeded
 
 ME = "wrk_me"
 
@@ -27,10 +26,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def service(clock: Clock) -> WorkerService:
-    def noon() -> datetime:
-        return NOON
-
-    return WorkerService(worker_id=ME, slots=1, now=noon, monotonic=clock)
+    return WorkerService(worker_id=ME, slots=1, monotonic=clock)
 
 
 def news(service: WorkerService) -> News:

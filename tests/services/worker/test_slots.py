@@ -10,7 +10,7 @@ from services.worker.attempts import AbortReason, Attempt
 from services.worker.errors import AttemptAborted, EngineFailed, StorageFailed
 from services.worker.service import WorkerService
 from services.worker.slots import SlotPool
-from tests.services.worker.assignments import NOON, assigned
+from tests.services.worker.assignments import assigned
 
 ME = "wrk_me"
 Separate = Callable[[Attempt], separation_pb2.SeparationSucceeded]
@@ -18,7 +18,7 @@ Separate = Callable[[Attempt], separation_pb2.SeparationSucceeded]
 
 @contextmanager
 def running(separate: Separate, slots: int = 1, grace_seconds: float = 5.0) -> Iterator[tuple[WorkerService, SlotPool]]:
-    service = WorkerService(worker_id=ME, slots=slots, now=lambda: NOON)
+    service = WorkerService(worker_id=ME, slots=slots)
     pool = SlotPool(service, separate, grace_seconds=grace_seconds)
     stop = threading.Event()
     thread = threading.Thread(target=pool.run, args=(stop,))
@@ -82,7 +82,7 @@ def test_an_attempt_that_was_cancelled_before_it_began_does_not_begin() -> None:
         begun.append(attempt.key.job_id)
         return separation_pb2.SeparationSucceeded(manifest_key="key")
 
-    service = WorkerService(worker_id=ME, slots=1, now=lambda: NOON)
+    service = WorkerService(worker_id=ME, slots=1)
     service.assign(assigned(ME, job_id="job_a"))
     service.cancel(separation_pb2.SeparationCanceled(worker_id=ME, job_id="job_a", attempt=1))
     pool = SlotPool(service, separate, grace_seconds=5)
