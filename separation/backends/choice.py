@@ -142,8 +142,9 @@ def first_right(
     wrong = any(isinstance(error, ModelAnswerInvalid) for error in failures)
     if len(failures) == 1 and not wrong and isinstance(failures[0], ModelError):
         raise failures[0]
+    broken = all(isinstance(error, RuntimeMissing | OSError | ImportError) for error in failures)
     reasons = " ".join(f"{one.runtime}: {error}" for one, error in zip(found, failures, strict=True))
-    raise (ModelAnswerInvalid if wrong else ModelError)(
+    raise (ModelAnswerInvalid if wrong else RuntimeMissing if broken else ModelError)(
         f"No runtime computes the model {manifest.name} here; import it again or install Stemwright again. {reasons}"
     )
 

@@ -154,6 +154,12 @@ def test_where_one_alone_fails_its_own_error_is_told(canary: Canary) -> None:
         first_right([broken("only", ModelError("cannot be loaded"))], EnergyModel.manifest, canary)
 
 
+def test_where_none_can_be_loaded_the_error_says_so_of_each(canary: Canary) -> None:
+    found = [broken("first", RuntimeMissing("is damaged")), broken("second", ImportError("is half there"))]
+    with pytest.raises(RuntimeMissing, match=r"install Stemwright again\. first: is damaged second: is half there$"):
+        first_right(found, EnergyModel.manifest, canary)
+
+
 def test_without_any_runtime_the_error_says_what_to_install(canary: Canary) -> None:
     with pytest.raises(RuntimeMissing, match="stemwright\\[cpu\\]"):
         first_right([], EnergyModel.manifest, canary)
