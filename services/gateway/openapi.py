@@ -6,14 +6,18 @@ The document is a file of this package, `openapi.json`, which a test compares wi
 import http.client
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
+from dataclasses import dataclass, field
 from typing import Any
 
 from services.gateway.routes import ROUTES, Access, Route, Upstream
+from services.kit.errors import PROBLEM_MEDIA_TYPE
 from services.kit.phrases import phrase
 
 Document = dict[str, Any]
+
+_REFERENCE = "#/components/schemas/"
 
 INFO = {
     "title": "Stemwright",
@@ -47,15 +51,78 @@ PROBLEM = {
     "additionalProperties": True,
 }
 
-_ANY_PROBLEM = {
-    "description": "A problem.",
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+_RETRY = {"Retry-After": {"required": True, "description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
+_RATE = {
+    f"RateLimit-{name}": {"description": meaning, "schema": {"type": "integer", "minimum": 0}}
+    for name, meaning in (
+        ("Limit", "Requests in a window."),
+        ("Remaining", "Requests that are left."),
+        ("Reset", "Seconds until the window is over."),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A status that does not come from what an operation is about, but from the door or from a part that failed."""
+
+    name: str
+    description: str
+    headers: Document = field(default_factory=dict)
+    applies: Callable[[Route, Document], bool] = lambda _route, _operation: True
+
+    def response(self, more: str = "") -> Document:
+        """The response object; `more` is what the operation itself says of this status."""
+        response: Document = {"description": "; ".join(filter(None, (more, self.description)))}
+        if self.headers:
+            response["headers"] = self.headers
+        return {**response, "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": f"{_REFERENCE}Problem"}}}}
+
+
+def _has_account(route: Route, _operation: Document) -> bool:
+    return route.access is Access.ACCOUNT
+
+
+def _has_path_parameter(route: Route, _operation: Document) -> bool:
+    return "{" in route.path
+
+
+def _has_input(_route: Route, operation: Document) -> bool:
+    places = {parameter["in"] for parameter in operation.get("parameters", ())}
+    return bool(places - {"path"}) or "requestBody" in operation
+
+
+REFUSALS = {
+    400: Refusal("BadRequest", "The request cannot be read (`bad_request`)"),
+    401: Refusal(
+        "Unauthorized",
+        "No credential, or none that is valid (`unauthorized`, `invalid_token`, `invalid_api_key`)",
+        {"WWW-Authenticate": {"required": True, "schema": {"type": "string", "const": "Bearer"}}},
+        _has_account,
+    ),
+    403: Refusal("Forbidden", "The credential does not allow this (`forbidden`)", applies=_has_account),
+    404: Refusal("NotFound", "What the path names does not exist (`not_found`)", applies=_has_path_parameter),
+    408: Refusal("RequestTimeout", "The body did not arrive in time (`request_timeout`)"),
+    413: Refusal("PayloadTooLarge", "The body is too large (`payload_too_large`)"),
+    414: Refusal("UriTooLong", "The address is too long (`uri_too_long`)"),
+    415: Refusal("UnsupportedMediaType", "The body is not of the right type (`unsupported_media_type`)"),
+    422: Refusal("InvalidRequest", "The request is not valid (`invalid_request`)", applies=_has_input),
+    429: Refusal(
+        "TooManyRequests", "More than the limits allow (`rate_limited`, `too_many_at_once`)", {**_RETRY, **_RATE}
+    ),
+    431: Refusal("HeadersTooLarge", "The headers are too large (`headers_too_large`)"),
+    500: Refusal("InternalError", "Something went wrong on our side (`internal`)"),
+    501: Refusal("UnknownTransferCoding", "The body comes in an unknown coding (`unknown_transfer_coding`)"),
+    502: Refusal("UpstreamBroken", "A part of the platform broke off over this (`upstream_broken`)"),
+    503: Refusal("Unavailable", "Not at the moment (`unavailable`, `upstream_unavailable`, `overloaded`)", _RETRY),
+    504: Refusal("UpstreamTimeout", "A part of the platform took too long (`upstream_timeout`)"),
 }
 
 _PARAMETER = re.compile(r"\{[^}]*\}")
-_REFERENCE = "#/components/schemas/"
 # What FastAPI says of every route and no service of ours answers.
-_FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")
+_FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError", "Problem")
+# A word of OpenAPI 3.2 that FastAPI puts into documents of 3.1.
+_OF_ANOTHER_VERSION = "itemSchema"
 
 
 def merge(documents: Mapping[Upstream, Document], routes: Iterable[Route] = ROUTES) -> Document:
@@ -77,7 +144,7 @@ def merge(documents: Mapping[Upstream, Document], routes: Iterable[Route] = ROUT
         operation = source.adopt(operation, schemas)
         operation["security"] = [] if route.access is Access.ANYONE else [{"bearer": []}]
         operation["tags"] = [tag.capitalize() for tag in operation.get("tags", [])]
-        operation["responses"] = _responses(operation.get("responses", {}))
+        operation["responses"] = _responses(route, operation)
         identifier = operation.get("operationId", f"{route.method.lower()}{path}")
         if identifier in operation_ids:
             identifier = f"{route.upstream}{identifier[:1].upper()}{identifier[1:]}"
@@ -91,7 +158,11 @@ def merge(documents: Mapping[Upstream, Document], routes: Iterable[Route] = ROUT
         "servers": [{"url": "/"}],
         "tags": [{"name": tag} for tag in tags],
         "paths": paths,
-        "components": {"schemas": dict(sorted(schemas.items())), "securitySchemes": {"bearer": BEARER}},
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "responses": {refusal.name: refusal.response() for refusal in REFUSALS.values()},
+            "securitySchemes": {"bearer": BEARER},
+        },
     }
 
 
@@ -118,6 +189,8 @@ class _Source:
             return node
         adopted: dict[str, Any] = {}
         for key, value in node.items():
+            if key == _OF_ANOTHER_VERSION:
+                continue
             if key == "$ref" and isinstance(value, str) and value.startswith(_REFERENCE):
                 adopted[key] = _REFERENCE + self._schema(value.removeprefix(_REFERENCE), schemas)
             elif key == "mapping" and isinstance(value, dict):
@@ -156,10 +229,17 @@ def _in_our_words(status: str, response: Document) -> Document:
     )
 
 
-def _responses(responses: Document) -> Document:
-    kept = {
+def _responses(route: Route, operation: Document) -> Document:
+    """What the operation says, and what the door and a part that failed may answer besides; there is no default."""
+    told: Document = {
         status: _in_our_words(status, response)
-        for status, response in responses.items()
-        if not (status == "422" and "Problem" in json.dumps(response))
+        for status, response in operation.get("responses", {}).items()
+        if not (status == "422" and response["description"] == "Validation Error")
     }
-    return {**kept, "default": _ANY_PROBLEM}
+    for status, refusal in REFUSALS.items():
+        own = told.get(str(status))
+        if own is not None:
+            told[str(status)] = refusal.response(own["description"])
+        elif refusal.applies(route, operation):
+            told[str(status)] = {"$ref": f"#/components/responses/{refusal.name}"}
+    return dict(sorted(told.items()))

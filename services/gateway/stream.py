@@ -21,14 +21,30 @@ from services.gateway.admission import Admission
 from services.gateway.hub import Hub, Progress, Subscription
 from services.gateway.proxy import Outgoing, Services, read_whole
 from services.gateway.routes import Upstream
-from services.kit.errors import Forbidden, NotFound, StemwrightError, Unauthorized, Unavailable
-from services.kit.ids import is_id
+from services.kit.errors import Forbidden, NotFound, StemwrightError, Unauthorized, Unavailable, answers
+from services.kit.ids import id_pattern, is_id
 from services.kit.schemas import JobId
 from services.kit.telemetry import current_traceparent
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "rejected"})
 RECONNECT_MILLISECONDS = 2000
 MAX_SNAPSHOT_BYTES = 1024 * 1024
+
+EVENT = {
+    "type": "object",
+    "title": "StreamEvent",
+    "properties": {
+        "event": {"enum": ["status", "progress"]},
+        "id": {"type": "string", "pattern": id_pattern("evt")},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "description": "JSON: the job of a `status`; `{stage, fraction, attempt}` of a `progress`.",
+        },
+        "retry": {"type": "integer", "minimum": 0},
+    },
+}
+"""One event of the stream, as the public document has it."""
 
 router = APIRouter()
 
@@ -214,9 +230,10 @@ async def open_stream(
         200: {
             "description": "`status` events, whose data is the job, and `progress` events "
             "`{stage, fraction, attempt}`; the stream ends after a final status.",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": {"schema": EVENT}},
         },
         204: {"description": "The job is over and its last event was seen already."},
+        **answers(NoSuchJob),
     },
 )
 async def job_events(stream: Annotated[JobStream, Depends(open_stream)]) -> AsyncIterator[ServerSentEvent]:

@@ -117,3 +117,17 @@ class Unavailable(_RetryableError):
     status = 503
     code = "unavailable"
     title = "Not available at the moment"
+
+
+def answers(*errors: type[StemwrightError]) -> dict[int | str, dict[str, Any]]:
+    """What a route says of the errors it may answer, for its `responses`: by status, each with its codes."""
+    by_status: dict[int | str, list[type[StemwrightError]]] = {}
+    for error in errors:
+        by_status.setdefault(error.status, []).append(error)
+    return {
+        status: {
+            "description": "; ".join(f"{error.title} (`{error.code}`)" for error in of_status),
+            "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status, of_status in by_status.items()
+    }

@@ -1,19 +1,19 @@
 """Shapes that every service's requests and answers share."""
 
-import base64
-import binascii
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from services.kit.errors import Invalid
-from services.kit.ids import id_pattern, is_id
+from services.kit.ids import id_pattern
 
 T = TypeVar("T")
 
 Limit = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[str | None, Query(max_length=200, pattern=r"^[A-Za-z0-9_-]+$")]
+JobCursor = Annotated[str | None, Query(pattern=id_pattern("job"))]
+UploadCursor = Annotated[str | None, Query(pattern=id_pattern("upl"))]
+ApiKeyCursor = Annotated[str | None, Query(pattern=id_pattern("key"))]
+"""Where a page begins: after the last id of the page before."""
 
 AccountId = Annotated[str, StringConstraints(pattern=id_pattern("usr"))]
 UploadId = Annotated[str, StringConstraints(pattern=id_pattern("upl"))]
@@ -24,17 +24,20 @@ EventId = Annotated[str, StringConstraints(pattern=id_pattern("evt"))]
 sibling's: it may go into an event."""
 
 
-def _printable(text: str) -> str:
-    if any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u2028\u2029" for c in text):
-        raise ValueError("must not contain control characters")
-    if any("\ud800" <= c <= "\udfff" for c in text):
-        # JSON can spell half a surrogate pair; UTF-8, and so every database, cannot.
-        raise ValueError("must be valid Unicode")
-    return text
+CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+"""For the brackets of a regular expression, in Python's, Rust's and JavaScript's dialect: what no line of text has."""
+
+Line = Annotated[str, StringConstraints(pattern=rf"^[^{CONTROL}]*$")]
+"""One line of text without control characters (PostgreSQL refuses NUL; logs and headers must not be forged). What JSON
+can spell and UTF-8 cannot, half a surrogate pair, is no text to begin with."""
 
 
-Line = Annotated[str, AfterValidator(_printable)]
-"""One line of text without control characters (PostgreSQL refuses NUL; logs and headers must not be forged)."""
+def _integral(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_integral), Field(strict=True)]
+"""An integer as JSON Schema means it: 1 and 1.0 are one, "1" and true are none."""
 
 
 class RequestBody(BaseModel):
@@ -48,30 +51,3 @@ class Page(BaseModel, Generic[T]):
 
     items: list[T]
     next_cursor: str | None
-
-
-def encode_cursor(position: str) -> str:
-    """An opaque cursor for the id after which the next page begins."""
-    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
-
-
-def decode_cursor(cursor: str | None) -> str | None:
-    """The position a cursor stands for; raises Invalid for one that we did not make."""
-    if cursor is None:
-        return None
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        position = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
-        raise Invalid("the cursor is not one of ours") from error
-    if not position.isprintable():
-        raise Invalid("the cursor is not one of ours")
-    return position
-
-
-def decode_id_cursor(cursor: str | None, prefix: str) -> str | None:
-    """The id that a cursor stands for; raises Invalid for one that we did not make for such a list."""
-    position = decode_cursor(cursor)
-    if position is not None and not is_id(prefix, position):
-        raise Invalid("the cursor is not one of ours")
-    return position

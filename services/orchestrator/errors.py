@@ -94,6 +94,12 @@ class ResultGone(NotFound):
     title = "The result is no longer stored"
 
 
+class ResultDamaged(StemwrightError):
+    status = 500
+    code = "result_damaged"
+    title = "What is stored of this result is damaged"
+
+
 class FeedbackNotFound(NotFound):
     code = "feedback_not_found"
     title = "No feedback was given for this job"

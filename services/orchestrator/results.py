@@ -9,7 +9,7 @@ from zipstream import ZIP_STORED, ZipStream
 from services.kit.database import Database
 from services.kit.storage import ObjectNotFound, ObjectStorage
 from services.orchestrator import repository
-from services.orchestrator.errors import JobNotFinished, JobNotFound, ResultGone, StemNotFound
+from services.orchestrator.errors import JobNotFinished, JobNotFound, ResultDamaged, ResultGone, StemNotFound
 from services.orchestrator.models import Job, UploadView
 from services.orchestrator.settings import Settings
 from services.orchestrator.states import FINAL, Status
@@ -38,7 +38,7 @@ class Results:
                 raise ResultGone("the upload of this job was deleted")
             return self._presign(upload.object_key, upload.filename or upload.id)
         stem = self._stem(job, name)
-        return self._presign(f"{job.result_prefix}{stem['file']}", _file_name(upload, name, stem["format"]))
+        return self._presign(self._intact(job, stem), _file_name(upload, name, stem["format"]))
 
     def archive(self, account_id: str, job_id: str) -> tuple[str, int, Iterator[bytes]]:
         """Name, length in bytes and content of a zip of the job's stems; made while it is sent, nothing is stored."""
@@ -47,9 +47,7 @@ class Results:
         archive = ZipStream(compress_type=ZIP_STORED, sized=True)
         for name in job.stems:
             stem = self._stem(job, name)
-            key = f"{job.result_prefix}{stem['file']}"
-            if self._storage.head(key) is None:
-                raise ResultGone
+            key = self._intact(job, stem)
             archive.add(self._storage.stream(key), _file_name(upload, name, stem["format"]), size=stem["size_bytes"])
         return _file_name(upload, "stems", "zip"), len(archive), iter(archive)
 
@@ -67,8 +65,23 @@ class Results:
             content = self._storage.read_bytes(f"{job.result_prefix}{name}", WAVEFORMS_LIMIT_BYTES)
         except ObjectNotFound as error:
             raise ResultGone from error
-        document: dict[str, Any] = json.loads(content)
+        try:
+            document = json.loads(content)
+        except ValueError as error:
+            raise ResultDamaged from error
+        if not isinstance(document, dict):
+            raise ResultDamaged
         return document
+
+    def _intact(self, job: Job, stem: dict[str, Any]) -> str:
+        """Key of a stem that is stored as it was made, as far as its length tells."""
+        key = f"{job.result_prefix}{stem['file']}"
+        stored = self._storage.head(key)
+        if stored is None:
+            raise ResultGone
+        if stored.size_bytes != stem["size_bytes"]:
+            raise ResultDamaged
+        return key
 
     def _presign(self, key: str, name: str) -> str:
         return self._storage.presign_get(key, self._settings.presigned_url_seconds, name)

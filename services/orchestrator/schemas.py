@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from services.kit.schemas import Line, RequestBody, UploadId
+from services.kit.schemas import Line, RequestBody, UploadId, WholeNumber
 
 Mode = Literal["full", "preview"]
 Stem = Literal["vocals", "instrumental"]
@@ -22,7 +22,11 @@ def _distinct(stems: list[Stem]) -> list[Stem]:
 
 
 ALL_STEMS: tuple[Stem, ...] = ("vocals", "instrumental")
-Stems = Annotated[list[Stem], Field(min_length=1, max_length=2), AfterValidator(_distinct)]
+Stems = Annotated[
+    list[Stem],
+    Field(min_length=1, max_length=2, json_schema_extra={"uniqueItems": True}),
+    AfterValidator(_distinct),
+]
 Seconds = Annotated[float, Field(ge=0, le=MAX_SONG_SECONDS, allow_inf_nan=False, strict=True)]
 
 
@@ -33,8 +37,25 @@ class Preview(RequestBody):
     duration_seconds: Annotated[float, Field(gt=0, le=MAX_SONG_SECONDS, allow_inf_nan=False, strict=True)] | None = None
 
 
+def _format(*names: str, **others: Any) -> dict[str, Any]:
+    """A branch of the rule below: for these formats the other fields have these schemas."""
+    required = {} if "flac" in names else {"required": ["format"]}
+    return {"properties": {"format": {"enum": list(names)}, **others}, **required}
+
+
+_ABSENT: dict[str, Any] = {"type": "null"}
+_OUTPUT_RULES: list[Any] = [
+    _format("flac", bit_depth={"enum": [16, 24, None]}, bitrate_kbps=_ABSENT),
+    _format("wav", bitrate_kbps=_ABSENT),
+    _format("mp3", "m4a", "opus", bit_depth=_ABSENT),
+    _format("ogg", bit_depth=_ABSENT, bitrate_kbps=_ABSENT),
+]
+
+
 class Output(RequestBody):
     """How the stems are written."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": _OUTPUT_RULES})
 
     format: Literal["flac", "wav", "mp3", "m4a", "ogg", "opus"] = "flac"
     """`m4a` is AAC, `ogg` Vorbis. Opus has 48 kHz, whatever rate the song has; every other format keeps the song's."""
@@ -74,6 +95,15 @@ class Quote(BaseModel):
 class NewJob(RequestBody):
     """A separation to be made."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"properties": {"preview": {"type": "null"}}},
+                {"properties": {"mode": {"const": "preview"}}, "required": ["mode"]},
+            ]
+        }
+    )
+
     upload_id: UploadId
     mode: Mode = "full"
     preview: Preview | None = None
@@ -81,7 +111,11 @@ class NewJob(RequestBody):
     output: Output = Field(default_factory=Output)
     model: Annotated[Line, Field(min_length=1, max_length=80)] | None = None
     metadata: (
-        dict[Annotated[Line, Field(min_length=1, max_length=40)], Annotated[Line, Field(max_length=500)]] | None
+        Annotated[
+            dict[Annotated[Line, Field(min_length=1, max_length=40)], Annotated[Line, Field(max_length=500)]],
+            Field(max_length=MAX_METADATA_KEYS),
+        ]
+        | None
     ) = None
     """Whatever helps the client to recognise the job; comes back with it and in its events."""
 
@@ -89,8 +123,6 @@ class NewJob(RequestBody):
     def _consistent(self) -> Self:
         if self.preview is not None and self.mode != "preview":
             raise ValueError("`preview` goes with mode `preview`")
-        if self.metadata is not None and len(self.metadata) > MAX_METADATA_KEYS:
-            raise ValueError(f"metadata has at most {MAX_METADATA_KEYS} entries")
         return self
 
 
@@ -163,7 +195,7 @@ class JobAnswer(BaseModel):
 class NewFeedback(RequestBody):
     """What one thinks of the stems."""
 
-    rating: Annotated[int, Field(ge=1, le=5, strict=True)]
+    rating: Annotated[WholeNumber, Field(ge=1, le=5)]
     stem: Literal["vocals", "instrumental", "mixture"] | None = None
     start_seconds: Seconds | None = None
     end_seconds: Seconds | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 from anyio import CancelScope
 from fastapi import APIRouter, Depends, Request
@@ -11,16 +11,31 @@ from fastapi.responses import JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
 from services.kit.auth import Principal, require_scope
-from services.kit.idempotency import IdempotencyKey
-from services.kit.schemas import Cursor, Limit, Page, UploadId
-from services.upload.errors import TransferBroken, TransferStalled
+from services.kit.errors import answers
+from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey
+from services.kit.schemas import Limit, Page, UploadCursor, UploadId
+from services.upload.errors import (
+    ContentLengthMismatch,
+    PartMismatch,
+    StorageQuotaExceeded,
+    TooManyPending,
+    TooManyTransfers,
+    TransferBroken,
+    TransferStalled,
+    UploadDeleted,
+    UploadIncomplete,
+    UploadNotFound,
+    UploadNotPending,
+    UploadReplaced,
+    UploadTooLarge,
+)
 from services.upload.schemas import Completion, NewUpload, UploadView
 from services.upload.service import Uploads
 from services.upload.transfers import Transfers
 
 router = APIRouter(prefix="/v1/uploads", tags=["Uploads"])
 
-PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {}}}
+_ONE = answers(UploadNotFound)
 
 
 def _uploads(request: Request) -> Uploads:
@@ -42,7 +57,14 @@ Caller = Annotated[Principal, Depends(require_scope("uploads"))]
     "",
     status_code=201,
     response_model=UploadView,
-    responses={409: PROBLEM, 410: PROBLEM, 413: PROBLEM, 422: PROBLEM, 429: PROBLEM},
+    responses=answers(
+        StorageQuotaExceeded,
+        IdempotencyInProgress,
+        UploadDeleted,
+        UploadTooLarge,
+        IdempotencyConflict,
+        TooManyPending,
+    ),
 )
 def create_upload(
     new: NewUpload, uploads: UploadsService, caller: Caller, idempotency_key: IdempotencyKey = None
@@ -56,25 +78,27 @@ def create_upload(
 
 
 @router.get("")
-def list_uploads(uploads: UploadsService, caller: Caller, limit: Limit = 20, cursor: Cursor = None) -> Page[UploadView]:
+def list_uploads(
+    uploads: UploadsService, caller: Caller, limit: Limit = 20, cursor: UploadCursor = None
+) -> Page[UploadView]:
     """The caller's uploads, the newest first."""
     return uploads.list(caller.account_id, cursor=cursor, limit=limit)
 
 
-@router.get("/{upload_id}", responses={404: PROBLEM})
+@router.get("/{upload_id}", responses=_ONE)
 def get_upload(upload_id: UploadId, uploads: UploadsService, caller: Caller) -> UploadView:
     """The upload; while it is pending, with the parts that have arrived and fresh URLs for those that have not."""
     return uploads.get(caller.account_id, upload_id)
 
 
-@router.post("/{upload_id}/complete", responses={404: PROBLEM, 409: PROBLEM, 422: PROBLEM})
+@router.post("/{upload_id}/complete", responses=answers(UploadNotFound, UploadIncomplete, UploadReplaced, PartMismatch))
 def complete_upload(upload_id: UploadId, completion: Completion, uploads: UploadsService, caller: Caller) -> UploadView:
     """Declares the file whole. Answers with the verdict, or `validating` where that takes longer than a request may."""
     named = None if completion.parts is None else [(part.number, part.etag) for part in completion.parts]
     return uploads.complete(caller.account_id, upload_id, named)
 
 
-@router.delete("/{upload_id}", status_code=204, responses={404: PROBLEM})
+@router.delete("/{upload_id}", status_code=204, responses=_ONE)
 def delete_upload(upload_id: UploadId, uploads: UploadsService, caller: Caller) -> Response:
     """Deletes the upload and its file, in whatever state it is."""
     uploads.delete(caller.account_id, upload_id)
@@ -83,8 +107,22 @@ def delete_upload(upload_id: UploadId, uploads: UploadsService, caller: Caller) 
 
 @router.put(
     "/{upload_id}/content",
-    responses={404: PROBLEM, 408: PROBLEM, 409: PROBLEM, 413: PROBLEM, 422: PROBLEM, 503: PROBLEM},
-    openapi_extra={"requestBody": {"required": True, "content": {"application/octet-stream": {}}}},
+    responses=answers(
+        TransferBroken,
+        UploadNotFound,
+        TransferStalled,
+        UploadNotPending,
+        UploadReplaced,
+        UploadTooLarge,
+        ContentLengthMismatch,
+        TooManyTransfers,
+    ),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
 )
 async def put_upload_content(
     upload_id: UploadId, request: Request, transfers: TransfersService, caller: Caller

@@ -3,25 +3,22 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
-from services.kit.schemas import Line, RequestBody
+from services.kit.schemas import CONTROL, Line, RequestBody, WholeNumber
 from services.kit.storage import Part
 from services.upload.models import Upload
+from services.upload.settings import MAX_SIZE_BYTES
 
 MAX_REPORTED_BYTES = 2**63 - 1
+"""What a column holds. A larger claim is no number of bytes; one beyond the platform's limit is a file too large."""
+MAX_PARTS = 1000
+"""No file that is accepted has more."""
 
-_REORDERING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_REORDERING = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+"""Marks that make a name read as another one (`gpj.exe` for `exe.jpg`)."""
 
-
-def _in_reading_order(text: str) -> str:
-    """Refuses marks that make a name read as another one (`gpj.exe` for `exe.jpg`)."""
-    if not _REORDERING.isdisjoint(text):
-        raise ValueError("must not contain marks that change the direction of text")
-    return text
-
-
-Filename = Annotated[Line, Field(min_length=1, max_length=255), AfterValidator(_in_reading_order)]
+Filename = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=rf"^[^{CONTROL}{_REORDERING}]+$")]
 MediaType = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$", to_lower=True)]
 ETag = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
@@ -31,7 +28,12 @@ class NewUpload(RequestBody):
     """What the client says of the file it is about to send."""
 
     filename: Filename = Field(description="The name to show. It is never used as a path.")
-    size_bytes: int = Field(strict=True, ge=1, le=MAX_REPORTED_BYTES, description="An empty file is no song.")
+    size_bytes: WholeNumber = Field(
+        ge=1,
+        le=MAX_REPORTED_BYTES,
+        json_schema_extra={"maximum": MAX_SIZE_BYTES},
+        description="An empty file is no song.",
+    )
     content_type: MediaType | None = Field(None, description="A hint; the content alone decides.")
     sha256: Sha256 | None = Field(None, description="Hexadecimal. Where given, a file with another digest is rejected.")
 
@@ -39,7 +41,7 @@ class NewUpload(RequestBody):
 class NamedPart(RequestBody):
     """A part as the object store answered it."""
 
-    number: int = Field(strict=True, ge=1, le=10_000)
+    number: WholeNumber = Field(ge=1, le=MAX_PARTS)
     etag: ETag = Field(description="With or without quotes.")
 
 
@@ -47,7 +49,7 @@ class Completion(RequestBody):
     """What the client sent."""
 
     parts: list[NamedPart] | None = Field(
-        None, max_length=10_000, description="Absent: the parts that are in the store."
+        None, max_length=MAX_PARTS, description="Absent: the parts that are in the store."
     )
 
 

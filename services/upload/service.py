@@ -11,7 +11,7 @@ from services.kit import outbox
 from services.kit.database import Database, WriteSession
 from services.kit.idempotency import idempotent, replace_answers
 from services.kit.ids import new_id
-from services.kit.schemas import Page, decode_id_cursor, encode_cursor
+from services.kit.schemas import Page
 from services.kit.storage import MultipartNotFound, ObjectStorage, Part
 from services.kit.telemetry import current_traceparent
 from services.upload import repository
@@ -154,12 +154,11 @@ class Uploads:
 
     def list(self, account_id: str, *, cursor: str | None, limit: int) -> Page[UploadView]:
         """One page of the account's uploads, the newest first."""
-        before = decode_id_cursor(cursor, "upl")
         with self._database.read() as session:
-            uploads = repository.list_own(session, account_id, before=before, limit=limit + 1)
+            uploads = repository.list_own(session, account_id, before=cursor, limit=limit + 1)
         shown = uploads[:limit]
         more = len(uploads) > limit
-        return Page(items=[view(upload) for upload in shown], next_cursor=encode_cursor(shown[-1].id) if more else None)
+        return Page(items=[view(upload) for upload in shown], next_cursor=shown[-1].id if more else None)
 
     def complete(self, account_id: str, upload_id: str, named: Iterable[tuple[int, str]] | None) -> UploadView:
         """Declares the file whole and waits a bounded time for the verdict.

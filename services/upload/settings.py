@@ -9,6 +9,9 @@ from services.kit.settings import KitSettings, service_config
 
 MEBIBYTE = 1024 * 1024
 
+MAX_SIZE_BYTES = 2048 * MEBIBYTE
+"""What the public document says; two hours of 24-bit stereo at 96 kHz are not far above."""
+
 
 class Settings(KitSettings):
     """Limits of what is accepted, and how it is checked."""
@@ -17,7 +20,7 @@ class Settings(KitSettings):
     needs_database = True
 
     # What is accepted.
-    max_size_bytes: int = Field(2048 * MEBIBYTE, ge=1, le=5000 * MEBIBYTE)
+    max_size_bytes: int = Field(MAX_SIZE_BYTES, ge=1, le=5000 * MEBIBYTE)
     """Two hours of 24-bit stereo at 96 kHz are not far above; one S3 copy moves at most 5 GB."""
     max_duration_seconds: float = Field(7200, gt=0, le=MAX_SONG_SECONDS)
     """Longest song; a longer one is rejected."""

@@ -6,16 +6,23 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
+from services.accounts.errors import ApiKeyNotFound, TooManyApiKeys
 from services.accounts.routes.dependencies import AccountOwner, AccountsDep
 from services.accounts.schemas import ApiKeyMade, ApiKeyView, NewApiKey
 from services.kit.database import WriteSession
-from services.kit.idempotency import IdempotencyKey, idempotent
-from services.kit.schemas import ApiKeyId, Cursor, Limit, Page, decode_id_cursor, encode_cursor
+from services.kit.errors import answers
+from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey, idempotent
+from services.kit.schemas import ApiKeyCursor, ApiKeyId, Limit, Page
 
 router = APIRouter(tags=["accounts"])
 
 
-@router.post("/v1/api-keys", status_code=201, response_model=ApiKeyMade)
+@router.post(
+    "/v1/api-keys",
+    status_code=201,
+    response_model=ApiKeyMade,
+    responses=answers(ApiKeyNotFound, TooManyApiKeys, IdempotencyInProgress, IdempotencyConflict),
+)
 def create_api_key(
     body: NewApiKey, accounts: AccountsDep, owner: AccountOwner, idempotency_key: IdempotencyKey = None
 ) -> JSONResponse:
@@ -55,18 +62,15 @@ def create_api_key(
 
 @router.get("/v1/api-keys")
 def list_api_keys(
-    accounts: AccountsDep, owner: AccountOwner, limit: Limit = 20, cursor: Cursor = None
+    accounts: AccountsDep, owner: AccountOwner, limit: Limit = 20, cursor: ApiKeyCursor = None
 ) -> Page[ApiKeyView]:
     """Keys that are not deleted, newest first."""
-    before = decode_id_cursor(cursor, "key")
     with accounts.database.read() as session:
-        keys, more = accounts.api_keys.page(session, owner.account_id, before=before, limit=limit)
-        return Page(
-            items=[ApiKeyView.of(key) for key in keys], next_cursor=encode_cursor(keys[-1].id) if more else None
-        )
+        keys, more = accounts.api_keys.page(session, owner.account_id, before=cursor, limit=limit)
+        return Page(items=[ApiKeyView.of(key) for key in keys], next_cursor=keys[-1].id if more else None)
 
 
-@router.delete("/v1/api-keys/{key_id}", status_code=204)
+@router.delete("/v1/api-keys/{key_id}", status_code=204, responses=answers(ApiKeyNotFound))
 def delete_api_key(key_id: ApiKeyId, accounts: AccountsDep, owner: AccountOwner) -> None:
     """Deletes a key. Within a minute nothing accepts it any more."""
     with accounts.database.write() as session:

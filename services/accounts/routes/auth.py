@@ -7,19 +7,25 @@ from fastapi import APIRouter, Form, Response
 from fastapi.responses import JSONResponse
 
 from services.accounts.emails import EmailAddress
-from services.accounts.errors import InvalidTokenRequest, UnsupportedGrantType
+from services.accounts.errors import EmailTaken, InvalidGrant, InvalidTokenRequest, TooManySignIns, UnsupportedGrantType
 from services.accounts.passwords import MAX_CHARACTERS
 from services.accounts.routes.dependencies import AccountOwner, AccountsDep
 from services.accounts.schemas import KeySetView, Registration, RegistrationIdentity, TokenView, UserView
 from services.kit.database import WriteSession
-from services.kit.idempotency import IdempotencyKey, idempotent
+from services.kit.errors import answers
+from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey, idempotent
 
 router = APIRouter(tags=["accounts"])
 
 JWKS_MAX_AGE_SECONDS = 300
 
 
-@router.post("/v1/auth/register", status_code=201, response_model=UserView)
+@router.post(
+    "/v1/auth/register",
+    status_code=201,
+    response_model=UserView,
+    responses=answers(EmailTaken, IdempotencyInProgress, IdempotencyConflict, TooManySignIns),
+)
 def register(body: Registration, accounts: AccountsDep, idempotency_key: IdempotencyKey = None) -> JSONResponse:
     """Makes a user. Nobody is signed in by it; ask for a token next."""
     email = body.address()
@@ -54,7 +60,26 @@ def _registrant(email: EmailAddress) -> str:
     return "new:" + hashlib.sha256(email.key.encode()).hexdigest()[:36]
 
 
-@router.post("/v1/auth/token")
+_PASSWORD = {
+    "properties": {"grant_type": {"const": "password"}, "username": {"type": "string"}, "password": {"type": "string"}},
+    "required": ["grant_type", "username", "password"],
+}
+_REFRESH = {
+    "properties": {"grant_type": {"const": "refresh_token"}, "refresh_token": {"type": "string"}},
+    "required": ["grant_type", "refresh_token"],
+}
+
+
+@router.post(
+    "/v1/auth/token",
+    responses=answers(InvalidTokenRequest, UnsupportedGrantType, InvalidGrant, TooManySignIns),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/x-www-form-urlencoded": {"schema": {"anyOf": [_PASSWORD, _REFRESH]}}},
+        }
+    },
+)
 def token(
     accounts: AccountsDep,
     response: Response,

@@ -1,15 +1,19 @@
 """What an account has and what became of it."""
 
-from fastapi import APIRouter
+from typing import Annotated
 
-from services.accounts.ledger import MAX_CREDITS
+from fastapi import APIRouter, Query
+
 from services.accounts.repository import ledger
 from services.accounts.routes.dependencies import AccountsDep, BillingReader
 from services.accounts.schemas import BalanceView, LedgerEntryView
-from services.kit.errors import Invalid, Unauthorized
-from services.kit.schemas import Cursor, Limit, Page, decode_cursor, encode_cursor
+from services.kit.errors import Unauthorized
+from services.kit.schemas import Limit, Page
 
 router = APIRouter(prefix="/v1/billing", tags=["money"])
+
+LedgerCursor = Annotated[str | None, Query(pattern="^[1-9][0-9]{0,14}$")]
+"""The number of the last movement on the page before."""
 
 
 @router.get("/balance")
@@ -23,22 +27,14 @@ def get_balance(accounts: AccountsDep, reader: BillingReader) -> BalanceView:
 
 @router.get("/ledger")
 def list_ledger(
-    accounts: AccountsDep, reader: BillingReader, limit: Limit = 50, cursor: Cursor = None
+    accounts: AccountsDep, reader: BillingReader, limit: Limit = 50, cursor: LedgerCursor = None
 ) -> Page[LedgerEntryView]:
     """Every movement of the account's credits, newest first."""
-    before = _version(decode_cursor(cursor))
+    before = None if cursor is None else int(cursor)
     with accounts.database.read() as session:
         found = ledger.statement(session, reader.account_id, before=before, limit=limit + 1)
         lines = found[:limit]
         return Page(
             items=[LedgerEntryView.of(line) for line in lines],
-            next_cursor=encode_cursor(str(lines[-1].version)) if len(found) > limit else None,
+            next_cursor=str(lines[-1].version) if len(found) > limit else None,
         )
-
-
-def _version(position: str | None) -> int | None:
-    if position is None:
-        return None
-    if not (position.isdecimal() and len(position) <= len(str(MAX_CREDITS))):
-        raise Invalid("the cursor is not one of ours")
-    return int(position)

@@ -280,7 +280,7 @@ def test_a_token_request_that_is_not_one_gets_the_error_of_rfc_6749(
         {"email": ["ada@example.com"]},
         {"email": "ada@example.com\0"},
         {"password": "short"},
-        {"password": "x" * 1_000_000},
+        {"password": "x" * 200_000},
         {"password": "nul\0nul\0nul"},
         {"password": 12345678},
         {"display_name": ""},

@@ -114,14 +114,31 @@ def test_it_is_valid_openapi(public: Document) -> None:
     identifiers = [operation["operationId"] for _, _, operation in operations(public)]
     assert len(identifiers) == len(set(identifiers))
     tags = {tag["name"] for tag in public["tags"]}
+    shared = public["components"]["responses"]
     for method, path, operation in operations(public):
         where = f"{method} {path}"
         declared = {item["name"] for item in operation.get("parameters", []) if item["in"] == "path"}
         assert declared == set(re.findall(r"\{([^}]*)\}", path)), where
         assert set(operation["tags"]) <= tags, where
         assert operation["summary"], where
-        assert operation["responses"]["default"]["content"], where
-        assert all(response["description"] for response in operation["responses"].values()), where
+        assert all(
+            response.get("description") or response["$ref"].removeprefix("#/components/responses/") in shared
+            for response in operation["responses"].values()
+        ), where
+
+
+def test_every_status_is_told_by_its_number(public: Document) -> None:
+    everywhere = {"400", "408", "413", "414", "415", "429", "431", "500", "501", "502", "503", "504"}
+    for method, path, operation in operations(public):
+        statuses = set(operation["responses"])
+        expected = (
+            everywhere | ({"401", "403"} if operation["security"] else set()) | ({"404"} if "{" in path else set())
+        )
+        assert expected <= statuses, f"{method} {path}"
+        assert "default" not in statuses
+        assert any(status[0] in "23" for status in statuses)
+    for name in ("TooManyRequests", "Unavailable"):
+        assert public["components"]["responses"][name]["headers"]["Retry-After"]["required"] is True
 
 
 def test_who_may_call_without_a_credential_is_told(public: Document) -> None:

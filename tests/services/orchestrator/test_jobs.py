@@ -11,7 +11,6 @@ from services.kit.events.outcomes import InvalidMessage
 from services.kit.ids import new_id
 from services.kit.migrations import drift
 from services.kit.protos import billing_pb2, uploads_pb2
-from services.kit.schemas import encode_cursor
 from services.kit.tables import IDEMPOTENCY, OUTBOX
 from services.orchestrator import repository
 from services.orchestrator.deletions import Forgetter
@@ -415,7 +414,7 @@ def test_an_id_that_a_sibling_would_refuse_goes_no_further_than_the_door(
 
 @pytest.mark.parametrize("position", ["x", "upl_" + "0" * 26, "job_" + "i" * 26, "'; --"])
 def test_a_cursor_that_we_did_not_make_is_refused(world: World, position: str) -> None:
-    answer = world.client.get(f"/v1/jobs?cursor={encode_cursor(position)}", headers=bearer(new_id("usr")))
+    answer = world.client.get(f"/v1/jobs?cursor={position}", headers=bearer(new_id("usr")))
     assert answer.status_code == 422
 
 

@@ -1,0 +1,20 @@
+"""What schemathesis has to know that no schema says."""
+
+import uuid
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
+
+# An address of a domain that is kept for examples: which others are reserved is not a matter of form.
+schemathesis.openapi.format("idn-email", st.from_regex(r"[a-z0-9]{1,40}@example\.com", fullmatch=True))
+
+
+@schemathesis.hook
+def before_call(_context: Any, case: "schemathesis.Case[Any]", _options: dict[str, Any]) -> None:
+    """One key means one request: under a key that was used for another, a good request is rightly refused."""
+    if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
+        return
+    if case.headers and isinstance(case.headers.get("Idempotency-Key"), str):
+        case.headers["Idempotency-Key"] = uuid.uuid4().hex
