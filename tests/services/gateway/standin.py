@@ -154,7 +154,7 @@ def serving(app: Any, *, on_stopping: Callable[[], None] | None = None, port: in
         yield listener.getsockname()[1]
     finally:
         server.should_exit = True
-        thread.join(15)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -185,13 +185,13 @@ def listening(conversation: Conversation) -> Iterator[int]:
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    port, server = ready.result(5)
+    port, server = ready.result(60)
     try:
         yield port
     finally:
-        asyncio.run_coroutine_threadsafe(end(server), loop).result(5)
+        asyncio.run_coroutine_threadsafe(end(server), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join(60)
         loop.close()
 
 
@@ -225,7 +225,7 @@ class Platform:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def raw(self, request: bytes, *, seconds: float = 5.0, answers: int = 1) -> bytes:
+    def raw(self, request: bytes, *, seconds: float = 60.0, answers: int = 1) -> bytes:
         """What comes back for bytes written on a fresh connection, until it is closed, whole, or late."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
             connection.sendall(request)
@@ -292,6 +292,6 @@ def platform(*, bootstrap: str | None = None, **settings: Any) -> Iterator[Platf
         app = gateway_app(chosen, hub=hub, tasks=() if news is None else (news,))
         options: dict[str, Any] = {"http": guarded(chosen), "proxy_headers": False, "server_header": False}
         port = stack.enter_context(serving(app, on_stopping=hub.close, **options))
-        client = stack.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20))
+        client = stack.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60))
         assert news is None or news.wait_until_ready(20)
         yield Platform(accounts, upload, orchestrator, app, hub, port, client)

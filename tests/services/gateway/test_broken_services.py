@@ -62,7 +62,7 @@ def test_an_upload_that_is_cut_is_cut_for_the_service_too(gateway: Platform) -> 
         b"Content-Length: 1000000\r\n\r\nonly the beginning" % token().encode()
     )
     gateway.raw(request, seconds=0.5)
-    assert gateway.upload.aborted.wait(10)
+    assert gateway.upload.aborted.wait(60)
     assert not gateway.upload.seen
 
 
@@ -103,7 +103,7 @@ def test_a_service_that_comes_back_while_the_gateway_waits() -> None:
         thread = threading.Thread(target=ask)
         thread.start()
         with serving(gateway.orchestrator, port=port):
-            thread.join(10)
+            thread.join(60)
             assert answers[0].status_code == 200
             assert [seen.body for seen in gateway.orchestrator.seen] == [b'{"a":1}']
 

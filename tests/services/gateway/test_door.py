@@ -148,7 +148,7 @@ def test_uploads_at_once_are_capped_per_account() -> None:
 
         def pieces() -> Iterator[bytes]:
             yield b"x"
-            go.wait(10)
+            go.wait(60)
 
         def upload() -> None:
             gateway.client.put("/v1/uploads/upl_1/content", content=pieces(), headers=bearer())
@@ -160,7 +160,7 @@ def test_uploads_at_once_are_capped_per_account() -> None:
         second = httpx2.put(f"{gateway.url}/v1/uploads/upl_2/content", content=b"x", headers=bearer(), trust_env=False)
         problem(second, 429, "too_many_at_once")
         go.set()
-        thread.join(10)
+        thread.join(60)
         eventually(lambda: admission.caps[Load.UPLOAD].open("usr_alice") == 0)
 
 

@@ -57,7 +57,7 @@ def test_news_from_another_thread_wakes_a_watcher() -> None:
         subscription = hub.subscribe("job_a")
         thread = threading.Thread(target=hub.publish, args=("job_a", None))
         thread.start()
-        await subscription.wait(5)
+        await subscription.wait(60)
         thread.join()
         assert subscription.take_status_changed()
         assert not subscription.take_status_changed()
@@ -79,7 +79,7 @@ def test_closing_ends_present_and_future_subscriptions() -> None:
         hub = Hub()
         before = hub.subscribe("job_a")
         hub.close()
-        await before.wait(5)
+        await before.wait(60)
         assert before.closed
         assert hub.subscribe("job_b").closed
 

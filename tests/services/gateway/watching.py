@@ -74,7 +74,7 @@ class Reader:
 
     def _run(self) -> None:
         with (
-            httpx2.Client(trust_env=False, timeout=20) as client,
+            httpx2.Client(trust_env=False, timeout=60) as client,
             client.stream("GET", self._url, headers=self._headers) as response,
         ):
             self.response = response
@@ -102,7 +102,7 @@ class Reader:
         return [data["fraction"] for event, _, data in list(self.events) if event == "progress"]
 
     def wait_for_end(self) -> None:
-        assert self.ended.wait(10)
+        assert self.ended.wait(60)
         assert not self.cut
 
 
@@ -111,4 +111,4 @@ def watched(gateway: Platform, job: Job, **headers: str) -> Iterator[Reader]:
     gateway.orchestrator.answer = job.answer
     reader = Reader(gateway.url + EVENTS, **headers)
     yield reader
-    assert reader.ended.wait(10)
+    assert reader.ended.wait(60)

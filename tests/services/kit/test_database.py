@@ -67,7 +67,7 @@ def test_readers_are_not_kept_waiting_by_a_writer(with_balance: Database) -> Non
     with with_balance.write() as session:
         session.execute(update(BalanceView).values(available_credits=5))
         with ThreadPoolExecutor(1) as pool:
-            assert pool.submit(balance, with_balance).result(timeout=5) == 0
+            assert pool.submit(balance, with_balance).result(timeout=60) == 0
     assert balance(with_balance) == 5
 
 
@@ -160,7 +160,7 @@ def test_a_limit_that_is_counted_holds_under_parallel_writers(with_balance: Data
 def test_a_deadlock_is_told_apart_from_a_database_that_is_away(with_balance: Database) -> None:
     with with_balance.write() as session:
         session.add(BalanceView(account_id="usr_2", available_credits=0, version=0))
-    both_hold_one = threading.Barrier(2, timeout=10)
+    both_hold_one = threading.Barrier(2, timeout=60)
 
     def lock(first: str, second: str) -> type[BaseException] | None:
         try:
@@ -211,7 +211,7 @@ def test_writers_of_one_process_wait_for_each_other(with_balance: Database) -> N
     order: list[str] = []
 
     def second() -> None:
-        inside.wait(5)
+        inside.wait(60)
         with with_balance.write() as session:
             session.scalars(select(BalanceView).with_for_update()).one()
             order.append("second")
@@ -222,7 +222,7 @@ def test_writers_of_one_process_wait_for_each_other(with_balance: Database) -> N
             session.scalars(select(BalanceView).with_for_update()).one()
             inside.set()
             order.append("first")
-        waiting.result(timeout=10)
+        waiting.result(timeout=60)
     assert order == ["first", "second"]
 
 

@@ -34,12 +34,12 @@ OCTETS = "application/octet-stream"
 def put(url: str, data: bytes) -> str:
     """PUTs like a client without credentials; returns the ETag."""
     request = urllib.request.Request(url, data=data, method="PUT")
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return str(answer.headers["ETag"])
 
 
 def get(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         data: bytes = answer.read()
         return data
 
@@ -238,7 +238,7 @@ def break_off(url: str, data: bytes) -> bytes:
     """Begins to PUT and goes away in the middle, as a process that is killed does; returns how the answer begins."""
     parts = urlsplit(url)
     head = f"PUT {parts.path}?{parts.query} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Length: {len(data)}\r\n\r\n"
-    with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=10) as connection:
+    with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=60) as connection:
         connection.sendall(head.encode() + data[: len(data) // 2])
         connection.shutdown(socket.SHUT_WR)
         return connection.recv(1000)
@@ -436,5 +436,5 @@ def test_unfinished_multipart_uploads_are_listed(storage: ObjectStorage) -> None
 def test_a_browser_never_shows_an_object_as_a_page(storage: ObjectStorage, name: str | None) -> None:
     storage.put_bytes("page", b"<script>", "text/html")
 
-    with urllib.request.urlopen(storage.presign_get("page", 60, download_name=name), timeout=10) as answer:
+    with urllib.request.urlopen(storage.presign_get("page", 60, download_name=name), timeout=60) as answer:
         assert answer.headers["Content-Disposition"].startswith("attachment")

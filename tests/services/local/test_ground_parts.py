@@ -9,7 +9,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from services.local.ground import broker_part, store_part
+from services.local.ground import broker_part, broker_program, store_part
 from services.local.home import Home
 from services.local.part import State
 from services.local.plan import Ports
@@ -32,6 +32,11 @@ def ground(home: Home) -> Iterator[Supervisor]:
     supervisor.start()
     yield supervisor
     supervisor.stop()
+
+
+def test_the_broker_needs_no_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", os.devnull)
+    assert os.access(broker_program(), os.X_OK)
 
 
 @pytest.mark.kafka

@@ -45,6 +45,6 @@ def test_everything_that_comes_out_of_a_pipe_is_written(tmp_path: Path) -> None:
     os.write(writer, b"one\n")
     os.write(writer, b"two, not ended")
     os.close(writer)
-    copying.join(timeout=5)
+    copying.join(timeout=60)
     log.close()
     assert (tmp_path / "part.log").read_bytes() == b"one\ntwo, not ended"

@@ -1,12 +1,16 @@
 """What the sweeper does about deaths, losses and silence, by the database's clock."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, text, update
 
 from services.kit.database import WriteSession
 from services.kit.ids import new_id
 from services.kit.protos import billing_pb2, uploads_pb2
 from services.kit.tables import OUTBOX
+from services.orchestrator import repository
 from services.orchestrator.deletions import Forgetter
 from services.orchestrator.dispatcher import Dispatcher
 from services.orchestrator.hearing import Hearing
@@ -282,3 +286,31 @@ def test_deletion_removes_objects_and_once_settled_the_row(world: World) -> None
     Forgetter(world.database).forget()
     with world.database.read() as session:
         assert session.get(Job, job_id) is None
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+def test_a_lease_that_lapses_waits_for_its_worker_without_holding_the_job(world: World) -> None:
+    """A heartbeat locks its worker and then its jobs: taken the other way round, each would wait for the other."""
+    job_id = world.queued_job()
+    world.beat(WORKER)
+    assert world.dispatcher.place()
+    world.clock.advance(world.settings.lease_seconds + 1)
+
+    with world.database.write() as heartbeat, ThreadPoolExecutor(1) as pool:
+        repository.locked_worker(heartbeat, WORKER)
+        sweeping = pool.submit(world.sweeper.sweep)
+        deadline = time.monotonic() + 20
+        while not waits_for_a_lock(world):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        job = heartbeat.scalar(select(Job).where(Job.id == job_id).with_for_update(nowait=True))
+        assert job is not None
+        heartbeat.commit()
+        sweeping.result(timeout=20)
+    assert world.job(job_id).status == "queued"
+
+
+def waits_for_a_lock(world: World) -> bool:
+    with world.database.read() as session:
+        return bool(session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")))

@@ -62,7 +62,7 @@ class Orchestrator:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(60)
         self._producer.close()
 
     def _hear(self, event: Event) -> None:
@@ -131,7 +131,7 @@ class Worker:
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of an answer; status 0 where nobody answers."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=60) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:

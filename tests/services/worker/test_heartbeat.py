@@ -76,7 +76,7 @@ class Worker:
 
     def end(self) -> None:
         self.service.rest()
-        self.thread.join(20)
+        self.thread.join(60)
         assert not self.thread.is_alive()
 
 

@@ -147,7 +147,7 @@ def test_a_cancellation_ends_a_pause(service: WorkerService) -> None:
     thread = threading.Thread(target=waiting)
     thread.start()
     service.cancel(canceled("job_a"))
-    thread.join(5)
+    thread.join(60)
     assert len(caught) == 1
 
 

@@ -28,7 +28,7 @@ def running(separate: Separate, slots: int = 1, grace_seconds: float = 5.0) -> I
     finally:
         pool.drain()
         stop.set()
-        thread.join(5)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -66,7 +66,7 @@ def test_each_slot_runs_one_song_at_a_time() -> None:
     together = threading.Barrier(2)
 
     def separate(attempt: Attempt) -> separation_pb2.SeparationSucceeded:
-        together.wait(5)
+        together.wait(60)
         return separation_pb2.SeparationSucceeded(manifest_key="key")
 
     with running(separate, slots=2) as (service, _):
@@ -93,7 +93,7 @@ def test_an_attempt_that_was_cancelled_before_it_began_does_not_begin() -> None:
     assert begun == []
     pool.drain()
     stop.set()
-    thread.join(5)
+    thread.join(60)
 
 
 def test_what_outlives_the_grace_is_given_up() -> None:
@@ -107,6 +107,6 @@ def test_what_outlives_the_grace_is_given_up() -> None:
 
     with running(separate, grace_seconds=0.05) as (service, pool):
         service.assign(assigned(ME))
-        assert begun.wait(5)
+        assert begun.wait(60)
         pool.drain()
         assert [end.aborted.reason for end in ends(service)] == [AbortReason.SHUTDOWN.value]

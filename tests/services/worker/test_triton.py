@@ -2,7 +2,6 @@
 
 import mmap
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -127,12 +126,13 @@ def test_patience_ends(fake: FakeTriton, asked: Asked, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("random.uniform", draw)
     fake.answer = refusing(grpc.StatusCode.UNAVAILABLE, 10_000)
-    begun = time.monotonic()
     with pytest.raises(InferenceUnavailable) as caught:
         asked.model().fractions(PATCH)
-    assert time.monotonic() - begun < PATIENCE.in_all_seconds + 1
     assert caught.value.code == "inference_unavailable"
-    assert drawn[:6] == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0]  # bounds of the pauses; they are drawn below
+    # Bounds of the pauses, which are drawn below. A machine that is slow besides comes to fewer of them, none to more.
+    bounds = [0.1, 0.2, 0.4, 0.8, 1.6, 2.0]
+    assert drawn == bounds[: len(drawn)]
+    assert sum(drawn[:-1]) < PATIENCE.in_all_seconds
 
 
 def test_a_silent_server_is_left_at_the_deadline(fake: FakeTriton, asked: Asked) -> None:
@@ -149,7 +149,7 @@ def test_a_silent_server_is_left_at_the_deadline(fake: FakeTriton, asked: Asked)
         answer = pool.submit(asked.model().fractions, PATCH)
         until(lambda: counted("deadline_exceeded") == before + 1)
         released.set()
-        assert answer.result(10).shape == (1, 2, 2, 512, 64)
+        assert answer.result(60).shape == (1, 2, 2, 512, 64)
     # The server is told how long somebody waits, in microseconds.
     assert fake.requests[0].parameters["timeout"].int64_param == 2_000_000
 
@@ -168,11 +168,11 @@ def test_a_cancellation_reaches_the_server(fake: FakeTriton, asked: Asked) -> No
     before = counted("abandoned")
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(asked.model(stop.is_set).fractions, PATCH)
-        assert begun.wait(10)
+        assert begun.wait(60)
         stop.set()
         with pytest.raises(Cancelled):
-            answer.result(5)
-    assert ended.wait(5)
+            answer.result(60)
+    assert ended.wait(60)
     assert counted("abandoned") == before + 1
     asked.inference.ping()  # the server is not to blame
 
@@ -184,7 +184,7 @@ def test_a_cancellation_ends_the_wait_for_another_try(fake: FakeTriton, asked: A
 
 
 def test_no_more_patches_are_in_flight_than_the_window_allows(fake: FakeTriton, asked: Asked) -> None:
-    full = threading.Barrier(3, timeout=10)
+    full = threading.Barrier(3, timeout=60)
 
     def together(patch: NDArray[np.float32], context: grpc.ServicerContext) -> NDArray[np.float32]:
         full.wait()  # nobody goes on before three are here
@@ -193,13 +193,13 @@ def test_no_more_patches_are_in_flight_than_the_window_allows(fake: FakeTriton, 
     fake.answer = together
     with ThreadPoolExecutor(3) as slots:
         songs = [slots.submit(asked.model().fractions, np.ones((3, 2, 512, 64), np.float32)) for _ in range(3)]
-        assert all(song.result(20).shape == (3, 2, 2, 512, 64) for song in songs)
+        assert all(song.result(60).shape == (3, 2, 2, 512, 64) for song in songs)
     assert len(fake.requests) == 9
     assert fake.most_at_once == 3
 
 
 def test_images_of_different_widths_are_in_flight_together(fake: FakeTriton, asked: Asked) -> None:
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     def together(patch: NDArray[np.float32], context: grpc.ServicerContext) -> NDArray[np.float32]:
         both.wait()
