@@ -53,6 +53,9 @@ bytes can claim tables of gigabytes, which are then passed over alike wherever t
 ctypes.CDLL(av.buffer.__file__).av_max_alloc(ctypes.c_size_t(LARGEST_ALLOCATION_BYTES))
 
 _BLOCK_SECONDS = 1.5
+_BLOCK_VALUES = 200_000
+"""Of all channels together, in a block: 1.5 s of stereo at 48 kHz are fewer, of eight channels at 192 kHz 9 MB."""
+
 # By FFmpeg's name of a sample format: its type, what makes full scale 1, and where its zero lies. FFmpeg keeps 24-bit
 # audio in the upper bits of 32. The products with 32 and 64 bits are made in float64.
 _SAMPLE_KINDS: dict[str, tuple[type[Any], np.float32, int]] = {
@@ -186,7 +189,7 @@ class AudioFile:
             )
 
     def blocks(self) -> Iterator[Samples]:
-        """Float32 arrays ``(samples, channels)`` at the file's rate, each about 1.5 s long but the last.
+        """Float32 arrays ``(samples, channels)`` at the file's rate, each about 1.5 s long or less.
 
         Each channel lies in one piece in memory: the array is the transpose of ``(channels, samples)``. Integer formats
         are divided by their full scale, so that audio of up to 24 bits arrives exactly. Can be called once. Raises
@@ -206,6 +209,7 @@ class AudioFile:
         """What was decoded and what is missing of it, end to end."""
         # FFmpeg's own queue: a frame is a few hundred samples, and much to do for each would be slow.
         pending = av.AudioFifo()
+        full = min(_BLOCK_SECONDS * self.sample_rate_hz, _BLOCK_VALUES / self.channels)
         for item in self._all_items():
             if isinstance(item, int):
                 self._count(item)
@@ -221,6 +225,7 @@ class AudioFile:
             except ValueError:  # the format of the samples has changed
                 yield from self._block(pending)
                 pending = av.AudioFifo()
+        full = min(_BLOCK_SECONDS * self.sample_rate_hz, _BLOCK_VALUES / self.channels)
                 pending.write(item)
             if pending.samples >= _BLOCK_SECONDS * self.sample_rate_hz:
                 yield from self._block(pending)

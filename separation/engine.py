@@ -6,12 +6,10 @@ is complete; the manifest appears last.
 
 import json
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Literal
 
 import numpy as np
@@ -42,6 +40,7 @@ from separation.memory import return_kept_blocks
 from separation.pipeline import Course, separate_stream
 from separation.proof import check_sum
 from separation.settings import OutputFormat, SeparationSettings, Window
+from separation.spool import MixtureQueue
 from separation.stems import STEM_NAMES, StemSet, stem_file
 from separation.timing import StageClock
 from separation.wording import printable
@@ -53,6 +52,9 @@ MANIFEST_FILE = "manifest.json"
 WAVEFORMS_FILE = "waveforms.json"
 REPORT_FILE = "report.png"
 
+_MOST_VALUES_A_SECOND_IN_MEMORY = 2 * 96_000
+"""Of the mixture while it waits for its vocals."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -61,31 +63,6 @@ class Progress:
     stage: Stage
     fraction: float
     audio_seconds: float = 0.0
-
-
-class _MixtureQueue:
-    """The part of the mixture whose vocals are still on their way. One thread pushes, another one takes."""
-
-    def __init__(self) -> None:
-        self._blocks: deque[Samples] = deque()
-        self._lock = Lock()
-
-    def push(self, samples: Samples) -> None:
-        with self._lock:
-            self._blocks.append(samples)
-
-    def take(self, count: int) -> Samples:
-        """The oldest ``count`` samples, which must be there."""
-        taken: list[Samples] = []
-        with self._lock:
-            while count > 0:
-                block = self._blocks.popleft()
-                if len(block) > count:
-                    self._blocks.appendleft(block[count:])
-                    block = block[:count]
-                taken.append(block)
-                count -= len(block)
-        return np.concatenate(taken)
 
 
 def separate_file(
@@ -225,7 +202,7 @@ class _Job:
         with open_audio(self._source, limits) as audio, ExitStack() as stack:
             begin, end = _window_samples(window, audio.sample_rate_hz)
             stem_set = stack.enter_context(StemSet(scratch, self._stems, self._output, audio, self._clock))
-            self._separate(audio, stem_set, begin, end)
+            self._separate(audio, stem_set, begin, end, scratch)
             stem_set.complete(self._stop_if_cancelled)
             info = audio.info()
             self._audio_seconds = stem_set.samples / audio.sample_rate_hz
@@ -268,7 +245,7 @@ class _Job:
             (scratch / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
         return manifest
 
-    def _separate(self, audio: AudioFile, stem_set: StemSet, begin: int, end: int | None) -> None:
+    def _separate(self, audio: AudioFile, stem_set: StemSet, begin: int, end: int | None, scratch: Path) -> None:
         course = Course(
             self._model.manifest,
             self._settings,
@@ -277,24 +254,26 @@ class _Job:
             begin=begin,
             end=end,
         )
-        mixture = _MixtureQueue()
+        fat = audio.sample_rate_hz * audio.channels > _MOST_VALUES_A_SECOND_IN_MEMORY
+        mixture = MixtureQueue(scratch if fat else None)
 
         def before_patch() -> None:
             self._stop_if_cancelled()
             self._audio_seconds = stem_set.samples / audio.sample_rate_hz
             self.report("separating", 0.98 * _fraction_done(audio, course))
 
-        separate_stream(
-            course,
-            self._model,
-            self._blocks(audio, course, mixture),
-            lambda vocals: stem_set.write(mixture, vocals),
-            before_patch=before_patch,
-            while_waiting=self._stop_if_cancelled,
-            clock=self._clock,
-        )
+        with closing(mixture):
+            separate_stream(
+                course,
+                self._model,
+                self._blocks(audio, course, mixture),
+                lambda vocals: stem_set.write(mixture, vocals),
+                before_patch=before_patch,
+                while_waiting=self._stop_if_cancelled,
+                clock=self._clock,
+            )
 
-    def _blocks(self, audio: AudioFile, course: Course, mixture: _MixtureQueue) -> Iterator[Samples]:
+    def _blocks(self, audio: AudioFile, course: Course, mixture: MixtureQueue) -> Iterator[Samples]:
         """The song's blocks from the course's first input on; what lies in the window waits for its vocals."""
         blocks = audio.blocks()
         position = 0

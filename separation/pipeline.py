@@ -45,11 +45,11 @@ _STEP_FRAMES = 24
 class Patch:
     """What one call of the network needs, and what its answer will be applied to.
 
-    ``magnitudes``: ``(2, frames, bins)``, the first of them frame ``seen_from`` of the song. ``samples``:
+    ``magnitudes``: ``(2, frames, bins)``, the first of them frame ``seen_from`` of the song. ``samples``: blocks of
     ``(n, channels)`` at the model's rate, those under the ``frames`` of the patch that the song has; the first of these
-    is frame ``begin`` of the song. Their spectra are four times as large, and computing them again takes no longer than
-    carrying them along. ``song_samples``: of the last patch, in which the song ends, its length at its own rate;
-    ``None`` before.
+    is frame ``begin`` of the song. Neighbours share them. Their spectra are four times as large, and computing them
+    again takes no longer than carrying them along. ``song_samples``: of the last patch, in which the song ends, its
+    length at its own rate; ``None`` before.
     """
 
     number: int
@@ -57,7 +57,7 @@ class Patch:
     frames: int
     seen_from: int
     magnitudes: NDArray[np.float32]
-    samples: Samples
+    samples: Sequence[Samples]
     song_samples: int | None
 
     @property
@@ -209,15 +209,33 @@ class _RecentSamples:
         if len(samples):
             self._blocks.append(samples)
 
-    def between(self, begin: int, end: int) -> Samples:
-        """Those of ``[begin, end)`` that there are."""
-        known = np.concatenate(self._blocks)
-        return known[max(0, begin - self._begin) : max(0, end - self._begin)]
+    def between(self, begin: int, end: int) -> list[Samples]:
+        """Those of ``[begin, end)`` that there are, in the blocks that they came in: nothing is copied."""
+        found, position = [], self._begin
+        for block in self._blocks:
+            part = block[max(0, begin - position) : max(0, end - position)]
+            found += [part] if len(part) else []
+            position += len(block)
+        return found
 
     def forget_before(self, position: int) -> None:
         """Whole blocks only."""
         while self._blocks and self._begin + len(self._blocks[0]) <= position:
             self._begin += len(self._blocks.popleft())
+
+
+class _Voice:
+    """The last steps for channels that are estimated together: both of a stereo song, else each alone.
+
+    Spectra are eight times as large as the samples, and one channel at a time needs an eighth of them for 7.1.
+    """
+
+    def __init__(self, course: Course, channels: slice) -> None:
+        spec, names = course.spec, course.channel_names[channels]
+        self.channels = channels
+        self.routing = mask_routing(names)
+        self.cross_fade = CrossFade(course.grid)
+        self.istft = StreamingIstft(len(names), spec.fft_size, spec.hop)
 
 
 class Synthesis:
@@ -228,10 +246,10 @@ class Synthesis:
         spec = course.spec
         channels = len(course.channel_names)
         self._stem = spec.stems.index(_VOCALS)
-        self._routing = mask_routing(course.channel_names)
-        self._cross_fade = CrossFade(course.grid)
-        self._spectra = np.empty((spec.frames, channels, spec.fft_size // 2 + 1), np.complex64)
-        self._istft = StreamingIstft(channels, spec.fft_size, spec.hop)
+        parts = [slice(0, 2)] if channels == 2 else [slice(channel, channel + 1) for channel in range(channels)]
+        self._voices = [_Voice(course, part) for part in parts]
+        widest = 2 if channels == 2 else 1
+        self._spectra = np.empty((spec.frames, widest, spec.fft_size // 2 + 1), np.complex64)
         self._to_native = course.to_native()
         # The inverse transform begins before the first wanted sample.
         self._surplus = course.vocals_begin - (course.first_frame * spec.hop - (spec.fft_size - spec.hop))
@@ -240,26 +258,39 @@ class Synthesis:
     def push(self, patch: Patch, fractions: NDArray[np.float32]) -> Iterator[Samples]:
         """``fractions``: ``(stems, 1 or 2, frames, bins)``. Gives out the vocals that are final by now, with the last
         patch all of them, ``(n, channels)`` at a time."""
-        with self._clock.stage("transform"):
-            spectra = self._spectra_of(patch)
-        with self._clock.stage("mask"):
-            skip = patch.begin - patch.seen_from
-            fractions = fractions[:, :, skip : skip + patch.frames]
-            estimate = estimated_vocals(spectra, fractions, self._stem, self._routing, self._course.settings)
-            final = self._cross_fade.add(patch.number, estimate, patch.begin, last=patch.last)
-            final = final[max(0, self._course.first_frame - patch.begin) :]
-        for begin in range(0, len(final), _STEP_FRAMES):
-            with self._clock.stage("inverse"):
-                vocals = self._istft.push(final[begin : begin + _STEP_FRAMES])
-                skip = min(self._surplus, len(vocals))
-                self._surplus -= skip
+        skip = patch.begin - patch.seen_from
+        fractions = fractions[:, :, skip : skip + patch.frames]
+        for vocals in self._vocals(patch, fractions):
+            skip = min(self._surplus, len(vocals))
+            self._surplus -= skip
             with self._clock.stage("resample"):
-                vocals = self._to_native.push(vocals[skip:])
-            yield self._within(vocals, patch.song_samples)
+                resampled = self._to_native.push(vocals[skip:])
+            yield self._within(resampled, patch.song_samples)
         if patch.song_samples is not None:
             with self._clock.stage("resample"):
                 vocals = self._to_native.finish(patch.song_samples)
             yield self._within(vocals, patch.song_samples)
+
+    def _vocals(self, patch: Patch, fractions: NDArray[np.float32]) -> Iterator[Samples]:
+        """At the model's rate, in steps: each channel's own for all of the patch, before the next, but for stereo."""
+        if len(self._voices) == 1:
+            yield from self._vocals_of(self._voices[0], patch, fractions)
+            return
+        steps = [list(self._vocals_of(voice, patch, fractions)) for voice in self._voices]
+        for parts in zip(*steps, strict=True):
+            yield np.concatenate(parts, axis=1)
+
+    def _vocals_of(self, voice: _Voice, patch: Patch, fractions: NDArray[np.float32]) -> Iterator[Samples]:
+        with self._clock.stage("transform"):
+            spectra = self._spectra_of(patch, voice.channels)
+        with self._clock.stage("mask"):
+            estimate = estimated_vocals(spectra, fractions, self._stem, voice.routing, self._course.settings)
+            final = voice.cross_fade.add(patch.number, estimate, patch.begin, last=patch.last)
+            final = final[max(0, self._course.first_frame - patch.begin) :]
+        for begin in range(0, len(final), _STEP_FRAMES):
+            with self._clock.stage("inverse"):
+                vocals = voice.istft.push(final[begin : begin + _STEP_FRAMES])
+            yield vocals
 
     def _within(self, vocals: Samples, song_samples: int | None) -> Samples:
         """Those of the next vocals that lie in the window, and in the song where its end is known."""
@@ -269,18 +300,19 @@ class Synthesis:
         self._taken += len(vocals)
         return vocals
 
-    def _spectra_of(self, patch: Patch) -> NDArray[np.complex64]:
+    def _spectra_of(self, patch: Patch, channels: slice) -> NDArray[np.complex64]:
         """``(frames, channels, bins of the transform)``: the very numbers of which the analysis took the magnitudes.
 
-        Valid until the next patch: the memory is the same.
+        Valid until the next call: the memory is the same.
         """
         spec = self._course.spec
-        stft = StreamingStft(patch.samples.shape[1], spec.fft_size, spec.hop, patch.begin)
         spectra, count = self._spectra[: patch.frames], 0
-        for begin in range(0, len(patch.samples), _STEP_FRAMES * spec.hop):
-            part = stft.push(patch.samples[begin : begin + _STEP_FRAMES * spec.hop])
-            spectra[count : count + len(part)] = part
-            count += len(part)
+        stft = StreamingStft(spectra.shape[1], spec.fft_size, spec.hop, patch.begin)
+        for block in patch.samples:
+            for begin in range(0, len(block), _STEP_FRAMES * spec.hop):
+                part = stft.push(block[begin : begin + _STEP_FRAMES * spec.hop, channels])
+                spectra[count : count + len(part)] = part
+                count += len(part)
         if count < patch.frames:
             spectra[count:] = stft.finish(patch.frames - count)
         return spectra

@@ -58,6 +58,18 @@ def test_a_late_preview_holds_no_more_than_an_early_one(tmp_path: Path) -> None:
     assert peaks[1] < 1.1 * peaks[0]  # the whole song would be 53 MB more
 
 
+def test_eight_channels_at_192_khz_take_little_more_than_eight_at_44(tmp_path: Path) -> None:
+    """In memory are blocks of bounded size and a patch at the model's rate; the mixture waits on disk."""
+    peaks = []
+    for rate in (44100, 192_000):
+        source = write_wav(tmp_path / "song.wav", music(24, rate, channels=8), rate=rate)
+        tracemalloc.start()
+        separate_file(source, tmp_path / "out", model=EnergyModel())
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 80e6  # the mixture alone would be 110 MB more
+
+
 def test_a_model_on_our_kernels_loads_no_other_runtime(model_repository: ModelRepository) -> None:
     """20 MB of every process; only a build for GPUs is asked whether it finds one."""
     if not winograd.kernels_for(model_repository.manifest()) or built_for_gpus():

@@ -1,5 +1,6 @@
 """Sums, peaks and samples beyond full scale, from songs that are hard on them."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -10,7 +11,7 @@ from separation.engine import separate_file
 from separation.errors import Cancelled, ExceedsFullScale, OutputFormatUnsuitable, OutputWriteFailed
 from separation.manifest import Manifest
 from separation.settings import OutputFormat, OutputFormatName, Window
-from separation.spool import Spool
+from separation.spool import MixtureQueue, Spool
 from tests.separation.conftest import EnergyModel
 from tests.separation.signals import Samples, music, read, write_wav
 
@@ -229,3 +230,21 @@ def test_a_song_somewhat_above_full_scale_is_separated(tmp_path: Path, energy_mo
     manifest = separate_file(write_wav(tmp_path / "song.wav", loud, bits=32), tmp_path / "out", model=energy_model)
     assert manifest.quality.null_residual_dbfs is not None
     assert manifest.quality.null_residual_dbfs < -96
+
+
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_what_waits_comes_back_in_order_whatever_is_taken(tmp_path: Path, on_disk: bool) -> None:
+    samples = music(1, channels=3)
+    queue = MixtureQueue(tmp_path if on_disk else None)
+    bounds = [0, 1, 5000, 5001, 30_000, len(samples)]
+    for begin, end in pairwise(bounds):
+        queue.push(samples.T.copy().T[begin:end])  # each channel in one piece, as the decoder has them
+    taken = [queue.take(count) for count in (4000, 1, 20_000, len(samples) - 24_101)]
+    assert np.array_equal(np.concatenate(taken), samples[:-100])
+    queue.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_queue_without_a_place_is_an_error_with_a_code(tmp_path: Path) -> None:
+    with pytest.raises(OutputWriteFailed):
+        MixtureQueue(tmp_path / "none").push(music(0.1))
