@@ -225,9 +225,8 @@ class AudioFile:
             except ValueError:  # the format of the samples has changed
                 yield from self._block(pending)
                 pending = av.AudioFifo()
-        full = min(_BLOCK_SECONDS * self.sample_rate_hz, _BLOCK_VALUES / self.channels)
                 pending.write(item)
-            if pending.samples >= _BLOCK_SECONDS * self.sample_rate_hz:
+            if pending.samples >= full:
                 yield from self._block(pending)
         yield from self._block(pending)
 
