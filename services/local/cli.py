@@ -23,6 +23,7 @@ from services.local.sockets import LOOPBACK, free_port
 from services.local.status import View, view_for
 
 MEMORY_REFRESH_SECONDS = 5.0
+DISK_FULL = "The disk is full: songs will fail until something is deleted. The space kept for this moment is in use."
 DEMO_ENVIRONMENT = {"STEMWRIGHT_ACCOUNTS_WELCOME_CREDITS": "86400"}
 """Enough for whatever song somebody wants to try."""
 
@@ -103,10 +104,13 @@ def _watch(platform: Platform, view: View, changed: threading.Event, stop: threa
     Raises:
         StartFailed: a part did not come up.
     """
-    announced = False
+    announced = full = False
     while not stop.is_set():
         changed.clear()
         view.refresh(platform)
+        if platform.ballast.given_up != full:
+            full = platform.ballast.given_up
+            view.say(DISK_FULL if full else "There is room on the disk again.")
         if not announced and platform.is_ready():
             announced = True
             view.ready(platform)

@@ -3,6 +3,7 @@
 import io
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 BYTES_PER_FILE = 4 * 1024 * 1024
@@ -58,14 +59,16 @@ class PartLog:
     def _copy(self, pipe: int) -> None:
         with os.fdopen(pipe, "rb", buffering=0) as source:
             while data := source.read(64 * 1024):
-                self.write(data)
+                # On a full disk lines are lost. A pipe that nobody empties would stop the part as well.
+                with suppress(OSError):
+                    self.write(data)
 
     def _rotate(self) -> None:
-        self._file.close()
         for number in range(self._files_kept - 1, 0, -1):
             older = self.path.with_name(f"{self.path.name}.{number}")
             newer = self.path if number == 1 else self.path.with_name(f"{self.path.name}.{number - 1}")
             if newer.exists():
                 newer.replace(older)
-        self._file = self._open()
+        full, self._file = self._file, self._open()
+        full.close()
         self._size = 0

@@ -4,10 +4,11 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Self
 
+from services.local.ballast import Ballast
 from services.local.home import Home
 from services.local.part import Status, Timing
 from services.local.plan import make_plan
@@ -50,6 +51,9 @@ class Platform:
             stack.enter_context(self.home.locked())
             self._begun = time.monotonic()
             self.home.empty_temporary()
+            self.ballast = Ballast(self.home.run / "ballast", self._on_change)
+            self.ballast.start()
+            stack.callback(self.ballast.stop)
             self.plan = make_plan(self.settings, self.home, self._environment)
             self.supervisor = Supervisor(self.plan.parts, self.home.logs, self._timing, self._note_change)
             stack.callback(self.home.forget_state)
@@ -92,7 +96,8 @@ class Platform:
         return self.supervisor.statuses()
 
     def _note_change(self) -> None:
-        with self._state_lock:
+        # It is called by those who keep the parts running: a disk that is full must not end them.
+        with self._state_lock, suppress(OSError):
             self.home.write_state(
                 {
                     "pid": os.getpid(),

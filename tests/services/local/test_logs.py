@@ -1,3 +1,4 @@
+import errno
 import os
 from pathlib import Path
 
@@ -48,3 +49,29 @@ def test_everything_that_comes_out_of_a_pipe_is_written(tmp_path: Path) -> None:
     copying.join(timeout=60)
     log.close()
     assert (tmp_path / "part.log").read_bytes() == b"one\ntwo, not ended"
+
+
+class OnAFullDisk(PartLog):
+    """A log whose disk is full until something is deleted."""
+
+    full = True
+
+    def write(self, data: bytes) -> None:
+        if self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().write(data)
+
+
+def test_a_part_on_a_full_disk_can_go_on_talking(tmp_path: Path) -> None:
+    log = OnAFullDisk(tmp_path / "part.log")
+    reading, writing = os.pipe()
+    copy = log.follow(reading)
+    for _ in range(10):
+        os.write(writing, bytes(64 * 1024))  # blocks for ever where nobody empties the pipe
+    log.full = False
+    os.write(writing, b"heard again\n")
+    os.close(writing)
+    copy.join()
+    log.close()
+
+    assert (tmp_path / "part.log").read_bytes().endswith(b"heard again\n")

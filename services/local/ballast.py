@@ -1,0 +1,80 @@
+"""Space that is kept for the moment when the disk is full.
+
+Databases that cannot write end no job, and nobody learns why. So a file of the platform's own lies on the disk, and is
+given up when there is nothing else left: then songs under way fail with a reason, or end, and people can delete.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+BALLAST_BYTES = 64 * 1024 * 1024
+"""Some thousand times what the databases write to end a job."""
+
+LITTLE_BYTES = 16 * 1024 * 1024
+"""With less than this left, a database may not be able to write the next time."""
+
+LOOK_SECONDS = 1.0
+
+
+class Ballast:
+    """The file at `path`, and the thread that watches the space left on its disk."""
+
+    def __init__(
+        self,
+        path: Path,
+        on_change: Callable[[], None] = lambda: None,
+        *,
+        free_bytes: Callable[[Path], int] | None = None,
+    ) -> None:
+        self._path = path
+        self._on_change = on_change
+        self._free_bytes = free_bytes or free_for_us
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="ballast", daemon=True)
+        self.given_up = False
+        """Whether the disk is full and only what the ballast took is left."""
+
+    def start(self) -> None:
+        self.look()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Blocks until nobody watches. The file stays, for a start on a full disk."""
+        self._stop.set()
+        self._thread.join()
+
+    def look(self) -> None:
+        """Gives the file up where little is left, and makes it again once there is room for it twice."""
+        free = self._free_bytes(self._path.parent)
+        full = self.given_up
+        if free < LITTLE_BYTES:
+            self._path.unlink(missing_ok=True)
+            full = True
+        elif not self._path.exists() and free > 2 * BALLAST_BYTES:
+            full = not self._make()
+        if full != self.given_up:
+            self.given_up = full
+            self._on_change()
+
+    def _make(self) -> bool:
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, BALLAST_BYTES)
+        except OSError:
+            self._path.unlink(missing_ok=True)
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
+    def _watch(self) -> None:
+        while not self._stop.wait(LOOK_SECONDS):
+            self.look()
+
+
+def free_for_us(folder: Path) -> int:
+    """Bytes that this user can still write on the folder's disk."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize
