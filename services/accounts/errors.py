@@ -15,6 +15,11 @@ class TooManySignIns(RateLimited):
     title = "Too many people are signing in at this moment"
 
 
+class TooManyGuesses(RateLimited):
+    code = "too_many_guesses"
+    title = "Too many wrong passwords for this account from this address"
+
+
 class TooManyApiKeys(Conflict):
     code = "too_many_api_keys"
     title = "This account has as many API keys as it may have"

@@ -8,11 +8,11 @@ from starlette.types import Message, Receive, Scope, Send
 from services.gateway import headers as http
 from services.gateway.admission import Admission, Admitted
 from services.gateway.errors import BodyTimeout, RouteNotFound
-from services.gateway.limits import network_of
 from services.gateway.proxy import ClientGone, Outgoing, Services, relay, target_of
 from services.gateway.routes import Body, Route, Upstream
 from services.gateway.settings import Settings
 from services.gateway.waiting import Patience, Room
+from services.kit.addresses import network_of
 from services.kit.app import problem_response
 from services.kit.errors import PayloadTooLarge, StemwrightError
 from services.kit.telemetry import current_traceparent

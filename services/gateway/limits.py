@@ -4,7 +4,6 @@ Rates use the sliding window counter of the library `limits`: two integers a key
 The counters live in this process, or in a store that several gateways share, by one setting.
 """
 
-import ipaddress
 import logging
 import math
 import time
@@ -21,6 +20,7 @@ from services.gateway.errors import Overloaded, TooManyAtOnce
 from services.gateway.headers import Headers
 from services.gateway.routes import Pace
 from services.gateway.settings import Settings, counter_storage
+from services.kit.addresses import network_of
 from services.kit.errors import RateLimited
 
 log = logging.getLogger(__name__)
@@ -79,19 +79,6 @@ class Limits:
         )
         refusal.headers |= {name.decode(): value.decode() for name, value in standing.headers()}
         raise refusal
-
-
-def network_of(address: str) -> str:
-    """What counts as one client: an IPv4 address, or the /64 that one IPv6 subscriber has to himself."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
 
 
 class Cap:

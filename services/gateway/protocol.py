@@ -14,9 +14,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from services.gateway.boundary import HEADERS
 from services.gateway.errors import BadRequest, BodyTimeout, HeadersTooLarge
-from services.gateway.limits import network_of
 from services.gateway.settings import Settings
 from services.gateway.waiting import Room
+from services.kit.addresses import network_of
 from services.kit.errors import PROBLEM_MEDIA_TYPE, StemwrightError
 
 MAX_HEAD_BYTES = 64 * 1024

@@ -3,14 +3,22 @@
 import hashlib
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Response
+from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import JSONResponse
 
 from services.accounts.emails import EmailAddress
-from services.accounts.errors import EmailTaken, InvalidGrant, InvalidTokenRequest, TooManySignIns, UnsupportedGrantType
+from services.accounts.errors import (
+    EmailTaken,
+    InvalidGrant,
+    InvalidTokenRequest,
+    TooManyGuesses,
+    TooManySignIns,
+    UnsupportedGrantType,
+)
 from services.accounts.passwords import MAX_CHARACTERS
 from services.accounts.routes.dependencies import AccountOwner, AccountsDep
 from services.accounts.schemas import KeySetView, Registration, RegistrationIdentity, TokenView, UserView
+from services.kit.addresses import network_of
 from services.kit.database import WriteSession
 from services.kit.errors import answers
 from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey, idempotent
@@ -72,7 +80,7 @@ _REFRESH = {
 
 @router.post(
     "/v1/auth/token",
-    responses=answers(InvalidTokenRequest, UnsupportedGrantType, InvalidGrant, TooManySignIns),
+    responses=answers(InvalidTokenRequest, UnsupportedGrantType, InvalidGrant, TooManyGuesses, TooManySignIns),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -82,6 +90,7 @@ _REFRESH = {
 )
 def token(
     accounts: AccountsDep,
+    request: Request,
     response: Response,
     grant_type: Annotated[str | None, Form(max_length=100)] = None,
     username: Annotated[str | None, Form(max_length=1000)] = None,
@@ -99,7 +108,7 @@ def token(
         case "password":
             if username is None or password is None:
                 raise InvalidTokenRequest("send username and password")
-            tokens = accounts.sessions.sign_in(username, password)
+            tokens = accounts.sessions.sign_in(username, password, network_of(_address_of(request)))
         case "refresh_token":
             if refresh_token is None:
                 raise InvalidTokenRequest("send refresh_token")
@@ -110,6 +119,12 @@ def token(
             raise UnsupportedGrantType("grant_type is password or refresh_token")
     response.headers["Cache-Control"] = "no-store"
     return TokenView(access_token=tokens.access_token, expires_in=tokens.expires_in, refresh_token=tokens.refresh_token)
+
+
+def _address_of(request: Request) -> str:
+    """The client's address: the gateway, which alone talks to this service, vouches for the header."""
+    peer = request.client.host if request.client else ""
+    return request.headers.get("x-forwarded-for", peer)
 
 
 @router.post("/v1/auth/logout", status_code=204)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from services.accounts.guesses import Guesses
 from services.accounts.passwords import PasswordHashing
 from services.accounts.service.api_keys import ApiKeys
 from services.accounts.service.billing import Billing, BillingPolicy
@@ -53,7 +54,7 @@ class Accounts:
                 default_plan=settings.default_plan,
                 welcome_credits=settings.welcome_credits,
             ),
-            sessions=Sessions(database, passwords, keys, access, terms),
+            sessions=Sessions(database, passwords, keys, access, terms, Guesses()),
             api_keys=ApiKeys(database, keys, access, keys_max=settings.api_keys_max),
             billing=billing,
         )

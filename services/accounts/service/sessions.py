@@ -8,7 +8,9 @@ from datetime import timedelta
 from prometheus_client import Counter
 
 from services.accounts import emails
-from services.accounts.errors import InvalidGrant, TooManySignIns
+from services.accounts.emails import EmailAddress
+from services.accounts.errors import InvalidGrant, TooManyGuesses, TooManySignIns
+from services.accounts.guesses import Guesses
 from services.accounts.passwords import PasswordHashing, TooManyPasswordsError
 from services.accounts.repository import sessions, users
 from services.accounts.tokens import (
@@ -85,17 +87,38 @@ class Sessions:
     """Opens its own transactions: a refused refresh must be able to revoke, and a password is checked in none."""
 
     def __init__(
-        self, database: Database, passwords: PasswordHashing, keys: SigningKeys, access: AccessTokens, terms: TokenTerms
+        self,
+        database: Database,
+        passwords: PasswordHashing,
+        keys: SigningKeys,
+        access: AccessTokens,
+        terms: TokenTerms,
+        guesses: Guesses,
     ) -> None:
         self._database = database
         self._passwords = passwords
+        self._guesses = guesses
         self._keys = keys
         self._access = access
         self._terms = terms
 
-    def sign_in(self, username: str, password: str) -> Tokens:
-        """Opens a session. Raises InvalidGrant, whatever was wrong, after the same time; TooManySignIns under load."""
-        account_id, password_hash = self._credentials(username)
+    def sign_in(self, username: str, password: str, network: str) -> Tokens:
+        """Opens a session. `network` is where the request comes from.
+
+        Raises InvalidGrant, whatever was wrong, after the same time; TooManyGuesses where others were wrong before;
+        TooManySignIns under load.
+        """
+        try:
+            address = emails.parse(username)
+        except ValueError:
+            address = None
+        guessed = username.casefold() if address is None else address.key
+        try:
+            self._guesses.begin(guessed, network)
+        except TooManyGuesses:
+            SIGN_INS.labels("guessed").inc()
+            raise
+        account_id, password_hash = self._credentials(address)
         try:
             right = self._passwords.matches(password, password_hash)
             renewed = None
@@ -107,6 +130,7 @@ class Sessions:
         if not right or account_id is None:
             SIGN_INS.labels("refused").inc()
             raise InvalidGrant(WRONG_CREDENTIALS)
+        self._guesses.right(guessed, network)
         with self._database.write() as session:
             user = users.get(session, account_id)
             if user is None or user.password_hash != password_hash:
@@ -121,11 +145,9 @@ class Sessions:
             SIGN_INS.labels("signed_in").inc()
             return self._tokens(session, user.id, opened.id, user.roles, token)
 
-    def _credentials(self, username: str) -> tuple[str | None, str | None]:
+    def _credentials(self, address: EmailAddress | None) -> tuple[str | None, str | None]:
         """Id and password hash of the user with this address; nothing where there is none."""
-        try:
-            address = emails.parse(username)
-        except ValueError:
+        if address is None:
             return None, None
         with self._database.read() as session:
             user = users.find_by_email(session, address)

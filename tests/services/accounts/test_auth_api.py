@@ -95,7 +95,7 @@ def test_an_unknown_user_costs_the_same_work_as_a_known_one(join: Join, accounts
         ("nobody@example.com", "nul\0nul\0nul"),
     ]:
         with pytest.raises(InvalidGrant):
-            accounts.sessions.sign_in(username, password)
+            accounts.sessions.sign_in(username, password, "192.0.2.1")
 
     assert len(checked) == 5
     assert len({encoded.rsplit("$", 2)[0] for encoded in checked}) == 1
@@ -337,7 +337,7 @@ def test_many_sign_ins_at_once_are_turned_away_instead_of_piling_up(
     person = join()
     settings = Settings(password_concurrency=1, password_waiting_max=0)
     narrow = Accounts.build(settings, database, keys)
-    accounts_answers = in_parallel([lambda: narrow.sessions.sign_in(person.email, PASSWORD)] * 8)
+    accounts_answers = in_parallel([lambda: narrow.sessions.sign_in(person.email, PASSWORD, "192.0.2.1")] * 8)
 
     turned_away = [answer for answer in accounts_answers if isinstance(answer, TooManySignIns)]
     assert turned_away

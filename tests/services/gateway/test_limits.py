@@ -10,9 +10,10 @@ from limits.errors import StorageError
 
 from services.gateway.counters import SweptMemoryStorage
 from services.gateway.errors import Overloaded, TooManyAtOnce
-from services.gateway.limits import Cap, Limits, network_of
+from services.gateway.limits import Cap, Limits
 from services.gateway.routes import Pace
 from services.gateway.settings import Settings
+from services.kit.addresses import network_of
 from services.kit.errors import RateLimited
 
 
