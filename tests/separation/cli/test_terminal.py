@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -80,6 +81,22 @@ def test_a_signal_leaves_nothing_of_the_song_in_work(tmp_path: Path, number: sig
     assert stderr == "Stopped; nothing half done is left behind.\n"
     assert stdout.splitlines()[-1].startswith("1 song separated, 2 not done: ")
     assert sorted(path.name for path in out.iterdir()) == ["a"]
+    assert not list(out.rglob(".partial-*"))
+
+
+def test_what_was_killed_in_the_midst_of_a_song_is_cleared_by_the_same_command(tmp_path: Path) -> None:
+    _long_song(tmp_path / "a.wav")
+    out = tmp_path / "out"
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with _running(tmp_path, "a.wav", "-o", "out", **streams) as process:
+        _until(lambda: list(out.glob("a/.partial-*/vocals.flac")), process)
+        process.kill()
+        process.communicate(timeout=_DEADLINE_SECONDS)
+    assert list(out.rglob(".partial-*"))
+    shutil.rmtree(tmp_path / "models")
+    with _running(tmp_path, "a.wav", "-o", "out", "--preview", "0:1", **streams) as process:
+        process.communicate(timeout=_DEADLINE_SECONDS)
+    assert process.returncode == 0
     assert not list(out.rglob(".partial-*"))
 
 

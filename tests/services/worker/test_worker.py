@@ -18,6 +18,7 @@ from services.kit.keys import source_key
 from services.kit.protos import separation_pb2
 from tests.broker import Broker, running_broker
 from tests.object_store import running_object_store
+from tests.separation.signals import music, write_wav
 from tests.separation.toy_network import STEMS, write_toy_network
 from tests.services.worker.songs import RATE, write_song
 from tests.services.worker.stage import ACCOUNT, Orchestrator, Stage, Worker
@@ -247,6 +248,8 @@ def test_a_finished_lower_attempt_is_used(
         ("unknown stem", "stem_unknown", False),
         ("unknown format", "output_format_unsuitable", False),
         ("window outside", "window_outside_audio", False),
+        ("empty window", "window_outside_audio", False),
+        ("too loud", "audio_exceeds_full_scale", False),
         ("unknown model", "model_unavailable", True),
     ],
 )
@@ -269,6 +272,12 @@ def test_what_cannot_be_separated_fails_with_a_reason(
             text = stage.folder / "text.mp3"
             text.write_text("these are words\n" * 100)
             assignment.source.CopyFrom(stage.upload(text))
+        case "too loud":
+            hot = write_wav(stage.folder / "hot.wav", 100 * music(0.5), bits=32)
+            assignment.source.CopyFrom(stage.upload(hot))
+        case "empty window":
+            assignment.window.start_seconds = 0.5
+            assignment.window.duration_seconds = 0
         case "unknown stem":
             assignment.stems[:] = ["tuba"]
         case "unknown format":
