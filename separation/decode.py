@@ -141,7 +141,8 @@ class AudioFile:
         """Values so far that were NaN, infinite or absurdly large and have been replaced."""
         self._decoded = 0
         self._track = Frames(container, stream, kind.name, View(raw, track.shown))
-        self._items = self._track.demuxed() if kind.flac is None else self._track.of_flac(kind.flac)
+        self._damaged = False
+        self._items = self._linked(kind) if kind.flac is None else self._track.of_flac(kind.flac)
         first, self._lost_at_first = None, 0
         for item in self._items:
             if not isinstance(item, int):
@@ -158,6 +159,23 @@ class AudioFile:
         self._check_format()
         self.layout = first.layout.name
         self.channel_names = channel_names([channel.name for channel in first.layout.channels], self.channels)
+
+    def _linked(self, kind: Container) -> "Iterator[AudioFrame | int]":
+        """The track's own frames, and those of the songs that follow it, as if all were one."""
+        yield from self._track.demuxed()
+        for link in kind.links:
+            self._damaged |= self._track.damaged
+            try:
+                with _opened(self._raw, kind, link) as container:
+                    stream = next(iter(_by_preference(container)), None)
+                    if stream is not None and cast("object", stream.codec_context) is not None:
+                        stream.codec_context.thread_count = 1
+                        self._track = Frames(container, stream, kind.name, View(self._raw, link.shown))
+                        yield from self._track.demuxed()
+                        continue
+            except UndecodableAudio:
+                pass
+            self._damaged = True
 
     def _settled_order(self, context: "AudioCodecContext") -> list[int] | None:
         """Where channels that the file has in an order of its own belong in FFmpeg's, which its decoder is told.
@@ -288,7 +306,7 @@ class AudioFile:
             channels=self.channels,
             codec=self.codec,
             container=self.container,
-            complete=not self._track.damaged and not self._ends_early(),
+            complete=not (self._damaged or self._track.damaged or self._ends_early()),
         )
 
     def _ends_early(self) -> bool:

@@ -14,7 +14,9 @@ from separation.containers.aiff import read_aiff
 from separation.containers.flac import StreamInfo, read_flac
 from separation.containers.id3 import read_id3v2
 from separation.containers.marks import Marks, read_marks
+from separation.containers.matroska import read_matroska
 from separation.containers.mp4 import read_mp4
+from separation.containers.ogg import read_ogg
 from separation.containers.texts import Texts
 from separation.containers.tracks import Track
 from separation.containers.view import Piece
@@ -29,6 +31,7 @@ _SEARCHED_BYTES = 128 * 1024
 @dataclass(frozen=True)
 class Container:
     """``name`` is ours, ``demuxer`` is FFmpeg's. ``tracks``: the one to be decoded first; none where there is no sound.
+    ``links``: songs that follow it in the same file.
 
     ``texts``: what the song says about itself, by FFmpeg's names of tags, the most trustworthy first.
     """
@@ -38,6 +41,7 @@ class Container:
     tracks: tuple[Track, ...] = ()
     texts: tuple[dict[str, str], ...] = ()
     flac: StreamInfo | None = None
+    links: tuple[Track, ...] = ()
 
 
 _WAV, _FLAC, _OGG = Container("wav", "wav"), Container("flac", "flac"), Container("ogg", "ogg")
@@ -130,6 +134,7 @@ def _with_content(file: BinaryIO, container: Container, marks: Marks) -> Contain
     shown: tuple[Piece, ...] = ((begin, end),)
     tracks: tuple[Track, ...] | None = None
     info = None
+    links: tuple[Track, ...] = ()
     match container.name:
         case "wav":
             wav = read_wav(file, begin, end)
@@ -145,6 +150,12 @@ def _with_content(file: BinaryIO, container: Container, marks: Marks) -> Contain
         case "mp4":
             mp4 = read_mp4(file, begin, end)
             tracks, texts = mp4.tracks, [mp4.texts]
+        case "ogg":
+            ogg = read_ogg(file, begin, end)
+            tracks, texts = tuple(Track((place,)) for place in ogg.links[:1]), [ogg.texts]
+            links = tuple(Track((place,)) for place in ogg.links[1:])
+        case "matroska":
+            shown = read_matroska(file, begin, end)
         case "mp3":
             shown = ((begin, mpeg.end_of_sound(file, begin, end)),)
     return replace(
@@ -152,4 +163,5 @@ def _with_content(file: BinaryIO, container: Container, marks: Marks) -> Contain
         tracks=(Track(shown),) if tracks is None else tracks,
         texts=tuple(part.joined() for part in [*texts, *marks.texts]),
         flac=info,
+        links=links,
     )

@@ -3,6 +3,7 @@
 import struct
 
 from separation.containers.texts import Texts, by_name, either_encoding, western
+from separation.errors import AudioTooComplex
 
 _MOST_COMMENTS = 2048
 _LONGEST_NAME = 64
@@ -17,6 +18,14 @@ _KEYS = by_name(
     track="TRACKNUMBER TRACK",
     disc="DISCNUMBER DISC",
 )
+
+
+def refuse_many(packet: bytes) -> None:
+    """FFmpeg compares each comment with all before it. Raises ``AudioTooComplex`` where that would take long."""
+    vendor = int.from_bytes(packet[:4], "little")
+    count = int.from_bytes(packet[4 + vendor : 8 + vendor], "little")
+    if count > _MOST_COMMENTS:
+        raise AudioTooComplex(f"The file has more than {_MOST_COMMENTS} tags.")
 
 
 def read_comments(packet: bytes) -> Texts:
