@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -31,8 +32,10 @@ _TOLERANCE_SECONDS = 0.01
 _VORBIS_TOLERANCE_SAMPLES = 2100.0
 # What follows the last frame of these is no damage.
 _STREAMS = ("mp3", "aac")
-# How many bytes of damaged FLAC are searched for where a frame ends; a megabyte takes a tenth of a second.
+# How many bytes of damaged FLAC are searched for where a frame ends; a megabyte takes a tenth of a second, and trying
+# whether one ends there as long as so many bytes.
 _SEARCHED_BYTES = 16 * 1024 * 1024
+_ATTEMPT_BYTES = 4096
 
 _NEVER_FREED: "list[AudioFrame]" = []
 """Freeing a frame whose channels are in an order of its own would end the process (PyAV 18)."""
@@ -192,13 +195,14 @@ class Frames:
             return self._decoded(part.data)
         except av.FFmpegError:
             pass
-        for end in ends(part.data) if self._searched < _SEARCHED_BYTES else ():
+        left = max(0, _SEARCHED_BYTES - self._searched)
+        self._searched += len(part.data)
+        for end in islice(ends(part.data[:left]), left // _ATTEMPT_BYTES):
+            self._searched += _ATTEMPT_BYTES
             try:
                 return self._decoded(part.data[:end])
             except av.FFmpegError:
                 continue
-            finally:
-                self._searched += len(part.data)
         return []
 
     def _decoded(self, data: bytes) -> "list[AudioFrame]":

@@ -15,6 +15,8 @@ _READ_BYTES = 256 * 1024
 # Eight channels of 32 bits in the longest block, and what its header takes.
 _LONGEST_FRAME = 8 * 4 * 65536 + 64
 _MOST_UNSURE = 64
+# Of what is no frame, before nothing more is expected.
+_MOST_PASSED_OVER = 8 * 1024 * 1024
 _BLOCKS = {1: 192, **{code: 144 << code for code in range(2, 6)}, **{code: 1 << code for code in range(8, 16)}}
 _SHORTEST_FRAME = 9
 # Where the first frames are damaged; what was cut out of a longer stream begins where it begins.
@@ -59,7 +61,7 @@ def flac_frames(source: Source, block: int, total: int) -> Iterator[FlacFrame]:
         if current is None:
             lost = header.number * (1 if header.variable else block or header.block)
             begin = lost if lost <= _MOST_LOST_AT_FIRST else 0
-        if current is not None and header.number != current.next_number:
+        elif header.number != current.next_number:
             before = next((other for other in unsure if other.next_number == header.number), None)
             if before is None:
                 unsure = [*unsure[1 - _MOST_UNSURE :], header]
@@ -68,18 +70,20 @@ def flac_frames(source: Source, block: int, total: int) -> Iterator[FlacFrame]:
             if accepted is None:
                 continue
             if current is not None:
-                yield FlacFrame(headers.taken(current.place, accepted.place), begin, current.block)
+                yield FlacFrame(headers.taken(accepted.place), begin, current.block)
                 begin += current.block + _missing(current, accepted, block)
             current = accepted
+            headers.keep(current.place)
         unsure = []
     if current is None:
         return
     last = next((other for other in unsure if total and _end(current, other, begin, block) == total), None)
     if last is not None:
-        yield FlacFrame(headers.taken(current.place, last.place), begin, current.block)
+        yield FlacFrame(headers.taken(last.place), begin, current.block)
         begin += current.block + _missing(current, last, block)
         current = last
-    yield FlacFrame(headers.taken(current.place, headers.end), begin, current.block)
+        headers.keep(last.place)
+    yield FlacFrame(headers.taken(headers.end), begin, current.block)
 
 
 def _missing(header: _Header, follows: _Header, block: int) -> int:
@@ -92,12 +96,15 @@ def _end(header: _Header, follows: _Header, begin: int, block: int) -> int:
 
 
 class _Headers:
-    """All that looks like a header, in order; holds the bytes from the last one that was taken on."""
+    """All that looks like a header, in order. Holds the bytes from the last one that was kept on."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._data = b""
         self._begin = 0
+        # The kept one, as far as a frame may reach, once what is held begins behind it.
+        self._place = 0
+        self._kept = b""
 
     @property
     def end(self) -> int:
@@ -108,8 +115,10 @@ class _Headers:
         whole = False
         while not whole:
             more = self._source.read(_READ_BYTES)
-            whole = not more
-            self._forget(self.end + len(more) - _LONGEST_FRAME - _READ_BYTES)
+            whole = not more or self.end - self._place > _MOST_PASSED_OVER
+            if len(self._data) > _LONGEST_FRAME:  # no frame goes on for so long
+                self._kept = self._kept or self._data[self._place - self._begin :][:_LONGEST_FRAME]
+                self._begin, self._data = self.end - _READ_BYTES, self._data[-_READ_BYTES:]
             self._data += more
             end = self.end if whole else self.end - _LONGEST_HEADER
             while place < end:
@@ -123,17 +132,15 @@ class _Headers:
                     place += _SHORTEST_FRAME - 1
                     yield header
 
-    def _forget(self, place: int) -> None:
-        if place > self._begin:
-            self._data = self._data[place - self._begin :]
-            self._begin = place
+    def keep(self, place: int) -> None:
+        """Forgets all before the header that is there."""
+        self._data = self._data[max(0, place - self._begin) :]
+        self._begin = max(self._begin, place)
+        self._place, self._kept = place, b""
 
-    def taken(self, begin: int, end: int) -> bytes:
-        """What lies between the places, no more than the longest frame; all before ``end`` is forgotten."""
-        begin = max(begin, self._begin)
-        data = self._data[begin - self._begin : min(end, begin + _LONGEST_FRAME) - self._begin]
-        self._forget(end)
-        return data
+    def taken(self, end: int) -> bytes:
+        """What lies between the kept header and the place, no more than the longest frame."""
+        return self._kept or self._data[: min(end - self._begin, _LONGEST_FRAME)]
 
 
 def _header_at(data: bytes, place: int, offset: int) -> _Header | None:

@@ -22,6 +22,8 @@ _FRAMES_IN_A_ROW = 6
 _FEWEST_FRAMES = 2
 _MOST_LOST = 40
 _LONGEST_JUNK = 64 * 1024
+# Of what is no frame, before nothing more is expected: a cover between two songs that were joined is shorter.
+_MOST_PASSED_OVER = 4 * 1024 * 1024
 _LONGEST_MPEG_FRAME = 1500
 _LONGEST_FRAME = 8192 + 16
 _READ_BYTES = 64 * 1024
@@ -77,7 +79,7 @@ def taken_apart(source: Source, usual: int = 0) -> Iterator[bytes | int]:
     frames.
     """
     data, junk, kind = b"", b"", b""
-    position, whole = 0, False
+    position, passed, whole = 0, 0, False
     while True:
         if not whole and len(data) - position < _LONGEST_FRAME:
             more = source.read(_READ_BYTES)
@@ -96,10 +98,13 @@ def taken_apart(source: Source, usual: int = 0) -> Iterator[bytes | int]:
             if junk:
                 yield _room(junk, usual or frame.length)
             yield data[position:end]
-            position, junk, usual, kind = end, b"", frame.length, frame.kind
+            position, junk, usual, kind, passed = end, b"", frame.length, frame.kind, 0
         else:
             match = _SYNC.search(data, position + 1)
             end = match.start() if match else len(data)
+            passed += end - position
+            if passed > _MOST_PASSED_OVER:
+                return
             junk = junk + data[position:end] if len(junk) < _LONGEST_JUNK else junk
             position = end
     if usual and junk:

@@ -149,3 +149,71 @@ def test_a_tag_of_50_mb_is_not_shown_to_ffmpeg(tmp_path: Path, frame: bytes, tag
     with open_audio(song) as audio:
         list(audio.blocks())
         assert audio.fraction_read == 1
+
+
+def test_letters_of_id3v1_and_of_tags_that_lie_about_them(tmp_path: Path) -> None:
+    plain = write_encoded(tmp_path / "plain.mp3", music(0.3), 44100, "mp3", "libmp3lame")
+    song = tmp_path / "song.mp3"
+    content = plain.read_bytes()
+    latin = b"TAG" + "Café".encode("latin-1").ljust(30, b"\0") + "Motörhead".encode("latin-1").ljust(30, b"\0")
+    song.write_bytes(content + latin + bytes(30) + b"1999" + bytes(28) + b"\0\7\x11")
+    assert _tags(song) == {"title": "Café", "artist": "Motörhead", "date": "1999", "genre": "Rock", "track": "7"}
+    song.write_bytes(_id3(_text_frame(b"TIT2", b"Caf\xe9")) + content)
+    assert _tags(song)["title"] == "Café"
+
+
+@pytest.mark.parametrize(
+    ("version", "frames", "tags"),
+    [
+        (4, [(b"TPE1", b"\3A\0B\0")], {"artist": "A; B"}),
+        (4, [(b"TPE1", b"\1\xff\xfeA\0\0\0\xff\xfeB\0\0\0")], {"artist": "A; B"}),
+        (4, [(b"TPE1", b"\2\0A\0\0\0B")], {"artist": "A; B"}),
+        (3, [(b"TPE1", b"\0A"), (b"TPE1", b"\0B"), (b"TPE1", b"\0A")], {"artist": "A; B"}),
+        (3, [(b"TIT2", b"\0Caf\xe9")], {"title": "Café"}),
+        (3, [(b"TIT2", b"\1" + "\ufeffCafé".encode("utf-16-be"))], {"title": "Café"}),
+        (3, [(b"TIT2", b"\1" + "Café".encode("utf-16-le"))], {"title": "Café"}),
+        (
+            3,
+            [(b"TYER", b"\x001999"), (b"TDAT", b"\x002403"), (b"TCON", b"\0(17)")],
+            {"date": "1999-03-24", "genre": "Rock"},
+        ),
+        (4, [(b"TDRC", b"\x032001-02-03"), (b"TCON", b"\x0317\0Own")], {"date": "2001-02-03", "genre": "Rock; Own"}),
+        (2, [(b"TT2", b"\0T"), (b"TP1", b"\0A"), (b"TRK", b"\x003/9")], {"title": "T", "artist": "A", "track": "3/9"}),
+        (3, [(b"TXXX", b"\0ARTIST\0C"), (b"COMM", b"\0engx\0y"), (b"TIT2", b"\0T")], {"title": "T"}),
+    ],
+)
+def test_id3v2_of_every_version(
+    tmp_path: Path, version: int, frames: list[tuple[bytes, bytes]], tags: dict[str, str]
+) -> None:
+    plain = write_encoded(tmp_path / "plain.mp3", music(0.3), 44100, "mp3", "libmp3lame")
+    body = b"".join(
+        name + (len(text).to_bytes(3, "big") if version == 2 else len(text).to_bytes(4, "big") + b"\0\0") + text
+        for name, text in frames
+    )
+    song = tmp_path / "song.mp3"
+    song.write_bytes(_id3(body).replace(b"ID3\3", bytes((73, 68, 51, version)), 1) + plain.read_bytes())
+    found = _tags(song)
+    assert {key: found[key] for key in tags} == tags
+
+
+def test_a_tag_that_is_unsynchronised_as_a_whole(tmp_path: Path) -> None:
+    plain = write_encoded(tmp_path / "plain.mp3", music(0.3), 44100, "mp3", "libmp3lame")
+    text = b"\1" + "\ufeffÿT".encode("utf-16-le")
+    frame = b"TIT2" + len(text).to_bytes(4, "big") + b"\0\0" + text
+    tag = bytearray(_id3(frame.replace(b"\xff", b"\xff\0")))
+    tag[5] |= 0x80
+    song = tmp_path / "song.mp3"
+    song.write_bytes(tag + plain.read_bytes())
+    assert _tags(song)["title"] == "ÿT"
+
+
+@pytest.mark.parametrize("container", ["mp3", "wav", "aiff", "flac"])
+def test_tags_without_end_are_read_in_no_time(tmp_path: Path, container: str) -> None:
+    """FFmpeg compares each with all before it; a quarter of a million would take it minutes."""
+    codec = {"mp3": "libmp3lame", "wav": "pcm_s16le", "aiff": "pcm_s16be", "flac": "flac"}[container]
+    plain = write_encoded(tmp_path / "plain", music(0.3), 44100, container, codec)
+    many = b"".join(b"TXXX" + struct.pack(">I", 9) + b"\0\0\x03%06d\0a" % number for number in range(250_000))
+    song = tmp_path / "song"
+    song.write_bytes(_id3(_text_frame(b"TIT2", b"T") + many) + plain.read_bytes())
+    assert _tags(song)["title"] == "T"
+    np.testing.assert_array_equal(read(song), read(plain))
