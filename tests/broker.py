@@ -16,6 +16,7 @@ import pytest
 
 from services.kit.events.admin import ensure_topics
 from services.local.ground import broker_program
+from services.local.sockets import LOOPBACK, free_port
 
 START_SECONDS = 60
 
@@ -40,8 +41,7 @@ class Broker:
     def start(self) -> None:
         """Starts the process and waits until it takes connections."""
         if not self.port:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self.port = free.getsockname()[1]
+            self.port = free_port(LOOPBACK)
         url = f"tcp://{self.bootstrap}"
         self._process = subprocess.Popen(
             [

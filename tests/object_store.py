@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from services.kit.storage import S3Storage
+from services.local.sockets import LOOPBACK, free_port
 
 START_SECONDS = 60
 ACCESS_KEY_ID = "test-access"
@@ -43,8 +44,7 @@ class ObjectStore:
     def start(self) -> None:
         """Starts the process and waits until it answers."""
         if not self.port:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self.port = free.getsockname()[1]
+            self.port = free_port(LOOPBACK)
         self.folder.mkdir(parents=True, exist_ok=True)
         rclone = Path(sysconfig.get_path("scripts")) / "rclone"
         self._process = subprocess.Popen(

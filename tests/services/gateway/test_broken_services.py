@@ -9,13 +9,13 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from services.gateway.routes import Load
+from services.local.sockets import LOOPBACK, free_port
 from tests.ids import numbered
 from tests.services.gateway.standin import (
     Platform,
     Reply,
     bearer,
     eventually,
-    free_port,
     listening,
     platform,
     problem,
@@ -81,7 +81,7 @@ def test_an_early_refusal_of_a_service_reaches_who_is_still_sending(gateway: Pla
 
 
 def test_a_service_that_is_away() -> None:
-    with platform(orchestrator_url=f"http://127.0.0.1:{free_port()}", retry_delay_seconds=0.01) as gateway:
+    with platform(orchestrator_url=f"http://127.0.0.1:{free_port(LOOPBACK)}", retry_delay_seconds=0.01) as gateway:
         for response in (
             gateway.client.get("/v1/jobs", headers=bearer()),
             gateway.client.post("/v1/jobs", json={}, headers=bearer()),
@@ -93,7 +93,7 @@ def test_a_service_that_is_away() -> None:
 
 
 def test_a_service_that_comes_back_while_the_gateway_waits() -> None:
-    port = free_port()
+    port = free_port(LOOPBACK)
     with platform(orchestrator_url=f"http://127.0.0.1:{port}", retry_delay_seconds=1.0) as gateway:
         answers: list[httpx2.Response] = []
 

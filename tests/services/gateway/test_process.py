@@ -14,7 +14,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.services.gateway.standin import Reply, StandIn, bearer, eventually, free_port, serving
+from services.local.sockets import LOOPBACK, free_port
+from tests.services.gateway.standin import Reply, StandIn, bearer, eventually, serving
 from tests.services.gateway.watching import EVENTS, Job, Reader
 
 MIB = 1024 * 1024
@@ -47,7 +48,7 @@ def running(service: StandIn, **environment: str) -> Iterator[Process]:
                 "STEMWRIGHT_GATEWAY_UPLOAD_URL": url,
                 "STEMWRIGHT_GATEWAY_ORCHESTRATOR_URL": url,
                 "STEMWRIGHT_JWKS_URL": f"{url}/.well-known/jwks.json",
-                "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}",
+                "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port(LOOPBACK)}",
                 **environment,
             },
             pass_fds=[listener.fileno()],
@@ -165,7 +166,7 @@ def test_a_request_under_way_is_finished_before_it_stops() -> None:
 
 
 def test_metrics_have_a_port_of_their_own() -> None:
-    port = free_port()
+    port = free_port(LOOPBACK)
     with running(StandIn(), STEMWRIGHT_GATEWAY_METRICS_PORT=str(port)) as gateway:
         httpx2.get(f"{gateway.url}/v1/nothing", trust_env=False)
         metrics = httpx2.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text

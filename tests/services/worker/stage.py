@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -27,6 +26,7 @@ from services.kit.ids import new_id
 from services.kit.keys import source_key
 from services.kit.protos import separation_pb2, workers_pb2
 from services.kit.storage import S3Storage
+from services.local.sockets import LOOPBACK, free_port
 from tests.object_store import ObjectStore
 from tests.services.worker import tiny_model
 
@@ -173,8 +173,7 @@ class Stage:
         """A worker that is ready; killed at the end where it still lives."""
         self._started += 1
         log = self.folder / f"worker-{self._started}.log"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port(LOOPBACK)
         temp = self.folder / "temp"
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("STEMWRIGHT_")},
