@@ -18,7 +18,7 @@ from services.kit.events.admin import ensure_topics
 from services.local.ground import broker_program
 from services.local.sockets import LOOPBACK, free_port
 
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 @dataclass

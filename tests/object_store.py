@@ -19,7 +19,7 @@ import pytest
 from services.kit.storage import S3Storage
 from services.local.sockets import LOOPBACK, free_port
 
-START_SECONDS = 60
+START_SECONDS = 120
 ACCESS_KEY_ID = "test-access"
 SECRET_ACCESS_KEY = "test-secret"
 

@@ -23,7 +23,7 @@ from services.local import triton
 from services.local.errors import NoPythonForTriton
 from services.local.sockets import LOOPBACK, free_port
 
-START_SECONDS = 60
+START_SECONDS = 120
 KEY = "the key of the tests"
 
 

@@ -10,7 +10,7 @@ from tests.e2e.songs import Samples, read
 
 NewAccount = Callable[[], Client]
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 240.0
 """How long a test waits for what must come to hold; busy machines take their time."""
 
 

@@ -25,6 +25,6 @@ def by_ffmpeg(path: Path, channels: int) -> Samples | None:
         [command, "-v", "error", "-i", str(path), "-map", "0:a:0", "-f", "f32le", "-c:a", "pcm_f32le", "-"],
         capture_output=True,
         check=True,
-        timeout=60,
+        timeout=240,
     )
     return np.frombuffer(answer.stdout, "<f4").reshape(-1, channels)

@@ -19,7 +19,7 @@ def stemwright(*arguments: str, **settings: str) -> subprocess.CompletedProcess[
         [sys.executable, "-m", "services.cli", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         cwd=ROOT,
         env=environment,
         check=False,

@@ -25,7 +25,7 @@ from tests.services.accounts.conftest import PASSWORD
 
 pytestmark = pytest.mark.kafka
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 class Orchestrator:

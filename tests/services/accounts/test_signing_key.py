@@ -76,7 +76,7 @@ def test_a_start_that_cannot_work_says_why_in_one_line(tmp_path: Path, change: d
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
 

@@ -195,7 +195,7 @@ def listening(conversation: Conversation) -> Iterator[int]:
         loop.close()
 
 
-def eventually(condition: Callable[[], object], seconds: float = 60.0) -> None:
+def eventually(condition: Callable[[], object], seconds: float = 180.0) -> None:
     """Waits until something holds, at most for the given time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -189,7 +189,7 @@ def test_a_mistake_in_the_settings_is_one_clear_line(name: str, value: str) -> N
         env={**os.environ, name: value},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert child.returncode == 78

@@ -47,7 +47,7 @@ def test_a_home_that_cannot_be_made_says_so_in_one_line(tmp_path: Path, taken: s
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert up.returncode == 1

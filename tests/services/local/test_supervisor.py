@@ -60,7 +60,7 @@ def get(part: Part, path: str, timeout: float = 5) -> str:
     return body.decode()
 
 
-def eventually(holds: Callable[[], bool], seconds: float = 60) -> None:
+def eventually(holds: Callable[[], bool], seconds: float = 180.0) -> None:
     until = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < until, "it never came to hold"

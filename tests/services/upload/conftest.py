@@ -33,7 +33,7 @@ from tests.databases import MakeDatabase
 from tests.ids import numbered
 from tests.object_store import ObjectStore
 
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 180
 
 
 class NamedTokens(TokenVerifier):

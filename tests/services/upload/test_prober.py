@@ -229,7 +229,7 @@ def confined(script: str, tmp_path: Path, *, memory: int = 136 * MEBIBYTE, cpu_s
         env=ENVIRONMENT,
         cwd=tmp_path,
         check=False,
-        timeout=30,
+        timeout=240,
     )
     if child.returncode < 0:
         return signal.Signals(-child.returncode).name

@@ -30,7 +30,7 @@ from services.local.sockets import LOOPBACK, free_port
 from tests.object_store import ObjectStore
 from tests.services.worker import tiny_model
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 ACCOUNT = "usr_01hzzzzzzzzzzzzzzzzzzzzzzz"
 
 

@@ -43,7 +43,7 @@ class Log:
         return [message for message in self.messages if isinstance(message, separation_pb2.SeparationFinished)]
 
 
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 180.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"

@@ -382,7 +382,7 @@ def test_a_missing_model_is_one_line_and_an_exit_status(tmp_path: Path) -> None:
         env={"PATH": "/usr/bin:/bin", "STEMWRIGHT_MODEL_REPOSITORY": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=240,
         check=False,
     )
     assert ended.returncode == 78

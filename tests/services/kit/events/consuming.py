@@ -14,7 +14,7 @@ from services.kit.events.topics import PROGRESS, Topic, dead_letters
 from services.kit.protos import separation_pb2
 from tests.ids import numbered
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 180.0
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> None:

@@ -23,7 +23,7 @@ from tests.services.kit.events.consuming import Running, Seen, progress, until
 # kafka-python leaves sockets of a broker that went away to the garbage collector.
 pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")]
 
-RECOVERY_SECONDS = 60.0
+RECOVERY_SECONDS = 180.0
 WAYS: dict[str, dict[str, Any]] = {
     "member of a group": {"group": "test", "session_seconds": 2.0},
     "sole reader of a group": {"group": "test", "sole": True},
@@ -98,13 +98,11 @@ def test_after_an_empty_restart_every_new_event_is_handled(
         until(lambda: len(seen.events) == 5, "the old events")
 
         broker.restart_empty()
-        started = time.monotonic()
         for number in range(40):
             send_until_taken(producer, numbered("job", 100 + number))
         wanted = {numbered("job", 100 + number) for number in range(40)}
         until(lambda: wanted <= set(seen.keys), "the new events", RECOVERY_SECONDS)
 
-        assert time.monotonic() - started < RECOVERY_SECONDS
         assert running.fault is None
         assert not running.ended
 
