@@ -59,20 +59,6 @@ _AWAY_CLASSES = ("08", "53", "57", "58")
 """SQLSTATE classes (PostgreSQL 15, appendix A): connection, resources, operator intervention, system error."""
 _READ_ONLY_STATE = "25006"
 """A server that has become a standby."""
-_AWAY_CODES = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_AUTH,
-    }
-)
 
 
 def _kind_of(problem: BaseException | None, disconnected: bool) -> type[DBAPIError] | None:
@@ -82,7 +68,8 @@ def _kind_of(problem: BaseException | None, disconnected: bool) -> type[DBAPIErr
     that is gone, and only the last is worth waiting for.
     """
     if isinstance(problem, sqlite3.OperationalError):
-        return None if problem.sqlite_errorcode & 0xFF in _AWAY_CODES else ProgrammingError
+        code = getattr(problem, "sqlite_errorcode", None)
+        return ProgrammingError if code == sqlite3.SQLITE_ERROR else None
     state = getattr(problem, "sqlstate", None)
     if disconnected or (state or "").startswith(_AWAY_CLASSES) or state == _READ_ONLY_STATE:
         return DatabaseContended if state in _CONTENDED_STATES else OperationalError

@@ -152,6 +152,10 @@ class OutboxRelay:
                 except SQLAlchemyError as error:
                     log.warning("the outbox cannot be read: %s", error)
                     progressed = False
+                except Exception:
+                    # Told, and tried again: a service that stops has nothing better to offer.
+                    log.exception("a round of the outbox failed")
+                    progressed = False
                 if not progressed:
                     ready.wait(self._poll_seconds)
         finally:

@@ -22,7 +22,7 @@ from services.kit.events.outcomes import InvalidMessage
 from services.kit.events.public import JobEvent
 from services.kit.events.strict_json import read_json
 from services.kit.events.topics import Topic, topic_named, type_of
-from services.kit.ids import new_id
+from services.kit.ids import is_id, new_id
 from services.kit.telemetry import current_traceparent
 
 MAX_VALUE_BYTES = 512 * 1024
@@ -200,6 +200,9 @@ def decode(raw: RawRecord, wanted: Collection[str] | None = None) -> Event | Non
     if owner_of_key != key:
         raise InvalidMessage(f"the key is not the {topic.key} of the data")
     account_id = headers.get("ce_accountid")
+    if account_id and not is_id("usr", account_id):
+        # It goes into events that tell of this one.
+        raise InvalidMessage("the account in the headers is none")
     if (account_id or "") != (_account_of(data) or account_id or ""):
         raise InvalidMessage("the account in the headers is not the account of the data")
     traceparent = headers.get("traceparent")

@@ -20,6 +20,7 @@ from services.kit.tables import OUTBOX, OUTBOX_REFUSED
 from tests.databases import MakeDatabase
 from tests.ids import numbered
 from tests.messages import sample
+from tests.services.kit.events.consuming import until
 
 
 class Broker:
@@ -197,3 +198,23 @@ def test_the_inbox_knows_what_it_has_seen(database: Database) -> None:
         raise RuntimeError
     with database.write() as session:
         assert first_time(session, "accounts", "evt_2")
+
+
+def test_a_round_that_fails_is_not_the_end_of_the_relay(database: Database) -> None:
+    class Broken(Broker):
+        def send_records(self, records: Sequence[Record]) -> list[Exception | None]:
+            if not self.taken:
+                self.taken.append("nothing")
+                raise LookupError("a defect")
+            return super().send_records(records)
+
+    broker, stop = Broken(), threading.Event()
+    with database.write() as session:
+        outbox.add(session, ask(numbered("upl", 1)))
+    thread = threading.Thread(target=relay_of(database, broker).run, args=(stop,))
+    thread.start()
+    until(lambda: broker.taken == ["nothing", numbered("upl", 1)], "the next round")
+    stop.set()
+    database.outbox_ready.set()
+    thread.join(10)
+    assert not thread.is_alive()

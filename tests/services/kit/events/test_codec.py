@@ -158,6 +158,7 @@ def test_a_field_that_is_newer_than_this_program_is_ignored(ready: Raw, queued: 
         ("ce_source", b"\x1b[31m"),
         ("ce_subject", b"a\nb"),
         ("ce_accountid", numbered("usr", 2).encode()),
+        ("ce_accountid", b"nobody"),
         ("content-type", None),
         ("content-type", b"application/json"),
     ],
@@ -282,3 +283,12 @@ def test_the_list_of_topics_is_closed_and_consistent() -> None:
             assert topic.message(type_of(message)) is message
     assert BILLING.message(type_of(billing_pb2.ReservationGranted)) is billing_pb2.ReservationGranted
     assert ASSIGNMENTS.message(type_of(separation_pb2.SeparationProgress)) is None
+
+
+@pytest.mark.parametrize("account", [b"nobody", b"usr_1", b"usr_" + b"i" * 26])
+def test_an_account_that_only_a_header_names_is_an_account_too(account: bytes) -> None:
+    """A worker hands it on in what it tells of an assignment."""
+    assigned = sample(separation_pb2.SeparationAssigned)
+    raw = raw_of(OutgoingEvent(ASSIGNMENTS, assigned.worker_id, assigned, partition=1, account_id=numbered("usr")))
+    assert decoded(raw).account_id == numbered("usr")
+    refused(raw.header("ce_accountid", account))
