@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from separation import separate_array
 from separation.backends import MaskModel, checked_masks
+from separation.backends import onnxruntime as onnxruntime_backend
+from separation.backends.choice import PassedOver, open_model, reference_model
 from separation.backends.onnxruntime import OnnxRuntimeModel
 from separation.backends.winograd import WinogradModel, kernels_for
-from separation.errors import ModelAnswerInvalid, ModelError
+from separation.errors import ModelAnswerInvalid, ModelError, RuntimeMissing
 from separation.phases import split_into_phases
 from separation.processor import TEST_VARIABLE
 from separation.registry import ModelRepository
@@ -132,6 +134,43 @@ def test_phases_hold_every_tap_of_the_kernel_once() -> None:
     phases = split_into_phases(kernel)
     assert [phase.shape for phase in phases] == [(3, 2, 2, 2), (3, 2, 2, 3), (3, 2, 3, 2), (3, 2, 3, 3)]
     assert sorted(np.concatenate([phase.ravel() for phase in phases])) == sorted(kernel.ravel())
+
+
+# The choice between them (test_choice.py) with the real ones.
+
+
+def test_a_gpu_that_does_not_come_up_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, model_repository: ModelRepository
+) -> None:
+    manifest = model_repository.manifest()
+    path = model_repository.model_file(manifest.name)
+    monkeypatch.setattr(onnxruntime_backend, "gpu_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(RuntimeMissing, match=r"The GPU cannot be used: onnxruntime .* computes on cpu"):
+        open_model(path, manifest, None, device="gpu")
+    told: list[PassedOver] = []
+    assert open_model(path, manifest, None, on_passed_over=told.append).device == "cpu"
+    assert [one.runtime for one in told] == ["onnxruntime on a GPU"]
+
+
+def test_others_are_measured_by_what_computes_the_file_as_it_is(model_repository: ModelRepository) -> None:
+    manifest = model_repository.manifest()
+    assert reference_model(model_repository.model_file(manifest.name), manifest).runtime.startswith("onnxruntime")
+
+
+def test_the_library_asks_the_canary(model_repository: ModelRepository, tmp_path: Path) -> None:
+    """A network that was exchanged together with its digest: what no hash can tell."""
+    name = "spleeter-2stems"
+    other = ModelRepository(tmp_path / "models")
+    other.folder(name).mkdir(parents=True)
+    for file in ("1", "manifest.json", "canary.json"):
+        (other.folder(name) / file).symlink_to(model_repository.folder(name) / file)
+    assert other.load().manifest.name == name
+    canary = other.folder(name) / "canary.json"
+    text = canary.read_text()
+    canary.unlink()
+    canary.write_text(text.replace("0.9", "0.1"))
+    with pytest.raises(ModelAnswerInvalid, match="import it again"):
+        other.load()
 
 
 # Songs of one processor on another.
