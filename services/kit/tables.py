@@ -1,21 +1,31 @@
 """The tables that the kit keeps in every database: outbox (and what of it was refused), inbox, idempotency."""
 
+from typing import Any
+
 from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, String, Table, text
 
 from services.kit.database import NAMING, JsonDocument, RowNumber, UtcDateTime
 
 KIT_METADATA = MetaData(naming_convention=NAMING)
 
+
+def _record() -> list[Column[Any]]:
+    """What the outbox keeps of an event, in the order of its records."""
+    return [
+        Column("id", RowNumber, primary_key=True, autoincrement=True),
+        Column("topic", String(120), nullable=False),
+        Column("partition", Integer, nullable=True),
+        Column("key", LargeBinary, nullable=False),
+        Column("value", LargeBinary, nullable=False),
+        Column("headers", JsonDocument, nullable=False),
+        Column("created_at", UtcDateTime, nullable=False),
+    ]
+
+
 OUTBOX = Table(
     "outbox",
     KIT_METADATA,
-    Column("id", RowNumber, primary_key=True, autoincrement=True),
-    Column("topic", String(120), nullable=False),
-    Column("partition", Integer, nullable=True),
-    Column("key", LargeBinary, nullable=False),
-    Column("value", LargeBinary, nullable=False),
-    Column("headers", JsonDocument, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
+    *_record(),
     Column("published_at", UtcDateTime, nullable=True),
 )
 Index(
@@ -28,13 +38,7 @@ Index(
 OUTBOX_REFUSED = Table(
     "outbox_refused",
     KIT_METADATA,
-    Column("id", RowNumber, primary_key=True, autoincrement=True),
-    Column("topic", String(120), nullable=False),
-    Column("partition", Integer, nullable=True),
-    Column("key", LargeBinary, nullable=False),
-    Column("value", LargeBinary, nullable=False),
-    Column("headers", JsonDocument, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
+    *_record(),
     Column("refused_at", UtcDateTime, nullable=False, index=True),
     Column("reason", String(300), nullable=False),
 )

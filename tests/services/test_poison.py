@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import pytest
 from google.protobuf.message import Message
@@ -14,7 +13,7 @@ from services.accounts.settings import Settings as AccountsSettings
 from services.accounts.tokens import SigningKeys
 from services.gateway.consumers import news_consumer
 from services.gateway.hub import Hub
-from services.kit.events.codec import OutgoingEvent, Record, decode, encode
+from services.kit.events.codec import Draft, OutgoingEvent, Record, decode, encode
 from services.kit.events.consumer import HANDLED, Consumer
 from services.kit.events.outcomes import InvalidMessage
 from services.kit.events.topics import ASSIGNMENTS, JOBS_EVENTS, JOBS_INTERNAL, TOPICS, Topic, assignments_partition
@@ -83,31 +82,6 @@ def gateway(broker: Broker, _make_database: MakeDatabase) -> Consumer:
     return news_consumer(broker.bootstrap, Hub())
 
 
-@dataclass(frozen=True)
-class Raw:
-    """A record as it will come from Kafka."""
-
-    record: Record
-    partition: int = 0
-    offset: int = 0
-
-    @property
-    def topic(self) -> str:
-        return self.record.topic
-
-    @property
-    def key(self) -> bytes | None:
-        return self.record.key
-
-    @property
-    def value(self) -> bytes | None:
-        return self.record.value
-
-    @property
-    def headers(self) -> list[tuple[str, bytes | None]]:
-        return [(name, value) for name, value in self.record.headers]
-
-
 def good(message: Message) -> Record:
     topic = TOPIC_OF[type(message)]
     partition = assignments_partition(WORKER) if topic is ASSIGNMENTS else None
@@ -162,7 +136,7 @@ def spoiled_public(record: Record) -> Iterator[Record]:
 
 def is_malformed(record: Record, consumer: Consumer) -> bool:
     try:
-        decode(Raw(record), consumer._handlers.keys())
+        decode(Draft(record), consumer._handlers.keys())
     except InvalidMessage:
         return True
     return False

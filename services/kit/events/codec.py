@@ -158,7 +158,7 @@ def encode(event: OutgoingEvent, *, source: str | None = None) -> Record:
     )
     try:
         # What we could not read ourselves never leaves.
-        decode(_Draft(record))
+        decode(Draft(record))
     except InvalidMessage as error:
         raise ValueError(f"{name} breaks its contract: {error.reason}") from None
     return record
@@ -223,7 +223,7 @@ def decode(raw: RawRecord, wanted: Collection[str] | None = None) -> Event | Non
 
 
 @dataclass(frozen=True)
-class _Draft:
+class Draft:
     """A record that was not sent yet, to be read like one that was."""
 
     record: Record

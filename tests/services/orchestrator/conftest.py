@@ -17,7 +17,7 @@ from services.kit.app import create_app
 from services.kit.auth import Principal
 from services.kit.database import Database, WriteSession
 from services.kit.errors import Unauthorized
-from services.kit.events.codec import Event, Record, decode
+from services.kit.events.codec import Draft, Event, Record, decode
 from services.kit.events.contracts import broken
 from services.kit.events.outcomes import InvalidMessage
 from services.kit.handling import in_transaction
@@ -76,29 +76,6 @@ class NamesAreTokens:
         if not token.startswith("usr_"):
             raise Unauthorized
         return Principal(token, frozenset({"user"}), frozenset({"jobs"}), "token")
-
-
-@dataclass(frozen=True)
-class _Raw:
-    record: Record
-    partition: int = 0
-    offset: int = 0
-
-    @property
-    def topic(self) -> str:
-        return self.record.topic
-
-    @property
-    def key(self) -> bytes:
-        return self.record.key
-
-    @property
-    def value(self) -> bytes:
-        return self.record.value
-
-    @property
-    def headers(self) -> list[tuple[str, bytes | None]]:
-        return [(name, value) for name, value in self.record.headers]
 
 
 @dataclass
@@ -161,7 +138,7 @@ class World:
             Record(row.topic, row.key, row.value, [(n, v.encode()) for n, v in row.headers], row.partition)
             for row in rows
         ]
-        return [event for event in (decode(_Raw(record)) for record in records) if event is not None]
+        return [event for event in (decode(Draft(record)) for record in records) if event is not None]
 
     def types_told(self) -> list[str]:
         """Their types, without the package."""
