@@ -130,12 +130,11 @@ class Frames:
         """
         usual = b""
         odd: Packet[Any] | None = None
-        for item in self._stream_packets():
+        for item, found in self._stream_packets():
             if isinstance(item, int):
                 yield item * self._usual_samples
                 continue
-            frame = mpeg.frame_at(bytes(memoryview(item)[:7])) if item.size else None
-            kind = usual if frame is None else frame.kind
+            kind = found or usual
             if usual and kind != usual and odd is None:
                 odd = item
                 continue
@@ -145,19 +144,26 @@ class Frames:
             usual = usual or kind
             yield from self._of_one(item)
 
-    def _stream_packets(self) -> "Iterator[Packet[Any] | int]":
+    def _stream_packets(self) -> "Iterator[tuple[Packet[Any] | int, bytes]]":
+        """Packets of one frame and its kind, or how many frames are missing."""
         if self._name == "aac":  # FFmpeg leaves out what is no frame, and does not say how much that was
             for part in mpeg.taken_apart(self._source):
-                yield part if isinstance(part, int) else av.Packet(part)
+                yield (part, b"") if isinstance(part, int) else (av.Packet(part), mpeg.kind_of(part))
             return
+        known = {b"": mpeg.Frame("", 0, b"")}
         for packet in self._container.demux(self._stream):
-            frame = mpeg.frame_at(bytes(memoryview(packet)[:7])) if packet.size else None
-            if not packet.size or (frame and frame.length in (0, packet.size)):
-                yield packet
+            head = bytes(memoryview(packet)[:4]) if packet.size else b""
+            frame = known.get(head) or mpeg.frame_at(head)
+            if frame and frame.length in (0, packet.size):
+                known[head] = frame
+                yield packet, frame.kind
                 continue
             first = True
             for part in mpeg.taken_apart(io.BytesIO(bytes(packet)), self._usual_bytes):
-                yield part if isinstance(part, int) else _packet(part, packet if first else None)
+                if isinstance(part, int):
+                    yield part, b""
+                else:
+                    yield _packet(part, packet if first else None), mpeg.kind_of(part)
                 first = False
 
     def _of_one(self, packet: "Packet[Any]") -> "Iterator[AudioFrame | int]":

@@ -63,6 +63,12 @@ def frame_at(data: bytes, position: int = 0) -> Frame | None:
     return Frame("mp3", length * (4 if layer == 1 else 1), bytes((head[1] & 0xFE, head[2] & 0x0C)))
 
 
+def kind_of(data: bytes) -> bytes:
+    """The kind of the frame that begins the bytes; empty if none does."""
+    frame = frame_at(data)
+    return b"" if frame is None else frame.kind
+
+
 def first_frame(data: bytes, whole: bool) -> tuple[int, Frame] | None:
     """Where the first of several frames in a row begins; ``whole``: the file ends where ``data`` does."""
     for match in _SYNC.finditer(data):
