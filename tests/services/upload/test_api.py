@@ -213,7 +213,7 @@ def test_what_an_account_keeps_is_limited(settings: Settings, database: Database
         assert quota(create(41)) == (409, "storage_quota_exceeded", len(song) + 60, 2)
         client.create(40)
         assert quota(create(1)) == (409, "storage_quota_exceeded", len(song) + 100, 3)
-        client.of("usr_two").create(100)
+        client.of(numbered("usr", 2)).create(100)
 
         client.request("DELETE", f"/v1/uploads/{pending['id']}")
         assert quota(create(61)) == (409, "storage_quota_exceeded", len(song) + 40, 2)

@@ -20,6 +20,11 @@ pytestmark = [pytest.mark.s3, pytest.mark.parametrize("database_url", ["sqlite"]
 MEBIBYTE = 1024 * 1024
 
 
+def signed(client: Client) -> str:
+    """The header line by which a request is this account's."""
+    return f"Authorization: {client.headers['Authorization']}"
+
+
 def chunked(data: bytes, size: int = 65_536) -> Iterator[bytes]:
     for begin in range(0, len(data), size):
         yield data[begin : begin + size]
@@ -81,7 +86,7 @@ def test_a_body_over_the_limit_is_refused_before_it_is_read(client: Client, sett
     address = client.http.base_url
     with socket.create_connection((address.host, address.port or 80)) as connection:
         connection.sendall(
-            f"PUT /v1/uploads/{created['id']}/content HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer usr_one\r\n"
+            f"PUT /v1/uploads/{created['id']}/content HTTP/1.1\r\nHost: x\r\n{signed(client)}\r\n"
             f"Content-Length: {settings.max_size_bytes + 1}\r\n\r\n".encode()
         )
         assert connection.recv(100).startswith(b"HTTP/1.1 413")
@@ -93,7 +98,7 @@ def test_a_connection_that_breaks_leaves_a_pending_upload(client: Client, databa
     address = client.http.base_url
     with socket.create_connection((address.host, address.port or 80)) as connection:
         connection.sendall(
-            f"PUT /v1/uploads/{created['id']}/content HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer usr_one\r\n"
+            f"PUT /v1/uploads/{created['id']}/content HTTP/1.1\r\nHost: x\r\n{signed(client)}\r\n"
             f"Content-Length: {len(song)}\r\n\r\n".encode()
         )
         connection.sendall(song[: 9 * MEBIBYTE])
@@ -113,7 +118,7 @@ def test_a_body_that_stalls_is_given_up(settings: Settings, database: Database, 
         address = client.http.base_url
         with socket.create_connection((address.host, address.port or 80)) as connection:
             connection.sendall(
-                f"PUT /v1/uploads/{created['id']}/content HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer usr_one\r\n"
+                f"PUT /v1/uploads/{created['id']}/content HTTP/1.1\r\nHost: x\r\n{signed(client)}\r\n"
                 f"Content-Length: 1000\r\n\r\nhalf".encode()
             )
             assert connection.recv(100).startswith(b"HTTP/1.1 408")
@@ -157,7 +162,7 @@ def test_a_body_that_trickles_is_given_up(settings: Settings, database: Database
         address = client.http.base_url
         with socket.create_connection((address.host, address.port or 80)) as connection:
             connection.sendall(
-                f"PUT /v1/uploads/{created['id']}/content HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer usr_one\r\n"
+                f"PUT /v1/uploads/{created['id']}/content HTTP/1.1\r\nHost: x\r\n{signed(client)}\r\n"
                 f"Content-Length: 100000\r\n\r\n".encode()
             )
             connection.settimeout(0.1)

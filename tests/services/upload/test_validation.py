@@ -294,24 +294,25 @@ def claimed(parts: Parts, token: str) -> str | None:
 
 
 def test_accounts_have_their_turns(parts: Parts, clock: Clock) -> None:
-    for account in ("usr_a", "usr_a", "usr_a", "usr_a", "usr_b", "usr_c", "usr_c"):
-        completed(parts, account=account)
+    for number in (1, 1, 1, 1, 2, 3, 3):
+        completed(parts, account=numbered("usr", number))
         clock.forward(1)
 
     turns = [claimed(parts, f"token-{number}") for number in range(6)]
 
-    assert turns == ["usr_a", "usr_b", "usr_c", "usr_a", "usr_c", None], "and two more of usr_a wait for its first two"
+    # Two more of the first account wait for its first two.
+    assert turns == [*(numbered("usr", number) for number in (1, 2, 3, 1, 3)), None]
     clock.forward(61)
     assert claimed(parts, "later") is not None, "leases that lapsed count no more"
 
 
 def test_no_account_has_more_than_its_share_however_many_validators_ask_at_once(parts: Parts) -> None:
     for _ in range(6):
-        completed(parts, account="usr_a")
+        completed(parts)
 
     claims = at_once(6, lambda number: claimed(parts, f"token-{number}"))
 
-    assert sorted(map(str, claims)) == 4 * ["None"] + 2 * ["usr_a"]
+    assert sorted(map(str, claims)) == 4 * ["None"] + 2 * [ACCOUNT]
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
