@@ -277,7 +277,9 @@ class AudioFile:
         if frame is None:
             return
         block: Samples = np.empty((self.channels, frame.samples), np.float32)
-        with np.errstate(over="ignore"):  # a double may exceed float32; the infinity is repaired below
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # a double may exceed float32; the infinity is repaired below
             _copy(frame, block)
         # A NaN makes a comparison false, so two passes find every kind of damage.
         if not (block.max() <= LARGEST_SAMPLE and block.min() >= -LARGEST_SAMPLE):

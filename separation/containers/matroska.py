@@ -57,9 +57,11 @@ def _top(file: BinaryIO, begin: int, end: int) -> Iterator[_Element]:
 
 def _elements(file: BinaryIO, begin: int, end: int) -> Iterator[_Element]:
     for _ in range(_MOST_ELEMENTS):
+        if begin >= end:
+            return
         file.seek(begin)
         head = file.read(12)
-        if begin >= end or not head or not head[0]:
+        if not head or not head[0]:
             return
         width = 9 - head[0].bit_length()
         if width > 4 or len(head) < width + 1 or not head[width]:

@@ -1,5 +1,6 @@
 """What of a Matroska file is not shown to FFmpeg, and that it changes nothing."""
 
+import contextlib
 import struct
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from separation.decode import open_audio, probe
-from separation.errors import AudioTooComplex
+from separation.errors import AudioError, AudioTooComplex
 from tests.separation.signals import music, read, write_encoded
 
 
@@ -48,6 +49,12 @@ def test_what_is_attached_or_too_long_is_not_shown(song: Path, tmp_path: Path, w
     assert probe(path).complete
     with open_audio(path) as audio:
         assert not audio.tags
+
+
+def test_an_element_of_any_size_is_survived(song: Path, tmp_path: Path) -> None:
+    for size in (b"\x01\x7f" + b"\xff" * 6, b"\x01\xff" + b"\xff" * 5 + b"\xfe"):
+        with contextlib.suppress(AudioError):
+            probe(_with(song, tmp_path / "song.mka", bytes.fromhex("1254C367") + size))
 
 
 def test_more_tracks_than_a_film_has_are_refused(song: Path, tmp_path: Path) -> None:
