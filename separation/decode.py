@@ -277,9 +277,8 @@ class AudioFile:
         if frame is None:
             return
         block: Samples = np.empty((self.channels, frame.samples), np.float32)
-        with np.errstate(
-            over="ignore", invalid="ignore"
-        ):  # a double may exceed float32; the infinity is repaired below
+        # A double may exceed float32, and a float may be no number; both are repaired below.
+        with np.errstate(over="ignore", invalid="ignore"):
             _copy(frame, block)
         # A NaN makes a comparison false, so two passes find every kind of damage.
         if not (block.max() <= LARGEST_SAMPLE and block.min() >= -LARGEST_SAMPLE):
