@@ -6,11 +6,13 @@
 import contextlib
 import logging
 import os
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +72,19 @@ class Broker:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """It stands still for as long as the block lasts: connections stay open, and nobody answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            # A signal is sent, not obeyed, when `kill` returns: a thread may still answer what it has read.
+            for thread in Path(f"/proc/{self.pid}/task").iterdir():
+                while (thread / "stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "T":
+                    time.sleep(0.001)
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def restart_empty(self) -> None:
         """Kills it and starts it again."""

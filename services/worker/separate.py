@@ -23,7 +23,7 @@ from separation.errors import Cancelled, SeparationError, StemsDoNotNull
 from separation.manifest import Manifest
 from separation.proof import check_sum
 from services.kit.protos import separation_pb2
-from services.kit.storage import ObjectNotFound, ObjectStorage
+from services.kit.storage import ObjectNotFound, ObjectStorage, StorageUnavailable
 from services.worker.attempts import Attempt, Stage
 from services.worker.engine import CONTENT_TYPES, Engine, separate_song
 from services.worker.errors import EngineFailed, SourceChanged, SourceMissing
@@ -188,13 +188,20 @@ class Separator:
         return digest.hexdigest()
 
     def _upload(self, attempt: Attempt, files: Sequence[Path], prefix: str) -> None:
-        """Puts stems and waveforms, all at once. A store says yes to a whole body only: no need to ask it again."""
+        """Puts stems and waveforms, all at once; asks once what is there, and puts again what arrived short."""
         self._service.progress(attempt, Stage.UPLOADING, UPLOADING_FROM)
 
         def put(path: Path) -> None:
-            key = f"{prefix}/{path.name}"
             saved_as = None if path.suffix == ".json" else path.name
-            self._storage.put_file(key, path, CONTENT_TYPES[path.suffix], saved_as)
+            self._storage.put_file(f"{prefix}/{path.name}", path, CONTENT_TYPES[path.suffix], saved_as)
+
+        def complete() -> None:
+            sizes = {item.key: item.size_bytes for item in self._storage.list_objects(f"{prefix}/")}
+            short = [path for path in files if sizes.get(f"{prefix}/{path.name}") != path.stat().st_size]
+            for path in short:
+                put(path)
+            if short:
+                raise StorageUnavailable(f"{len(short)} files had not arrived whole")
 
         with ThreadPoolExecutor(max_workers=PUTS_AT_ONCE, thread_name_prefix="put") as pool:
             puts = [pool.submit(self._patiently, attempt, partial(put, path)) for path in files]
@@ -202,6 +209,7 @@ class Separator:
                 future.result()
                 fraction = between(UPLOADING_FROM, 1.0, done / (len(files) + 1))
                 self._service.progress(attempt, Stage.UPLOADING, fraction)
+        self._patiently(attempt, complete)
 
     def _commit(
         self, attempt: Attempt, proof: Manifest, prefix: str, watch: Stopwatch

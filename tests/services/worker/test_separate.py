@@ -221,9 +221,11 @@ def test_objects_stay_once_a_manifest_was_on_its_way(bench: Bench) -> None:
     assert len(bench.stored()) == 3
 
 
-def test_a_stem_that_arrives_short_is_put_again(bench: Bench) -> None:
-    bench.storage.truncating = 1
+@pytest.mark.parametrize("files", [1, 3])
+def test_what_arrives_short_is_put_again(bench: Bench, files: int) -> None:
+    bench.storage.truncating = files
     bench.separate(bench.attempt())
+    assert bench.storage.truncating == 0
     assert bench.storage.objects["stems/job_a/1/vocals.flac"] == b"the vocals"
     assert bench.storage.objects["stems/job_a/1/instrumental.flac"] == b"the instrumental"
 

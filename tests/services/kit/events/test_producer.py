@@ -108,19 +108,12 @@ def test_without_a_broker_every_record_fails() -> None:
 
 
 def test_a_broker_that_hangs_costs_the_timeout_and_no_more(broker: Broker) -> None:
-    import os
-    import signal
-
     with EventProducer(broker.bootstrap, "tests") as producer:
         producer.send(progress(numbered("job", 1)))
-        os.kill(broker.pid, signal.SIGSTOP)
-        try:
-            asked = time.monotonic()
+        with broker.hanging():
+            # Returns at all: nothing else ends the wait while the broker stands still.
             outcomes = producer.send_records([encode(progress(numbered("job", 2)))], timeout_seconds=0.5)
-            assert time.monotonic() - asked < 20
             assert outcomes[0] is not None
-        finally:
-            os.kill(broker.pid, signal.SIGCONT)
         until(lambda: producer.send_records([encode(progress(numbered("job", 2)))]) == [None], "the broker to answer")
 
 
