@@ -184,20 +184,27 @@ def test_what_is_not_this_workers_work_is_left_alone(
 ) -> None:
     foreign = stage.assignment(worker, short)
     foreign.worker_id = new_id("wrk")
-    expired = stage.assignment(worker, short, seconds=-1)
     present = stage.assignment(worker, short, attempt=2)
     stale = stage.assignment(worker, short, job_id=present.job_id, attempt=1)
-    for assignment in (foreign, expired, present):
+    for assignment in (foreign, present):
         orchestrator.send(worker, assignment)
-    orchestrator.end_of(present.job_id, attempt=2)
+    stage.manifest(orchestrator.end_of(present.job_id, attempt=2))
     orchestrator.send(worker, stale)
     last = stage.assignment(worker, short)
     orchestrator.send(worker, last)
-    orchestrator.end_of(last.job_id)
-    for other in (foreign, expired, stale):
+    stage.manifest(orchestrator.end_of(last.job_id))
+    for other in (foreign, stale):
         assert stage.stored(other.job_id, other.attempt) == []
         finished = separation_pb2.SeparationFinished
         assert orchestrator.heard(finished, job_id=other.job_id, attempt=other.attempt) == []
+
+
+def test_an_assignment_that_is_late_by_this_workers_clock_is_work(
+    stage: Stage, orchestrator: Orchestrator, worker: Worker, short: separation_pb2.SourceAudio
+) -> None:
+    assignment = stage.assignment(worker, short, seconds=-1)
+    orchestrator.send(worker, assignment)
+    stage.manifest(orchestrator.end_of(assignment.job_id))
 
 
 def test_a_cancelled_attempt_stops_between_chunks_and_leaves_nothing(
