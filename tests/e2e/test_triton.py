@@ -13,7 +13,7 @@ from services.local.part import State, Status
 from services.local.platform import Platform
 from services.local.settings import LocalSettings
 from services.local.sockets import LOOPBACK, free_port
-from services.local.triton import install
+from services.local.triton import install, memory_prefix
 from tests.e2e.jobs import eventually, stems_of
 from tests.e2e.processes import processes_of
 from tests.e2e.songs import music, read, whole_song, write_wav_16
@@ -21,15 +21,16 @@ from tests.e2e.songs import music, read, whole_song, write_wav_16
 pytestmark = [pytest.mark.triton, pytest.mark.e2e, pytest.mark.slow]
 
 
-def shared_memory() -> set[Path]:
-    """Regions of ours that lie on the machine."""
-    return set(Path("/dev/shm").glob("stemwright*"))
+def shared_memory(parts: list[Status]) -> set[Path]:
+    """Regions that these parts have made: the server's bear its port, a worker's its process. Others run here too."""
+    port = next(part.address for part in parts if part.name == "triton").rpartition(":")[2]
+    prefixes = [memory_prefix(int(port)), *(f"stemwright-{part.pid}-" for part in parts)]
+    return {region for prefix in prefixes for region in Path("/dev/shm").glob(f"{prefix}*")}
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     install()
-    before = shared_memory()  # what another run, killed, may have left
     settings = LocalSettings(
         home=tmp_path_factory.mktemp("with-triton"),
         gateway_port=free_port(LOOPBACK),
@@ -42,8 +43,10 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     with Platform(settings) as platform:
         platform.wait_until_ready()
         yield platform
+        parts = platform.statuses()
+        assert shared_memory(parts)
     assert processes_of(platform.home) == []
-    assert shared_memory() <= before
+    assert shared_memory(parts) == set()
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 One suite over all of `Inference`; the answers are compared with ONNX Runtime's in float32.
 """
 
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -156,7 +157,7 @@ def test_a_missing_model_is_said_so(way: str, tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_in_shared_memory(inference: Inference) -> None:
-    assert not list(Path("/dev/shm").glob("stemwright-*"))
+    assert not list(Path("/dev/shm").glob(f"stemwright-{os.getpid()}-*"))
 
 
 def computed(server: TritonServer, manifest: ModelManifest) -> int:
