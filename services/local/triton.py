@@ -127,9 +127,12 @@ def _put_backend(site: Path, folder: Path) -> None:
 
 def _check_that_it_runs(folder: Path) -> None:
     stub = folder / "backends" / "python" / "triton_python_backend_stub"
-    environment = {**os.environ, **server_environment(folder)}
-    needs = subprocess.run(("ldd", stub, server_program(folder)), env=environment, capture_output=True, check=False)
-    missing = [line.split()[0] for line in needs.stdout.decode().splitlines() if line.endswith("not found")]
+    # Told so, the loader lists what a program needs in place of running it, as `ldd` has it do (ld.so(8)).
+    environment = {**os.environ, **server_environment(folder), "LD_TRACE_LOADED_OBJECTS": "1"}
+    missing: list[str] = []
+    for program in (stub, server_program(folder)):
+        needs = subprocess.run((program,), env=environment, capture_output=True, check=False)
+        missing += [line.split()[0] for line in needs.stdout.decode().splitlines() if line.endswith("not found")]
     if missing:
         raise LocalError(f"Triton does not start here without {', '.join(missing)}")
 
