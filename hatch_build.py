@@ -19,10 +19,16 @@ _X86_64, _X86_64_V3, _X86_64_V4 = (
 )
 _AARCH64 = ("-target", "aarch64-linux-gnu.2.17")
 _LIBRARIES = {
-    "separation/samples.c": {"x86_64": _X86_64, "x86_64_v3": _X86_64_V3, "aarch64": _AARCH64},
-    "separation/spectra.c": {"x86_64": _X86_64, "x86_64_v3": _X86_64_V3, "aarch64": _AARCH64},
-    "separation/unet/kernels.c": {"x86_64_v3": _X86_64_V3, "x86_64_v4": _X86_64_V4, "aarch64": _AARCH64},
+    "separation/audio/loops.c": {"x86_64": _X86_64, "x86_64_v3": _X86_64_V3, "aarch64": _AARCH64},
+    "separation/spectral/loops.c": {"x86_64": _X86_64, "x86_64_v3": _X86_64_V3, "aarch64": _AARCH64},
+    "separation/models/runtimes/unet/kernels.c": {
+        "x86_64_v3": _X86_64_V3,
+        "x86_64_v4": _X86_64_V4,
+        "aarch64": _AARCH64,
+    },
 }
+_TAG = "py3-none-manylinux_2_17_x86_64.manylinux_2_17_aarch64"
+"""Any Python, and the processors for which there are kernels (record 0091)."""
 _OPTIONS = (
     *("-std=c11", "-O3", "-ffp-contract=on", "-fno-math-errno"),
     *("-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-nostdlib", "-s"),
@@ -33,6 +39,7 @@ class KernelsHook(BuildHookInterface):
     """hatchling's name for it is ``custom``."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
+        build_data["tag"] = _TAG
         with tempfile.TemporaryDirectory() as cache:
             environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
             for name, targets in _LIBRARIES.items():

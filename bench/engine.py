@@ -24,13 +24,13 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.engine_audio import RATE, Rival, Samples, audio_folder, decoded
-from separation.pipeline import Course, separate_stream
-from separation.registry import ModelRepository
+from separation.models.repository import ModelRepository
 from separation.settings import SeparationSettings
+from separation.stream.pipeline import WindowPlan, separate_stream
 
 SONG = "cc0_songs/Hydrogen"
-# Products of both networks for one patch and its second look, as the kernels of ``separation.unet`` count them (record
-# 0113); a plain convolution would take 15.3e9.
+# Products of both networks for one patch and its second look, as our kernels count them (record 0113); a plain
+# convolution would take 15.3e9.
 MULTIPLY_ADDS_PER_PATCH = 7.05e9
 AIMS = {"cold_ratio": 7.0, "warm_ratio": 3.5, "peak_resident_mb": 450.0}
 # How much worse than the baseline a ratio may be before it counts, on a machine that is not quiet.
@@ -83,10 +83,10 @@ class Warm:
         """Seconds from the song in memory to both stems in memory."""
 
         begun = time.perf_counter()
-        course = Course(self._model.manifest, SeparationSettings(), sample_rate_hz=RATE, channel_names=("FL", "FR"))
+        plan = WindowPlan(self._model.manifest, SeparationSettings(), sample_rate_hz=RATE, channel_names=("FL", "FR"))
         pieces: list[Samples] = []
         blocks = (mixture[begin : begin + 65536] for begin in range(0, len(mixture), 65536))
-        separate_stream(course, self._model, blocks, pieces.append)
+        separate_stream(plan, self._model, blocks, pieces.append)
         vocals = np.concatenate(pieces)
         _instrumental = mixture - vocals
         return time.perf_counter() - begun

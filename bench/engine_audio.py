@@ -17,7 +17,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from separation.cache import cache_directory
+from separation.machine.cache import cache_directory
 
 Samples = NDArray[np.float32]
 

@@ -28,30 +28,34 @@ from rich.table import Table
 
 from bench.engine_audio import RATE, SETS, Rival, Samples, Track, tracks
 from bench.pictures import BLUE, GREY, picture
-from separation.backends import MaskModel, one_by_one
-from separation.pipeline import Course, separate_stream
-from separation.registry import ModelRepository
+from bench.second_filter import filtered_again
+from bench.spleeter import vocals_by_spleeter
+from separation.models.repository import ModelRepository
+from separation.models.runtimes.answers import one_by_one
+from separation.models.separator import MaskModel
 from separation.settings import SeparationSettings
+from separation.stream.pipeline import WindowPlan, separate_stream
 
 _DEFAULT = SeparationSettings()
-_SPLEETER = SeparationSettings.spleeter()
-_CONTEXT = replace(_SPLEETER, context_frames=_DEFAULT.context_frames, first_frame=_DEFAULT.first_frame, edges="mirror")
-_PROJECTION = replace(_CONTEXT, mask="projection")
+_PROJECTION = SeparationSettings(
+    levels_dbfs=None, transpositions=(), wiener_share=0.0, extension_gain=0.0, presence_floor_db=None
+)
 _WIENER = replace(_PROJECTION, wiener_share=_DEFAULT.wiener_share)
 _EXTENSION = replace(_WIENER, extension_gain=_DEFAULT.extension_gain)
-# What each step adds to the one before it.
+_LOOKS = replace(_DEFAULT, transpositions=(1.12, 0.94))
+# What each step adds to the one before it, after Spleeter's own way.
+SPLEETER, BEST = "spleeter", "best"
 STEPS = {
-    "spleeter": _SPLEETER,
-    "context": _CONTEXT,
     "projection": _PROJECTION,
     "wiener": _WIENER,
     "extension": _EXTENSION,
     "look": replace(_EXTENSION, transpositions=_DEFAULT.transpositions),
     "presence": replace(_DEFAULT, levels_dbfs=None),
     "default": _DEFAULT,
-    "looks": replace(_DEFAULT, transpositions=SeparationSettings.best().transpositions),
-    "best": SeparationSettings.best(),
+    "looks": _LOOKS,
 }
+WAYS = (SPLEETER, *STEPS, BEST)
+_SECOND_SHARE = 0.3
 _NOISE = 1e-3
 _BLOCK = 65536
 
@@ -75,12 +79,20 @@ def sdr(reference: Samples, estimate: Samples) -> float:
     return float(10 * np.log10((np.vdot(reference, reference) + 1e-12) / (np.vdot(error, error) + 1e-12)))
 
 
+def vocals_by(way: str, model: MaskModel, mixture: Samples) -> Samples:
+    """By Spleeter's way, by one of ``STEPS``, or by the best known: all looks and a second filter."""
+    if way == SPLEETER:
+        return vocals_by_spleeter(model, mixture)
+    vocals = separated(model, STEPS["looks" if way == BEST else way], mixture)
+    return filtered_again(mixture, vocals, model.manifest, _SECOND_SHARE) if way == BEST else vocals
+
+
 def separated(model: MaskModel, settings: SeparationSettings, mixture: Samples) -> Samples:
     """The vocals, streamed as in ``separate_file``."""
-    course = Course(model.manifest, settings, sample_rate_hz=RATE, channel_names=("FL", "FR"))
+    plan = WindowPlan(model.manifest, settings, sample_rate_hz=RATE, channel_names=("FL", "FR"))
     blocks = (mixture[begin : begin + _BLOCK] for begin in range(0, len(mixture), _BLOCK))
     vocals: list[Samples] = []
-    separate_stream(course, model, blocks, vocals.append)
+    separate_stream(plan, model, blocks, vocals.append)
     return np.concatenate(vocals)
 
 
@@ -89,7 +101,7 @@ class Remembering:
 
     def __init__(self, model: MaskModel) -> None:
         self._model = model
-        self.manifest, self.masks, self.rest = model.manifest, model.masks, model.rest
+        self.manifest, self.rest = model.manifest, model.rest
         self.device, self.runtime = model.device, model.runtime
         self._answers: dict[bytes, Samples] = {}
 
@@ -155,7 +167,7 @@ def measured(
                 scores.append(score(track, "rival", *stems, museval=museval))
             remembering = Remembering(model)
             for step in steps:
-                vocals = separated(remembering, STEPS[step], gain * track.mixture) / gain
+                vocals = vocals_by(step, remembering, gain * track.mixture) / gain
                 scores.append(score(track, step, vocals, track.mixture - vocals, museval=museval))
             console.print(f"[dim]{group} {track.name}[/]")
     return scores
@@ -254,7 +266,7 @@ def _cell(vocals: float, accompaniment: float | None) -> str:
 
 @click.command()
 @click.option("--set", "groups", multiple=True, type=click.Choice(SETS), default=SETS)
-@click.option("--settings", "steps", multiple=True, type=click.Choice(list(STEPS)), default=("default",))
+@click.option("--settings", "steps", multiple=True, type=click.Choice(WAYS), default=("default",))
 @click.option("--level", "level_db", type=float, default=0.0, help="Change the level of the songs for our engine, dB.")
 @click.option("--museval", is_flag=True, help="Measure by museval too; minutes for a set of clips.")
 @click.option("--threads", type=int)

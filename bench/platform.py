@@ -66,7 +66,7 @@ class Result:
 
 
 @contextmanager
-def running_platform(home: Home) -> Iterator[tuple[str, float, Mapping[str, int]]]:
+def running_platform(home: Home, environment: Mapping[str, str]) -> Iterator[tuple[str, float, Mapping[str, int]]]:
     """`stemwright up` as a person starts it: gateway URL, seconds from the command to ready, process ids by part."""
     settings = {"STEMWRIGHT_HOME": str(home.root), "STEMWRIGHT_GATEWAY_PORT": str(free_port(LOOPBACK))}
     home.make()
@@ -74,7 +74,7 @@ def running_platform(home: Home) -> Iterator[tuple[str, float, Mapping[str, int]
     with (home.logs / "up.log").open("wb") as log:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "services.cli", "up"],
-            env={**os.environ, **ENVIRONMENT, **settings},
+            env={**os.environ, **environment, **settings},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
@@ -200,7 +200,7 @@ def main(runs: int, idle_seconds: float, output: Path) -> None:
     """Measure the platform on this machine and compare it with its aims."""
     with tempfile.TemporaryDirectory(prefix="stemwright-bench-") as folder:
         song = make_song(Path(folder) / "song.wav")
-        with running_platform(Home(Path(folder) / "home")) as (gateway_url, startup_seconds, pids):
+        with running_platform(Home(Path(folder) / "home"), ENVIRONMENT) as (gateway_url, startup_seconds, pids):
             result = Result(startup_seconds=round(startup_seconds, 2))
             measure_idle(pids, idle_seconds, result)
             measure_previews(gateway_url, song, runs, result)

@@ -23,15 +23,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from separation import separate_array
-from separation.backends import MaskModel
-from separation.quota import default_threads
-from separation.registry import DEFAULT_MODEL, ModelRepository
-from separation.serving.config import CpuTarget, Transport
-from separation.serving.layout import lay_out
+from separation.machine.quota import default_threads
+from separation.models.repository import DEFAULT_MODEL, ModelRepository
+from separation.models.separator import MaskModel
 from services.local.probes import HttpProbe, NotThere
 from services.local.sockets import LOOPBACK, free_port
 from services.local.triton import install, server_arguments, server_environment
 from services.worker.inference.triton.inference import TritonInference, TritonSettings
+from services.worker.inference.triton.server.config import CpuTarget, Transport
+from services.worker.inference.triton.server.layout import lay_out
 
 AIM = 0.85
 _START_SECONDS = 60.0

@@ -21,7 +21,7 @@ Many songs share one model, and every wish has a default:
 ...     stems=["instrumental"],
 ...     window=Window(0.5, 2.0),                   # seconds
 ...     output=OutputFormat("mp3", bitrate_kbps=192),
-...     settings=SeparationSettings.best(),
+...     settings=SeparationSettings(wiener_share=0.3),
 ... )
 >>> manifest.stems[0].duration_seconds
 1.5
@@ -56,13 +56,13 @@ audio_unsupported_format
 ``probe``               what a file holds, by decoding it: ``AudioInfo``
 ``Window``              a part of a song in seconds
 ``OutputFormat``        format, bit depth, bit rate of the files
-``SeparationSettings``  how masks are made and used; ``best()``, ``spleeter()``
+``SeparationSettings``  how masks are made and used
 ``Manifest``            the proof of a separation
 ``SeparationError``     the root of the errors; the tree is drawn in ``separation.errors``
 ======================  ===========================================================================================
 
 All calls block and may be made from several threads at once. Nothing heavy is imported before it is used:
-``separation.errors`` and ``separation.decode`` load neither ONNX Runtime nor SciPy.
+``separation.errors`` and ``separation.audio.decode`` load neither ONNX Runtime nor SciPy.
 """
 
 from importlib import import_module
@@ -72,39 +72,39 @@ if TYPE_CHECKING:
     from separation.api import load_model as load_model
     from separation.api import separate as separate
     from separation.api import separate_array as separate_array
-    from separation.backends import MaskModel as MaskModel
-    from separation.decode import AudioInfo as AudioInfo
-    from separation.decode import AudioLimits as AudioLimits
-    from separation.decode import probe as probe
-    from separation.engine import Progress as Progress
-    from separation.engine import separate_file as separate_file
+    from separation.audio.decode import AudioInfo as AudioInfo
+    from separation.audio.decode import AudioLimits as AudioLimits
+    from separation.audio.decode import probe as probe
     from separation.errors import Cancelled as Cancelled
     from separation.errors import SeparationError as SeparationError
     from separation.manifest import Manifest as Manifest
-    from separation.registry import ModelManifest as ModelManifest
-    from separation.registry import ModelRepository as ModelRepository
+    from separation.models.repository import ModelRepository as ModelRepository
+    from separation.models.separator import MaskModel as MaskModel
+    from separation.models.spec import ModelManifest as ModelManifest
     from separation.settings import OutputFormat as OutputFormat
     from separation.settings import SeparationSettings as SeparationSettings
     from separation.settings import Window as Window
+    from separation.stream.job import Progress as Progress
+    from separation.stream.job import separate_file as separate_file
 
 _HOME_OF = {
-    "AudioInfo": "decode",
-    "AudioLimits": "decode",
+    "AudioInfo": "audio.decode",
+    "AudioLimits": "audio.decode",
     "Cancelled": "errors",
     "Manifest": "manifest",
-    "MaskModel": "backends",
-    "ModelManifest": "registry",
-    "ModelRepository": "registry",
+    "MaskModel": "models.separator",
+    "ModelManifest": "models.spec",
+    "ModelRepository": "models.repository",
     "OutputFormat": "settings",
-    "Progress": "engine",
+    "Progress": "stream.job",
     "SeparationError": "errors",
     "SeparationSettings": "settings",
     "Window": "settings",
     "load_model": "api",
-    "probe": "decode",
+    "probe": "audio.decode",
     "separate": "api",
     "separate_array": "api",
-    "separate_file": "engine",
+    "separate_file": "stream.job",
 }
 __all__ = list(_HOME_OF)
 

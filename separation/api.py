@@ -1,22 +1,30 @@
 """The calls that most programs need: a file to files, an array to arrays, and the model that both take."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from separation.backends import MaskModel
-from separation.channels import channel_names
-from separation.decode import LARGEST_SAMPLE, AudioLimits
-from separation.engine import checked_stems, separate_file
-from separation.errors import ModelAnswerInvalid, ModelError, NoSamples, UnsupportedChannels, UnsupportedRate
+from separation.audio.channels import channel_names
+from separation.audio.decode import LARGEST_SAMPLE, AudioLimits
+from separation.errors import (
+    ArgumentInvalid,
+    ModelAnswerInvalid,
+    ModelError,
+    NoSamples,
+    UnsupportedChannels,
+    UnsupportedRate,
+)
 from separation.manifest import Manifest
-from separation.pipeline import Course, separate_stream
-from separation.registry import DEFAULT_MODEL, ModelManifest, ModelRepository
+from separation.models.repository import DEFAULT_MODEL, ModelRepository
+from separation.models.separator import MaskModel
+from separation.models.spec import ModelManifest
 from separation.settings import Device, OutputFormat, OutputFormatName, SeparationSettings, Window
-from separation.split import split_float
+from separation.stems.split import split_float
+from separation.stream.job import checked_stems, separate_file
+from separation.stream.pipeline import WindowPlan, separate_stream
 
 Samples = NDArray[np.float32]
 
@@ -30,10 +38,10 @@ def load_model(
     threads: int | None = None,
     device: Device = "auto",
 ) -> MaskModel:
-    """The model from ``repository`` (default: ``separation.registry.default_repository``), its digest verified.
+    """The model from ``repository`` (default: ``default_repository``), its digest verified.
 
     Takes a third of a second and about 160 MB, and the first time on a machine longer, as a known answer is asked for
-    (``separation.canary``); load once and share between threads. ``threads`` bounds the processors
+    (``separation.models.canary``); load once and share between threads. ``threads`` bounds the processors
     that one call of the network uses, by default all that this process may use. ``device``: ``cpu``, ``gpu``, or the
     best there is. Raises ``ModelError``.
     """
@@ -47,28 +55,34 @@ def separate(
     *,
     model: MaskModel | str | None = None,
     stems: str | Sequence[str] = ("vocals", "instrumental"),
-    window: Window | tuple[float, float] | None = None,
+    window: Window | tuple[float, float] | str | None = None,
     output: OutputFormat | OutputFormatName | None = None,
     settings: SeparationSettings | None = None,
 ) -> Manifest:
     """Separates the file ``song`` and writes its stems into the folder ``out_dir``, which is made if need be.
 
     ``model``: from ``load_model``, or a name that is loaded for this call. ``stems``: any of ``vocals``,
-    ``instrumental`` and ``mixture``. ``window``: only this part of the song, also as ``(start, end)`` in seconds.
-    ``output``: the files' format or its name, FLAC of 16 bits if not told. ``settings``: ``SeparationSettings.best()``
-    takes more time for a better answer.
+    ``instrumental`` and ``mixture``. ``window``: only this part of the song, also as ``(start, end)`` in seconds or
+    ``"1:00-1:30"``. ``output``: the files' format or its name, FLAC of 16 bits if not told. ``settings``: how masks are
+    made and used.
 
     The stems have the song's own rate, channels and number of samples, and they sum to it. Blocks; memory does not grow
     with the song. Raises ``SeparationError`` and ``OSError`` as ``separate_file``, which this calls and which can also
-    tell its progress and be cancelled; then ``out_dir`` is as it was. ``TypeError`` for what is of none of these types.
+    tell its progress and be cancelled; then ``out_dir`` is as it was. ``ArgumentInvalid``, which is one, and a
+    ``TypeError``, for what is of none of these types.
     """
     if isinstance(window, tuple | list):
         if len(window) != 2:
-            raise ValueError(f"window must be (start, end) in seconds, not {window!r}.")
+            raise ArgumentInvalid(f"window must be (start, end) in seconds, not {window!r}.")
         window = Window(*window)
+    if isinstance(window, str):
+        window = Window.parse(window)
     if isinstance(output, str):
         output = OutputFormat(output)
-    _require("window", window, Window, "a Window or (start, end)")
+    _require("song", song, (str, PathLike), "the path of a file")
+    _require("out_dir", out_dir, (str, PathLike), "the path of a folder")
+    _require("stems", stems, Iterable, "a name or several")
+    _require("window", window, Window, 'a Window, (start, end) in seconds or "1:00-1:30"')
     _require("output", output, OutputFormat, "an OutputFormat or its name")
     _require("settings", settings, SeparationSettings, "SeparationSettings")
     return separate_file(
@@ -82,16 +96,16 @@ def separate(
     )
 
 
-def _require(name: str, value: object, kind: type, words: str) -> None:
+def _require(name: str, value: object, kind: type | tuple[type, ...], words: str) -> None:
     if value is not None and not isinstance(value, kind):
-        raise TypeError(f"{name} must be {words}, not {value!r}.")
+        raise ArgumentInvalid(f"{name} must be {words}, not {value!r}.")
 
 
 def _model(model: MaskModel | str | None) -> MaskModel:
     if model is None or isinstance(model, str):
         return load_model(model or DEFAULT_MODEL)
     if not isinstance(getattr(model, "manifest", None), ModelManifest):
-        raise TypeError(f"model must be one from load_model, or its name, not {model!r}.")
+        raise ArgumentInvalid(f"model must be one from load_model, or its name, not {model!r}.")
     return model
 
 
@@ -107,13 +121,14 @@ def separate_array(
 
     ``mixture``: floats, ``(samples, channels)`` or ``(samples,)`` for mono, full scale at 1.0. The answer has float32
     arrays of the same shape by name, in the order of ``stems``. ``vocals + instrumental == mixture``, exactly for audio
-    that was ever integers of up to 24 bits, else to within 2**-24 of the larger stem (``separation.split``).
+    that was ever integers of up to 24 bits, else to within 2**-24 of the larger stem (``separation.stems.split``).
 
     Needs memory for mixture and stems, and what ``separate`` needs. Raises ``UnsupportedRate``,
     ``UnsupportedChannels`` and ``NoSamples`` for what no file may hold either, ``UnknownStem``, ``ModelError``;
-    ``TypeError`` for integers, whose full scale is not known; ``ValueError`` for NaN, infinity, samples beyond 256
-    (48 dB above full scale, which no music is) and more than two axes.
+    ``ArgumentInvalid`` for integers, whose full scale is not known, NaN, infinity, samples beyond 256 (48 dB above full
+    scale, which no music is) and more than two axes.
     """
+    _require("stems", stems, Iterable, "a name or several")
     checked_stems(stems)
     _require("settings", settings, SeparationSettings, "SeparationSettings")
     model = _model(model)
@@ -124,7 +139,7 @@ def separate_array(
         raise UnsupportedRate(f"The sample rate must be a whole number of Hz, not {sample_rate_hz}.")
     sample_rate_hz = int(sample_rate_hz)
     whole = _checked_samples(given, sample_rate_hz)
-    course = Course(
+    plan = WindowPlan(
         model.manifest,
         settings or SeparationSettings(),
         sample_rate_hz=sample_rate_hz,
@@ -140,7 +155,7 @@ def separate_array(
         position += len(vocals)
 
     try:
-        separate_stream(course, model, _blocks(whole[course.first_input :], sample_rate_hz), write)
+        separate_stream(plan, model, _blocks(whole[plan.first_input :], sample_rate_hz), write)
     finally:
         model.rest()
     if not all(np.isfinite(samples).all() for samples in answers.values()):
@@ -157,9 +172,9 @@ def _blocks(samples: Samples, rate: int) -> Iterator[Samples]:
 def _checked_samples(given: NDArray[np.generic], rate: int) -> Samples:
     """``(samples, channels)`` in float32, of a rate and with channels that can be separated."""
     if not np.issubdtype(given.dtype, np.floating):
-        raise TypeError(f"Samples must be floats with full scale at 1.0, not {given.dtype}.")
+        raise ArgumentInvalid(f"Samples must be floats with full scale at 1.0, not {given.dtype}.")
     if given.ndim not in (1, 2):
-        raise ValueError(f"Samples must be (samples, channels) or (samples,), not {given.shape}.")
+        raise ArgumentInvalid(f"Samples must be (samples, channels) or (samples,), not {given.shape}.")
     if not given.size:
         raise NoSamples("There are no samples.")
     limits = AudioLimits()
@@ -174,7 +189,7 @@ def _checked_samples(given: NDArray[np.generic], rate: int) -> Samples:
             "Samples are expected as (samples, channels): transpose an array of (channels, samples)."
         )
     if not np.isfinite(samples).all():
-        raise ValueError("Samples must be finite, without NaN and infinity.")
+        raise ArgumentInvalid("Samples must be finite, without NaN and infinity.")
     if (peak := float(np.abs(samples).max())) > LARGEST_SAMPLE:
-        raise ValueError(f"Samples must lie within -{LARGEST_SAMPLE:g} and {LARGEST_SAMPLE:g}, not at {peak:g}.")
+        raise ArgumentInvalid(f"Samples must lie within -{LARGEST_SAMPLE:g} and {LARGEST_SAMPLE:g}, not at {peak:g}.")
     return samples

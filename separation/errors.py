@@ -15,12 +15,14 @@
     │   ├── AudioChangesFormat      audio_changes_format
     │   └── AudioTooComplex         audio_too_complex
     ├── RequestError                request_invalid             the wish is at fault; a ``ValueError``, too
+    │   ├── ArgumentInvalid         argument_invalid            of a type that means nothing here; a ``TypeError``, too
     │   ├── SettingsInvalid         settings_invalid
     │   ├── UnknownStem             stem_unknown
     │   ├── WindowOutsideAudio      window_outside_audio
     │   ├── OutputFormatUnsuitable  output_format_unsuitable
     │   ├── ExceedsFullScale        audio_exceeds_full_scale    the song, in a format that ends there
-    │   └── OutputReplacesInput     output_replaces_input
+    │   ├── OutputReplacesInput     output_replaces_input
+    │   └── OutputNamesClash        output_names_clash          two files would have one name
     ├── ModelError                  model_invalid
     │   ├── ModelNotFound           model_not_found
     │   ├── ModelDigestMismatch     model_digest_mismatch
@@ -35,6 +37,8 @@
 ``code`` never changes once published: clients and partners switch on it.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import ClassVar
 
 
@@ -116,6 +120,12 @@ class RequestError(SeparationError, ValueError):
     code = "request_invalid"
 
 
+class ArgumentInvalid(RequestError, TypeError):
+    """An argument of the library that is of no type, shape or range that it takes."""
+
+    code = "argument_invalid"
+
+
 class SettingsInvalid(RequestError):
     """A field of ``SeparationSettings`` that means nothing, or not for this model."""
 
@@ -150,6 +160,12 @@ class OutputReplacesInput(RequestError):
     """One of the stems would take the place of the song itself."""
 
     code = "output_replaces_input"
+
+
+class OutputNamesClash(RequestError):
+    """Two of the files that were asked for would have the same name."""
+
+    code = "output_names_clash"
 
 
 class ModelError(SeparationError):
@@ -213,3 +229,10 @@ class Cancelled(SeparationError):
 
     def __init__(self) -> None:
         super().__init__("The separation was cancelled.")
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """`` Did you mean ...?`` with the nearest of the choices; empty where none is near."""
+    by_fold = {choice.casefold(): choice for choice in choices}
+    near = get_close_matches(word.casefold(), by_fold, n=1)
+    return f" Did you mean {by_fold[near[0]]}?" if near else ""

@@ -1,23 +1,17 @@
 """What a caller may choose: how masks are made and used, which part of the song, and the format of the answer."""
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, Literal, Self, get_args
 
-from separation.errors import OutputFormatUnsuitable, SettingsInvalid, WindowOutsideAudio
+from separation.errors import OutputFormatUnsuitable, SettingsInvalid, WindowOutsideAudio, did_you_mean
 
 OutputFormatName = Literal["flac", "wav", "mp3", "m4a", "ogg", "opus"]
 Overs = Literal["keep", "scale"]
 Device = Literal["auto", "cpu", "gpu"]
-_Edges = Literal["mirror", "silence"]
-_Masks = Literal["joint", "each"]
-_Mask = Literal["projection", "ratio"]
-
-BINS_STEP = 64
-"""The networks halve frequency six times."""
-
 _LONGEST_EDGE = 1 << 20
 
 
@@ -26,46 +20,27 @@ class SeparationSettings:
     """How the networks' answers are made and used. The defaults are the best measured (``docs/engine.md``).
 
     ``context_frames``: frames at each edge of a patch that lean on the neighbour: patches overlap by twice as many
-    and are cross-faded there. ``first_frame``: the frame at which the first patch begins. ``edges``: what fills a
-    patch beyond the song's ends, the song mirrored or silence. ``levels_dbfs``: patches that are quieter or louder than
-    these two levels (root mean square) are shown to the networks at the nearer one; ``None``: as they are.
-    ``transpositions``: the networks see each patch again at these pitches, ratios of frequency, but only its lowest
-    ``transposed_bins`` bins, a multiple of 64. ``masks``: left and right share the mean of what the networks say of
-    both, or have each their own. ``mask``: ``ratio`` of the estimates raised to ``mask_exponent``, or ``projection`` of
-    the vocals on the mixture (then the exponent has no meaning). ``wiener_share``: how much of the answer, 0 to 1,
-    comes from a multichannel Wiener filter; stereo only. ``refined_share``: how much of the answer comes from a second
-    such filter, made of the first answer; stereo only. ``extension_gain``: the mask above the network's band, as a
-    multiple of the mean of its top bins.
+    and are cross-faded there. ``levels_dbfs``: patches that are quieter or louder than these two levels (root mean
+    square) are shown to the networks at the nearer one; ``None``: as they are. ``transpositions``: the networks see
+    each patch again at these pitches, ratios of frequency, but only its lowest ``transposed_bins`` bins, a multiple of
+    64. ``wiener_share``: how much of the answer, 0 to 1, comes from a multichannel Wiener filter; stereo only.
+    ``extension_gain``: the mask above the network's band, as a multiple of the mean of its top bins.
     ``presence_floor_db``: the estimate fades where the vocals' share of the power falls below it; ``None``: never.
     Raises ``SettingsInvalid``, a ``ValueError``, for what has no meaning.
     """
 
     context_frames: int = 32
-    first_frame: int = -96
-    edges: _Edges = "mirror"
     levels_dbfs: tuple[float, float] | None = (-18.0, -12.0)
     transpositions: tuple[float, ...] = (1.12,)
     transposed_bins: int = 256
-    masks: _Masks = "joint"
-    mask: _Mask = "projection"
-    mask_exponent: float = 2.0
     wiener_share: float = 0.6
-    refined_share: float = 0.0
     extension_gain: float = 0.5
     presence_floor_db: float | None = -23.0
 
     def __post_init__(self) -> None:
         self._check_whole("context_frames", 0, _LONGEST_EDGE)
-        self._check_whole("first_frame", -_LONGEST_EDGE, 0)
-        self._check_whole("transposed_bins", BINS_STEP, _LONGEST_EDGE)
-        if self.transposed_bins % BINS_STEP:
-            raise SettingsInvalid(f"transposed_bins must be a multiple of {BINS_STEP}, not {self.transposed_bins}.")
-        self._check_choice("edges", get_args(_Edges))
-        self._check_choice("masks", get_args(_Masks))
-        self._check_choice("mask", get_args(_Mask))
-        self._check_number("mask_exponent", 0.1, 16)
+        self._check_whole("transposed_bins", 1, _LONGEST_EDGE)
         self._check_number("wiener_share", 0, 1)
-        self._check_number("refined_share", 0, 1)
         self._check_number("extension_gain", 0, 4)
         if self.presence_floor_db is not None:
             self._check_number("presence_floor_db", -120, 0)
@@ -94,32 +69,6 @@ class SeparationSettings:
             raise SettingsInvalid(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
         object.__setattr__(self, name, int(value))
 
-    def _check_choice(self, name: str, choices: tuple[str, ...]) -> None:
-        value = getattr(self, name)
-        if value not in choices:
-            raise SettingsInvalid(f"{name} must be {' or '.join(choices)}, not {value!r}.")
-
-    @classmethod
-    def best(cls) -> Self:
-        """The best known at no more than twice the time of the default: more looks at each patch, a second filter."""
-        return cls(transpositions=(1.12, 0.94), refined_share=0.3)
-
-    @classmethod
-    def spleeter(cls) -> Self:
-        """Spleeter's own way: one silent frame first, patches side by side, padded with silence, band-limited."""
-        return cls(
-            context_frames=0,
-            first_frame=-1,
-            edges="silence",
-            levels_dbfs=None,
-            transpositions=(),
-            masks="each",
-            mask="ratio",
-            wiener_share=0.0,
-            extension_gain=0.0,
-            presence_floor_db=None,
-        )
-
 
 def _is_number(value: Any) -> bool:
     """Whether it is a real number: neither text nor truth value, and finite."""
@@ -136,6 +85,19 @@ def _is_ratio(value: Any) -> bool:
     return _is_number(value) and 0.5 <= value <= 2
 
 
+END_OF_SONG = 1e6
+"""Seconds that no song has: where a window that goes to its end ends."""
+_SECONDS = re.compile(r"\d+\.?\d*|\.\d+")
+_CLOCK = re.compile(r"((\d+:)?[0-5]?\d|\d+):[0-5]?\d(\.\d*)?|\d+\.?\d*|\.\d+")
+
+
+def _seconds(time: str) -> float:
+    total = 0.0
+    for part in time.split(":"):
+        total = 60 * total + float(part)
+    return total
+
+
 @dataclass(frozen=True)
 class Window:
     """A part of the song in seconds from its beginning; an end beyond the song means its end.
@@ -150,6 +112,24 @@ class Window:
         start, end = self.start_seconds, self.end_seconds
         if not (_is_number(start) and _is_number(end) and 0 <= start < end):
             raise WindowOutsideAudio(f"A preview from {start} s to {end} s holds no audio.")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """``1:00-1:30``, in hours, minutes and seconds as far as there are any, or in seconds alone: ``60-90``.
+
+        Either side may be left out. Without a dash a colon divides two numbers of seconds: ``60:90``. Raises
+        ``WindowOutsideAudio`` for anything else.
+        """
+        plain = "".join(text.split()).replace("\u2013", "-")
+        divider, times = ("-", _CLOCK) if "-" in plain else (":", _SECONDS)
+        start, divided, end = plain.partition(divider)
+        if not divided or not (start or end) or not all(times.fullmatch(side) for side in (start, end) if side):
+            raise WindowOutsideAudio(f"{text!r} is no part of a song: write 1:00-1:30, or 60-90 in seconds.")
+        begin, finish = _seconds(start or "0"), _seconds(end) if end else END_OF_SONG
+        if not begin < finish <= END_OF_SONG:
+            wrong = "is one time only" if divider == ":" else "ends before it begins, or beyond any song"
+            raise WindowOutsideAudio(f"{text!r} {wrong}: write 1:00-1:30.")
+        return cls(begin, finish)
 
 
 # What each format can be told: its bit depths, the first of them its default, and its bit rates in kbit/s.
@@ -180,7 +160,8 @@ class OutputFormat:
     def __post_init__(self) -> None:
         names, wishes = get_args(OutputFormatName), get_args(Overs)
         if self.name not in names:
-            raise OutputFormatUnsuitable(f"The format {self.name!r} is not known; choose from {', '.join(names)}.")
+            meant = did_you_mean(str(self.name), names)
+            raise OutputFormatUnsuitable(f"There is no format {self.name!r}.{meant} Choose from {', '.join(names)}.")
         if self.overs not in wishes:
             raise OutputFormatUnsuitable(f"Samples beyond full scale: {self.overs!r} is neither keep nor scale.")
         depths, rates = _BIT_DEPTHS.get(self.name, ()), _BIT_RATES.get(self.name)

@@ -9,17 +9,19 @@ from pathlib import Path
 
 import click
 
-from separation.backends import MaskModel
-from separation.cli.outcome import Outcome, summary
+from separation.cli.names import Pattern
+from separation.cli.outcome import Failure, Outcome, RunLine, summary
+from separation.cli.places import Wanted, place
+from separation.cli.progress import SongProgress
 from separation.cli.reuse import Order, finished
 from separation.cli.songs import Song, find_songs
 from separation.cli.stop import StopWish
-from separation.console import forget_standard_output, write_json
-from separation.drafts import clear_drafts, missing_folders, remove_empty
-from separation.engine import REPORT_FILE, Progress, separate_file
+from separation.cli.terminal import columns, tell, tell_failure
 from separation.errors import Cancelled, OutputWriteFailed
-from separation.progress import SongProgress
-from separation.wording import printable
+from separation.machine.console import forget_standard_output, printable, write_json
+from separation.machine.drafts import clear_drafts, missing_folders, remove_empty
+from separation.models.separator import MaskModel
+from separation.stream.job import Progress, separate_file
 
 EXIT_SONG_FAILED = 1
 
@@ -32,28 +34,35 @@ class Wishes:
     skip_existing: bool = False
     with_report: bool = False
     as_json: bool = False
+    verbose: bool = False
+    pattern: Pattern | None = None
 
 
-def run(arguments: Sequence[Path], out: Path, wishes: Wishes, load: Callable[[], MaskModel]) -> int:
+def run(arguments: Sequence[str], out: Path, wishes: Wishes, load: Callable[[], MaskModel]) -> int:
     """Separates the songs that ``arguments`` mean and returns the exit code.
 
     Songs that are done are told on standard output, failures on standard error, all as JSON on standard output if that
-    is wished. Raises ``SeparationError`` when nothing can begin: no model, a folder that cannot be written.
+    is wished. Raises ``SeparationError`` when nothing can begin: no model, a folder that cannot be written, names that
+    clash.
     """
     begun = time.perf_counter()
     if wishes.with_report:
-        from separation.report import require_drawing  # drawing takes a second to load
+        from separation.cli.report import require_drawing  # drawing takes a second to load
 
         require_drawing()
     model = load()
     _require_writable(out)
-    songs = find_songs(arguments, out)
+    order = wishes.order
+    songs = place(find_songs(arguments, out), Wanted(order.stems, order.output, order.window, wishes.pattern))
     batch = Batch(songs, model, wishes)
     try:
         with StopWish() as stop:
             batch.run(stop)
-        if not wishes.as_json:
-            click.echo(summary(batch.outcomes, len(songs), time.perf_counter() - begun))
+        if len(songs) > 1 and not wishes.as_json:
+            tell(summary(batch.outcomes, len(songs), time.perf_counter() - begun))
+        if stop.signal:
+            _say_stopped(wishes)
+            return stop.exit_code
     except BrokenPipeError:
         forget_standard_output()
         click.echo("Nobody reads the output any more; stopped.", err=True)
@@ -62,10 +71,15 @@ def run(arguments: Sequence[Path], out: Path, wishes: Wishes, load: Callable[[],
         forget_standard_output()
         click.echo(f"The output cannot be written: {error.strerror}; stopped.", err=True)
         return EXIT_SONG_FAILED
-    if stop.signal:
-        click.echo("Stopped; nothing half done is left behind.", err=True)
-        return stop.exit_code
     return EXIT_SONG_FAILED if any(outcome.error for outcome in batch.outcomes) else 0
+
+
+def _say_stopped(wishes: Wishes) -> None:
+    message = "Stopped; nothing half done is left behind."
+    if wishes.as_json:
+        write_json(RunLine(error=Failure(code="interrupted", message=message)).model_dump_json())
+    else:
+        click.echo(message, err=True)
 
 
 class Batch:
@@ -99,12 +113,13 @@ class Batch:
     def _say(self, outcome: Outcome) -> None:
         if self._wishes.as_json:
             write_json(outcome.json())
-        else:
-            click.echo(outcome.text(), err=outcome.error is not None)
+            return
+        for line in outcome.lines(columns(sys.stdout), verbose=self._wishes.verbose):
+            (tell_failure if outcome.error else tell)(line)
 
     def _outcome(self, song: Song, bar: SongProgress, should_stop: Callable[[], bool]) -> Outcome:
         begun = time.perf_counter()
-        outcome = Outcome(song, error=song.error)
+        outcome = Outcome(song, error=song.error, window=self._wishes.order.window)
         if song.error is None:
             try:
                 self._separate(outcome, bar, should_stop)
@@ -117,14 +132,14 @@ class Batch:
 
     def _separate(self, outcome: Outcome, bar: SongProgress, should_stop: Callable[[], bool]) -> None:
         song, order = outcome.song, self._wishes.order
-        report = song.target / REPORT_FILE
+        report = song.target / f"{song.file_name('report')}.png"
 
         def show(progress: Progress) -> None:
             bar.update(progress.fraction, progress.audio_seconds)
 
         if self._wishes.skip_existing:
             clear_drafts(song.target)
-            outcome.manifest = finished(song.path, song.target, order, self._model.manifest.digest)
+            outcome.manifest = finished(song, order, self._model.manifest.digest)
             outcome.reused = outcome.manifest is not None
         if outcome.manifest is None:
             outcome.manifest = separate_file(
@@ -137,13 +152,16 @@ class Batch:
                 settings=order.settings,
                 on_progress=show,
                 should_cancel=should_stop,
+                file_name=song.file_name,
             )
         if self._wishes.with_report:
             if not (outcome.reused and report.exists()):
-                from separation.report import write_report
+                from separation.cli.report import write_report
 
                 bar.note("drawing")
-                write_report(song.path, song.target, outcome.manifest, should_cancel=should_stop)
+                write_report(
+                    song.path, song.target, outcome.manifest, should_cancel=should_stop, file_name=song.file_name
+                )
             outcome.report = report
 
 

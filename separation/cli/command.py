@@ -3,114 +3,180 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import Any, NoReturn, get_args
 
 import click
 
-from separation.cli.model_commands import repository_option
-from separation.errors import SeparationError
-from separation.registry import DEFAULT_MODEL, ModelRepository
+from separation.cli.brief import Brief, BriefCommand, NearChoice
+from separation.cli.model_commands import complete_models, repository_option
+from separation.cli.names import FIELDS, BadPattern, Pattern, parse_pattern
+from separation.errors import RequestError, SeparationError, did_you_mean
+from separation.machine.console import forgive_encodings, write_json
+from separation.models.repository import DEFAULT_MODEL, ModelRepository
 from separation.settings import Device, OutputFormat, OutputFormatName, Overs, SeparationSettings, Window
 
+EXIT_FAILED, EXIT_USAGE = 1, 2
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-_BEYOND_ANY_SONG = 1e6  # seconds
-_QUALITIES = {"default": SeparationSettings, "best": SeparationSettings.best}
+
+
+class _Command(BriefCommand):
+    """Under ``--json`` a command that is wrong is told in JSON, too."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        options = args[: args.index("--")] if "--" in args else [*args]
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except Brief as error:
+            if "--json" in options:
+                _end_in_json("usage", error.message, error.exit_code)
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Brief as error:
+            if ctx.params["as_json"]:
+                code = "usage" if error.exit_code == EXIT_USAGE else "separation_failed"
+                _end_in_json(code, error.message, error.exit_code)
+            raise
+
+
+def _end_in_json(code: str, message: str, exit_code: int) -> NoReturn:
+    from separation.cli.outcome import Failure, RunLine
+
+    write_json(RunLine(error=Failure(code=code, message=message)).model_dump_json())
+    raise click.exceptions.Exit(exit_code)
 
 
 def _window(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Window | None:
-    """``START:END`` in seconds; either may be left out."""
-    if value is None:
-        return None
-    start, colon, end = value.partition(":")
     try:
-        window = Window(float(start or 0), float(end or _BEYOND_ANY_SONG))
-    except ValueError:
-        window = None
-    if not colon or window is None or window.end_seconds > _BEYOND_ANY_SONG:
-        raise click.BadParameter("give START:END in seconds, such as 60:90")
-    return window
+        return None if value is None else Window.parse(value)
+    except RequestError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def _stems(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, ...]:
-    from separation.stems import STEM_NAMES
+    from separation.stems.set import STEM_NAMES
 
     names = tuple(name.strip() for name in value.split(",") if name.strip())
-    if not names or not set(names) <= set(STEM_NAMES):
-        raise click.BadParameter(f"choose from {', '.join(STEM_NAMES)}, with commas between them")
+    unknown = [name for name in names if name not in STEM_NAMES]
+    if unknown or not names:
+        wish = f"there is no stem {unknown[0]!r}." if unknown else "none is named."
+        meant = did_you_mean(unknown[0], STEM_NAMES) if unknown else ""
+        raise click.BadParameter(f"{wish}{meant} Choose from {', '.join(STEM_NAMES)}, with commas between them.")
     return names
 
 
-@click.command()
-@click.argument("songs", metavar="SONG_OR_FOLDER...", nargs=-1, required=True, type=click.Path(path_type=Path))
+def _pattern(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Pattern | None:
+    try:
+        return None if value is None else parse_pattern(value)
+    except BadPattern as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _complete_stems(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from separation.stems.set import STEM_NAMES
+
+    before, comma, last = incomplete.rpartition(",")
+    return [before + comma + name for name in STEM_NAMES if name.startswith(last)]
+
+
+@click.command(cls=_Command)
+@click.argument("songs", metavar="SONG_OR_FOLDER...", nargs=-1, required=True, type=click.Path())
 @click.option(
     "-o",
     "--output",
     "out",
     metavar="DIR",
-    required=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Stems of song.mp3 go to DIR/song, those of Album/cd1/song.mp3 in a folder Album to DIR/Album/cd1/song.",
-)
-@click.option(
-    "--format", "format_name", type=click.Choice(get_args(OutputFormatName)), default="flac", show_default=True
-)
-@click.option("--bit-depth", type=click.Choice(["16", "24", "32"]), help="FLAC 16 or 24, WAV 16, 24 or 32 (float).")
-@click.option("--bitrate", type=int, metavar="KBPS", help="MP3, M4A and Opus: 64 to 320; default: a high quality.")
-@click.option(
-    "--overs",
-    type=click.Choice(get_args(Overs)),
-    default="keep",
+    default="stems",
     show_default=True,
-    help="A stem beyond full scale: keep it as it is, or scale all stems of the song alike.",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the stems go: those of song.mp3 to DIR/song, those of Album/1.mp3 in a folder Album to DIR/Album/1.",
 )
+@click.option(
+    "--filename",
+    "pattern",
+    metavar="PATTERN",
+    callback=_pattern,
+    help="Names of the files below DIR, without suffix, such as '{artist} - {title} ({stem})'. "
+    f"Fields: {', '.join(FIELDS)}.  [default: {{song}}/{{stem}}]",
+)
+@click.option(
+    "--format",
+    "format_name",
+    type=NearChoice(get_args(OutputFormatName), "format"),
+    default="flac",
+    show_default=True,
+    help="Of the files.",
+)
+@click.option("--bit-depth", type=NearChoice(["16", "24", "32"], "bit depth"), help="FLAC 16, 24; WAV 16, 24, 32.")
+@click.option("--bitrate", type=int, metavar="KBPS", help="MP3, M4A and Opus: 64 to 320. Default: a high quality.")
 @click.option(
     "--stems",
     metavar="NAMES",
     callback=_stems,
+    shell_complete=_complete_stems,
     default="vocals,instrumental",
     show_default=True,
     help="With commas between them; also: mixture.",
 )
-@click.option("--preview", metavar="START:END", callback=_window, help="Only this part of each song, in seconds.")
 @click.option(
-    "--quality",
-    type=click.Choice(list(_QUALITIES)),
-    default="default",
-    show_default=True,
-    help="best takes up to twice the time.",
+    "--preview",
+    metavar="START-END",
+    callback=_window,
+    help="Only this part of each song, such as 1:00-1:30 or 60-90; it goes to a folder of its own.",
 )
-@click.option("--report", is_flag=True, help="Draw waveforms and spectrograms of each song and its stems: report.png.")
+@click.option(
+    "--overs",
+    type=NearChoice(get_args(Overs), "such wish"),
+    default="keep",
+    show_default=True,
+    help="A stem beyond full scale: keep it as it is, or scale all stems of the song alike.",
+)
+@click.option("--report", is_flag=True, help="Draw waveforms and spectrograms of each song and its stems.")
 @click.option("--skip-existing", is_flag=True, help="Keep stems that this very order has already made of a song.")
-@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Processors for the network; default: all.")
+@click.option("-v", "--verbose", is_flag=True, help="The figures: levels, the null test, the time of every stage.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output, nothing else.")
+@click.option("--threads", type=click.IntRange(min=1), metavar="N", help="Processors for the network. Default: all.")
 @click.option(
     "--device",
-    type=click.Choice(get_args(Device)),
+    type=NearChoice(get_args(Device), "device"),
     default="auto",
     show_default=True,
     help="Where the network runs; auto: on a GPU if there is one.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object per song on standard output, nothing else.")
-@click.option("--model", "model_name", metavar="NAME", default=DEFAULT_MODEL, show_default=True)
+@click.option(
+    "--model",
+    "model_name",
+    metavar="NAME",
+    default=DEFAULT_MODEL,
+    show_default=True,
+    shell_complete=complete_models,
+    help="One of: stemwright models list.",
+)
 @repository_option
 def separate(
-    songs: tuple[Path, ...],
+    songs: tuple[str, ...],
     out: Path,
+    pattern: Pattern | None,
     format_name: OutputFormatName,
     bit_depth: str | None,
     bitrate: int | None,
-    overs: Overs,
     stems: tuple[str, ...],
     preview: Window | None,
-    quality: str,
+    overs: Overs,
     report: bool,
     skip_existing: bool,
+    verbose: bool,
+    as_json: bool,
     threads: int | None,
     device: Device,
-    as_json: bool,
     model_name: str,
     repository: Path | None,
 ) -> None:
-    """Separate songs into vocals and instrumental, each in a folder of its own below DIR.
+    """Separate songs into vocals and instrumental.
 
     Of a folder every audio file in it is taken, at any depth. Stems that are there are replaced. Ctrl-C leaves the
     songs that are done, and nothing of the one in work.
@@ -122,23 +188,33 @@ def separate(
         output = OutputFormat(format_name, int(bit_depth) if bit_depth else None, bitrate, overs)
     except SeparationError as error:
         raise click.UsageError(str(error)) from error
+    if pattern and not pattern.tells_stems_apart and len(stems) > 1:
+        raise click.UsageError(f"--filename has no {{stem}}, so {' and '.join(stems)} would have the same name.")
     try:
         from separation.cli.batch import Wishes, run
         from separation.cli.reuse import Order
-        from separation.console import forgive_encodings
 
         forgive_encodings()
         wishes = Wishes(
-            Order(stems, preview, output, _QUALITIES[quality]()),
+            Order(stems, preview, output, SeparationSettings()),
             skip_existing=skip_existing,
             with_report=report,
             as_json=as_json,
+            verbose=verbose,
+            pattern=pattern,
         )
         models = ModelRepository(repository)
         load = partial(models.load, model_name, threads=threads, device=device)
         code = run(songs, out, wishes, load)
     except KeyboardInterrupt:  # before the first song: nothing to tidy up
         code = EXIT_INTERRUPTED
-    except SeparationError as error:
-        raise click.ClickException(str(error)) from error
+    except ModuleNotFoundError:  # which the group tells by the extra that brings it
+        raise
+    except Exception as error:
+        from separation.cli.outcome import failure_of
+
+        failure = failure_of(error)
+        if as_json:
+            _end_in_json(failure.code, failure.message, EXIT_FAILED)
+        raise click.ClickException(failure.message) from error
     sys.exit(code)

@@ -1,16 +1,16 @@
-"""``stemwright models``: import, add, list, verify, promote, roll back, and lay out for Triton."""
+"""``stemwright models``: import, add, list, verify, promote and roll back."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import click
 
+from separation.cli.brief import BriefGroup, NearChoice
 from separation.errors import SeparationError
-from separation.registry import DEFAULT_MODEL, ModelManifest, ModelRepository
-from separation.serving.config import CpuTarget, GpuTarget, Target, Transport, served_name
-from separation.versions import Versions
+from separation.models.repository import DEFAULT_MODEL, ModelRepository
+from separation.models.spec import ModelManifest
+from separation.models.versions import Versions
 
 repository_option = click.option(
     "--repository",
@@ -20,24 +20,28 @@ repository_option = click.option(
 )
 
 
-@click.group()
+def complete_models(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Names of the models there are, for a shell."""
+    names = ModelRepository(context.params.get("repository")).names()
+    return [name for name in names if name.startswith(incomplete)]
+
+
+@click.group(cls=BriefGroup)
 def models() -> None:
     """The models of the repository."""
 
 
 @models.command("import")
-@click.argument("name", type=click.Choice([DEFAULT_MODEL]))
+@click.argument("name", metavar="NAME", type=NearChoice([DEFAULT_MODEL], "published model"))
 @repository_option
 def import_model(name: str, repository: Path | None) -> None:
-    """Fetch the published weights of NAME and write the model."""
-    from separation.importers.spleeter import import_spleeter
+    """Fetch the published weights of NAME, spleeter-2stems, and write the model."""
+    from separation.models.importers.spleeter import import_spleeter
 
     target = ModelRepository(repository)
     click.echo(f"Importing {name} ...", err=True)
-    try:
+    with told_in_one_line():
         manifest = import_spleeter(target)
-    except SeparationError as error:
-        raise click.ClickException(str(error)) from error
     click.echo(f"{manifest.name}  {manifest.digest}  {target.folder(name)}")
 
 
@@ -63,7 +67,7 @@ def add_model(
     repository: Path | None,
 ) -> None:
     """Check the network in the ONNX file FILE and enter it as a version of NAME, current if it is the first."""
-    from separation.importers.onnx_file import Transform, import_onnx
+    from separation.models.importers.onnx_file import Transform, import_onnx
 
     target = ModelRepository(repository)
     transform = Transform(sample_rate, fft_size, hop, bins)
@@ -79,25 +83,25 @@ def list_models(repository: Path | None) -> None:
     """Every version of every model: name, digest, licence, and whether it is current."""
     target = ModelRepository(repository)
     with told_in_one_line():
-        for current in target.manifests():
+        for current in _all_in(target):
             for manifest in Versions(target, current.name).all():
                 _show(target, manifest)
 
 
 @models.command("verify")
-@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=complete_models)
 @repository_option
 def verify_models(names: tuple[str, ...], repository: Path | None) -> None:
     """Compare each model's file with the digest in its manifest; all models when no NAME is given."""
     target = ModelRepository(repository)
     with told_in_one_line():
-        for name in names or [manifest.name for manifest in target.manifests()]:
+        for name in names or [manifest.name for manifest in _all_in(target)]:
             for manifest in Versions(target, name).verified():
                 click.echo(f"{name}  {manifest.digest}  ok")
 
 
 @models.command("promote")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_models)
 @click.argument("digest")
 @repository_option
 def promote_model(name: str, digest: str, repository: Path | None) -> None:
@@ -108,7 +112,7 @@ def promote_model(name: str, digest: str, repository: Path | None) -> None:
 
 
 @models.command("rollback")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_models)
 @repository_option
 def roll_back_model(name: str, repository: Path | None) -> None:
     """Make the version of NAME current that was so before the present one."""
@@ -117,78 +121,24 @@ def roll_back_model(name: str, repository: Path | None) -> None:
         _show(target, Versions(target, name).rollback())
 
 
-@models.command("triton")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.argument("names", metavar="[NAME]...", nargs=-1)
-@repository_option
-@click.option(
-    "--target",
-    type=click.Choice(["gpu", "cpu"]),
-    default="gpu",
-    show_default=True,
-    help="gpu: NVIDIA's image with its ONNX Runtime backend; cpu: the Python backend.",
-)
-@click.option("--accelerator", type=click.Choice(["cuda", "tensorrt"]), default="cuda", show_default=True)
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "fp16"]),
-    default="fp32",
-    show_default=True,
-    help="What TensorRT computes in.",
-)
-@click.option(
-    "--transport",
-    type=click.Choice(["fp32", "fp16"]),
-    default="fp32",
-    show_default=True,
-    help="What numbers travel in between worker and server.",
-)
-@click.option(
-    "--instances",
-    type=click.IntRange(1),
-    default=GpuTarget.instances,
-    show_default=True,
-    help="Of the network, on each GPU.",
-)
-@click.option(
-    "--batch", type=click.IntRange(1), default=8, show_default=True, help="Patches computed together at most."
-)
-@click.option("--engine-cache", help="Folder in the server's container where TensorRT keeps its engines.")
-@click.option("--threads", type=click.IntRange(0), default=0, show_default=True, help="Of the CPU; 0: all.")
-def triton_models(
-    folder: Path,
-    names: tuple[str, ...],
-    repository: Path | None,
-    target: str,
-    accelerator: Literal["cuda", "tensorrt"],
-    precision: Literal["fp32", "fp16"],
-    transport: Transport,
-    instances: int,
-    batch: int,
-    engine_cache: str | None,
-    threads: int,
-) -> None:
-    """Write FOLDER as Triton mounts it, with the models NAME or all; what else is in it stays."""
-    from separation.serving.layout import lay_out
-
-    models = ModelRepository(repository)
-    with told_in_one_line():
-        where: Target = (
-            CpuTarget(threads, transport)
-            if target == "cpu"
-            else GpuTarget(accelerator, precision, transport, instances, batch, engine_cache)
-        )
-        for manifest in lay_out(models, names or [one.name for one in models.manifests()], folder, where):
-            click.echo(f"{manifest.name}  {manifest.digest}  {folder / served_name(manifest)}")
-
-
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
     """What was asked for cannot be done: a sentence and an exit status, no traceback."""
     try:
         yield
-    except (SeparationError, ValueError, OSError) as error:  # a full disk too
+    except OSError as error:  # a full disk too
+        where = f"{error.filename}: " if error.filename else ""
+        raise click.ClickException(f"{where}{error.strerror or error}") from error
+    except (SeparationError, ValueError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _all_in(repository: ModelRepository) -> list[ModelManifest]:
+    """All models; where there are none, how to get one is said."""
+    manifests = repository.manifests()
+    if not manifests:
+        click.echo(f"No models in {repository.path}. Run: stemwright models import {DEFAULT_MODEL}", err=True)
+    return manifests
 
 
 def _show(repository: ModelRepository, manifest: ModelManifest) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from separation.engine import MANIFEST_FILE
-from separation.hashing import sha256_of
+from separation.cli.songs import Song
+from separation.machine.hashing import sha256_of
 from separation.manifest import ENGINE_VERSION, InputRecord, Manifest, WindowRecord
 from separation.settings import OutputFormat, SeparationSettings, Window
 
@@ -21,14 +21,15 @@ class Order:
     settings: SeparationSettings
 
 
-def finished(song: Path, folder: Path, order: Order, model_digest: str) -> Manifest | None:
-    """The manifest in ``folder`` if a separation of this very file, after this order, lies there whole.
+def finished(song: Song, order: Order, model_digest: str) -> Manifest | None:
+    """The manifest where the song's would be if a separation of this very file, after this order, lies there whole.
 
     By this engine, that is, and by the model of that digest. Song and stems are compared by their SHA-256, which reads
     each of them once. Raises ``OSError`` when the song cannot be read.
     """
+    folder = song.target
     try:
-        manifest = Manifest.from_json((folder / MANIFEST_FILE).read_bytes())
+        manifest = Manifest.from_json((folder / f"{song.file_name('manifest')}.json").read_bytes())
     except (OSError, ValidationError):
         return None
     fits = (
@@ -37,7 +38,7 @@ def finished(song: Path, folder: Path, order: Order, model_digest: str) -> Manif
         and manifest.settings == {**asdict(order.settings), "overs": order.output.overs}
         and _same_window(manifest.window, manifest.input, order.window)
         and _same_format(manifest, order)
-        and _unchanged(song, manifest.input.size_bytes, manifest.input.sha256)
+        and _unchanged(song.path, manifest.input.size_bytes, manifest.input.sha256)
     )
     files = [(stem.file, stem.size_bytes, stem.sha256) for stem in manifest.stems]
     files.append((manifest.waveforms.file, manifest.waveforms.size_bytes, manifest.waveforms.sha256))

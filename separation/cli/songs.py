@@ -2,18 +2,18 @@
 
 import errno
 import os
+import re
 import stat
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from separation.decode import open_audio
-from separation.engine import MANIFEST_FILE
+from separation.audio.decode import open_audio
 from separation.errors import EmptyFile, NoAudioStream, SeparationError, UnsupportedFormat
 from separation.manifest import Manifest
-from separation.stems import STEM_NAMES
+from separation.stems.set import STEM_NAMES
 
 # A file of such a name is meant as a song even where its content is broken or of a kind that is not known here: then
 # that is said, not passed over.
@@ -32,28 +32,46 @@ _OTHER_SUFFIXES = (
 )
 
 
+_LONGEST_MANIFEST = 1 << 20  # bytes
+# ``https://...``, of which a path would lose a slash.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
 class NoSongs(SeparationError):
     """A folder on the command line in which nothing can be separated."""
 
     code = "folder_without_songs"
 
 
+class NotAFile(SeparationError):
+    """An address on the command line: nothing is fetched from anywhere."""
+
+    code = "song_is_an_address"
+
+
 @dataclass(frozen=True)
 class Song:
-    """A file and the folder of its stems. ``error``: why what was named cannot be a song; reported at its turn."""
+    """A file and the folder of its stems. ``error``: why what was named cannot be a song; reported at its turn.
+
+    ``file_name`` is that of ``separate_file``; ``shown``: the argument, where a path would not be what was written.
+    """
 
     path: Path
     target: Path
     error: SeparationError | OSError | None = None
+    file_name: Callable[[str], str] = str
+    shown: str | None = None
+
+    def __str__(self) -> str:
+        return self.shown or str(self.path)
 
 
-def find_songs(arguments: Sequence[Path], out: Path) -> list[Song]:
-    """The songs that ``arguments`` mean, in their order, each with a folder of its own below ``out``.
+def find_songs(arguments: Sequence[str], out: Path) -> list[Song]:
+    """The songs that ``arguments`` mean, in their order, each with a folder below ``out``.
 
     The stems of a file ``song.mp3`` go to ``out/song``. Of a folder every audio file at any depth is taken, through
     links too, in the order of names, and its structure is mirrored: ``Album/cd1/song.mp3`` goes to
-    ``out/Album/cd1/song``. Where two songs would share a folder the second one's is numbered, ``song (2)``. A file that
-    is named twice is taken once.
+    ``out/Album/cd1/song``. A file that is named twice is taken once.
     """
     songs: list[Song] = []
     seen: set[str] = set()
@@ -63,12 +81,20 @@ def find_songs(arguments: Sequence[Path], out: Path) -> list[Song]:
             if real not in seen:
                 seen.add(real)
                 songs.append(song)
-    return _apart(songs)
+    return songs
 
 
-def _meant(argument: Path, out: Path) -> Iterator[Song]:
+def _meant(written: str, out: Path) -> Iterator[Song]:
     """What one argument means; its errors as songs that cannot be."""
+    argument = Path(written)
     target = out / _folder_name(argument)
+    if not written:  # of a shell's variable that is not set: the folder one is in was not meant
+        yield Song(argument, out, OSError(errno.EINVAL, "its name is empty"), shown="''")
+        return
+    if _ADDRESS.match(written) and not argument.exists():
+        error = NotAFile("This is an address, and songs are files on this machine: download it first.")
+        yield Song(argument, target, error, shown=written)
+        return
     try:
         mode = argument.stat().st_mode
     except OSError as error:
@@ -112,14 +138,14 @@ def _walk(top: Path, base: Path, own: str) -> Iterator[Song]:
         except OSError as error:
             yield Song(place, target, error)
             continue
-        written = STEM_NAMES if _holds_stems(place) else ()
+        written = _stems_in(place)
         folders = []
         for path in paths:
             if path.is_symlink() and path.is_dir() and _comes_by_itself(path, top):
                 continue
             if path.is_dir():
                 folders += [path] if os.path.realpath(path) != own else []
-            elif path.stem not in written:
+            elif path.name not in written and path.stem not in written:
                 yield from _if_song(path, target / _folder_name(path))
         waiting += [(path, target / path.name) for path in reversed(folders)]
 
@@ -151,13 +177,19 @@ def _not_a_file(path: Path) -> OSError:
     return OSError(errno.EINVAL, "not a regular file", str(path))
 
 
-def _holds_stems(folder: Path) -> bool:
-    """Whether a separation was written into ``folder``."""
-    try:
-        Manifest.from_json((folder / MANIFEST_FILE).read_bytes())
-    except (OSError, ValidationError):
-        return False
-    return True
+def _stems_in(folder: Path) -> set[str]:
+    """Names, with a suffix or without, of what separations have written into ``folder``."""
+    names: set[str] = set()
+    for path in folder.glob("*manifest*.json"):
+        try:
+            if path.stat().st_size > _LONGEST_MANIFEST:
+                continue
+            manifest = Manifest.from_json(path.read_bytes())
+        except (OSError, ValidationError):
+            continue
+        # Beside stems that are called so lie those of former formats.
+        names |= set(STEM_NAMES) if path.name == "manifest.json" else {stem.file for stem in manifest.stems}
+    return names
 
 
 def _is_audio(path: Path) -> bool:
@@ -174,23 +206,3 @@ def _is_audio(path: Path) -> bool:
 def _folder_name(song: Path) -> str:
     """The file's name without its suffix; never one that means another folder (``..mp3`` has the stem ``.``)."""
     return song.stem if song.stem.strip(". ") else "song"
-
-
-def _apart(songs: Sequence[Song]) -> list[Song]:
-    """Numbers folders that would be shared, also by file systems that do not tell ``Song`` from ``song``."""
-    # Stems written beside a song that is itself called vocals.flac would replace it.
-    taken = {_key(song.path.parent) for song in songs if song.path.stem in STEM_NAMES}
-    apart = []
-    for song in songs:
-        target, number = song.target, 1
-        while song.error is None and _key(target) in taken:
-            number += 1
-            target = song.target.with_name(f"{song.target.name} ({number})")
-        if song.error is None:
-            taken.add(_key(target))
-        apart.append(replace(song, target=target))
-    return apart
-
-
-def _key(folder: Path) -> str:
-    return os.path.realpath(folder).casefold()

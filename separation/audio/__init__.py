@@ -1,0 +1,1 @@
+"""Sound in files: identified, decoded, resampled, measured and encoded."""

@@ -1,0 +1,114 @@
+"""Ogg (RFC 3533): the songs that follow each other in a file, and what the first one's tags say."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from separation.audio.containers.comments import read_comments, refuse_many
+from separation.audio.containers.texts import Texts
+from separation.errors import AudioTooComplex
+
+# A page on which a stream begins. The same bytes may stand in sound: there no page follows where the first would end.
+_FIRST_PAGE = re.compile(rb"OggS\x00[\x02\x03\x06\x07]")
+_HEADER = 27
+_READ_BYTES = 1 << 20
+# The recording of a station has a link for each song.
+_MOST_STREAMS = 256
+_MOST_PAGES_OF_COMMENTS = 2048
+_LONGEST_COMMENTS = 24 * 1024 * 1024
+_COMMENT_MAGICS = (b"\x03vorbis", b"OpusTags")
+_FLAC_HEADER = 4
+
+
+@dataclass(frozen=True)
+class _Page:
+    """``begin`` and ``end`` of its content, which is in packets as ``lacing`` says."""
+
+    serial: bytes
+    lacing: bytes
+    begin: int
+
+    @property
+    def end(self) -> int:
+        return self.begin + sum(self.lacing)
+
+
+@dataclass(frozen=True)
+class Ogg:
+    """``links``: from where to where each of the songs lies that follow each other."""
+
+    links: tuple[tuple[int, int], ...]
+    texts: Texts
+
+
+def read_ogg(file: BinaryIO, begin: int, end: int) -> Ogg:
+    """What is in the file between the two positions. Raises ``AudioTooComplex``."""
+    texts = Texts()
+    begins = [begin]
+    # Streams that lie side by side begin together, before anything else. One that begins later follows them.
+    together = begin
+    for number, (place, page) in enumerate(_first_pages(file, begin, end)):
+        if number >= _MOST_STREAMS:
+            raise AudioTooComplex(f"The file has more than {_MOST_STREAMS} streams.")
+        if place != together:
+            begins.append(place)
+        together = page.end
+        comments = _comments(file, page, end)
+        refuse_many(comments)
+        if len(begins) == 1 and not texts.joined():
+            texts = read_comments(comments)
+    return Ogg(tuple(zip(begins, [*begins[1:], end], strict=True)), texts)
+
+
+def _first_pages(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, _Page]]:
+    position, before = begin, b""
+    while position < end:
+        file.seek(position)
+        data = before + file.read(min(_READ_BYTES, end - position))
+        for match in _FIRST_PAGE.finditer(data):
+            place = position - len(before) + match.start()
+            page = _page_at(file, place)
+            if page is not None and (page.end >= end or _page_at(file, page.end) is not None):
+                yield place, page
+        position += _READ_BYTES
+        before = data[-5:]
+
+
+def _page_at(file: BinaryIO, place: int) -> _Page | None:
+    file.seek(place)
+    head = file.read(_HEADER + 255)
+    if len(head) < _HEADER or head[:5] != b"OggS\0":
+        return None
+    return _Page(head[14:18], head[_HEADER : _HEADER + head[26]], place + _HEADER + head[26])
+
+
+def _comments(file: BinaryIO, first: _Page, end: int) -> bytes:
+    """The second packet of a stream, without what precedes the comments in it; empty where it has none."""
+    parts: list[bytes] = []
+    size = 0
+    page: _Page | None = first
+    for _ in range(_MOST_PAGES_OF_COMMENTS):
+        place = page.end if page is not None else end
+        page = _page_at(file, place) if place < end else None
+        if page is None:
+            break
+        if page.serial != first.serial:
+            continue
+        length = 0
+        for lace in page.lacing:
+            length += lace
+            if lace < 255:
+                break
+        file.seek(page.begin)
+        parts.append(file.read(length))
+        size += length
+        if size > _LONGEST_COMMENTS:
+            raise AudioTooComplex("The tags of the file are larger than any song's.")
+        if not page.lacing or length < page.end - page.begin or page.lacing[-1] < 255:
+            break
+    packet = b"".join(parts)
+    for magic in _COMMENT_MAGICS:
+        if packet.startswith(magic):
+            return packet[len(magic) :]
+    return packet[_FLAC_HEADER:] if packet[:1] in (b"\x04", b"\x84") else b""

@@ -1,0 +1,123 @@
+"""WAV (RIFF, RF64, BW64, RIFX): of its chunks FFmpeg sees those that say how the samples lie, and the samples."""
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from separation.audio.containers.texts import Texts, by_name, either_encoding, western
+from separation.audio.containers.view import Piece
+from separation.errors import AudioTooComplex, UndecodableAudio
+
+_MOST_CHUNKS = 4096
+_MOST_LISTS = 4
+_LONGEST_FORMAT = 64 * 1024
+_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_LONGEST_TEXT = 4096
+_INFO_KEYS = by_name(
+    title="INAM", artist="IART", album="IPRD", composer="IMUS", date="ICRD", genre="IGNR", track="IPRT ITRK"
+)
+_BYTES_PER_SAMPLE = (1, 2, 3, 4, 8)
+# Behind a length that a writer never filled in nothing can be found: the samples go on to the file's end.
+_NEVER_FILLED_IN = (0, 0xFFFFFFFF)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """``begin`` and ``size`` of the content, which a header of eight bytes precedes."""
+
+    name: bytes
+    begin: int
+    size: int
+
+
+def chunks(file: BinaryIO, begin: int, end: int, order: str) -> Iterator[Chunk]:
+    """The chunks from ``begin`` on, by RIFF's rule: each begins at an even distance from the first.
+
+    Raises ``AudioTooComplex`` where there are more than any writer makes.
+    """
+    position = begin
+    for _ in range(_MOST_CHUNKS):
+        file.seek(position)
+        head = file.read(8)
+        if position + 8 > end or len(head) < 8:
+            return
+        name, size = struct.unpack(f"{order}4sI", head)
+        yield Chunk(name, position + 8, size)
+        position += 8 + size + size % 2
+    raise AudioTooComplex(f"The file has more than {_MOST_CHUNKS} chunks.")
+
+
+@dataclass(frozen=True)
+class Wav:
+    """``shown``: what FFmpeg is to see; the places of what speaks about the song, ``info`` lists and ID3 tags."""
+
+    shown: tuple[Piece, ...]
+    info: tuple[Chunk, ...]
+    id3: tuple[Chunk, ...]
+
+
+def read_wav(file: BinaryIO, begin: int, end: int) -> Wav:
+    """What is in the file between the two positions. Raises ``UndecodableAudio`` where no samples are."""
+    file.seek(begin)
+    head = file.read(12)
+    order = ">" if head[:4] == b"RIFX" else "<"
+    kept: dict[bytes, tuple[Piece, ...]] = {}
+    info: list[Chunk] = []
+    id3: list[Chunk] = []
+    for chunk in chunks(file, begin + 12, end, order):
+        place = chunk.begin - 8, min(end, chunk.begin + chunk.size + chunk.size % 2)
+        if chunk.name == b"fmt " and chunk.name not in kept:
+            file.seek(chunk.begin)
+            content = _by_container(file.read(min(chunk.size, _LONGEST_FORMAT)), order)
+            kept[chunk.name] = (struct.pack(f"{order}4sI", b"fmt ", len(content)), content, bytes(len(content) % 2))
+        elif chunk.name in (b"ds64", b"fact") and chunk.name not in kept:
+            kept[chunk.name] = (place,)
+        elif chunk.name == b"data" and chunk.name not in kept:
+            long = chunk.size in _NEVER_FILLED_IN
+            kept[chunk.name] = ((chunk.begin - 8, end if long else place[1]),)
+            if long and not (b"ds64" in kept and chunk.size):
+                break
+        elif chunk.name == b"LIST":
+            info.append(chunk)
+        elif chunk.name.lower() == b"id3 ":
+            id3.append(chunk)
+    if b"fmt " not in kept or b"data" not in kept:
+        raise UndecodableAudio("The wav file is damaged or cut off: it does not say where or what its samples are.")
+    shown = [piece for name in (b"ds64", b"fmt ", b"fact", b"data") for piece in kept.get(name, ())]
+    return Wav((head, *shown), tuple(info), tuple(id3))
+
+
+def _by_container(content: bytes, order: str) -> bytes:
+    """The format with the bits that a sample takes in place of those of them that are valid.
+
+    FFmpeg reads samples of ``wValidBitsPerSample``. They lie in the upper bits of a container, which may be wider: its
+    width is that of a block divided by the channels (Microsoft, WAVEFORMATEXTENSIBLE). A block of no length, too, is
+    set right: FFmpeg would lose what is left of a block at the end of each packet.
+    """
+    if len(content) < 16:
+        return content
+    kind, channels, _, _, block, bits = struct.unpack_from(f"{order}HHIIHH", content)
+    extensible = kind == _EXTENSIBLE and len(content) >= 40
+    valid, _, sub_kind = struct.unpack_from(f"{order}HIH", content, 18) if extensible else (bits, 0, kind)
+    if sub_kind not in (_PCM, _FLOAT) or not channels or (block and not extensible):
+        return content
+    width, rest = divmod(block, channels)
+    if rest or width not in _BYTES_PER_SAMPLE or 8 * width < valid:
+        width = -(-max(bits, valid) // 8)
+    begin = content[:12] + struct.pack(f"{order}HH", channels * width & 0xFFFF, 8 * width)
+    return begin + (struct.pack(f"{order}HH", 22, 8 * width) + content[20:] if extensible else content[16:])
+
+
+def read_info(file: BinaryIO, lists: Sequence[Chunk]) -> Texts:
+    """The texts of the ``INFO`` among the lists."""
+    texts = Texts()
+    for found in lists[:_MOST_LISTS]:
+        file.seek(found.begin)
+        if file.read(4) != b"INFO":
+            continue
+        for chunk in chunks(file, found.begin + 4, found.begin + found.size, "<"):
+            if key := _INFO_KEYS.get(western(chunk.name)):
+                file.seek(chunk.begin)
+                texts.add(key, either_encoding(file.read(min(chunk.size, _LONGEST_TEXT))))
+    return texts

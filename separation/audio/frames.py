@@ -1,0 +1,225 @@
+"""The frames of one track as its decoder gives them, and how much silence belongs between them."""
+
+import io
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import av
+
+from separation.audio.channels import in_an_order_of_its_own
+from separation.audio.containers import mpeg
+from separation.audio.containers.flac import StreamInfo
+from separation.audio.containers.flac_frames import FlacFrame, ends, first_sample, flac_frames
+from separation.audio.containers.view import View
+from separation.audio.timeline import Clock
+from separation.errors import UndecodableAudio, UnsupportedChannels
+
+if TYPE_CHECKING:
+    from av.audio.codeccontext import AudioCodecContext
+    from av.audio.frame import AudioFrame
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+    from av.packet import Packet
+
+ENCRYPTED = "The audio in the file is encrypted: it can only be separated without its copy protection."
+
+# Which containers have times; elsewhere FFmpeg counts them itself.
+_TIMED = ("ogg", "mp4", "matroska")
+_TOLERANCE_SECONDS = 0.01
+# FFmpeg's times of Vorbis are wrong by a quarter of its longest block where long and short ones meet.
+_VORBIS_TOLERANCE_SAMPLES = 2100.0
+# What follows the last frame of these is no damage.
+_STREAMS = ("mp3", "aac")
+# How many bytes of damaged FLAC are searched for where a frame ends; a megabyte takes a tenth of a second, and trying
+# whether one ends there as long as so many bytes.
+_SEARCHED_BYTES = 16 * 1024 * 1024
+_ATTEMPT_BYTES = 4096
+
+_NEVER_FREED: "list[AudioFrame]" = []
+"""Freeing a frame whose channels are in an order of its own would end the process (PyAV 18)."""
+
+
+def _packet(data: bytes, original: "Packet[Any] | None") -> "Packet[Any]":
+    """A packet of its own, from which as much is cut as from the original."""
+    packet = av.Packet(data)
+    if original is not None and original.has_sidedata("skip_samples"):
+        packet.set_sidedata(original.get_sidedata("skip_samples"))
+    return packet
+
+
+class Frames:
+    """Goes through a track once. What is damaged is skipped, and silence of its length takes its place.
+
+    ``source``: what FFmpeg sees of the file. ``damaged`` and ``ended``: what has shown so far. Both ways through it
+    give frames that hold samples, and between them the number of samples that are missing.
+    """
+
+    def __init__(self, container: "InputContainer", stream: "AudioStream", name: str, source: View) -> None:
+        self._container, self._stream, self._name, self._source = container, stream, name, source
+        self._context: AudioCodecContext = stream.codec_context
+        self.damaged = self.ended = False
+        self._numbered = self._context.name == "flac" and name in ("ogg", "matroska")
+        self._layout = ""
+        self._usual_samples = self._usual_bytes = self._searched = 0
+
+    def demuxed(self) -> "Iterator[AudioFrame | int]":
+        """As FFmpeg finds them: what is missing is told by their times."""
+        clock: Clock | None = None
+        failed, lost = False, 0
+        try:
+            for item in self._packets():
+                if item is None:
+                    failed = True
+                elif isinstance(item, int):
+                    lost += item
+                else:
+                    clock = clock or self._clock(item)
+                    missing = clock.missing_before(item.pts, item.samples) + lost
+                    self.damaged |= failed or lost > 0 or (missing > 0 and self._name == "ogg")
+                    failed, lost = False, 0
+                    if missing:
+                        yield missing
+                    yield item
+        except av.FFmpegError:
+            self.damaged = True
+        self.damaged |= failed
+        self.ended = True
+
+    def _clock(self, first: "AudioFrame") -> Clock:
+        rate = first.sample_rate
+        if self._numbered:
+            return Clock(Fraction(1, rate), rate, 0)
+        if self._name not in _TIMED:
+            tolerance = float("inf")
+        elif self._context.name == "vorbis":
+            tolerance = _VORBIS_TOLERANCE_SAMPLES
+        else:
+            tolerance = max(_TOLERANCE_SECONDS * rate, first.samples / 2, self._context.frame_size / 2)
+        return Clock(self._stream.time_base or Fraction(1), rate, tolerance)
+
+    def _packets(self) -> "Iterator[AudioFrame | int | None]":
+        """The frames of each packet; ``None`` where it is damaged, or what that costs where no time tells."""
+        if self._name in _STREAMS:
+            yield from self._of_stream()
+            return
+        for packet in self._container.demux(self._stream):
+            if self._name == "mp4" and packet.has_sidedata("encryption_info"):
+                raise UndecodableAudio(ENCRYPTED)
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                yield None
+            else:
+                if self._numbered:
+                    self._set_time(packet, frames)
+                yield from self._checked(frames)
+
+    def _set_time(self, packet: "Packet[Any]", frames: "list[AudioFrame]") -> None:
+        """FLAC's own numbers are exact, the times of its containers are rounded or those of pages."""
+        begin = first_sample(bytes(memoryview(packet)[:16]), self._usual_samples)
+        for frame in frames:
+            self._usual_samples = self._usual_samples or frame.samples
+            frame.pts, begin = begin, None
+
+    def _of_stream(self) -> "Iterator[AudioFrame | int]":
+        """Of a stream that is nothing but frames: between them there may be what is none.
+
+        One frame of another kind between those of the stream's own is an accident; two are a change of format.
+        """
+        usual = b""
+        odd: Packet[Any] | None = None
+        for item, found in self._stream_packets():
+            if isinstance(item, int):
+                yield item * self._usual_samples
+                continue
+            kind = found or usual
+            if usual and kind != usual and odd is None:
+                odd = item
+                continue
+            if odd is not None:
+                yield from self._of_one(odd) if kind != usual else (self._usual_samples,)
+                odd = None
+            usual = usual or kind
+            yield from self._of_one(item)
+
+    def _stream_packets(self) -> "Iterator[tuple[Packet[Any] | int, bytes]]":
+        """Packets of one frame and its kind, or how many frames are missing."""
+        if self._name == "aac":  # FFmpeg leaves out what is no frame, and does not say how much that was
+            for part in mpeg.taken_apart(self._source):
+                yield (part, b"") if isinstance(part, int) else (av.Packet(part), mpeg.kind_of(part))
+            return
+        known = {b"": mpeg.Frame("", 0, b"")}
+        for packet in self._container.demux(self._stream):
+            head = bytes(memoryview(packet)[:4]) if packet.size else b""
+            frame = known.get(head) or mpeg.frame_at(head)
+            if frame and frame.length in (0, packet.size):
+                known[head] = frame
+                yield packet, frame.kind
+                continue
+            first = True
+            for part in mpeg.taken_apart(io.BytesIO(bytes(packet)), self._usual_bytes):
+                if isinstance(part, int):
+                    yield part, b""
+                else:
+                    yield _packet(part, packet if first else None), mpeg.kind_of(part)
+                first = False
+
+    def _of_one(self, packet: "Packet[Any]") -> "Iterator[AudioFrame | int]":
+        try:
+            frames = self._checked(self._context.decode(packet))
+        except av.FFmpegError:
+            yield self._usual_samples
+        else:
+            if frames:
+                self._usual_samples, self._usual_bytes = frames[-1].samples, packet.size
+            yield from frames
+
+    def of_flac(self, info: StreamInfo) -> "Iterator[AudioFrame | int]":
+        """Those of a FLAC stream: what is missing is told by their numbers."""
+        self._source.seek(info.head)
+        # A frame is silence where its checksum is wrong, as for the reference decoder; FFmpeg would give noise.
+        self._context.options = {"err_detect": "crccheck+explode"}
+        position = 0
+        for part in flac_frames(self._source, info.block, info.samples):
+            frames = self._frames_of(part)
+            if frames:
+                if part.begin > position:
+                    self.damaged = True
+                    yield part.begin - position
+                yield from frames
+                position = part.begin + part.samples
+            elif part.begin + part.samples == info.samples:
+                self.damaged = True
+                yield info.samples - position
+        self.ended = True
+
+    def _frames_of(self, part: FlacFrame) -> "list[AudioFrame]":
+        """The frame that begins the bytes, whatever is behind it; none if it is damaged."""
+        try:
+            return self._decoded(part.data)
+        except av.FFmpegError:
+            pass
+        left = max(0, _SEARCHED_BYTES - self._searched)
+        self._searched += len(part.data)
+        for end in islice(ends(part.data[:left]), left // _ATTEMPT_BYTES):
+            self._searched += _ATTEMPT_BYTES
+            try:
+                return self._decoded(part.data[:end])
+            except av.FFmpegError:
+                continue
+        return []
+
+    def _decoded(self, data: bytes) -> "list[AudioFrame]":
+        return self._checked(self._context.decode(av.Packet(data)))
+
+    def _checked(self, frames: "list[AudioFrame]") -> "list[AudioFrame]":
+        """Those that hold samples. Refuses an order of channels that the decoder has found; see ``AudioFile``."""
+        for frame in frames:
+            if frame.layout.name != self._layout:
+                if in_an_order_of_its_own([channel.name for channel in frame.layout.channels]):
+                    _NEVER_FREED.extend(frames)
+                    raise UnsupportedChannels("The order of the audio's channels is not one that can be separated.")
+                self._layout = frame.layout.name
+        return [frame for frame in frames if frame.samples]

@@ -1,0 +1,1 @@
+"""What differs from machine to machine: processor, threads, memory, folders, files, terminals."""

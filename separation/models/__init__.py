@@ -1,0 +1,1 @@
+"""What models are, where they lie, how they are checked, and what computes them."""

@@ -1,0 +1,1 @@
+"""Models that answer what share of each magnitude belongs to a stem."""

@@ -1,0 +1,1 @@
+"""Between samples and spectra: the transform of a stream, and the filter that takes the vocals out of one."""

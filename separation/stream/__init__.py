@@ -1,0 +1,1 @@
+"""A song as a stream: at the rate of the model, through it, and out as stems."""
