@@ -46,16 +46,16 @@ def train(config: str, data: Path, folder: Path, cache: Path | None, device: str
     Under torchrun all its processes take part. SIGTERM and Ctrl-C write a checkpoint and end.
     """
     from training.config import load_config
-    from training.place import joined
+    from training.distributed import process_group
     from training.run import Run
 
     told = load_config(config)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with joined(device) as place:
-        console = Console(quiet=not place.leads)
-        run = Run(told, folder, data, place, cache=cache, console=console)
+    with process_group(device) as process:
+        console = Console(quiet=not process.leads)
+        run = Run(told, folder, data, process, cache=cache, console=console)
         if run.reached.steps:
             console.print(f"Going on after step {run.reached.steps}.")
         outcome = run.train(stop.is_set)
@@ -70,7 +70,7 @@ def train(config: str, data: Path, folder: Path, cache: Path | None, device: str
 @click.option("--out", type=Folder, required=True, help="A model repository to write to.")
 def export(checkpoint: Path, name: str, licence: str, out: Path) -> None:
     """Write CHECKPOINT as a model: ONNX file, manifest and card, after a check of parity."""
-    from separation.registry import ModelRepository
+    from separation.models.repository import ModelRepository
     from training.export import export as export_model
 
     manifest = export_model(checkpoint, ModelRepository(out), name=name, licence=licence)
@@ -103,7 +103,7 @@ def evaluate(
     out: Path,
 ) -> None:
     """Measure the model NAME through the engine, song by song, beside its incumbent."""
-    from separation.registry import ModelRepository
+    from separation.models.repository import ModelRepository
     from training.config import SourceConfig
     from training.evaluation import Score
     from training.evaluation import evaluate as evaluate_models
@@ -147,7 +147,7 @@ def register(
     name: str, models: Path, repository: Path | None, evaluation: Path, replaces: str | None, even_if_worse: bool
 ) -> None:
     """Put the exported model NAME into the repository, unless it is worse than the one it replaces beyond noise."""
-    from separation.registry import DEFAULT_MODEL, ModelRepository
+    from separation.models.repository import DEFAULT_MODEL, ModelRepository
     from training.registration import register as register_model
 
     manifest = register_model(

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from separation import separate_array
-from separation.backends import MaskModel
+from separation.models.separator import MaskModel
+from separation.models.unet import SAMPLE_RATE_HZ
 from training.errors import DataInvalid
-from training.measures import bsseval, global_sdr, leakage, paired_bootstrap
-from training.objective import SAMPLE_RATE_HZ
+from training.metrics import bsseval, global_sdr, leakage, paired_bootstrap
 from training.recordings import Reader, Samples
 from training.sources import ACCOMPANIMENT, Song
 

@@ -18,16 +18,17 @@ import torch
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from separation.drafts import draft
-from separation.hashing import sha256_of
-from separation.importers.unet import build_model
-from separation.registry import UNET, ModelManifest, ModelRepository
-from separation.unet.geometry import CHANNELS
+from separation.machine.drafts import draft
+from separation.machine.hashing import sha256_of
+from separation.machine.telemetry import forbid_telemetry
+from separation.models.importers.unet import build_model
+from separation.models.repository import ModelRepository
+from separation.models.spec import ModelManifest
+from separation.models.unet import ARCHITECTURE, CHANNELS, FFT_SIZE, HOP, SAMPLE_RATE_HZ
 from training import checkpoint as checkpoints
 from training.config import RunConfig
 from training.errors import ParityFailed
 from training.network import SeparationNetwork
-from training.objective import FFT_SIZE, HOP, SAMPLE_RATE_HZ
 
 PARITY = 1e-5
 """What the file's masks may differ by from the network's (record 0133)."""
@@ -90,6 +91,7 @@ class Difference:
 
 def difference_of(network: SeparationNetwork, onnx_file: Path, frames: int, bins: int) -> Difference:
     """Compares the file's answers with the network's in float64, on a patch like music."""
+    forbid_telemetry()
     import onnxruntime
     from onnx.reference import ReferenceEvaluator
 
@@ -174,7 +176,7 @@ def export(checkpoint: Path, repository: ModelRepository, *, name: str, licence:
             bins=config.patch.bins,
             stems=config.network.stems,
             # The kernels of the processor know the width of the published networks.
-            architecture=UNET if config.network.channels == CHANNELS[1] else None,
+            architecture=ARCHITECTURE if config.network.channels == CHANNELS[1] else None,
         )
         card = _CARD.format(
             name=name,

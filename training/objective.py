@@ -2,7 +2,7 @@
 
 ``|| mask(X) * X - Y ||_1`` with the magnitudes X of the mixture and Y of the stem (A. Jansson et al., ISMIR 2017,
 section 3.2), as a mean over bins, frames, channels, patches and stems. The magnitudes are the engine's own: windows,
-hop and frames as in ``separation.stft``, no scaling.
+hop and frames as in ``separation.spectral.stft``, no scaling.
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-SAMPLE_RATE_HZ = 44100
-FFT_SIZE = 4096
-HOP = 1024
+from separation.models.unet import FFT_SIZE, HOP
 
 
 def samples_in(frames: int) -> int:

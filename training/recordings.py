@@ -15,9 +15,9 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from separation.models.unet import SAMPLE_RATE_HZ
 from training.errors import DataInvalid
 from training.files import appearing
-from training.objective import SAMPLE_RATE_HZ
 
 Samples = NDArray[np.float32]
 

@@ -3,8 +3,9 @@
 import shutil
 from pathlib import Path
 
-from separation.registry import DEFAULT_MODEL, ModelManifest, ModelRepository
-from separation.versions import Versions
+from separation.models.repository import DEFAULT_MODEL, ModelRepository
+from separation.models.spec import ModelManifest
+from separation.models.versions import Versions
 from training.errors import NotRegistered
 from training.evaluation import Evaluation
 from training.licences import UNKNOWN, all_free

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from separation.models.unet import SAMPLE_RATE_HZ
 from training.config import RemixConfig
 from training.errors import DataInvalid
-from training.objective import SAMPLE_RATE_HZ
 from training.recordings import Reader, Samples
 from training.sources import Song
 

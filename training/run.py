@@ -14,6 +14,7 @@ among all processes' batches, so neither stopping nor the number of workers chan
 
 import json
 import math
+import multiprocessing
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, replace
@@ -27,15 +28,15 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Subset
 
 from training import checkpoint as checkpoints
-from training.average import MovingAverage
-from training.board import Board
 from training.checkpoint import BEST, Checkpoint
 from training.config import RunConfig, SourceConfig
+from training.distributed import RunProcess
 from training.errors import ConfigInvalid, RunDiverged
 from training.licences import PUBLISHED
+from training.monitor import TrainingMonitor
+from training.moving_average import MovingAverage
 from training.network import SeparationNetwork, published_weights
 from training.objective import Spectrogram, l1_by_stem, magnitudes, samples_in
-from training.place import Place
 from training.progress import Reached, learning_rate
 from training.recordings import Reader
 from training.remix import FixedPatches, PatchNumbers, RemixedPatches
@@ -94,9 +95,9 @@ class Run:
     """
 
     def __init__(
-        self, config: RunConfig, folder: Path, data: Path, place: Place, *, cache: Path | None, console: Console
+        self, config: RunConfig, folder: Path, data: Path, process: RunProcess, *, cache: Path | None, console: Console
     ) -> None:
-        self._config, self._folder, self._place, self._console = config, folder, place, console
+        self._config, self._folder, self._process, self._console = config, folder, process, console
         self._checkpoints = folder / "checkpoints"
         reader, stems, samples = Reader(cache), config.network.stems, samples_in(config.patch.frames)
         training = _songs(config.data.training, data)
@@ -106,25 +107,25 @@ class Run:
 
         found = checkpoints.numbered(self._checkpoints)
         # A run that goes on does not need what it started from, which may be gone.
-        self._network = (_untrained(config) if found else new_network(config)).to(place.device)
+        self._network = (_untrained(config) if found else new_network(config)).to(process.device)
         self._start_licences = () if found else start_licences(config)
         self._average = MovingAverage(self._network, config.optimisation.ema_decay)
-        self._spectrogram = Spectrogram(config.patch.bins).to(place.device)
+        self._spectrogram = Spectrogram(config.patch.bins).to(process.device)
         self._frozen = self._freeze()
         self._named = {name: p for name, p in self._network.named_parameters() if p.requires_grad}
         self._optimizer = torch.optim.Adam(self._named.values(), lr=config.optimisation.learning_rate)
         fp16 = config.optimisation.precision == "fp16"
-        self._scaler = torch.amp.GradScaler(place.device.type, enabled=fp16)
+        self._scaler = torch.amp.GradScaler(process.device.type, enabled=fp16)
         self.reached = Reached()
         if found:
             self._restore(checkpoints.read(found[-1]))
-        place.wait_for_all()  # nobody looks for checkpoints after another process has written one
-        if place.leads and not found:
+        process.wait_for_all()  # nobody looks for checkpoints after another process has written one
+        if process.leads and not found:
             folder.mkdir(parents=True, exist_ok=True)
             told = json.dumps(config.model_dump(mode="json"), indent=2) + "\n"
             (folder / "config.json").write_text(told, encoding="utf-8")
         self._shared: nn.Module = self._network
-        if place.processes > 1:
+        if process.processes > 1:
             self._shared = DistributedDataParallel(self._network)
 
     def _freeze(self) -> list[nn.Module]:
@@ -163,19 +164,19 @@ class Run:
         It looks whether to stop every ``log_every_steps``. A checkpoint is written at the end in any case.
         """
         config, told = self._config, self._config.optimisation
-        patches_a_step = told.batch * told.accumulation * self._place.processes
+        patches_a_step = told.batch * told.accumulation * self._process.processes
         if self.reached.steps >= told.steps or self.reached.exhausted(config.validation.patience):
             return Outcome(self.reached, finished=True)
         with ExitStack() as open_things:
-            board = None
-            if self._place.leads:
+            monitor = None
+            if self._process.leads:
                 begun = self.reached.steps
-                board = open_things.enter_context(
-                    Board(self._folder / "board", self._console, steps=told.steps, begun=begun)
+                monitor = open_things.enter_context(
+                    TrainingMonitor(self._folder / "board", self._console, steps=told.steps, begun=begun)
                 )
-            sums, counted, stop = torch.zeros(len(config.network.stems), device=self._place.device), 0, False
+            sums, counted, stop = torch.zeros(len(config.network.stems), device=self._process.device), 0, False
             if self.reached.steps == 0:
-                self._validate(board)  # what the first weights are worth: training has to beat them
+                self._validate(monitor)  # what the first weights are worth: training has to beat them
             batches = iter(self._loader())
             for step in range(self.reached.steps, told.steps):
                 rate = learning_rate(step, told)
@@ -183,16 +184,16 @@ class Run:
                 counted += 1
                 self.reached = replace(self.reached, steps=step + 1)
                 last = self.reached.steps == told.steps
-                if board:
-                    board.stepped(self.reached.steps)
+                if monitor:
+                    monitor.stepped(self.reached.steps)
                 if last or self.reached.steps % config.log_every_steps == 0:
                     losses, stop = self._gathered(sums, counted, stop=should_stop())
                     sums.zero_()
                     counted = 0
-                    if board:
-                        board.trained(self.reached.steps, losses, rate, patches_a_step)
+                    if monitor:
+                        monitor.trained(self.reached.steps, losses, rate, patches_a_step)
                 if last or self.reached.steps % config.validation.every_steps == 0:
-                    self._validate(board)
+                    self._validate(monitor)
                 done = last or self.reached.exhausted(config.validation.patience)
                 if done or stop or self.reached.steps % config.checkpoint_every_steps == 0:
                     self._write()
@@ -206,16 +207,20 @@ class Run:
             steps=range(self.reached.steps, config.optimisation.steps),
             batch=config.optimisation.batch,
             accumulation=config.optimisation.accumulation,
-            rank=self._place.rank,
-            processes=self._place.processes,
+            rank=self._process.rank,
+            processes=self._process.processes,
         )
         workers = config.data.workers
+        server = multiprocessing.get_context("forkserver") if workers else None
+        if server is not None:
+            # It imports once what otherwise each worker would, for seconds.
+            server.set_forkserver_preload(["torch", "training.remix"])
         return DataLoader(
             self._patches,
             batch_sampler=numbers,
             num_workers=workers,
-            multiprocessing_context="forkserver" if workers else None,
-            pin_memory=self._place.device.type == "cuda",
+            multiprocessing_context=server,
+            pin_memory=self._process.device.type == "cuda",
         )
 
     def _step(self, step: int, rate: float, batches: list[Tensor]) -> Tensor:
@@ -225,10 +230,10 @@ class Run:
             norm.eval()
         for group in self._optimizer.param_groups:
             group["lr"] = rate
-        losses = torch.zeros(len(self._network.stems), device=self._place.device)
+        losses = torch.zeros(len(self._network.stems), device=self._process.device)
         for turn, batch in enumerate(batches):
             self._seed_dropout(step, turn)
-            patches = magnitudes(self._spectrogram, batch.to(self._place.device, non_blocking=True))
+            patches = magnitudes(self._spectrogram, batch.to(self._process.device, non_blocking=True))
             with self._gradients_kept_here(last=turn == len(batches) - 1):
                 with self._autocast():
                     masks = self._shared(patches.mixture)
@@ -243,8 +248,8 @@ class Run:
         return losses
 
     def _seed_dropout(self, step: int, turn: int) -> None:
-        place = self._place
-        number = (step * self._config.optimisation.accumulation + turn) * place.processes + place.rank
+        process = self._process
+        number = (step * self._config.optimisation.accumulation + turn) * process.processes + process.rank
         sequence = np.random.SeedSequence([self._config.seed, _STREAM_OF_DROPOUT, number])
         torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
 
@@ -256,13 +261,13 @@ class Run:
 
     def _autocast(self) -> torch.autocast:
         precision = self._config.optimisation.precision
-        return torch.autocast(self._place.device.type, _DTYPES[precision], enabled=precision != "fp32")
+        return torch.autocast(self._process.device.type, _DTYPES[precision], enabled=precision != "fp32")
 
     def _gathered(self, sums: Tensor, steps: int, *, stop: bool) -> tuple[dict[str, float], bool]:
         """Mean losses of all processes by stem, and whether any is to stop. Raises ``RunDiverged``."""
         values = torch.cat([sums / steps, sums.new_tensor([float(stop)])])
-        *means, stops = (self._place.summed(values)).tolist()
-        losses = {stem: mean / self._place.processes for stem, mean in zip(self._network.stems, means, strict=True)}
+        *means, stops = (self._process.summed(values)).tolist()
+        losses = {stem: mean / self._process.processes for stem, mean in zip(self._network.stems, means, strict=True)}
         if not all(math.isfinite(loss) for loss in losses.values()):
             raise RunDiverged(
                 f"The loss is not finite after step {self.reached.steps}. The newest checkpoint is older; lower the "
@@ -271,45 +276,45 @@ class Run:
         return losses, stops > 0
 
     @torch.no_grad()
-    def _validate(self, board: Board | None) -> None:
+    def _validate(self, monitor: TrainingMonitor | None) -> None:
         """Measures the averaged network in fp32, each process on its share of the patches."""
-        place, network, stems = self._place, self._average.network, self._network.stems
-        mine = range(place.rank, len(self._validation), place.processes)
-        sums = torch.zeros(len(stems) + 1, device=place.device, dtype=torch.float64)
+        process, network, stems = self._process, self._average.network, self._network.stems
+        mine = range(process.rank, len(self._validation), process.processes)
+        sums = torch.zeros(len(stems) + 1, device=process.device, dtype=torch.float64)
         for number, batch in zip(mine, DataLoader(Subset(self._validation, mine)), strict=True):
-            parts = batch.to(place.device)
+            parts = batch.to(process.device)
             patches = magnitudes(self._spectrogram, parts)
             masks = network(patches.mixture)
             sums[:-1] += l1_by_stem(masks, patches)
             sums[-1] += 1
-            if board and number < self._config.validation.audio:
+            if monitor and number < self._config.validation.audio:
                 spectra = self._spectrogram(parts)[0]
                 mixture = spectra.sum(dim=0)
-                board.heard(self.reached.steps, f"{number}/mixture", mixture)
+                monitor.heard(self.reached.steps, f"{number}/mixture", mixture)
                 for place_of, stem in enumerate(stems):
-                    board.heard(self.reached.steps, f"{number}/{stem}", masks[0, place_of] * mixture)
-                    board.heard(self.reached.steps, f"{number}/{stem} (target)", spectra[place_of])
-        *means, count = place.summed(sums).tolist()
+                    monitor.heard(self.reached.steps, f"{number}/{stem}", masks[0, place_of] * mixture)
+                    monitor.heard(self.reached.steps, f"{number}/{stem} (target)", spectra[place_of])
+        *means, count = process.summed(sums).tolist()
         losses = {stem: mean / count for stem, mean in zip(stems, means, strict=True)}
         self.reached = self.reached.validated(sum(losses.values()) / len(losses))
         best = self.reached.since_best == 0
-        if board:
-            board.validated(self.reached.steps, losses, best=best)
-        if best and place.leads:
+        if monitor:
+            monitor.validated(self.reached.steps, losses, best=best)
+        if best and process.leads:
             self._checkpoints.mkdir(parents=True, exist_ok=True)
             average = {f"average.{name}": value for name, value in network.state_dict().items()}
             best_one = Checkpoint(self._config, self.reached, average, {}, self._start_licences)
             checkpoints.write(self._checkpoints / BEST, best_one)
 
     def _write(self) -> None:
-        if self._place.leads:
+        if self._process.leads:
             tensors = {f"network.{name}": value for name, value in self._network.state_dict().items()}
             tensors |= {f"average.{name}": value for name, value in self._average.network.state_dict().items()}
             tensors |= checkpoints.optimizer_tensors(self._optimizer, self._named)
             state = self._scaler.state_dict()
             newest = Checkpoint(self._config, self.reached, tensors, state, self._start_licences)
             checkpoints.write_numbered(self._checkpoints, newest)
-        self._place.wait_for_all()
+        self._process.wait_for_all()
 
 
 def _difference(before: RunConfig, now: RunConfig) -> str:

@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
-from separation.stft import StreamingIstft
-from training.objective import FFT_SIZE, HOP, SAMPLE_RATE_HZ
+from separation.models.unet import FFT_SIZE, HOP, SAMPLE_RATE_HZ
+from separation.spectral.stft import StreamingIstft
 
 
 def sound(spectra: Tensor) -> Tensor:
@@ -26,7 +26,7 @@ def sound(spectra: Tensor) -> Tensor:
     return torch.from_numpy(samples.mean(axis=1, keepdims=True).T.copy())
 
 
-class Board:
+class TrainingMonitor:
     """For the process that leads; a context that closes what it shows."""
 
     def __init__(self, folder: Path, console: Console, *, steps: int, begun: int) -> None:

@@ -1,4 +1,4 @@
-"""Where a process of a run stands: alone, or one of several that ``torchrun`` has started."""
+"""Which process of a run this is: the only one, or one of several that ``torchrun`` has started."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Place:
+class RunProcess:
     """``rank`` of ``processes``, computing on ``device``. The process of rank 0 speaks and writes for all."""
 
     rank: int
@@ -34,8 +34,8 @@ class Place:
 
 
 @contextmanager
-def joined(device: str | None = None) -> Iterator[Place]:
-    """This process's place; under ``torchrun`` it joins the others (NCCL on GPUs, Gloo on processors) until the end.
+def process_group(device: str | None = None) -> Iterator[RunProcess]:
+    """This process of the run; under ``torchrun`` it joins the others (NCCL on GPUs, Gloo on processors) until the end.
 
     ``device``: ``cpu``, ``cuda`` or ``cuda:1``; by default a GPU where there is one, to each process its own.
     """
@@ -48,10 +48,10 @@ def joined(device: str | None = None) -> Iterator[Place]:
         # The same kernels every time: a run that is resumed goes on with the numbers of one that is not.
         torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     if processes == 1:
-        yield Place(0, 1, chosen)
+        yield RunProcess(0, 1, chosen)
         return
     torch.distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
-        yield Place(torch.distributed.get_rank(), processes, chosen)
+        yield RunProcess(torch.distributed.get_rank(), processes, chosen)
     finally:
         torch.distributed.destroy_process_group()
