@@ -9,8 +9,9 @@ import json
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated, Any
 
 import jwt
@@ -19,16 +20,37 @@ from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
 from services.kit.errors import Forbidden, Unauthorized, Unavailable
-from services.kit.settings import KitSettings
+from services.kit.settings import TokenVerifierSettings
 
 SCOPES = ("uploads", "jobs", "billing:read", "webhooks", "events", "account")
 """All scopes; a person who signed in has every one, an API key those it was made with."""
 
+
+class Role(StrEnum):
+    """What a person may be besides somebody with an account."""
+
+    USER = "user"
+    PARTNER = "partner"
+    """May register webhooks and read the event feed."""
+    OPERATOR = "operator"
+    """Sees queues, workers and dead letters; may replay and requeue."""
+    ADMIN = "admin"
+    """Looks after users, credits and prices."""
+
+
 LEEWAY_SECONDS = 30
 FETCH_INTERVAL_SECONDS = 30
+KEY_SET_SECONDS = 300
+"""How old the keys that are known may grow while accounts answers."""
+FIRST_FETCH_TIMEOUT_SECONDS = 10.0
+"""Longest silence of accounts where no key is known: a service that is slow is waited for, since nobody gets in."""
+FETCH_TIMEOUT_SECONDS = 3.0
+"""The same where keys are known that go on working."""
 MAX_TOKEN_CHARACTERS = 4096
 MAX_KEY_SET_BYTES = 64 * 1024
 CLOCK_CLAIMS = ("exp", "iat", "nbf")
+ISSUED_MS = "iat_ms"
+"""A claim of our own: when the token was made, as exactly as a change of roles is dated (`iat` has whole seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +61,13 @@ class Principal:
     roles: frozenset[str]
     scopes: frozenset[str]
     token_id: str
+    issued_ms: int = 0
+    """When the token was made, in milliseconds since the epoch."""
+
+    @property
+    def grant_id(self) -> str:
+        """The session or API key that the token rests on; the token's own id starts with it."""
+        return self.token_id.partition(".")[0]
 
 
 class KeySetUnavailable(Unavailable):
@@ -52,26 +81,40 @@ class InvalidToken(Unauthorized):
 
 
 class KeySet:
-    """Public signing keys by key id, fetched when an unknown id turns up, at most every 30 seconds.
+    """Public signing keys by key id, fetched every 5 minutes, and for an unknown id, at most every 30 seconds.
 
-    Keys that are known keep working while accounts is away. Safe to share between threads.
+    Keys that are known keep working while accounts is away; one that is published no more stops working after those
+    minutes. Safe to share between threads.
+
+    `fetch` gets the URL and the longest silence of who answers there, in seconds.
     """
 
-    def __init__(self, url: str, *, fetch: Callable[[str], bytes] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        fetch: Callable[[str, float], bytes] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._url = url
         self._fetch = fetch or _fetch
         self._keys: dict[str, Any] = {}
-        self._next_fetch = 0.0
+        self._next_fetch = self._stale = 0.0
+        self._clock = clock
         self._lock = threading.Lock()
 
     def key(self, key_id: str) -> Any:
         """The public key; raises InvalidToken for an unknown id, KeySetUnavailable before any key could be fetched."""
         known = self._keys.get(key_id)
-        if known is not None:
+        if known is not None and self._clock() < self._stale:
             return known
-        with self._lock:
-            if key_id not in self._keys and time.monotonic() >= self._next_fetch:
-                self._refresh()
+        # Of those who know the key one fetches anew, and the others go on.
+        if self._lock.acquire(blocking=known is None):
+            try:
+                if self._clock() >= (self._stale if key_id in self._keys else self._next_fetch):
+                    self._refresh()
+            finally:
+                self._lock.release()
         if not self._keys:
             raise KeySetUnavailable
         try:
@@ -81,18 +124,21 @@ class KeySet:
 
     def _refresh(self) -> None:
         try:
-            document = json.loads(self._fetch(self._url))
+            timeout = FETCH_TIMEOUT_SECONDS if self._keys else FIRST_FETCH_TIMEOUT_SECONDS
+            document = json.loads(self._fetch(self._url, timeout))
             keys = {key.key_id: key.key for key in jwt.PyJWKSet.from_dict(document).keys if key.key_id}
         except (OSError, http.client.HTTPException, ValueError, TypeError, AttributeError, jwt.PyJWTError):
             # Nothing is known yet: the next request may try again soon, so that start-up order does not matter.
-            self._next_fetch = time.monotonic() + (FETCH_INTERVAL_SECONDS if self._keys else 0.5)
+            self._next_fetch = self._clock() + (FETCH_INTERVAL_SECONDS if self._keys else 0.5)
+            self._stale = self._next_fetch
             return
         self._keys = keys
-        self._next_fetch = time.monotonic() + FETCH_INTERVAL_SECONDS
+        self._next_fetch = self._clock() + FETCH_INTERVAL_SECONDS
+        self._stale = self._clock() + KEY_SET_SECONDS
 
 
-def _fetch(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - the URL is an operator's setting
+def _fetch(url: str, timeout_seconds: float) -> bytes:
+    with urllib.request.urlopen(url, timeout=timeout_seconds) as answer:  # noqa: S310 - the URL is an operator's setting
         data: bytes = answer.read(MAX_KEY_SET_BYTES)
         return data
 
@@ -106,7 +152,7 @@ class TokenVerifier:
         self._audience = audience
 
     @classmethod
-    def from_settings(cls, settings: KitSettings) -> "TokenVerifier":
+    def from_settings(cls, settings: TokenVerifierSettings) -> "TokenVerifier":
         """The verifier of a service."""
         return cls(KeySet(settings.jwks_url), issuer=settings.token_issuer, audience=settings.token_audience)
 
@@ -135,11 +181,15 @@ class TokenVerifier:
         roles, scope = claims.get("roles", []), claims.get("scope", "")
         if not (isinstance(scope, str) and isinstance(roles, list) and all(isinstance(role, str) for role in roles)):
             raise InvalidToken
+        issued_ms = claims.get(ISSUED_MS, claims["iat"] * 1000)
+        if isinstance(issued_ms, bool) or not isinstance(issued_ms, int):
+            raise InvalidToken
         return Principal(
             account_id=str(claims["sub"]),
             roles=frozenset(roles),
             scopes=frozenset(scope.split()),
             token_id=str(claims["jti"]),
+            issued_ms=issued_ms,
         )
 
 
@@ -159,25 +209,35 @@ def current_principal(
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 
 
+def check_scope(principal: Principal, scope: str) -> None:
+    """Raises Forbidden where the credential is not good for this."""
+    if scope not in principal.scopes:
+        raise Forbidden(f"this key lacks the scope {scope!r}")
+
+
+def check_roles(principal: Principal, roles: Collection[str]) -> None:
+    """Raises Forbidden for who has none of these roles."""
+    if principal.roles.isdisjoint(roles):
+        raise Forbidden
+
+
 def require_scope(scope: str) -> Callable[[Principal], Principal]:
     """FastAPI dependency: the caller, if their credentials carry this scope; else 403."""
     if scope not in SCOPES:
         raise ValueError(f"unknown scope {scope!r}")
 
     def dependency(principal: CurrentPrincipal) -> Principal:
-        if scope not in principal.scopes:
-            raise Forbidden(f"this key lacks the scope {scope!r}")
+        check_scope(principal, scope)
         return principal
 
     return dependency
 
 
-def require_role(*roles: str) -> Callable[[Principal], Principal]:
-    """FastAPI dependency: the caller, if they have one of these roles; else 403."""
+def require_role(*roles: str, scope: str) -> Callable[[Principal], Principal]:
+    """FastAPI dependency: the caller, if they have one of these roles and credentials with this scope; else 403."""
 
-    def dependency(principal: CurrentPrincipal) -> Principal:
-        if principal.roles.isdisjoint(roles):
-            raise Forbidden
+    def dependency(principal: Annotated[Principal, Depends(require_scope(scope))]) -> Principal:
+        check_roles(principal, roles)
         return principal
 
     return dependency

@@ -257,6 +257,8 @@ class Database:
                 # An accepted job or a charge must survive a power cut, hence not NORMAL.
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA foreign_keys = ON")
+                # What was deleted is gone from the file too, not only from the index of what is in it.
+                connection.execute("PRAGMA secure_delete = ON")
                 connection.execute("PRAGMA cache_size = -4096")
                 connection.execute(f"PRAGMA query_only = {'OFF' if begin == 'BEGIN IMMEDIATE' else 'ON'}")
 
@@ -305,6 +307,17 @@ class Database:
         with session.no_autoflush:
             moment: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
         return moment.astimezone(UTC)
+
+    def drop_remains(self) -> None:
+        """Empties SQLite's journal, in which earlier versions of changed pages lie, unless somebody reads just now.
+
+        On PostgreSQL the server's own vacuum sees to what was deleted.
+        """
+        if not self.is_sqlite:
+            return
+        with self._writer.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def ping(self) -> None:
         """Raises if the database does not answer."""

@@ -6,6 +6,8 @@
     ├── PaymentRequired             402 payment_required
     ├── Forbidden                   403 forbidden
     ├── NotFound                    404 not_found
+    │   └── RouteNotFound           404 route_not_found
+    ├── MethodNotAllowed            405 method_not_allowed
     ├── Conflict                    409 conflict
     ├── PayloadTooLarge             413 payload_too_large
     ├── RateLimited                 429 rate_limited
@@ -15,7 +17,7 @@ A service's `errors.py` subclasses these with a `code` of its own. The app facto
 `application/problem+json` (RFC 9457).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 PROBLEM_TYPE_BASE = "urn:stemwright:problem:"
@@ -88,6 +90,22 @@ class NotFound(StemwrightError):
     status = 404
     code = "not_found"
     title = "There is no such thing"
+
+
+class RouteNotFound(NotFound):
+    code = "route_not_found"
+    title = "There is no such path"
+
+
+class MethodNotAllowed(StemwrightError):
+    status = 405
+    code = "method_not_allowed"
+    title = "This path does not answer that method"
+
+    def __init__(self, allowed: Iterable[str], **kwargs: Any) -> None:
+        # RFC 9110 section 15.5.6: a 405 lists the methods that would be answered.
+        methods = ", ".join(sorted(allowed))
+        super().__init__(f"This path answers {methods}.", headers={"Allow": methods}, **kwargs)
 
 
 class Conflict(StemwrightError):

@@ -6,7 +6,7 @@ from sqlalchemy.exc import DataError
 
 from services.kit.database import DATABASE_AWAY, Database, DatabaseContended, WriteSession
 from services.kit.events.codec import Event
-from services.kit.events.outcomes import InvalidMessage, RetryLater
+from services.kit.events.errors import InvalidMessage, RetryLater
 
 AWAY_SECONDS = 1.0
 

@@ -1,4 +1,4 @@
-"""Deletes what the kit's tables no longer need: published events, old inbox rows, old idempotency keys."""
+"""Deletes what the kit's tables no longer need: published events, old idempotency keys."""
 
 from datetime import timedelta
 
@@ -7,13 +7,11 @@ from sqlalchemy import delete
 from services.kit import outbox
 from services.kit.database import Database
 from services.kit.periodic import Periodic
-from services.kit.tables import IDEMPOTENCY, INBOX
+from services.kit.tables import IDEMPOTENCY
 
 KEEP_PUBLISHED = timedelta(hours=1)
 KEEP_REFUSED = timedelta(days=14)
 """As long as dead letters."""
-KEEP_INBOX = timedelta(days=8)
-"""One day more than any topic keeps an event that could be read again."""
 KEEP_IDEMPOTENCY = timedelta(hours=24)
 """As the public contract promises."""
 
@@ -34,5 +32,5 @@ class Housekeeping(Periodic):
             now = session.now()
             outbox.purge_published(session, KEEP_PUBLISHED)
             outbox.purge_refused(session, KEEP_REFUSED)
-            session.execute(delete(INBOX).where(INBOX.c.received_at < now - KEEP_INBOX))
             session.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.created_at < now - KEEP_IDEMPOTENCY))
+        self._database.drop_remains()

@@ -13,16 +13,24 @@ from typing import Annotated, Any
 from fastapi import Header
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, delete, select, update
 
 from services.kit.database import Database, ReadSession, WriteSession
 from services.kit.errors import PROBLEM_MEDIA_TYPE, Conflict, Invalid, StemwrightError
-from services.kit.inbox import insert_unless_present
+from services.kit.inserting import insert_unless_present
 from services.kit.tables import IDEMPOTENCY
+from services.kit.validation import form
 
 IdempotencyKey = Annotated[
     str | None,
-    Header(alias="Idempotency-Key", min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$"),
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=form(r"^[\x21-\x7e]+$", "must be visible ASCII characters without spaces"),
+        description="A name of your own for this request, such as a UUID. Sent again with the same key and body within "
+        "24 hours, it makes nothing new and gets the first answer.",
+    ),
 ]
 
 WAIT_SECONDS = 5.0
@@ -95,6 +103,11 @@ def replace_answers(session: WriteSession, account_id: str, resource_id: str, er
         .where(IDEMPOTENCY.c.account_id == account_id, IDEMPOTENCY.c.resource_id == resource_id)
         .values(status=error.status, body=error.problem())
     )
+
+
+def forget_answers(session: WriteSession, account_id: str) -> None:
+    """Deletes every key of an account, and with it what its answers said."""
+    session.execute(delete(IDEMPOTENCY).where(IDEMPOTENCY.c.account_id == account_id))
 
 
 def _answer(status: int, content: dict[str, Any], *, replayed: bool = False) -> JSONResponse:

@@ -4,7 +4,13 @@ import re
 
 from ulid import ULID
 
-PREFIXES = ("usr", "key", "upl", "job", "evt", "whe", "whd", "pay", "ses", "trf", "wrk", "req")
+PREFIXES = (
+    *("usr", "key", "upl", "job", "evt", "whe", "whd", "pay", "chk", "sbx", "ses", "era", "trf", "wrk", "req", "sec"),
+    "mail",
+    "ema",
+    "prc",
+    "rfd",
+)
 
 _DIGITS = "[0-7][0-9a-hjkmnp-tv-z]{25}"
 """26 lower-case digits of Crockford's base 32, which would hold 130 bits: the first of them has three."""

@@ -11,13 +11,22 @@ from alembic import command, context, op
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import MetaData, text
+from sqlalchemy import Column, MetaData, String, Table, text
 
-from services.kit.database import Database
-from services.kit.tables import IDEMPOTENCY, INBOX, KIT_METADATA, OUTBOX, OUTBOX_REFUSED
+from services.kit.database import NAMING, Database, UtcDateTime
+from services.kit.tables import ERASED_ACCOUNTS, IDEMPOTENCY, KIT_METADATA, OUTBOX, OUTBOX_REFUSED
 
 SERVICES_WITH_DATABASE = ("accounts", "upload", "orchestrator")
-FIRST_TABLES = (OUTBOX, INBOX, IDEMPOTENCY)
+
+_INBOX = Table(
+    "inbox",
+    MetaData(naming_convention=NAMING),
+    Column("consumer", String(80), primary_key=True),
+    Column("event_id", String(80), primary_key=True),
+    Column("received_at", UtcDateTime, nullable=False, index=True),
+)
+"""Which event ids were seen: services began with it, and every effect turned out to be bound to something else."""
+FIRST_TABLES = (OUTBOX, _INBOX, IDEMPOTENCY)
 
 
 def alembic_config(service: str) -> Config:
@@ -71,6 +80,16 @@ def drop_kit_tables() -> None:
         table.drop(op.get_bind())
 
 
+def drop_inbox() -> None:
+    """For a service's later revision."""
+    _INBOX.drop(op.get_bind())
+
+
+def create_inbox() -> None:
+    """Undoes `drop_inbox`."""
+    _INBOX.create(op.get_bind())
+
+
 def create_refused_table() -> None:
     """The table of events that the brokers refuse, for a service's later revision."""
     OUTBOX_REFUSED.create(op.get_bind())
@@ -79,6 +98,16 @@ def create_refused_table() -> None:
 def drop_refused_table() -> None:
     """Undoes `create_refused_table`."""
     OUTBOX_REFUSED.drop(op.get_bind())
+
+
+def create_erased_table() -> None:
+    """The table of accounts that were erased, for a later revision of a service that holds something of them."""
+    ERASED_ACCOUNTS.create(op.get_bind())
+
+
+def drop_erased_table() -> None:
+    """Undoes `create_erased_table`."""
+    ERASED_ACCOUNTS.drop(op.get_bind())
 
 
 def drift(database: Database, metadata: MetaData) -> list[Any]:

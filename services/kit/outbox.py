@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import IO, Any, Protocol
 
 from prometheus_client import Counter, Gauge
-from sqlalchemy import Connection, Row, delete, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, Text, cast, delete, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.kit.database import Database, ReadSession, WriteSession
@@ -24,9 +24,11 @@ from services.kit.tables import OUTBOX, OUTBOX_REFUSED
 
 log = logging.getLogger(__name__)
 
-PUBLISHED = Counter("outbox_published_total", "Events handed to the broker.", ["topic"])
-BACKLOG_AGE = Gauge("outbox_oldest_unpublished_seconds", "Age of the oldest event that is not published yet.")
-REFUSED = Counter("outbox_refused_total", "Events that the brokers will never take.", ["topic"])
+PUBLISHED = Counter("stemwright_outbox_published_total", "Events handed to the broker.", ["topic"])
+BACKLOG_AGE = Gauge(
+    "stemwright_outbox_oldest_unpublished_seconds", "Age of the oldest event that is not published yet."
+)
+REFUSED = Counter("stemwright_outbox_refused_total", "Events that the brokers will never take.", ["topic"])
 
 URGENT_AT_ONCE = 100
 """Events of urgent topics that go before older ones of others: somebody's thousand songs keep no worker waiting."""
@@ -37,7 +39,7 @@ def add(session: WriteSession, event: OutgoingEvent) -> str:
 
     Raises ValueError for an event that breaks its topic's contract.
     """
-    record = encode(event)
+    record = encode(event, source=session.database.service)
     session.execute(
         insert(OUTBOX).values(
             topic=record.topic,
@@ -156,11 +158,15 @@ class OutboxRelay:
                     # Told, and tried again: a service that stops has nothing better to offer.
                     log.exception("a round of the outbox failed")
                     progressed = False
-                if not progressed:
+                if not progressed and not stop.is_set():
                     ready.wait(self._poll_seconds)
         finally:
             self._lock.release()
             self._producer.close()
+
+    def wake(self) -> None:
+        """Has it look now."""
+        self._database.outbox_ready.set()
 
     def publish_batch(self) -> int:
         """Publishes unpublished events, the urgent and then the oldest; returns how many of them are dealt with."""
@@ -235,6 +241,20 @@ def backed_up(session: ReadSession, longer_than: timedelta) -> bool:
         select(OUTBOX.c.created_at).where(OUTBOX.c.published_at.is_(None)).order_by(OUTBOX.c.id).limit(1)
     )
     return oldest is not None and oldest < session.now() - longer_than
+
+
+def forget(session: WriteSession, account_id: str) -> bool:
+    """Deletes the published and the refused events about an account; whether none of it waits to be published."""
+    for table in (OUTBOX, OUTBOX_REFUSED):
+        published = () if table is OUTBOX_REFUSED else (OUTBOX.c.published_at.is_not(None),)
+        session.execute(delete(table).where(_about(table, account_id), *published))
+    waiting = select(OUTBOX.c.id).where(OUTBOX.c.published_at.is_(None), _about(OUTBOX, account_id)).limit(1)
+    return session.scalar(waiting) is None
+
+
+def _about(table: Table, account_id: str) -> ColumnElement[bool]:
+    """Events whose headers name the account; every event about one does."""
+    return cast(table.c.headers, Text).contains(account_id, autoescape=True)
 
 
 def purge_published(session: WriteSession, older_than: timedelta) -> None:

@@ -10,7 +10,7 @@ from services.kit.database import DATABASE_AWAY
 
 log = logging.getLogger(__name__)
 
-FAILED = Counter("rounds_failed_total", "Rounds of background tasks that ended in a defect.", ["task"])
+FAILED = Counter("stemwright_rounds_failed_total", "Rounds of background tasks that ended in a defect.", ["task"])
 
 
 class Periodic:

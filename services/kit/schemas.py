@@ -1,25 +1,42 @@
 """Shapes that every service's requests and answers share."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from services.kit.ids import id_pattern
+from services.kit.validation import form
 
 T = TypeVar("T")
 
-Limit = Annotated[int, Query(ge=1, le=100)]
-JobCursor = Annotated[str | None, Query(pattern=id_pattern("job"))]
-UploadCursor = Annotated[str | None, Query(pattern=id_pattern("upl"))]
-ApiKeyCursor = Annotated[str | None, Query(pattern=id_pattern("key"))]
+
+def _id(prefix: str) -> str:
+    return form(id_pattern(prefix), f"must be an id that begins with {prefix}_")
+
+
+Limit = Annotated[int, Query(ge=1, le=100, description="Most items of the page.")]
+_PAGE = "The `next_cursor` of the page before; absent for the first page."
+JobCursor = Annotated[str | None, Query(pattern=_id("job"), description=_PAGE)]
+UploadCursor = Annotated[str | None, Query(pattern=_id("upl"), description=_PAGE)]
+AccountCursor = Annotated[str | None, Query(pattern=_id("usr"), description=_PAGE)]
+ApiKeyCursor = Annotated[str | None, Query(pattern=_id("key"), description=_PAGE)]
+SecurityEventCursor = Annotated[str | None, Query(pattern=_id("sec"), description=_PAGE)]
+PaymentCursor = Annotated[str | None, Query(pattern=_id("pay"), description=_PAGE)]
+PriceCursor = Annotated[str | None, Query(pattern=_id("prc"), description=_PAGE)]
 """Where a page begins: after the last id of the page before."""
 
-AccountId = Annotated[str, StringConstraints(pattern=id_pattern("usr"))]
-UploadId = Annotated[str, StringConstraints(pattern=id_pattern("upl"))]
-JobId = Annotated[str, StringConstraints(pattern=id_pattern("job"))]
-ApiKeyId = Annotated[str, StringConstraints(pattern=id_pattern("key"))]
-EventId = Annotated[str, StringConstraints(pattern=id_pattern("evt"))]
+AccountId = Annotated[str, StringConstraints(pattern=_id("usr"))]
+UploadId = Annotated[str, StringConstraints(pattern=_id("upl"))]
+JobId = Annotated[str, StringConstraints(pattern=_id("job"))]
+ApiKeyId = Annotated[str, StringConstraints(pattern=_id("key"))]
+SessionId = Annotated[str, StringConstraints(pattern=_id("ses"))]
+CheckoutId = Annotated[str, StringConstraints(pattern=_id("chk"))]
+PaymentId = Annotated[str, StringConstraints(pattern=_id("pay"))]
+SandboxSessionId = Annotated[str, StringConstraints(pattern=_id("sbx"))]
+PriceId = Annotated[str, StringConstraints(pattern=_id("prc"))]
+EventId = Annotated[str, StringConstraints(pattern=_id("evt"))]
 """Ids as clients send them, in paths, queries and bodies. What passes is an id by our own rule, and so by every
 sibling's: it may go into an event."""
 
@@ -27,7 +44,9 @@ sibling's: it may go into an event."""
 CONTROL = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 """For the brackets of a regular expression, in Python's, Rust's and JavaScript's dialect: what no line of text has."""
 
-Line = Annotated[str, StringConstraints(pattern=rf"^[^{CONTROL}]*$")]
+Line = Annotated[
+    str, StringConstraints(pattern=form(rf"^[^{CONTROL}]*$", "must be one line of text without control characters"))
+]
 """One line of text without control characters (PostgreSQL refuses NUL; logs and headers must not be forged). What JSON
 can spell and UTF-8 cannot, half a surrogate pair, is no text to begin with."""
 
@@ -44,6 +63,20 @@ class RequestBody(BaseModel):
     """Base of request bodies: an unknown field is a mistake that the client should hear of."""
 
     model_config = ConfigDict(extra="forbid", strict=False, allow_inf_nan=False)
+
+
+EXAMPLE_IDS: Mapping[str, str] = {
+    **{prefix: f"{prefix}_{'0' * 26}" for prefix in ("usr", "upl", "job", "key", "chk", "pay")},
+    # The first pack of a new platform is there before anybody makes one.
+    "prc": f"prc_{1:026d}",
+}
+"""Ids in examples: the interactive page puts the last thing of that kind in their place."""
+EXAMPLE_REFRESH_TOKEN = f"rt_{'0' * 43}"
+
+
+def examples(first: Mapping[str, Any], **more: Mapping[str, Any]) -> dict[str, Any]:
+    """Examples of a body for the document, by what they show; the first is what the interactive page begins with."""
+    return {name.replace("_", " "): {"value": dict(value)} for name, value in {"example": first, **more}.items()}
 
 
 class Page(BaseModel, Generic[T]):

@@ -1,7 +1,8 @@
 """Typed settings, read from the environment.
 
-The parts that operators know carry their usual names (`DATABASE_URL`, `KAFKA_BOOTSTRAP_SERVERS`, `S3_ENDPOINT_URL`);
-everything of ours starts with `STEMWRIGHT_`. `deploy/settings.env` lists every setting with its default.
+A service's `Settings` is made of the groups that it uses: what has no object store needs no secret of one. The parts
+that operators know carry their usual names (`DATABASE_URL`, `KAFKA_BOOTSTRAP_SERVERS`, `S3_ENDPOINT_URL`); everything
+of ours starts with `STEMWRIGHT_`. `deploy/settings.env` lists every setting with its default.
 """
 
 import ast
@@ -10,17 +11,27 @@ import json
 import os
 import sys
 import textwrap
+from collections.abc import Collection
 from itertools import pairwise
-from typing import ClassVar, Literal, TypeVar
+from pathlib import Path
+from typing import Literal, Self, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from services.kit.settings_errors import complaints, variable_of
+from services.kit.validation import form
 
 EX_CONFIG = 78
 """Exit status for a configuration error (sysexits.h)."""
 
 DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - the value that production refuses
+
+HTTP_URL = form(r"^($|https?://[^\s/]+(/\S*)?$)", "must be a URL that begins with http:// or https://")
+BROKERS = form(
+    r"^\s*[^\s,]+:[0-9]{1,5}\s*(,\s*[^\s,]+:[0-9]{1,5}\s*)*$", "must be host:port, several separated by commas"
+)
 
 
 _DATABASES = frozenset({"sqlite", "postgres", "postgresql", "postgresql+psycopg"})
@@ -51,33 +62,54 @@ def has_known_password(url: str) -> bool:
 
 
 def service_config(service: str) -> SettingsConfigDict:
-    """Configuration under which a service's own fields are read from `STEMWRIGHT_<SERVICE>_<FIELD>`."""
-    return SettingsConfigDict(env_prefix=f"STEMWRIGHT_{service.upper()}_", extra="ignore", frozen=True)
+    """Configuration under which a service's own fields are read from `STEMWRIGHT_<SERVICE>_<FIELD>`.
+
+    What is set to nothing is not set: files of settings are full of such lines.
+    """
+    prefix = f"STEMWRIGHT_{service.upper()}_"
+    return SettingsConfigDict(env_prefix=prefix, extra="ignore", frozen=True, env_ignore_empty=True)
 
 
 def _named(name: str) -> AliasChoices:
     return AliasChoices(name)
 
 
-class KitSettings(BaseSettings):
-    """What every service needs to know. A service's `Settings` subclasses this."""
+def home_folder() -> Path:
+    """Where a platform on one machine keeps everything: `STEMWRIGHT_HOME`, else `.stemwright` in the folder at hand."""
+    return Path(os.environ.get("STEMWRIGHT_HOME") or ".stemwright").expanduser()
 
-    needs_database: ClassVar[bool] = False
-    """Whether the service keeps anything of its own."""
+
+def _database_in_home() -> SecretStr:
+    return SecretStr(f"sqlite:///{home_folder()}/data/{{service}}.db")
+
+
+class EnvironmentSettings(BaseSettings):
+    """What every other group of settings rests on."""
 
     # Fields are also read by their own names: without a prefix those would be HOST, PORT and ENVIRONMENT.
-    model_config = SettingsConfigDict(env_prefix="STEMWRIGHT_", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="STEMWRIGHT_", extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True
+    )
 
     environment: Literal["development", "production"] = Field(
         "development", validation_alias=_named("STEMWRIGHT_ENVIRONMENT")
     )
     """`development` or `production`; production refuses to start with development secrets."""
+
+
+class ServiceSettings(EnvironmentSettings):
+    """Of a process that serves HTTP: its logs, where it listens, how it stops."""
+
     log_format: Literal["json", "console"] = Field("json", validation_alias=_named("STEMWRIGHT_LOG_FORMAT"))
     """`json` for machines, `console` for people."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", validation_alias=_named("STEMWRIGHT_LOG_LEVEL")
     )
     """DEBUG, INFO, WARNING or ERROR."""
+
+    otlp_endpoint: str | None = Field(None, pattern=HTTP_URL, validation_alias=_named("OTEL_EXPORTER_OTLP_ENDPOINT"))
+    """OpenTelemetry collector that gets the traces, by OTLP over HTTP, such as `http://collector:4318`; empty: none.
+    Needs the extra `otlp`."""
 
     host: str = Field("127.0.0.1", validation_alias=_named("STEMWRIGHT_HOST"))
     """Address to listen on."""
@@ -88,39 +120,13 @@ class KitSettings(BaseSettings):
     shutdown_grace_seconds: int = Field(20, ge=1, validation_alias=_named("STEMWRIGHT_SHUTDOWN_GRACE_SECONDS"))
     """How long requests under way may take after SIGTERM."""
 
-    database_url: SecretStr = Field(
-        SecretStr("sqlite:///.stemwright/data/{service}.db"), validation_alias=_named("DATABASE_URL")
-    )
+
+class DatabaseSettings(EnvironmentSettings):
+    """Of what keeps rows of its own."""
+
+    database_url: SecretStr = Field(default_factory=_database_in_home, validation_alias=_named("DATABASE_URL"))
     """`{service}` stands for the service's name. On PostgreSQL each service lives in a schema of its name. A password
-    that everybody knows is refused in production."""
-
-    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS"))
-    """Brokers, `host:port`, separated by commas."""
-    kafka_sole_consumers: bool = Field(False, validation_alias=_named("STEMWRIGHT_KAFKA_SOLE_CONSUMERS"))
-    """Promises that one process of each service runs: it then reads every partition without the seconds that joining a
-    group takes. On one machine only."""
-
-    s3_endpoint_url: str | None = Field(None, validation_alias=_named("S3_ENDPOINT_URL"))
-    """Where the object store answers; empty for AWS itself."""
-    s3_public_endpoint_url: str | None = Field(None, validation_alias=_named("S3_PUBLIC_ENDPOINT_URL"))
-    """What presigned URLs name, where clients reach the store under another address than services do."""
-    s3_region: str = Field("us-east-1", validation_alias=_named("S3_REGION"))
-    """Region that requests are signed for."""
-    s3_bucket: str = Field("stemwright", min_length=3, validation_alias=_named("S3_BUCKET"))
-    """The one bucket; made where it does not exist."""
-    s3_access_key_id: str = Field("stemwright", validation_alias=_named("S3_ACCESS_KEY_ID"))
-    """Key id of the object store."""
-    s3_secret_access_key: SecretStr = Field(
-        SecretStr(DEVELOPMENT_SECRET), validation_alias=_named("S3_SECRET_ACCESS_KEY")
-    )
-    """Secret key of the object store."""
-
-    jwks_url: str = Field("http://127.0.0.1:8081/.well-known/jwks.json", validation_alias=_named("STEMWRIGHT_JWKS_URL"))
-    """Where accounts publishes the public keys of access tokens."""
-    token_issuer: str = Field("stemwright", validation_alias=_named("STEMWRIGHT_TOKEN_ISSUER"))
-    """Issuer that access tokens must name."""
-    token_audience: str = Field("stemwright-api", validation_alias=_named("STEMWRIGHT_TOKEN_AUDIENCE"))
-    """Audience that access tokens must name."""
+    that everybody knows is refused in production. Where none is given it is a file per service in STEMWRIGHT_HOME."""
 
     @field_validator("database_url")
     @classmethod
@@ -136,56 +142,124 @@ class KitSettings(BaseSettings):
         return url
 
     @model_validator(mode="after")
-    def _no_development_secret_in_production(self) -> "KitSettings":
-        if self.environment == "production" and self.s3_secret_access_key.get_secret_value() == DEVELOPMENT_SECRET:
-            raise ValueError("S3_SECRET_ACCESS_KEY still has its development value")
-        return self
-
-    @model_validator(mode="after")
-    def _no_known_password_in_production(self) -> "KitSettings":
+    def _no_known_password_in_production(self) -> Self:
         url = self.database_url.get_secret_value()
         if self.environment != "production":
             return self
-        if self.needs_database and "database_url" not in self.model_fields_set:
+        if "database_url" not in self.model_fields_set:
             raise ValueError("DATABASE_URL is needed in production")
         if not url.startswith("sqlite") and has_known_password(url):
             raise ValueError("DATABASE_URL has no password, or one that everybody knows")
         return self
 
 
-SettingsT = TypeVar("SettingsT", bound=KitSettings)
+class KafkaSettings(EnvironmentSettings):
+    """Of what writes or reads events."""
+
+    kafka_bootstrap_servers: str = Field(
+        "127.0.0.1:9092", pattern=BROKERS, validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS")
+    )
+    """Brokers, `host:port`, separated by commas."""
+
+
+class ConsumerGroupSettings(KafkaSettings):
+    """Of what shares the partitions of its topics among its processes."""
+
+    kafka_sole_consumers: bool = Field(False, validation_alias=_named("STEMWRIGHT_KAFKA_SOLE_CONSUMERS"))
+    """Promises that one process of each service runs: it then reads every partition without the seconds that joining a
+    group takes. On one machine only."""
+
+
+class StorageSettings(EnvironmentSettings):
+    """Of what keeps objects."""
+
+    s3_endpoint_url: str | None = Field(None, pattern=HTTP_URL, validation_alias=_named("S3_ENDPOINT_URL"))
+    """Where the object store answers; empty for AWS itself."""
+    s3_public_endpoint_url: str | None = Field(
+        None, pattern=HTTP_URL, validation_alias=_named("S3_PUBLIC_ENDPOINT_URL")
+    )
+    """What presigned URLs name, where clients reach the store under another address than services do."""
+    s3_region: str = Field("us-east-1", validation_alias=_named("S3_REGION"))
+    """Region that requests are signed for."""
+    s3_bucket: str = Field("stemwright", min_length=3, validation_alias=_named("S3_BUCKET"))
+    """The one bucket; made where it does not exist."""
+    s3_access_key_id: str = Field("stemwright", validation_alias=_named("S3_ACCESS_KEY_ID"))
+    """Key id of the object store."""
+    s3_secret_access_key: SecretStr = Field(
+        SecretStr(DEVELOPMENT_SECRET), validation_alias=_named("S3_SECRET_ACCESS_KEY")
+    )
+    """Secret key of the object store."""
+
+    @model_validator(mode="after")
+    def _no_development_secret_in_production(self) -> Self:
+        if self.environment == "production" and self.s3_secret_access_key.get_secret_value() == DEVELOPMENT_SECRET:
+            raise ValueError("S3_SECRET_ACCESS_KEY still has its development value")
+        return self
+
+
+class TokenSettings(EnvironmentSettings):
+    """Of what signs or verifies access tokens."""
+
+    token_issuer: str = Field("stemwright", validation_alias=_named("STEMWRIGHT_TOKEN_ISSUER"))
+    """Issuer that access tokens must name."""
+    token_audience: str = Field("stemwright-api", validation_alias=_named("STEMWRIGHT_TOKEN_AUDIENCE"))
+    """Audience that access tokens must name."""
+
+
+class TokenVerifierSettings(TokenSettings):
+    """Of what verifies tokens that accounts signed."""
+
+    jwks_url: str = Field("http://127.0.0.1:8081/.well-known/jwks.json", validation_alias=_named("STEMWRIGHT_JWKS_URL"))
+    """Where accounts publishes the public keys of access tokens."""
+
+
+SHARED: dict[type[EnvironmentSettings], str] = {
+    EnvironmentSettings: "Every process",
+    ServiceSettings: "Logs, addresses and stopping",
+    DatabaseSettings: "Databases",
+    KafkaSettings: "Event log",
+    ConsumerGroupSettings: "Consumer groups",
+    StorageSettings: "Object store",
+    TokenSettings: "Access tokens",
+    TokenVerifierSettings: "Keys of access tokens",
+}
+"""Groups of settings that services share, and the headings under which `stemwright settings` tells them."""
+
+
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 
 def load(settings_class: type[SettingsT]) -> SettingsT:
     """Settings from the environment; a mistake ends the process with one line per mistake and exit status 78."""
     try:
         return settings_class()
-    except ValidationError as error:
-        for problem in error.errors(include_url=False, include_input=False):
-            name = ".".join(str(part) for part in problem["loc"]) or settings_class.__module__
-            print(f"stemwright: setting {name}: {problem['msg']}", file=sys.stderr)  # noqa: T201 - no logging yet
+    except (ValidationError, SettingsError) as error:
+        for complaint in complaints(error, settings_class):
+            print(f"stemwright: {complaint}", file=sys.stderr)  # noqa: T201 - no logging yet
         raise SystemExit(EX_CONFIG) from None
 
 
-def document(settings_class: type[KitSettings], title: str) -> str:
-    """The settings of one service as the text of an environment file: each with its meaning and its default.
+def document(settings_class: type[BaseSettings], title: str, told: Collection[str] = ()) -> str:
+    """Settings as the text of an environment file: each with its meaning and its default.
 
-    For `KitSettings` itself, those that all services share; for a service, its own.
+    Of a group that services share, or of a service: then those that are its own. Names `told` before are left out.
     """
-    prefix = settings_class.model_config.get("env_prefix", "")
     meanings = _meanings(settings_class)
     lines = [f"# {title}", ""]
     for field, info in settings_class.model_fields.items():
-        if field not in settings_class.__annotations__:
-            continue  # shared by all services, and told there
-        alias = info.validation_alias
-        name = str(alias.choices[0]) if isinstance(alias, AliasChoices) else (prefix + field).upper()
-        lines += [f"# {line}" for line in textwrap.wrap(meanings.get(field, ""), 110)]
-        lines += [f"#{name}={_as_text(info.get_default(call_default_factory=True))}", ""]
+        name = variable_of(settings_class, field)
+        if field in settings_class.__annotations__ and name not in told:
+            default = _as_text(info.get_default(call_default_factory=True))
+            lines += described(name, meanings.get(field, ""), default)
     return "\n".join(lines)
 
 
-def _meanings(settings_class: type[KitSettings]) -> dict[str, str]:
+def described(name: str, meaning: str, default: str) -> list[str]:
+    """The lines of one setting in an environment file."""
+    return [*(f"# {line}" for line in textwrap.wrap(meaning, 110)), f"#{name}={default}", ""]
+
+
+def _meanings(settings_class: type[BaseSettings]) -> dict[str, str]:
     """The docstring below each field. Read from the source when somebody asks: pydantic would at every start."""
     body = ast.parse(textwrap.dedent(inspect.getsource(settings_class))).body[0]
     assert isinstance(body, ast.ClassDef)  # noqa: S101 - it is the source of a class

@@ -1,4 +1,5 @@
-"""The tables that the kit keeps in every database: outbox (and what of it was refused), inbox, idempotency."""
+"""The tables that the kit keeps in every database: outbox (and what of it was refused), idempotency; and those
+accounts that were erased, where a service holds something of accounts."""
 
 from typing import Any
 
@@ -43,14 +44,6 @@ OUTBOX_REFUSED = Table(
     Column("reason", String(300), nullable=False),
 )
 
-INBOX = Table(
-    "inbox",
-    KIT_METADATA,
-    Column("consumer", String(80), primary_key=True),
-    Column("event_id", String(80), primary_key=True),
-    Column("received_at", UtcDateTime, nullable=False, index=True),
-)
-
 IDEMPOTENCY = Table(
     "idempotency",
     KIT_METADATA,
@@ -63,3 +56,15 @@ IDEMPOTENCY = Table(
     Column("body", JsonDocument, nullable=True),
     Column("created_at", UtcDateTime, nullable=False, index=True),
 )
+
+ERASED_ACCOUNTS = Table(
+    "erased_accounts",
+    MetaData(naming_convention=NAMING),
+    Column("account_id", String(40), primary_key=True),
+    Column("erasure_id", String(40), nullable=False),
+    Column("heard_at", UtcDateTime, nullable=False),
+    # How many of what were deleted, by kind.
+    Column("erased", JsonDocument, nullable=False),
+    Column("finished_at", UtcDateTime, nullable=True, index=True),
+)
+"""In metadata of its own: services take it into theirs with `to_metadata`."""

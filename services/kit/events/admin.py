@@ -3,13 +3,15 @@
 import logging
 import time
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from kafka.admin import KafkaAdminClient, NewPartitions, NewTopic
 from kafka.errors import IncompatibleBrokerVersion, KafkaError, TopicAlreadyExistsError
 
+from services.kit.events import local_broker
 from services.kit.events.connection import BrokerUnavailable, connect
-from services.kit.events.topics import DEAD_LETTER_RETENTION, TOPICS, Topic, dead_letters
+from services.kit.events.topics import DEAD_LETTER_RETENTION, SEGMENT, TOPICS, Topic, dead_letters
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +22,10 @@ _BROKER_DEFAULT = -1
 def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS, *, timeout_seconds: float = 10.0) -> None:
     """Creates what is missing of `topics` and their dead-letter topics, and corrects too small partition counts.
 
-    More partitions than listed are an operator's choice and stay. A broker that cannot add partitions (the local one,
-    which keeps everything in memory anyway) gets the topic deleted and created again. Safe to call from every process
-    at once. Raises BrokerUnavailable.
+    More partitions than listed are an operator's choice and stay. On a broker that cannot add partitions, which Apache
+    Kafka can, the topic is replaced. Safe to call from every process at once. Raises BrokerUnavailable.
     """
-    wanted = [new for topic in topics for new in (_new_topic(topic), _new_dead_letters(topic))]
+    wanted = [new for topic in topics for new in as_made(topic)]
     deadline = time.monotonic() + timeout_seconds
     while True:
         try:
@@ -42,14 +43,18 @@ def ensure_topics(bootstrap: str, topics: Iterable[Topic] = TOPICS, *, timeout_s
             return
 
 
-def _new_topic(topic: Topic) -> NewTopic:
-    retention = str(int(topic.retention.total_seconds() * 1000))
-    return NewTopic(topic.name, topic.partitions, _BROKER_DEFAULT, topic_configs={"retention.ms": retention})
+def as_made(topic: Topic) -> tuple[NewTopic, NewTopic]:
+    """What the brokers are told of a topic and of its dead letters."""
+    return (
+        _kept_for(topic.name, topic.partitions, topic.retention),
+        _kept_for(dead_letters(topic), topic.partitions, DEAD_LETTER_RETENTION),
+    )
 
 
-def _new_dead_letters(topic: Topic) -> NewTopic:
-    retention = str(int(DEAD_LETTER_RETENTION.total_seconds() * 1000))
-    return NewTopic(dead_letters(topic), topic.partitions, _BROKER_DEFAULT, topic_configs={"retention.ms": retention})
+def _kept_for(name: str, partitions: int, retention: timedelta) -> NewTopic:
+    times = {"retention.ms": retention, "segment.ms": min(retention, SEGMENT)}
+    configs = {setting: str(int(length.total_seconds() * 1000)) for setting, length in times.items()}
+    return NewTopic(name, partitions, _BROKER_DEFAULT, topic_configs=configs)
 
 
 def _ensure(admin: Any, wanted: list[NewTopic]) -> None:
@@ -60,7 +65,7 @@ def _ensure(admin: Any, wanted: list[NewTopic]) -> None:
             log.warning("topic %s has %d partitions instead of %d", new.name, count, new.num_partitions)
             # Looked at once more: another process may have made it anew in the meantime.
             if not _add_partitions(admin, new) and _partition_counts(admin, [new]).get(new.name) == count:
-                admin.delete_topics([new.name])
+                local_broker.replace(admin, new)
                 count = None
         if count is None:
             _create(admin, new)

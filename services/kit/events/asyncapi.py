@@ -74,14 +74,19 @@ def _channel(topic: Topic) -> dict[str, Any]:
 
 def _operations(topic: Topic) -> list[tuple[str, dict[str, Any]]]:
     channel = {"$ref": f"#/channels/{topic.name}"}
-    sends = (
-        f"{topic.owner}.sends.{topic.name}",
-        {"action": "send", "channel": channel, "summary": f"Only {topic.owner} writes here."},
-    )
+    only = " and ".join(topic.writers)
+    verb = "writes" if len(topic.writers) == 1 else "write"
+    sends = [
+        (
+            f"{writer}.sends.{topic.name}",
+            {"action": "send", "channel": channel, "summary": f"Only {only} {verb} here."},
+        )
+        for writer in topic.writers
+    ]
     receives = [
         (f"{consumer}.receives.{topic.name}", {"action": "receive", "channel": channel}) for consumer in topic.consumers
     ]
-    return [sends, *receives]
+    return [*sends, *receives]
 
 
 def _messages(topic: Topic) -> list[tuple[str, dict[str, Any]]]:

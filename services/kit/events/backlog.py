@@ -56,7 +56,7 @@ class Work:
     """How often its handler ended in an error that nobody foresaw."""
 
     @property
-    def lane(self) -> tuple[Claim, bytes]:
+    def ordering_key(self) -> tuple[Claim, bytes]:
         """What keeps its order: the records of one key in one claim."""
         return (self.claim, self.record.key or b"")
 
@@ -90,7 +90,9 @@ class Backlog:
             self._ready = deque(work for work in self._ready if work.claim.open)
             self._aside = [entry for entry in self._aside if entry[2].claim.open]
             heapq.heapify(self._aside)
-            self._blocked = {lane: works for lane, works in self._blocked.items() if lane[0].open}
+            self._blocked = {
+                ordering_key: works for ordering_key, works in self._blocked.items() if ordering_key[0].open
+            }
 
     def renew(self, partitions: Iterable[Partition]) -> None:
         """Ends the open claims among these and begins them again, empty."""
@@ -121,8 +123,8 @@ class Backlog:
                     self._ready.appendleft(heapq.heappop(self._aside)[2])
                 while self._ready:
                     work = self._ready.popleft()
-                    if work.retried == 0 and work.lane in self._blocked:
-                        self._blocked[work.lane].append(work)
+                    if work.retried == 0 and work.ordering_key in self._blocked:
+                        self._blocked[work.ordering_key].append(work)
                     else:
                         return work
                 if now >= deadline:
@@ -142,7 +144,7 @@ class Backlog:
         with self._changed:
             work.claim.waiting.pop(work.record.offset, None)
             if work.retried and work.claim.open:
-                self._ready.extendleft(reversed(self._blocked.pop(work.lane, deque())))
+                self._ready.extendleft(reversed(self._blocked.pop(work.ordering_key, deque())))
 
     def retry(self, work: Work, delay_seconds: float) -> None:
         """The record comes again after the delay; later records of its key wait for it."""
@@ -150,7 +152,7 @@ class Backlog:
             if not work.claim.open:
                 return
             work.retried += 1
-            self._blocked.setdefault(work.lane, deque())
+            self._blocked.setdefault(work.ordering_key, deque())
             heapq.heappush(self._aside, (self._clock() + delay_seconds, next(self._numbers), work))
 
     def committable(self) -> dict[Partition, int]:

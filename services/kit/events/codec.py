@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError, Message
 from pydantic import ValidationError
 
 from services.kit.events.contracts import EARLIEST, LATEST, broken
-from services.kit.events.outcomes import InvalidMessage
+from services.kit.events.errors import InvalidMessage
 from services.kit.events.public import JobEvent
 from services.kit.events.strict_json import read_json
 from services.kit.events.topics import Topic, topic_named, type_of

@@ -3,12 +3,13 @@
 import socket
 from typing import Any
 
-from kafka.net.compat import KafkaNetClient
-
 from services.kit.errors import Unavailable
+from services.kit.events import kafka_python
 
 BOOTSTRAP_SECONDS = 3.0
 """How long a new client tries to find the brokers before it says that they are away."""
+REQUEST_SECONDS = 4.0
+"""How long a broker's answer is waited for."""
 
 
 class BrokerUnavailable(Unavailable):
@@ -27,7 +28,7 @@ def connect(kind: type[Any], bootstrap: str, client_id: str, **options: Any) -> 
     made: list[Any] = []
 
     def network(**config: Any) -> Any:
-        made.append(KafkaNetClient(**config))
+        made.append(kafka_python.network(**config))
         return made[-1]
 
     try:
@@ -36,7 +37,7 @@ def connect(kind: type[Any], bootstrap: str, client_id: str, **options: Any) -> 
             client_id=f"stemwright-{client_id}",
             kafka_client=network,
             bootstrap_timeout_ms=int(BOOTSTRAP_SECONDS * 1000),
-            request_timeout_ms=4000,
+            request_timeout_ms=int(REQUEST_SECONDS * 1000),
             reconnect_backoff_ms=50,
             reconnect_backoff_max_ms=500,
             # A topic that was made anew shows by its id, in fresh metadata.

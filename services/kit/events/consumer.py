@@ -12,15 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from google.protobuf.message import Message
 from kafka.errors import KafkaError
+from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 
 from services.kit.events.backlog import Backlog, Work
-from services.kit.events.burials import Burials
 from services.kit.events.codec import Event, decode
 from services.kit.events.connection import BrokerUnavailable
+from services.kit.events.dead_letter_limit import DeadLetterLimit
 from services.kit.events.dead_letters import dead_letter
-from services.kit.events.outcomes import InvalidMessage, RetryLater
-from services.kit.events.pace import Pace
+from services.kit.events.errors import InvalidMessage, RetryLater
+from services.kit.events.local_broker import FetchWait
 from services.kit.events.producer import EventProducer
 from services.kit.events.reader import Reader, TopicsLost, Unreadable
 from services.kit.events.topics import Topic, type_of
@@ -30,7 +31,9 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[Event], None]
 
-HANDLED = Counter("events_handled_total", "Records read from the event log.", ["consumer", "topic", "outcome"])
+HANDLED = Counter(
+    "stemwright_events_handled_total", "Records read from the event log.", ["consumer", "topic", "outcome"]
+)
 
 IDLE_POLL_SECONDS = 1.0
 BUSY_POLL_SECONDS = 0.05
@@ -59,7 +62,7 @@ class Consumer:
     the record is a dead letter too. Handlers run one at a time.
 
     Malformed records become dead letters as they come. Of those that a handler refused or failed at, of each topic,
-    `dead_letters_at_once` do, later ones one every `dead_letter_pause_seconds`, and the others wait (see `Burials`).
+    `dead_letter_burst` do at once, later ones one every `dead_letter_interval_seconds` (see `DeadLetterLimit`).
     No record ends `run`. It ends with Stalled when a handler takes longer than `handler_limit_seconds`, and the record
     in its hands is then a dead letter, so that the next process does not meet it again. Brokers that are away are
     waited for. A member of a group that vanished is missed after `session_seconds`.
@@ -77,8 +80,8 @@ class Consumer:
         assignments: Mapping[Topic, Sequence[int]] | None = None,
         tries: int = 6,
         pause_seconds: float = 0.1,
-        dead_letters_at_once: int = 100,
-        dead_letter_pause_seconds: float = 1.0,
+        dead_letter_burst: int = 100,
+        dead_letter_interval_seconds: float = 1.0,
         handler_limit_seconds: float = 300.0,
         poll_limit_seconds: float = 60.0,
         session_seconds: float = 10.0,
@@ -91,11 +94,11 @@ class Consumer:
                 raise ValueError(f"consumer {name}: {type_name} is on none of its topics")
         self._steady = frozenset(topic.name for topic in topics if topic.steady)
         self._backlog = Backlog()
-        self._pace = Pace()
+        self._fetch_wait = FetchWait()
         self._reader = Reader(
             bootstrap,
             self._backlog,
-            self._pace,
+            self._fetch_wait,
             name=name,
             group=group,
             sole=sole,
@@ -107,7 +110,9 @@ class Consumer:
         self._producer = EventProducer(bootstrap, name)
         self._tries = tries
         self._pause_seconds = pause_seconds
-        self._burials = Burials(at_once=dead_letters_at_once, pause_seconds=dead_letter_pause_seconds)
+        self._dead_letter_limit = DeadLetterLimit(
+            burst=dead_letter_burst, interval_seconds=dead_letter_interval_seconds
+        )
         self._handler_limit_seconds = handler_limit_seconds
         self._poll_limit_seconds = poll_limit_seconds
         self._grace_seconds = grace_seconds
@@ -163,7 +168,7 @@ class Consumer:
             return
         self._in_hand_seconds += WATCH_SECONDS
         if work is self._in_hand and self._in_hand_seconds > self._handler_limit_seconds:
-            self._bury(work, "its handler did not return")
+            self._dead_letter(work, "its handler did not return")
             raise Stalled(f"consumer {self.name}: a handler has not returned for {self._in_hand_seconds:.0f} s")
 
     def _polling(self) -> None:
@@ -204,14 +209,14 @@ class Consumer:
                 event = decode(record, self._handlers.keys())
             except InvalidMessage as malformed:
                 # Its writer's fault: no deploy of ours makes good records malformed, for we write by the same rules.
-                self._bury(work, malformed.reason)
+                self._dead_letter(work, malformed.reason)
                 return
             if event is None:
                 outcome = "skipped"
             else:
                 if record.topic not in self._steady:
-                    self._pace.stir()
-                with span(f"handle {event.type}", event.traceparent):
+                    self._fetch_wait.record_came()
+                with span(f"handle {event.type}", event.traceparent, SpanKind.CONSUMER):
                     self._handlers[event.type](event)
                 outcome = "handled"
         except InvalidMessage as invalid:
@@ -243,16 +248,16 @@ class Consumer:
 
     def _give_up(self, work: Work, reason: str) -> None:
         """Puts the record among the dead letters, unless there have been too many of its topic lately."""
-        wait_seconds = self._burials.wait_seconds(work.record.topic)
+        wait_seconds = self._dead_letter_limit.wait_seconds(work.record.topic)
         if wait_seconds:
             log.critical("%s: %s has many dead letters: the next waits", self.name, work.record.topic)
             HANDLED.labels(self.name, work.record.topic, "held").inc()
             self._backlog.retry(work, wait_seconds)
             return
-        self._burials.buried(work.record.topic)
-        self._bury(work, reason)
+        self._dead_letter_limit.count(work.record.topic)
+        self._dead_letter(work, reason)
 
-    def _bury(self, work: Work, reason: str) -> None:
+    def _dead_letter(self, work: Work, reason: str) -> None:
         """Puts the record among the dead letters. It is not done before it is safely there."""
         record = work.record
         failure = self._producer.send_records([dead_letter(record, reason=reason, consumer=self.name)])[0]

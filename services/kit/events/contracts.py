@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.kit.ids import id_pattern, is_id
-from services.kit.keys import source_key, stems_prefix
+from services.kit.object_keys import source_key, stems_prefix
 from services.kit.protos import billing_pb2, jobs_pb2, separation_pb2, uploads_pb2, workers_pb2
 
 Rule = Callable[[Any], bool]
@@ -26,6 +26,11 @@ MAX_COUNTER = 2**63 - 1
 """Of sequence numbers and versions, which only grow: what a database stores."""
 MAX_CREDITS = 2**53 - 1
 MAX_PRICE_CREDITS = 2**31 - 1
+MAX_RATE_MILLICREDITS = 1_000_000
+"""A thousand credits for a second of sound: what the longest song costs by it is still a price."""
+SEPARATION = "separation"
+"""What is priced by the second."""
+MAX_RATES = 1000
 MAX_ATTEMPT = 10_000
 """Far above any limit of attempts; a higher number is a mistake and would look like the newest one for ever."""
 MAX_SLOTS = 1024
@@ -34,6 +39,7 @@ EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo
 """Times outside of these are mistakes, and near the ends of the calendar sums of them do not exist."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_CURRENCY = re.compile(r"[a-z]{3}")
 _SOURCE_KEY = re.compile(source_key(id_pattern("upl").removeprefix("^").removesuffix("$")))
 
 
@@ -55,6 +61,10 @@ def _number(low: float, high: float) -> Rule:
 
 def _one_of(*values: int) -> Rule:
     return lambda value: value in values
+
+
+def _time(value: Timestamp) -> bool:
+    return EARLIEST.timestamp() <= value.seconds <= LATEST.timestamp()
 
 
 def _anything(_value: Any) -> bool:
@@ -80,8 +90,36 @@ RULES: Mapping[str, Rule] = {
     ),
     "available_credits": _number(0, MAX_CREDITS),
     "reserved_credits": _number(0, MAX_CREDITS),
+    "debt_credits": _number(0, MAX_CREDITS),
+    "threshold_credits": _number(1, MAX_CREDITS),
+    "credits": _number(0, MAX_CREDITS),
+    "payment_id": _id("pay"),
+    "PaymentSucceeded.name": _text(120, least=1),
+    "total_minor": _number(0, MAX_COUNTER),
+    "tax_minor": _number(0, MAX_COUNTER),
+    "currency": lambda value: _CURRENCY.fullmatch(value) is not None,
+    "receipt_number": _text(20, least=1),
+    "paid_at": _time,
     "version": _number(0, MAX_COUNTER),
     "previews_left": _number(0, MAX_PRICE_CREDITS),
+    "product": lambda value: value == SEPARATION,
+    "rate_id": _id("prc"),
+    "Rate.model": _name,
+    "tier": _name,
+    "millicredits_per_second": _number(1, MAX_RATE_MILLICREDITS),
+    "valid_from": _time,
+    "valid_to": _time,
+    "told_at": _time,
+    "erasure_id": _id("era"),
+    "erased_at": _time,
+    "changed_at": _time,
+    "finished_at": _time,
+    "roles": _name,
+    "plan": _name,
+    "disabled": _anything,
+    "service": _name,
+    "kind": _name,
+    "count": _number(0, MAX_COUNTER),
     "code": _code,
     "reason": _sentence,
     "detail": _sentence,
@@ -102,7 +140,7 @@ RULES: Mapping[str, Rule] = {
     "output_prefix": _text(120),
     "manifest_key": _text(200),
     "manifest": lambda value: len(value) <= MAX_MANIFEST_BYTES,
-    "deadline": lambda value: EARLIEST.timestamp() <= value.seconds <= LATEST.timestamp(),
+    "deadline": _time,
     "stems": _text(40, least=1),
     "format": _text(20, least=1),
     "bit_depth": _number(0, 64),
@@ -111,6 +149,7 @@ RULES: Mapping[str, Rule] = {
     "digest": _name,
     "stage": _text(40),
     "fraction": _number(0, 1),
+    "playable_seconds": _number(0, MAX_SONG_SECONDS),
     "sequence": _number(0, MAX_COUNTER),
     "slots": _number(0, MAX_SLOTS),
     "assignments_partition": _number(0, 3),
@@ -123,11 +162,26 @@ RULES: Mapping[str, Rule] = {
 }
 """By the name of the field, or by message and field where those of one name differ."""
 
-MOST: Mapping[str, int] = {"stems": 16, "running": MAX_SLOTS, "finished": MAX_SLOTS, "models": 100, "passed_over": 100}
+MOST: Mapping[str, int] = {
+    "stems": 16,
+    "running": MAX_SLOTS,
+    "finished": MAX_SLOTS,
+    "models": 100,
+    "passed_over": 100,
+    "roles": 20,
+    "erased": 100,
+    "rates": MAX_RATES,
+}
 """How often a repeated field may be there."""
 
 REQUIRED = frozenset(
     {
+        "AccountErased.erased_at",
+        "RatesTold.told_at",
+        "Rate.valid_from",
+        "AccountChanged.changed_at",
+        "AccountErasureReceipt.finished_at",
+        "PaymentSucceeded.paid_at",
         "UploadReady.audio",
         "SeparationAssigned.deadline",
         "SeparationAssigned.source",

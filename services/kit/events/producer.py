@@ -11,7 +11,7 @@ from typing import Any, Self
 from kafka import KafkaProducer, errors
 from kafka.errors import KafkaError
 
-from services.kit.events import client_gaps
+from services.kit.events import kafka_python
 from services.kit.events.admin import ensure_topics
 from services.kit.events.codec import OutgoingEvent, Record, encode
 from services.kit.events.connection import BrokerUnavailable, connect
@@ -19,6 +19,10 @@ from services.kit.events.connection import BrokerUnavailable, connect
 log = logging.getLogger(__name__)
 
 POSTED_AT_MOST = 256
+START_SECONDS = 2.0
+"""How long a record waits for the metadata of its topic."""
+DELIVERY_SECONDS = 4.5
+"""How long a record is tried to be written: longer than the client waits for an answer."""
 
 _REFUSALS = (
     errors.MessageSizeTooLargeError,
@@ -128,8 +132,8 @@ class EventProducer:
                         acks="all",
                         enable_idempotence=True,
                         linger_ms=0,
-                        max_block_ms=2000,
-                        delivery_timeout_ms=4500,
+                        max_block_ms=int(START_SECONDS * 1000),
+                        delivery_timeout_ms=int(DELIVERY_SECONDS * 1000),
                         metrics_enabled=False,
                     )
                 return self._client
@@ -183,7 +187,7 @@ def _outcome(future: Any, deadline: float) -> Exception | None:
 
 def _abandon(client: Any) -> None:
     """Closes a client that failed, without sending what it still holds. Does not wait for it."""
-    client_gaps.drop_pending(client)
+    kafka_python.drop_pending(client)
     threading.Thread(target=_close, args=(client, 10.0), name="abandoned-producer", daemon=True).start()
 
 

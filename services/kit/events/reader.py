@@ -1,7 +1,6 @@
 """The Kafka client under a `Consumer`: one connection, used by one thread, from assignment to commit."""
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,11 +11,11 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import CorruptRecordError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
-from services.kit.events import client_gaps
+from services.kit.events import kafka_python
 from services.kit.events.admin import ensure_topics
 from services.kit.events.backlog import Backlog, Partition
 from services.kit.events.connection import connect
-from services.kit.events.pace import Pace
+from services.kit.events.local_broker import FetchWait, RecreatedTopics
 from services.kit.events.topics import Topic
 
 log = logging.getLogger(__name__)
@@ -24,7 +23,6 @@ log = logging.getLogger(__name__)
 COMMIT_INTERVAL_SECONDS = 0.1
 COMMIT_TIMEOUT_SECONDS = 2.0
 JOIN_SECONDS = 0.5
-REJOIN_SECONDS = 3.0
 POSITION_TIMEOUT_SECONDS = 3.0
 
 
@@ -56,7 +54,7 @@ class Reader:
         self,
         bootstrap: str,
         backlog: Backlog,
-        pace: Pace,
+        fetch_wait: FetchWait,
         *,
         name: str,
         group: str | None,
@@ -71,7 +69,7 @@ class Reader:
         self.ready = threading.Event()
         self._bootstrap = bootstrap
         self._backlog = backlog
-        self._pace = pace
+        self._fetch_wait = fetch_wait
         self._name = name
         self._group = group
         self._member = group is not None and not sole
@@ -83,13 +81,10 @@ class Reader:
             "max_poll_interval_ms": int(poll_limit_seconds * 1000),
         }
         self._client: Any = None
-        self._topic_ids: dict[str, object] = {}
-        self._made_anew: set[str] = set()
-        """Topics that were lost: all that is in them is new, whatever was committed."""
+        self._recreated = RecreatedTopics(self._topics)
         self._positions: dict[Partition, int] = {}
         """Where to go on, without a group, after the connection was lost."""
         self._committed_at = 0.0
-        self._rejoin_at = math.inf
 
     def open(self) -> None:
         """Connects, with the topics in place. Raises KafkaError, OSError or BrokerUnavailable."""
@@ -102,7 +97,7 @@ class Reader:
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             fetch_min_bytes=1,
-            fetch_max_wait_ms=self._pace.wait_ms(),
+            fetch_max_wait_ms=self._fetch_wait.milliseconds(),
             fetch_max_bytes=8 * 1024 * 1024,
             max_partition_fetch_bytes=1024 * 1024,
             max_poll_records=500,
@@ -135,9 +130,9 @@ class Reader:
         Raises KafkaError, OSError or TopicsLost, after which the reader has to be closed.
         """
         client = self._client
-        client_gaps.set_fetch_wait(client, self._pace.wait_ms())
-        client_gaps.release_parked(client)
-        if client_gaps.keep_joining(client):
+        kafka_python.set_fetch_wait(client, self._fetch_wait.milliseconds())
+        kafka_python.release_parked(client)
+        if kafka_python.keep_joining(client):
             timeout_seconds = max(timeout_seconds, JOIN_SECONDS)
         try:
             arrived = client.poll(timeout_ms=int(timeout_seconds * 1000))
@@ -150,8 +145,7 @@ class Reader:
             self._step_over(error)
             return
         void = self._check_topics()
-        if time.monotonic() >= self._rejoin_at and self.ready.is_set():
-            self._rejoin_at = math.inf
+        if self.ready.is_set() and self._recreated.take_rejoin():
             raise TopicsLost("joins its group once more, for all of the partitions")
         for source, records in arrived.items():
             if source.topic in void:
@@ -191,7 +185,7 @@ class Reader:
         self._client.assign(mine)
         self._backlog.assign((partition.topic, partition.partition) for partition in mine)
         self._client.poll(timeout_ms=0)
-        self._note_topics()
+        self._recreated.look(self._client)
         if self._group is None:
             for partition in mine:
                 known = self._positions.get((partition.topic, partition.partition))
@@ -210,9 +204,9 @@ class Reader:
     def _rewind(self, partitions: Iterable[Any]) -> None:
         """Begins topics that were made anew at their beginning: older positions count records that are gone."""
         for partition in partitions:
-            if partition.topic in self._made_anew:
+            if partition.topic in self._recreated.names:
                 self._client.seek_to_beginning(partition)
-        self._made_anew.clear()
+        self._recreated.names.clear()
 
     def _commit(self, client: Any) -> None:
         self._committed_at = time.monotonic()
@@ -228,45 +222,32 @@ class Reader:
         else:
             self._backlog.committed(positions)
 
-    def _note_topics(self) -> bool:
-        """Remembers the ids of the topics; True if one of them was made anew since it was last asked."""
-        news = False
-        for name in self._topics:
-            topic_id = client_gaps.topic_id(self._client, name)
-            if topic_id is not None and self._topic_ids.setdefault(name, topic_id) != topic_id:
-                self._topic_ids[name] = topic_id
-                self._made_anew.add(name)
-                news = True
-        return news
-
     def _check_topics(self) -> set[str]:
         """Starts over with topics that were made anew, so that nothing of the old ones is committed to them.
 
         Returns those topics: what was fetched from them just now is void, it comes again.
         """
-        if not self._note_topics():
+        if not self._recreated.look(self._client):
             return set()
-        lost = ", ".join(sorted(self._made_anew))
+        void = set(self._recreated.names)
+        lost = ", ".join(sorted(void))
         if not self._member:
             self._backlog.revoke()
             raise TopicsLost(f"made anew: {lost}")
         # A member stays: whoever leaves in the middle of a rebalance is waited for until its session ends.
         log.warning("%s: starts over with topics that were made anew: %s", self._name, lost)
-        mine = [partition for partition in self._client.assignment() if partition.topic in self._made_anew]
+        mine = [partition for partition in self._client.assignment() if partition.topic in void]
         self._backlog.renew((partition.topic, partition.partition) for partition in mine)
-        void = set(self._made_anew)
-        self._rewind(mine)
-        if not mine:
-            self._made_anew = void  # Rewound when the group gives us partitions again.
-        if any(len(client_gaps.known_partitions(self._client, name)) < self._topics[name].partitions for name in void):
-            # The group may have shared out too few partitions, and nothing makes it look again.
-            self._rejoin_at = time.monotonic() + REJOIN_SECONDS
+        if mine:
+            # Otherwise they are rewound when the group gives us partitions again.
+            self._rewind(mine)
+        self._recreated.check_partitions(self._client, void)
         ensure_topics(self._bootstrap, self._topics.values(), timeout_seconds=0)
         return void
 
     def _step_over(self, error: Exception) -> None:
         """Goes on behind a record that the client cannot parse; polling again in place would never return."""
-        where = client_gaps.unreadable_partition(self._client)
+        where = kafka_python.unreadable_partition(self._client)
         if where is None:
             raise error
         offset = self._client.position(where)

@@ -13,7 +13,15 @@ from typing import Literal
 from google.protobuf.message import Message
 
 from services.kit.events.public import JOB_EVENT_TYPES
-from services.kit.protos import billing_pb2, jobs_pb2, separation_pb2, uploads_pb2, workers_pb2
+from services.kit.protos import (
+    accounts_pb2,
+    billing_pb2,
+    jobs_pb2,
+    prices_pb2,
+    separation_pb2,
+    uploads_pb2,
+    workers_pb2,
+)
 
 Owner = Literal["upload", "orchestrator", "accounts", "worker"]
 
@@ -24,7 +32,7 @@ for one after the broker lost everything: a topic is then right from its first m
 
 @dataclass(frozen=True, eq=False)
 class Topic:
-    """One topic. Only `owner` writes to it.
+    """One topic. Only `owner` writes to it, or, where its siblings answer, only they do.
 
     `messages` gives the field of each message that holds the record's key; a record whose key differs is invalid.
     """
@@ -40,8 +48,15 @@ class Topic:
     partitions: int = PARTITIONS
     urgent: bool = False
     """Its events go before older ones of other topics."""
+    answered_by: tuple[Owner, ...] = ()
+    """Of a topic that gathers answers to its owner: who writes there instead of the owner."""
     steady: bool = False
     """Records come all the time, work or not; nobody waits for one of them."""
+
+    @property
+    def writers(self) -> tuple[Owner, ...]:
+        """Who writes to it, and nobody else."""
+        return self.answered_by or (self.owner,)
 
     @property
     def encoding(self) -> Literal["protobuf", "json"]:
@@ -87,6 +102,7 @@ JOBS_INTERNAL = Topic(
             jobs_pb2.ReservationRequested: "job_id",
             jobs_pb2.UploadStatusRequested: "upload_id",
             jobs_pb2.BalanceRequested: "account_id",
+            jobs_pb2.RatesRequested: "product",
         }
     ),
 )
@@ -97,15 +113,49 @@ BILLING = Topic(
     owner="accounts",
     consumers=("orchestrator", "notifier"),
     retention=timedelta(days=7),
-    summary="Credits held, taken and given back.",
+    summary="Credits held, taken and given back; what was paid, and that few credits are left.",
     messages=MappingProxyType(
         {
             billing_pb2.BalanceChanged: "account_id",
             billing_pb2.ReservationGranted: "account_id",
             billing_pb2.ReservationRefused: "account_id",
             billing_pb2.ReservationSettled: "account_id",
+            billing_pb2.PaymentSucceeded: "account_id",
+            billing_pb2.CreditsLow: "account_id",
         }
     ),
+)
+
+ACCOUNTS = Topic(
+    name="accounts.v1",
+    key="account id",
+    owner="accounts",
+    consumers=("upload", "orchestrator", "notifier"),
+    retention=timedelta(days=7),
+    summary="What became of an account: erased, disabled, other roles or another plan.",
+    messages=MappingProxyType({accounts_pb2.AccountErased: "account_id", accounts_pb2.AccountChanged: "account_id"}),
+)
+
+ACCOUNT_RECEIPTS = Topic(
+    name="accounts.receipts.v1",
+    key="account id",
+    owner="accounts",
+    # Not on accounts.v1: whoever may write there can have an account erased.
+    answered_by=("upload", "orchestrator"),
+    consumers=("accounts",),
+    retention=timedelta(days=7),
+    summary="The services' answers to an erasure: what each of them deleted.",
+    messages=MappingProxyType({accounts_pb2.AccountErasureReceipt: "account_id"}),
+)
+
+PRICES = Topic(
+    name="prices.v1",
+    key="what is priced",
+    owner="accounts",
+    consumers=("orchestrator",),
+    retention=timedelta(days=7),
+    summary="What a second of sound costs, by model and tier.",
+    messages=MappingProxyType({prices_pb2.RatesTold: "product"}),
 )
 
 ASSIGNMENTS = Topic(
@@ -167,6 +217,9 @@ TOPICS: tuple[Topic, ...] = (
     UPLOADS,
     JOBS_INTERNAL,
     BILLING,
+    PRICES,
+    ACCOUNTS,
+    ACCOUNT_RECEIPTS,
     ASSIGNMENTS,
     PROGRESS,
     FINISHED,
@@ -175,6 +228,11 @@ TOPICS: tuple[Topic, ...] = (
 )
 
 DEAD_LETTER_RETENTION = timedelta(days=14)
+SEGMENT = timedelta(days=1)
+"""Kafka deletes whole segments, when the newest record in one is older than the retention. No segment is written to for
+longer than this, so a record outlives its retention by no more."""
+GONE_AFTER = max(DEAD_LETTER_RETENTION, *(topic.retention for topic in TOPICS)) + SEGMENT
+"""No record is on any topic for longer, give or take the minutes in which a broker looks for what is due."""
 _BY_NAME = {topic.name: topic for topic in TOPICS}
 
 

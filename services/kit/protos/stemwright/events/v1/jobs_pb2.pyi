@@ -32,6 +32,12 @@ class UploadStatusRequested(_message.Message):
     upload_id: str
     def __init__(self, upload_id: _Optional[str] = ...) -> None: ...
 
+class RatesRequested(_message.Message):
+    __slots__ = ("product",)
+    PRODUCT_FIELD_NUMBER: _ClassVar[int]
+    product: str
+    def __init__(self, product: _Optional[str] = ...) -> None: ...
+
 class BalanceRequested(_message.Message):
     __slots__ = ("account_id",)
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%stemwright/events/v1/separation.proto\x12\x14stemwright.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x02\n\x12SeparationAssigned\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12,\n\x08\x64\x65\x61\x64line\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x06source\x18\x05 \x01(\x0b\x32!.stemwright.events.v1.SourceAudio\x12,\n\x06window\x18\x06 \x01(\x0b\x32\x1c.stemwright.events.v1.Window\x12\r\n\x05stems\x18\x07 \x03(\t\x12\x32\n\x06output\x18\x08 \x01(\x0b\x32\".stemwright.events.v1.OutputFormat\x12*\n\x05model\x18\t \x01(\x0b\x32\x1b.stemwright.events.v1.Model\x12\x15\n\routput_prefix\x18\n \x01(\t\"H\n\x12SeparationCanceled\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\"_\n\x0bSourceAudio\x12\x12\n\nobject_key\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\x12\x18\n\x10\x64uration_seconds\x18\x04 \x01(\x01\"9\n\x06Window\x12\x15\n\rstart_seconds\x18\x01 \x01(\x01\x12\x18\n\x10\x64uration_seconds\x18\x02 \x01(\x01\"G\n\x0cOutputFormat\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x11\n\tbit_depth\x18\x02 \x01(\r\x12\x14\n\x0c\x62itrate_kbps\x18\x03 \x01(\r\"%\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"}\n\x12SeparationProgress\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x10\n\x08\x66raction\x18\x05 \x01(\x01\x12\x12\n\naccount_id\x18\x06 \x01(\t\"\x89\x02\n\x12SeparationFinished\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12>\n\tsucceeded\x18\x04 \x01(\x0b\x32).stemwright.events.v1.SeparationSucceededH\x00\x12\x38\n\x06\x66\x61iled\x18\x05 \x01(\x0b\x32&.stemwright.events.v1.SeparationFailedH\x00\x12:\n\x07\x61\x62orted\x18\x06 \x01(\x0b\x32\'.stemwright.events.v1.SeparationAbortedH\x00\x42\t\n\x07outcome\"=\n\x13SeparationSucceeded\x12\x14\n\x0cmanifest_key\x18\x01 \x01(\t\x12\x10\n\x08manifest\x18\x02 \x01(\x0c\"D\n\x10SeparationFailed\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\"#\n\x11SeparationAborted\x12\x0e\n\x06reason\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%stemwright/events/v1/separation.proto\x12\x14stemwright.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xdd\x02\n\x12SeparationAssigned\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12,\n\x08\x64\x65\x61\x64line\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\x06source\x18\x05 \x01(\x0b\x32!.stemwright.events.v1.SourceAudio\x12,\n\x06window\x18\x06 \x01(\x0b\x32\x1c.stemwright.events.v1.Window\x12\r\n\x05stems\x18\x07 \x03(\t\x12\x32\n\x06output\x18\x08 \x01(\x0b\x32\".stemwright.events.v1.OutputFormat\x12*\n\x05model\x18\t \x01(\x0b\x32\x1b.stemwright.events.v1.Model\x12\x15\n\routput_prefix\x18\n \x01(\t\"H\n\x12SeparationCanceled\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\"_\n\x0bSourceAudio\x12\x12\n\nobject_key\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\x12\x18\n\x10\x64uration_seconds\x18\x04 \x01(\x01\"9\n\x06Window\x12\x15\n\rstart_seconds\x18\x01 \x01(\x01\x12\x18\n\x10\x64uration_seconds\x18\x02 \x01(\x01\"G\n\x0cOutputFormat\x12\x0e\n\x06\x66ormat\x18\x01 \x01(\t\x12\x11\n\tbit_depth\x18\x02 \x01(\r\x12\x14\n\x0c\x62itrate_kbps\x18\x03 \x01(\r\"%\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\"\x97\x01\n\x12SeparationProgress\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12\r\n\x05stage\x18\x04 \x01(\t\x12\x10\n\x08\x66raction\x18\x05 \x01(\x01\x12\x12\n\naccount_id\x18\x06 \x01(\t\x12\x18\n\x10playable_seconds\x18\x07 \x01(\x01\"\x89\x02\n\x12SeparationFinished\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12>\n\tsucceeded\x18\x04 \x01(\x0b\x32).stemwright.events.v1.SeparationSucceededH\x00\x12\x38\n\x06\x66\x61iled\x18\x05 \x01(\x0b\x32&.stemwright.events.v1.SeparationFailedH\x00\x12:\n\x07\x61\x62orted\x18\x06 \x01(\x0b\x32\'.stemwright.events.v1.SeparationAbortedH\x00\x42\t\n\x07outcome\"=\n\x13SeparationSucceeded\x12\x14\n\x0cmanifest_key\x18\x01 \x01(\t\x12\x10\n\x08manifest\x18\x02 \x01(\x0c\"D\n\x10SeparationFailed\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x11\n\tretryable\x18\x03 \x01(\x08\"#\n\x11SeparationAborted\x12\x0e\n\x06reason\x18\x01 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,14 +44,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OUTPUTFORMAT']._serialized_end=749
   _globals['_MODEL']._serialized_start=751
   _globals['_MODEL']._serialized_end=788
-  _globals['_SEPARATIONPROGRESS']._serialized_start=790
-  _globals['_SEPARATIONPROGRESS']._serialized_end=915
-  _globals['_SEPARATIONFINISHED']._serialized_start=918
-  _globals['_SEPARATIONFINISHED']._serialized_end=1183
-  _globals['_SEPARATIONSUCCEEDED']._serialized_start=1185
-  _globals['_SEPARATIONSUCCEEDED']._serialized_end=1246
-  _globals['_SEPARATIONFAILED']._serialized_start=1248
-  _globals['_SEPARATIONFAILED']._serialized_end=1316
-  _globals['_SEPARATIONABORTED']._serialized_start=1318
-  _globals['_SEPARATIONABORTED']._serialized_end=1353
+  _globals['_SEPARATIONPROGRESS']._serialized_start=791
+  _globals['_SEPARATIONPROGRESS']._serialized_end=942
+  _globals['_SEPARATIONFINISHED']._serialized_start=945
+  _globals['_SEPARATIONFINISHED']._serialized_end=1210
+  _globals['_SEPARATIONSUCCEEDED']._serialized_start=1212
+  _globals['_SEPARATIONSUCCEEDED']._serialized_end=1273
+  _globals['_SEPARATIONFAILED']._serialized_start=1275
+  _globals['_SEPARATIONFAILED']._serialized_end=1343
+  _globals['_SEPARATIONABORTED']._serialized_start=1345
+  _globals['_SEPARATIONABORTED']._serialized_end=1380
 # @@protoc_insertion_point(module_scope)

@@ -82,20 +82,22 @@ class Model(_message.Message):
     def __init__(self, name: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class SeparationProgress(_message.Message):
-    __slots__ = ("worker_id", "job_id", "attempt", "stage", "fraction", "account_id")
+    __slots__ = ("worker_id", "job_id", "attempt", "stage", "fraction", "account_id", "playable_seconds")
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     STAGE_FIELD_NUMBER: _ClassVar[int]
     FRACTION_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    PLAYABLE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     worker_id: str
     job_id: str
     attempt: int
     stage: str
     fraction: float
     account_id: str
-    def __init__(self, worker_id: _Optional[str] = ..., job_id: _Optional[str] = ..., attempt: _Optional[int] = ..., stage: _Optional[str] = ..., fraction: _Optional[float] = ..., account_id: _Optional[str] = ...) -> None: ...
+    playable_seconds: float
+    def __init__(self, worker_id: _Optional[str] = ..., job_id: _Optional[str] = ..., attempt: _Optional[int] = ..., stage: _Optional[str] = ..., fraction: _Optional[float] = ..., account_id: _Optional[str] = ..., playable_seconds: _Optional[float] = ...) -> None: ...
 
 class SeparationFinished(_message.Message):
     __slots__ = ("worker_id", "job_id", "attempt", "succeeded", "failed", "aborted")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from services.kit.protos.stemwright.events.v1 import separation_pb2 as stemwright_dot_events_dot_v1_dot_separation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"stemwright/events/v1/workers.proto\x12\x14stemwright.events.v1\x1a%stemwright/events/v1/separation.proto\"\x92\x03\n\x0fWorkerHeartbeat\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\r\n\x05slots\x18\x03 \x01(\r\x12\x1d\n\x15\x61ssignments_partition\x18\x04 \x01(\r\x12\x35\n\x07running\x18\x05 \x03(\x0b\x32$.stemwright.events.v1.RunningAttempt\x12:\n\x08\x66inished\x18\x06 \x03(\x0b\x32(.stemwright.events.v1.SeparationFinished\x12+\n\x06models\x18\x07 \x03(\x0b\x32\x1b.stemwright.events.v1.Model\x12\x0e\n\x06\x64\x65vice\x18\x08 \x01(\t\x12\r\n\x05speed\x18\t \x01(\x01\x12\x10\n\x08stopping\x18\n \x01(\x08\x12\x0c\n\x04host\x18\x0b \x01(\t\x12\x0f\n\x07runtime\x18\x0c \x01(\t\x12<\n\x0bpassed_over\x18\r \x03(\x0b\x32\'.stemwright.events.v1.PassedOverRuntime\"C\n\x11PassedOverRuntime\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07runtime\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"R\n\x0eRunningAttempt\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05stage\x18\x03 \x01(\t\x12\x10\n\x08\x66raction\x18\x04 \x01(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"stemwright/events/v1/workers.proto\x12\x14stemwright.events.v1\x1a%stemwright/events/v1/separation.proto\"\x92\x03\n\x0fWorkerHeartbeat\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\r\n\x05slots\x18\x03 \x01(\r\x12\x1d\n\x15\x61ssignments_partition\x18\x04 \x01(\r\x12\x35\n\x07running\x18\x05 \x03(\x0b\x32$.stemwright.events.v1.RunningAttempt\x12:\n\x08\x66inished\x18\x06 \x03(\x0b\x32(.stemwright.events.v1.SeparationFinished\x12+\n\x06models\x18\x07 \x03(\x0b\x32\x1b.stemwright.events.v1.Model\x12\x0e\n\x06\x64\x65vice\x18\x08 \x01(\t\x12\r\n\x05speed\x18\t \x01(\x01\x12\x10\n\x08stopping\x18\n \x01(\x08\x12\x0c\n\x04host\x18\x0b \x01(\t\x12\x0f\n\x07runtime\x18\x0c \x01(\t\x12<\n\x0bpassed_over\x18\r \x03(\x0b\x32\'.stemwright.events.v1.PassedOverRuntime\"C\n\x11PassedOverRuntime\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07runtime\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"l\n\x0eRunningAttempt\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05stage\x18\x03 \x01(\t\x12\x10\n\x08\x66raction\x18\x04 \x01(\x01\x12\x18\n\x10playable_seconds\x18\x05 \x01(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,5 +37,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PASSEDOVERRUNTIME']._serialized_start=504
   _globals['_PASSEDOVERRUNTIME']._serialized_end=571
   _globals['_RUNNINGATTEMPT']._serialized_start=573
-  _globals['_RUNNINGATTEMPT']._serialized_end=655
+  _globals['_RUNNINGATTEMPT']._serialized_end=681
 # @@protoc_insertion_point(module_scope)

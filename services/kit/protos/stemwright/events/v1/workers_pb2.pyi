@@ -48,13 +48,15 @@ class PassedOverRuntime(_message.Message):
     def __init__(self, model: _Optional[str] = ..., runtime: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class RunningAttempt(_message.Message):
-    __slots__ = ("job_id", "attempt", "stage", "fraction")
+    __slots__ = ("job_id", "attempt", "stage", "fraction", "playable_seconds")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     STAGE_FIELD_NUMBER: _ClassVar[int]
     FRACTION_FIELD_NUMBER: _ClassVar[int]
+    PLAYABLE_SECONDS_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     attempt: int
     stage: str
     fraction: float
-    def __init__(self, job_id: _Optional[str] = ..., attempt: _Optional[int] = ..., stage: _Optional[str] = ..., fraction: _Optional[float] = ...) -> None: ...
+    playable_seconds: float
+    def __init__(self, job_id: _Optional[str] = ..., attempt: _Optional[int] = ..., stage: _Optional[str] = ..., fraction: _Optional[float] = ..., playable_seconds: _Optional[float] = ...) -> None: ...

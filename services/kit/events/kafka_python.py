@@ -3,7 +3,36 @@
 Its version is pinned below 3.1; each of these has a test that fails when it is no longer so.
 """
 
+import weakref
 from typing import Any
+
+from kafka.net.compat import KafkaNetClient
+from kafka.net.selector import NetworkSelector
+
+
+def network(**config: Any) -> Any:
+    """The connections of a client; when they are closed, so is every socket of theirs."""
+    return KafkaNetClient(net=_ClosingSelector(**config), **config)
+
+
+class _ClosingSelector(NetworkSelector):  # type: ignore[misc] # the client has no type information
+    """Closes what its tasks waited for as well: the client ends a task that still connects, and forgets its socket."""
+
+    def __init__(self, **config: Any) -> None:
+        super().__init__(**config)
+        self._waited_for: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def register_event(self, fileobj: Any, event: Any, task: Any) -> None:
+        self._waited_for.add(fileobj)
+        super().register_event(fileobj, event, task)
+
+    def close(self) -> None:
+        self.stop()
+        # Held while the tasks end: who forgets a socket that is open leaves a warning.
+        sockets = list(self._waited_for)
+        super().close()
+        for waited_for in sockets:
+            waited_for.close()
 
 
 def set_fetch_wait(consumer: Any, milliseconds: int) -> None:

@@ -13,6 +13,6 @@ _AS_BEFORE = {
 }
 
 
-def phrase(status: int) -> str:
+def reason_phrase(status: int) -> str:
     """The name of a status that HTTP knows."""
     return _AS_BEFORE.get(status) or HTTPStatus(status).phrase

@@ -10,27 +10,27 @@ import time
 from collections.abc import Callable
 
 
-class Burials:
+class DeadLetterLimit:
     """The budget of one consumer. Used by one thread.
 
-    `at_once` dead letters of a topic are taken as they come, later ones each `pause_seconds` after the one before.
+    `burst` dead letters of a topic are taken as they come, later ones each `interval_seconds` after the one before.
     Time without any gives the budget back at the same rate.
     """
 
-    def __init__(self, *, at_once: int, pause_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._span_seconds = at_once * pause_seconds
-        self._pause_seconds = pause_seconds
+    def __init__(self, *, burst: int, interval_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._span_seconds = burst * interval_seconds
+        self._interval_seconds = interval_seconds
         self._clock = clock
         self._paid_until: dict[str, float] = {}
         """By topic, when all dead letters so far are paid for at the steady rate."""
 
     def wait_seconds(self, topic: str) -> float:
         """How long the next dead letter of this topic has to wait; 0: not at all."""
-        return max(0.0, self._due(topic) + self._pause_seconds - self._span_seconds - self._clock())
+        return max(0.0, self._due(topic) + self._interval_seconds - self._span_seconds - self._clock())
 
-    def buried(self, topic: str) -> None:
-        """Another one is there."""
-        self._paid_until[topic] = self._due(topic) + self._pause_seconds
+    def count(self, topic: str) -> None:
+        """Another record of this topic is put there."""
+        self._paid_until[topic] = self._due(topic) + self._interval_seconds
 
     def _due(self, topic: str) -> float:
         return max(self._paid_until.get(topic, 0.0), self._clock())
