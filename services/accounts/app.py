@@ -5,12 +5,19 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 
+from services.accounts.accounts import Accounts
+from services.accounts.api_keys.errors import ApiKeyNotFound
 from services.accounts.consumers import job_consumer
+from services.accounts.erasure.errors import ErasureNotFound
+from services.accounts.mail.service import MailSender
+from services.accounts.mail.transports import transport_of
+from services.accounts.payments.errors import CheckoutNotFound, PaymentNotFound
+from services.accounts.plans.errors import PriceNotFound
 from services.accounts.routes import ROUTERS
-from services.accounts.service.accounts import Accounts
+from services.accounts.sessions.errors import SessionNotFound
+from services.accounts.sessions.tokens import SigningKeys
 from services.accounts.settings import Settings
-from services.accounts.sweeper import sweep_holds, tidy
-from services.accounts.tokens import SigningKeys
+from services.accounts.sweeper import NightlyCheck, sweep_credits, sweep_holds, tidy
 from services.kit.app import BackgroundTask, create_app
 from services.kit.auth import KeySet, TokenVerifier
 from services.kit.database import Database
@@ -20,6 +27,10 @@ from services.kit.outbox import OutboxRelay
 from services.kit.periodic import Periodic
 
 TIDY_SECONDS = 600
+TELL_SECONDS = 5
+"""How often erasures are looked for that a service has not answered."""
+LOW_CREDITS_SECONDS = 5
+"""How often accounts are looked for whose credits have become few."""
 
 
 def build(settings: Settings, keys: SigningKeys, database: Database | None = None) -> FastAPI:
@@ -28,7 +39,7 @@ def build(settings: Settings, keys: SigningKeys, database: Database | None = Non
     accounts = Accounts.build(settings, database, keys)
     published = json.dumps(keys.jwks()).encode()
     # This service needs no network to learn its own keys.
-    own_keys = KeySet("", fetch=lambda _url: published)
+    own_keys = KeySet("", fetch=lambda _url, _timeout_seconds: published)
     return create_app(
         name="accounts",
         title="Stemwright accounts",
@@ -39,6 +50,14 @@ def build(settings: Settings, keys: SigningKeys, database: Database | None = Non
             "accounts": accounts,
             "verifier": TokenVerifier(own_keys, issuer=settings.token_issuer, audience=settings.token_audience),
         },
+        missing={
+            "session_id": SessionNotFound,
+            "key_id": ApiKeyNotFound,
+            "checkout_id": CheckoutNotFound,
+            "payment_id": PaymentNotFound,
+            "receipt_token": ErasureNotFound,
+            "price_id": PriceNotFound,
+        },
     )
 
 
@@ -46,7 +65,23 @@ def _tasks(settings: Settings, accounts: Accounts) -> Sequence[BackgroundTask]:
     return (
         OutboxRelay(accounts.database, EventProducer(settings.kafka_bootstrap_servers, "accounts")),
         job_consumer(settings, accounts),
+        MailSender(
+            accounts.database,
+            accounts.mail,
+            transport_of(settings),
+            sender=settings.mail_from,
+            public_url=settings.public_url,
+            composers=accounts.composers,
+        ),
         Periodic("hold-sweeper", settings.sweep_seconds, lambda: sweep_holds(accounts)),
+        Periodic("credits-sweeper", settings.sweep_seconds, lambda: sweep_credits(accounts)),
+        Periodic("checkouts", settings.checkout_poll_seconds, accounts.payments.reconcile),
+        Periodic("erasure-teller", TELL_SECONDS, accounts.erasures.tell_again),
+        Periodic("provider-feed", settings.checkout_poll_seconds, accounts.provider_feed.read),
+        Periodic("refunds", settings.checkout_poll_seconds, accounts.refunds.sweep),
+        Periodic("subscriptions", settings.checkout_poll_seconds, accounts.webhooks.sweep_subscriptions),
+        Periodic("low-credits", LOW_CREDITS_SECONDS, accounts.low_credits.tell),
+        Periodic("ledger-check", TIDY_SECONDS, NightlyCheck(accounts.database, accounts.provider_totals)),
         Periodic("accounts-tidying", TIDY_SECONDS, lambda: tidy(accounts)),
         Housekeeping(accounts.database),
     )

@@ -1,15 +1,30 @@
 """`stemwright accounts`: what an operator does to an account, on the machine that has the database."""
 
-import click
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
-from services.accounts.emails import EmailAddress, parse
-from services.accounts.ledger import MAX_CREDITS
-from services.accounts.repository import users
-from services.accounts.roles import Role
-from services.accounts.service.accounts import Accounts
+import click
+from sqlalchemy import make_url
+from sqlalchemy.exc import ProgrammingError
+
+from services.accounts.accounts import Accounts
+from services.accounts.ledger.check import check_books
+from services.accounts.ledger.transfers import MAX_CREDITS, Source, SourceType, TransferKind
+from services.accounts.payments.amounts import amount_text
+from services.accounts.payments.errors import ProviderUnavailable
+from services.accounts.payments.totals import Amounts
+from services.accounts.second_factor.errors import SecondFactorAbsent
+from services.accounts.security_events.origin import Origin
+from services.accounts.security_events.service import COMMAND_LINE
+from services.accounts.sessions.tokens import SigningKeys
 from services.accounts.settings import Settings
-from services.accounts.signing_key import SigningKeyMissingError, load_signing_keys
-from services.kit.database import Database
+from services.accounts.users import repository as users
+from services.accounts.users.emails import EmailAddress, parse
+from services.accounts.users.roles import Role
+from services.kit.database import DATABASE_AWAY, Database, service_url
+from services.kit.env_file import env_file_option
+from services.kit.ids import new_id
 from services.kit.settings import load
 
 
@@ -24,28 +39,56 @@ class _Email(click.ParamType[EmailAddress]):
 
 
 @click.group()
-@click.pass_context
-def accounts(ctx: click.Context) -> None:
-    """Give roles and credits to accounts (DATABASE_URL)."""
+@env_file_option
+def accounts() -> None:
+    """Give roles and credits to accounts, and check the books.
+
+    Of the platform in STEMWRIGHT_HOME (default: .stemwright here), or of the database that DATABASE_URL names. It may
+    run meanwhile.
+    """
+
+
+@contextmanager
+def _service() -> Iterator[Accounts]:
+    """The service on its database, which is there already: a command about accounts makes none."""
     settings = load(Settings)
-    try:
-        keys = load_signing_keys(settings)
-    except SigningKeyMissingError as error:
-        raise click.ClickException(str(error)) from None
-    database = Database(settings.database_url.get_secret_value(), "accounts")
-    ctx.call_on_close(database.close)
-    ctx.obj = Accounts.build(settings, database, keys)
+    url = service_url(settings.database_url.get_secret_value(), "accounts")
+    file = make_url(url).database if url.startswith("sqlite") else None
+    if file is not None and not Path(file).exists():
+        raise click.ClickException(
+            f"there are no accounts in {file}: `stemwright up` makes them there; STEMWRIGHT_HOME or DATABASE_URL says "
+            "where else to look"
+        )
+    with closing(Database(url, "accounts")) as database:
+        try:
+            yield Accounts.build(settings, database, SigningKeys.generate())  # nothing is signed here
+        except DATABASE_AWAY as error:
+            raise click.ClickException(
+                f"the database does not answer: {getattr(error, 'orig', None) or error}"
+            ) from None
+        except ProgrammingError:
+            raise click.ClickException("the database has not the present tables: `stemwright migrate` first") from None
 
 
 @accounts.command()
 @click.argument("email", type=_Email())
 @click.argument("role", type=click.Choice([role.value for role in Role]))
-@click.pass_obj
-def grant_role(service: Accounts, email: EmailAddress, role: str) -> None:
-    """Give a user a role; it counts from their next access token on."""
+def grant_role(email: EmailAddress, role: str) -> None:
+    """Give a user a role. It counts within five seconds."""
+    _give(email, Role(role))
+
+
+@accounts.command()
+@click.argument("email", type=_Email())
+def make_admin(email: EmailAddress) -> None:
+    """Make a user an admin: the first, who makes the others."""
+    _give(email, Role.ADMIN)
+
+
+def _give(email: EmailAddress, role: Role) -> None:
     try:
-        with service.database.write() as session:
-            user = service.users.add_role(session, email, Role(role))
+        with _service() as service, service.database.write() as session:
+            user = service.users.add_role(session, email, role)
     except LookupError:
         raise click.ClickException(f"nobody has registered as {email.address}") from None
     click.echo(f"{user.id} is now: {', '.join(user.roles)}")
@@ -53,14 +96,68 @@ def grant_role(service: Accounts, email: EmailAddress, role: str) -> None:
 
 @accounts.command()
 @click.argument("email", type=_Email())
-@click.argument("amount", metavar="CREDITS", type=click.IntRange(1, MAX_CREDITS))
-@click.option("--reason", default="Given by the operator", show_default=True, help="What the user's statement says.")
-@click.pass_obj
-def grant_credits(service: Accounts, email: EmailAddress, amount: int, reason: str) -> None:
-    """Give an account credits; the running service tells the others."""
-    with service.database.write() as session:
+def remove_second_factor(email: EmailAddress) -> None:
+    """Let a user sign in with the password alone again.
+
+    For one who has lost the app and the recovery codes; make sure first who asks.
+    """
+    with _service() as service, service.database.write() as session:
         user = users.find_by_email(session, email)
         if user is None:
             raise click.ClickException(f"nobody has registered as {email.address}")
-        balance = service.billing.grant(session, user.id, amount, reason[:200])
+        try:
+            service.second_factors.remove(session, user.id, Origin(), actor=COMMAND_LINE)
+        except SecondFactorAbsent:
+            raise click.ClickException(f"{email.address} has no second factor") from None
+    click.echo(f"{user.id} signs in with the password alone")
+
+
+@accounts.command()
+@click.argument("email", type=_Email())
+@click.argument("amount", metavar="CREDITS", type=click.IntRange(1, MAX_CREDITS))
+@click.option("--reason", default="Given by the operator", show_default=True, help="What the user's statement says.")
+def grant_credits(email: EmailAddress, amount: int, reason: str) -> None:
+    """Give an account credits. The running service tells the others."""
+    with _service() as service, service.database.write() as session:
+        user = users.find_by_email(session, email)
+        if user is None:
+            raise click.ClickException(f"nobody has registered as {email.address}")
+        source = Source(SourceType.OPERATOR, new_id("req"))
+        balance = service.credits.post(session, TransferKind.GRANT, user.id, amount, source, reason=reason[:200])
     click.echo(f"{user.id} now has {balance.available} credits")
+
+
+@accounts.command()
+@click.option(
+    "--days", type=click.IntRange(0, 366), default=0, show_default=True, help="Days to compare with the provider."
+)
+def ledger_check(days: int) -> None:
+    """Add the books up. Ends with 1 where they do not, and says what is wrong.
+
+    With --days, what the payment provider took on each of so many days before today (UTC), and what of it was paid back
+    or disputed, is compared with the books too; the provider's settings are needed here as for the service.
+    """
+    with _service() as service:
+        with service.database.read() as session:
+            findings = check_books(session)
+        try:
+            totals = service.provider_totals.of_last(days)
+        except ProviderUnavailable:
+            raise click.ClickException("the payment provider does not answer") from None
+    for name, ids in findings.faults.items():
+        for found in ids:
+            click.echo(f"{name.replace('_', ' ')}: {found}", err=True)
+    for day in totals:
+        click.echo(f"{day.day} {_amounts(day.provider, day.currency)}", err=not day.agree)
+        if not day.agree:
+            click.echo(f"{day.day} but by our books {_amounts(day.books, day.currency)}", err=True)
+    if not findings.ok or not all(day.agree for day in totals):
+        raise click.ClickException("the books do not add up")
+    click.echo(f"The books add up: {findings.transfers} transfers, {findings.entries} entries.")
+
+
+def _amounts(amounts: Amounts, currency: str) -> str:
+    paid, refunded, disputed = (
+        amount_text(minor, currency) for minor in (amounts.paid_minor, amounts.refunded_minor, amounts.disputed_minor)
+    )
+    return f"paid {paid}, paid back {refunded}, disputed {disputed}"

@@ -1,20 +1,21 @@
-"""Events that accounts acts on: the orchestrator's questions, and the ends of jobs."""
+"""Events that accounts acts on: the orchestrator's questions, the ends of jobs, and what services have erased."""
 
 from collections.abc import Mapping
 
 from google.protobuf.message import Message
 
-from services.accounts.reservations import Ending
-from services.accounts.service.accounts import Accounts
-from services.accounts.service.billing import AccountMismatchError, HoldRequest
+from services.accounts.accounts import Accounts
+from services.accounts.ledger.holds import Ending
+from services.accounts.ledger.service import AccountMismatchError, HoldRequest
+from services.accounts.plans.news import tell_rates
 from services.kit.database import WriteSession
 from services.kit.events.codec import Event
 from services.kit.events.consumer import Consumer, Handler
-from services.kit.events.outcomes import InvalidMessage
-from services.kit.events.topics import JOBS_EVENTS, JOBS_INTERNAL
+from services.kit.events.errors import InvalidMessage
+from services.kit.events.topics import ACCOUNT_RECEIPTS, JOBS_EVENTS, JOBS_INTERNAL
 from services.kit.handling import in_transaction
-from services.kit.protos import jobs_pb2
-from services.kit.settings import KitSettings
+from services.kit.protos import accounts_pb2, jobs_pb2
+from services.kit.settings import ConsumerGroupSettings
 
 ENDINGS: Mapping[str, Ending] = {
     "job.succeeded": Ending.CAPTURE,
@@ -24,14 +25,14 @@ ENDINGS: Mapping[str, Ending] = {
 }
 
 
-def job_consumer(settings: KitSettings, accounts: Accounts) -> Consumer:
+def job_consumer(settings: ConsumerGroupSettings, accounts: Accounts) -> Consumer:
     """The background task that reads what accounts acts on."""
     return Consumer(
         settings.kafka_bootstrap_servers,
         name="accounts",
         group="accounts",
         sole=settings.kafka_sole_consumers,
-        topics=[JOBS_INTERNAL, JOBS_EVENTS],
+        topics=[JOBS_INTERNAL, JOBS_EVENTS, ACCOUNT_RECEIPTS],
         handlers=handlers(accounts),
     )
 
@@ -56,6 +57,12 @@ def handlers(accounts: Accounts) -> Mapping[type[Message] | str, Handler]:
         asked: jobs_pb2.BalanceRequested = event.data
         accounts.billing.tell_balance(session, asked.account_id)
 
+    def on_rates_requested(session: WriteSession, _event: Event) -> None:
+        tell_rates(session)
+
+    def on_erased(session: WriteSession, event: Event) -> None:
+        accounts.erasures.note_receipt(session, event.data)
+
     def on_job_ended(session: WriteSession, event: Event) -> None:
         job = event.data["job"]
         try:
@@ -66,7 +73,9 @@ def handlers(accounts: Accounts) -> Mapping[type[Message] | str, Handler]:
             raise InvalidMessage(str(error)) from error
 
     return {
+        accounts_pb2.AccountErasureReceipt: in_transaction(accounts.database, on_erased),
         jobs_pb2.ReservationRequested: in_transaction(accounts.database, on_reservation_requested),
         jobs_pb2.BalanceRequested: in_transaction(accounts.database, on_balance_requested),
+        jobs_pb2.RatesRequested: in_transaction(accounts.database, on_rates_requested),
         **dict.fromkeys(ENDINGS, in_transaction(accounts.database, on_job_ended)),
     }

@@ -3,8 +3,8 @@
 import sys
 
 from services.accounts.app import build
+from services.accounts.sessions.signing_key import SigningKeyMissingError, load_signing_keys
 from services.accounts.settings import Settings
-from services.accounts.signing_key import SigningKeyMissingError, load_signing_keys
 from services.kit.app import serve
 from services.kit.settings import EX_CONFIG, load
 

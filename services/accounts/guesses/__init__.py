@@ -1,0 +1,1 @@
+"""How often somebody may try: passwords, and mails that are asked for."""

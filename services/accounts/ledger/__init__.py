@@ -1,0 +1,1 @@
+"""Credits on double-entry books, and the holds of jobs."""

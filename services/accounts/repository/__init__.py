@@ -1,1 +1,0 @@
-"""Every query of the accounts service. Whatever belongs to an account is asked for by account."""

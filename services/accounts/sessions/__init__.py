@@ -1,0 +1,1 @@
+"""Signing in, refreshing, signing out, and the tokens that this makes."""

@@ -1,0 +1,7 @@
+"""What every table of the accounts service stands on."""
+
+from services.kit.database import ServiceBase
+
+
+class Base(ServiceBase):
+    __abstract__ = True

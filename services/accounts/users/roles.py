@@ -1,0 +1,5 @@
+"""What a user may be."""
+
+from services.kit.auth import Role
+
+__all__ = ["Role"]
