@@ -5,15 +5,20 @@ from fastapi import FastAPI
 from services.kit.app import BackgroundTask, create_app
 from services.kit.auth import TokenVerifier
 from services.kit.database import Database
+from services.kit.erasures import Eraser
 from services.kit.events.producer import EventProducer
 from services.kit.housekeeping import Housekeeping
 from services.kit.outbox import OutboxRelay
-from services.kit.storage import S3Storage
+from services.kit.s3 import S3Storage
 from services.orchestrator.consumers import Handlers
 from services.orchestrator.deletions import Deleter, Forgetter
 from services.orchestrator.dispatcher import Dispatcher
-from services.orchestrator.hearing import Hearing
+from services.orchestrator.erasing import Forgetting
+from services.orchestrator.errors import JobNotFound, SegmentNotFound, StemNotFound
+from services.orchestrator.heartbeats import HeartbeatMonitor
 from services.orchestrator.lifecycle import Lifecycle
+from services.orchestrator.playback import Listening
+from services.orchestrator.rates import RatesWatch
 from services.orchestrator.results import Results
 from services.orchestrator.routes import internal, jobs
 from services.orchestrator.service import Jobs
@@ -29,13 +34,16 @@ def build(settings: Settings) -> FastAPI:
     database = Database(settings.database_url.get_secret_value(), NAME)
     storage = S3Storage.from_settings(settings)
     signals = Signals(settings.waiting_requests)
-    hearing = Hearing(settings.lease_seconds / 2)
+    heartbeats = HeartbeatMonitor(settings.lease_seconds / 2)
     lifecycle = Lifecycle(settings, signals)
+    eraser = Eraser(database, Forgetting(database, storage, lifecycle))
     tasks: list[BackgroundTask] = [
         OutboxRelay(database, EventProducer(settings.kafka_bootstrap_servers, NAME)),
-        Handlers(database, lifecycle, signals, hearing).consumer(settings),
-        Dispatcher(database, settings, lifecycle, signals, hearing),
+        Handlers(database, lifecycle, signals, heartbeats).consumer(settings, eraser),
+        eraser,
+        Dispatcher(database, settings, lifecycle, signals, heartbeats),
         Sweeper(database, settings, lifecycle),
+        RatesWatch(database, settings.ask_again_seconds),
         Deleter(database, storage, settings),
         Forgetter(database),
         Housekeeping(database),
@@ -50,5 +58,7 @@ def build(settings: Settings) -> FastAPI:
             "verifier": TokenVerifier.from_settings(settings),
             "jobs": Jobs(database, settings, lifecycle, signals),
             "results": Results(database, storage, settings),
+            "listening": Listening(database, storage),
         },
+        missing={"job_id": JobNotFound, "name": StemNotFound, "track": SegmentNotFound, "number": SegmentNotFound},
     )

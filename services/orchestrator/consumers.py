@@ -9,18 +9,19 @@ from collections.abc import Callable
 from typing import Any
 
 from services.kit.database import Database, WriteSession
+from services.kit.erasures import Eraser, is_erased
 from services.kit.events.codec import Event
 from services.kit.events.consumer import Consumer
-from services.kit.events.outcomes import InvalidMessage
-from services.kit.events.topics import BILLING, FINISHED, UPLOADS, WORKERS
+from services.kit.events.errors import InvalidMessage
+from services.kit.events.topics import ACCOUNTS, BILLING, FINISHED, PRICES, UPLOADS, WORKERS
 from services.kit.handling import in_transaction
-from services.kit.keys import source_key, stems_prefix
-from services.kit.protos import billing_pb2, separation_pb2, uploads_pb2, workers_pb2
-from services.orchestrator import repository
-from services.orchestrator.hearing import Hearing
+from services.kit.object_keys import source_key, stems_prefix
+from services.kit.protos import billing_pb2, prices_pb2, separation_pb2, uploads_pb2, workers_pb2
+from services.orchestrator import rates, repository
+from services.orchestrator.heartbeats import HeartbeatMonitor
 from services.orchestrator.lifecycle import Lifecycle
-from services.orchestrator.models import BalanceView, Job, UploadView, Worker
-from services.orchestrator.reports import UnreadableManifest, read_manifest
+from services.orchestrator.manifests import UnreadableManifest, read_manifest
+from services.orchestrator.models import Job, KnownBalance, KnownUpload, Worker
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
 from services.orchestrator.states import Status
@@ -36,90 +37,106 @@ BUSY = "worker_busy"
 class Handlers:
     """One method for each type of event."""
 
-    def __init__(self, database: Database, lifecycle: Lifecycle, signals: Signals, hearing: Hearing) -> None:
+    def __init__(
+        self, database: Database, lifecycle: Lifecycle, signals: Signals, heartbeats: HeartbeatMonitor
+    ) -> None:
         self._database = database
         self._lifecycle = lifecycle
         self._signals = signals
-        self._hearing = hearing
+        self._heartbeats = heartbeats
 
-    def consumer(self, settings: Settings) -> Consumer:
-        """The background task that feeds these handlers."""
+    def consumer(self, settings: Settings, eraser: Eraser) -> Consumer:
+        """The background task that feeds these handlers, and those of `eraser`."""
         handlers: dict[Any, Callable[[WriteSession, Event], None]] = {
             uploads_pb2.UploadCreated: self.upload_created,
             uploads_pb2.UploadReady: self.upload_ready,
             uploads_pb2.UploadRejected: self.upload_rejected,
             uploads_pb2.UploadDeleted: self.upload_deleted,
             billing_pb2.BalanceChanged: self.balance_changed,
+            prices_pb2.RatesTold: self.rates_told,
             billing_pb2.ReservationGranted: self.reservation_granted,
             billing_pb2.ReservationRefused: self.reservation_refused,
             billing_pb2.ReservationSettled: self.reservation_settled,
             separation_pb2.SeparationFinished: self.separation_finished,
             workers_pb2.WorkerHeartbeat: self.heartbeat,
         }
+        transactions = {kind: in_transaction(self._database, handle) for kind, handle in handlers.items()}
         return Consumer(
             settings.kafka_bootstrap_servers,
             name="orchestrator",
             group="orchestrator",
             sole=settings.kafka_sole_consumers,
-            topics=[UPLOADS, BILLING, FINISHED, WORKERS],
-            handlers={kind: in_transaction(self._database, handle) for kind, handle in handlers.items()},
+            topics=[UPLOADS, BILLING, PRICES, FINISHED, WORKERS, ACCOUNTS],
+            handlers={**transactions, **eraser.handlers},
         )
 
     def upload_created(self, session: WriteSession, event: Event) -> None:
         """An upload begins; a job may name it already."""
-        self._view(session, event.data.upload_id, event.data.account_id)
+        self._known_upload(session, event.data.upload_id, event.data.account_id)
 
     def upload_ready(self, session: WriteSession, event: Event) -> None:
         """The song is there: jobs that waited for it learn their price."""
         data = event.data
-        view = self._view(session, data.upload_id, data.account_id)
-        if view.status == "deleted":
+        upload = self._known_upload(session, data.upload_id, data.account_id)
+        if upload is None or upload.status == "deleted":
             return
-        view.status = "ready"
-        view.object_key, view.sha256, view.size_bytes = source_key(view.id), data.sha256, data.size_bytes
-        view.filename, view.duration_seconds = data.filename, data.audio.duration_seconds
-        view.sample_rate_hz, view.channels = data.audio.sample_rate_hz, data.audio.channels
-        for job in repository.locked_jobs_of_upload(session, view.id):
-            self._lifecycle.learn(session, job, view)
+        upload.status = "ready"
+        upload.object_key, upload.sha256, upload.size_bytes = source_key(upload.id), data.sha256, data.size_bytes
+        upload.filename, upload.duration_seconds = data.filename, data.audio.duration_seconds
+        upload.sample_rate_hz, upload.channels = data.audio.sample_rate_hz, data.audio.channels
+        for job in repository.locked_jobs_of_upload(session, upload.id):
+            self._lifecycle.learn(session, job, upload)
 
     def upload_rejected(self, session: WriteSession, event: Event) -> None:
         """The song cannot be separated: neither can jobs that waited for it."""
         data = event.data
-        view = self._view(session, data.upload_id, data.account_id)
-        view.status, view.code, view.reason = "rejected", data.code[:80], data.reason[:500]
-        for job in repository.locked_jobs_of_upload(session, view.id):
-            self._lifecycle.learn(session, job, view)
+        upload = self._known_upload(session, data.upload_id, data.account_id)
+        if upload is None:
+            return
+        upload.status, upload.code, upload.reason = "rejected", data.code[:80], data.reason[:500]
+        for job in repository.locked_jobs_of_upload(session, upload.id):
+            self._lifecycle.learn(session, job, upload)
 
     def upload_deleted(self, session: WriteSession, event: Event) -> None:
         """The upload is gone, or never was. Jobs that run have read it; those that have not begun never can."""
         data = event.data
-        view = self._view(session, data.upload_id, data.account_id)
-        view.status, view.object_key, view.filename = "deleted", None, None
-        for job in repository.locked_unstarted_jobs_of_upload(session, view.id):
+        upload = self._known_upload(session, data.upload_id, data.account_id)
+        if upload is None:
+            return
+        upload.status, upload.object_key, upload.filename = "deleted", None, None
+        for job in repository.locked_unstarted_jobs_of_upload(session, upload.id):
             if job.price_credits is None:
-                self._lifecycle.learn(session, job, view)
+                self._lifecycle.learn(session, job, upload)
             elif job.state is Status.QUEUED and job.worker_id is None:
                 self._lifecycle.give_up(
                     session, job, "upload_deleted", "The upload was deleted before the job could run."
                 )
 
-    def _view(self, session: WriteSession, upload_id: str, account_id: str) -> UploadView:
+    def _known_upload(self, session: WriteSession, upload_id: str, account_id: str) -> KnownUpload | None:
+        """The upload, noted if it is new here; None where it is of an account that was erased."""
+        if account_id and is_erased(session, account_id):
+            return None
         session.after_commit(self._signals.job_changed)
-        view = repository.upload(session, upload_id)
-        if view is None:
-            view = UploadView(id=upload_id)
-            session.add(view)
-        if view.account_id and account_id not in ("", view.account_id):
+        upload = repository.upload(session, upload_id)
+        if upload is None:
+            upload = KnownUpload(id=upload_id)
+            session.add(upload)
+        if upload.account_id and account_id not in ("", upload.account_id):
             raise InvalidMessage("the upload is another account's")
-        if not view.account_id:
+        if not upload.account_id:
             # New here, or named by somebody before it was made and then noted as not existing.
-            view.account_id, view.status = account_id, "pending"
-        view.updated_at = session.now()
-        return view
+            upload.account_id, upload.status = account_id, "pending"
+        upload.updated_at = session.now()
+        return upload
 
     def balance_changed(self, session: WriteSession, event: Event) -> None:
         """News about an account's credits."""
         self._note_balance(session, event)
+
+    def rates_told(self, session: WriteSession, event: Event) -> None:
+        """What a second of sound costs from now on."""
+        rates.note(session, event.data)
+        session.after_commit(self._signals.job_changed)
 
     def reservation_granted(self, session: WriteSession, event: Event) -> None:
         """The job's price is held."""
@@ -157,10 +174,12 @@ class Handlers:
 
     def _note_balance(self, session: WriteSession, event: Event) -> None:
         account_id, balance = event.data.account_id, event.data.balance
+        if is_erased(session, account_id):
+            return
         session.after_commit(self._signals.job_changed)
         known = repository.balance(session, account_id)
         if known is None:
-            known = BalanceView(account_id=account_id, available_credits=0, version=-1)
+            known = KnownBalance(account_id=account_id, available_credits=0, version=-1)
             session.add(known)
         if balance.version > known.version:
             known.available_credits, known.version = balance.available_credits, balance.version
@@ -228,7 +247,7 @@ class Handlers:
     def heartbeat(self, session: WriteSession, event: Event) -> None:
         """A worker lives: leases are renewed, what it ended is noted, what it should not run is recalled."""
         beat: workers_pb2.WorkerHeartbeat = event.data
-        self._hearing.heard()
+        self._heartbeats.received()
         worker = repository.locked_worker(session, beat.worker_id)
         now = session.now()
         if worker is None:
@@ -252,7 +271,7 @@ class Handlers:
         for running in beat.running:
             job = held.get(running.job_id)
             if job is not None and job.attempt == running.attempt and job.state in HELD:
-                self._lifecycle.renew(session, job, running.stage, running.fraction)
+                self._lifecycle.renew(session, job, running)
             elif not any(f.job_id == running.job_id and f.attempt == running.attempt for f in beat.finished):
                 self._lifecycle.recall(session, worker.id, running.job_id, running.attempt)
         session.after_commit(self._signals.placement.set)

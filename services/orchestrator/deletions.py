@@ -9,7 +9,8 @@ from datetime import timedelta
 from services.kit.database import Database
 from services.kit.periodic import Periodic
 from services.kit.storage import ObjectStorage
-from services.orchestrator import repository
+from services.orchestrator import preview_credits, quotes, repository
+from services.orchestrator.models import Deletion
 from services.orchestrator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -53,11 +54,16 @@ class Forgetter(Periodic):
         self._database = database
 
     def forget(self) -> None:
-        """One round: deleted jobs that are settled, workers long silent, uploads that never were."""
+        """One round: settled jobs that were deleted, stems kept long enough, and all else that is over."""
         with self._database.write() as session:
             now = session.now()
             repository.forget_workers(session, now - FORGET_WORKERS_AFTER)
             repository.forget_unknown_uploads(session, now - FORGET_UNKNOWN_UPLOADS_AFTER)
             repository.erase_deleted_uploads(session)
+            quotes.forget(session)
+            preview_credits.forget(session)
+            for job in repository.expired_jobs(session, now):
+                session.add(Deletion(prefix=job.result_prefix, due_at=now))
+                job.result_prefix = None
             for job in repository.forgotten_jobs(session):
                 session.delete(job)

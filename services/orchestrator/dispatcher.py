@@ -10,7 +10,7 @@ from prometheus_client import Counter as PrometheusCounter
 
 from services.kit.database import DATABASE_AWAY, Database, WriteSession
 from services.orchestrator import repository
-from services.orchestrator.hearing import Hearing
+from services.orchestrator.heartbeats import HeartbeatMonitor
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.models import Job, Worker
 from services.orchestrator.placement import Candidate, Slot, choose
@@ -19,7 +19,7 @@ from services.orchestrator.signals import Signals
 
 log = logging.getLogger(__name__)
 
-FAILED = PrometheusCounter("placements_failed_total", "Placements that ended in a defect.")
+FAILED = PrometheusCounter("stemwright_placements_failed_total", "Placements that ended in a defect.")
 
 LOOK_SECONDS = 2.0
 """Placement is woken by every change in this process; this is for what others change and for backoffs that end."""
@@ -31,13 +31,18 @@ class Dispatcher:
     name = "dispatcher"
 
     def __init__(
-        self, database: Database, settings: Settings, lifecycle: Lifecycle, signals: Signals, hearing: Hearing
+        self,
+        database: Database,
+        settings: Settings,
+        lifecycle: Lifecycle,
+        signals: Signals,
+        heartbeats: HeartbeatMonitor,
     ) -> None:
         self._database = database
         self._settings = settings
         self._lifecycle = lifecycle
         self._signals = signals
-        self._hearing = hearing
+        self._heartbeats = heartbeats
         self._listening_since: datetime | None = None
         """When this process began, by the database's clock."""
 
@@ -57,6 +62,10 @@ class Dispatcher:
                 log.exception("a placement failed")
                 stop.wait(LOOK_SECONDS)
 
+    def wake(self) -> None:
+        """Has it look now."""
+        self._signals.placement.set()
+
     def place(self) -> bool:
         """Gives one job to one worker; False where no job fits a free slot."""
         # Looked at without any lock first: most of the time there is nothing to do, and a queue may be long.
@@ -69,7 +78,7 @@ class Dispatcher:
             workers = repository.live_workers(session, now, self._heard_since(now))
             if not _with_room(workers, repository.leased_jobs(session)):
                 return False
-        lapsed = self._hearing.steady()
+        lapsed = self._heartbeats.are_steady()
         with self._database.write() as session:
             now = session.now()
             workers = repository.locked_live_workers(session, now, self._heard_since(now))

@@ -84,6 +84,19 @@ class JobNotRetryable(Conflict):
     title = "Only a job that failed, was canceled or was rejected can be tried again"
 
 
+class SegmentNotReady(Conflict):
+    code = "segment_not_ready"
+    title = "The segment is not made yet"
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "1"})
+
+
+class SegmentNotFound(NotFound):
+    code = "segment_not_found"
+    title = "There is no such segment"
+
+
 class StemNotFound(NotFound):
     code = "stem_not_found"
     title = "The job made no such stem"

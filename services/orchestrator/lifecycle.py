@@ -15,23 +15,24 @@ from services.kit.database import WriteSession
 from services.kit.events.codec import OutgoingEvent
 from services.kit.events.topics import ASSIGNMENTS, JOBS_EVENTS, JOBS_INTERNAL
 from services.kit.ids import new_id
-from services.kit.keys import stems_prefix
-from services.kit.protos import jobs_pb2, separation_pb2
+from services.kit.object_keys import stems_prefix
+from services.kit.protos import jobs_pb2, separation_pb2, workers_pb2
 from services.kit.telemetry import use_traceparent
-from services.orchestrator import repository
+from services.orchestrator import preview_credits, quotes, rates, repository
 from services.orchestrator.errors import OutputUnsuitable, PreviewOutside
 from services.orchestrator.formats import check_output
+from services.orchestrator.manifests import segments_of
 from services.orchestrator.messages import MODES, assignment, public_event
-from services.orchestrator.models import Deletion, Job, JobEvent, UploadView, Worker
-from services.orchestrator.pricing import price_credits
+from services.orchestrator.models import Deletion, Job, JobEvent, KnownUpload, Worker
+from services.orchestrator.schemas import Mode
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
 from services.orchestrator.states import FINAL, Status, Step, after
 
 log = logging.getLogger(__name__)
 
-ENDED = Counter("jobs_ended_total", "Jobs that reached a final status.", ["status", "code"])
-ATTEMPTS_ENDED = Counter("attempts_ended_total", "Attempts by how they ended.", ["outcome"])
+ENDED = Counter("stemwright_jobs_ended_total", "Jobs that reached a final status.", ["status", "code"])
+ATTEMPTS_ENDED = Counter("stemwright_attempts_ended_total", "Attempts by how they ended.", ["outcome"])
 
 MESSAGE_LIMIT = 500
 LEAST_PREVIEW_SECONDS = 0.1
@@ -46,10 +47,10 @@ class Lifecycle:
         self._settings = settings
         self._signals = signals
 
-    def price(self, session: WriteSession, job: Job, upload: UploadView) -> None:
+    def price(self, session: WriteSession, job: Job, upload: KnownUpload) -> None:
         """The song is there: fixes window and price and asks accounts to hold it.
 
-        Raises PreviewOutside or OutputUnsuitable.
+        Raises PreviewOutside or OutputUnsuitable, and RateUnknown, after which the job goes on waiting.
         """
         duration = upload.duration_seconds or 0.0
         check_output(job.output["format"], upload.sample_rate_hz or 0, upload.channels or 0)
@@ -57,11 +58,17 @@ class Lifecycle:
             job.preview_start_seconds, job.preview_duration_seconds = self.window(
                 duration, job.preview_start_seconds, job.preview_duration_seconds
             )
-        job.price_credits = price_credits("preview" if job.mode == "preview" else "full", duration)
+        mode: Mode = "preview" if job.mode == "preview" else "full"
+        ordered = job.model_name if job.model_ordered else ""
+        price = quotes.price_of(session, quotes.Order(upload, mode, ordered, job.model_name), job.created_at)
+        job.price_credits, job.rate_id = price.credits, price.rate_id
+        job.preview_credit_credits = price.preview_credit_credits
+        if job.preview_credit_credits:
+            preview_credits.take(session, job)
         self.ask(session, job, again=False)
 
-    def learn(self, session: WriteSession, job: Job, upload: UploadView | None) -> bool:
-        """Goes on with a job that waits for its upload; False where nothing is known that ends the waiting."""
+    def learn(self, session: WriteSession, job: Job, upload: KnownUpload | None) -> bool:
+        """Goes on with a job that waits for its song or its rate; False where nothing known ends the waiting."""
         if upload is None or upload.account_id not in ("", job.account_id):
             return False
         match upload.status:
@@ -70,6 +77,8 @@ class Lifecycle:
                     self.price(session, job, upload)
                 except (PreviewOutside, OutputUnsuitable) as error:
                     self.refuse(session, job, error.code, error.detail)
+                except quotes.RateUnknown:
+                    return False
             case "rejected":
                 self.refuse(session, job, "upload_rejected", upload.reason or "")
             case "deleted":
@@ -99,8 +108,12 @@ class Lifecycle:
             if job.state in FINAL:
                 self._announce_again(session, job)
             elif job.state is Status.RESERVING and job.price_credits is None:
-                if not self.learn(session, job, repository.upload(session, job.upload_id)):
-                    self.ask_for_upload(session, job.upload_id)
+                upload = repository.upload(session, job.upload_id)
+                if not self.learn(session, job, upload):
+                    if upload is not None and upload.status == "ready":
+                        rates.ask(session)
+                    else:
+                        self.ask_for_upload(session, job.upload_id)
             elif job.state is Status.RESERVING:
                 request = jobs_pb2.ReservationRequested(
                     job_id=job.id,
@@ -175,7 +188,7 @@ class Lifecycle:
         job.lease_confirmed = False
         job.started_at = job.started_at or now
         job.not_before = None
-        job.progress_stage, job.progress_fraction = None, 0.0
+        job.progress_stage, job.progress_fraction, job.playable_seconds = None, 0.0, 0.0
         self._send_assignment(session, job)
         self._announce(session, job)
 
@@ -208,7 +221,7 @@ class Lifecycle:
         message = separation_pb2.SeparationCanceled(worker_id=worker.id, job_id=job_id, attempt=attempt)
         outbox.add(session, OutgoingEvent(ASSIGNMENTS, worker.id, message, partition=worker.assignments_partition))
 
-    def renew(self, session: WriteSession, job: Job, stage: str, fraction: float) -> None:
+    def renew(self, session: WriteSession, job: Job, running: workers_pb2.RunningAttempt) -> None:
         """The worker says that it runs the job's present attempt."""
         if job.state is Status.QUEUED:
             job.status = after(job.state, Step.RESUMED)
@@ -217,13 +230,18 @@ class Lifecycle:
         job.lease_confirmed = True
         job.ask_at = None
         job.lease_until = session.now() + timedelta(seconds=self._settings.lease_seconds)
-        job.progress_stage, job.progress_fraction = stage[:40] or None, min(max(fraction, 0.0), 1.0)
+        job.progress_stage, job.progress_fraction = running.stage[:40] or None, min(max(running.fraction, 0.0), 1.0)
+        job.playable_seconds = running.playable_seconds
 
     def succeed(self, session: WriteSession, job: Job, manifest: dict[str, Any], prefix: str) -> None:
         """The stems are stored, proven and complete."""
         ATTEMPTS_ENDED.labels("succeeded").inc()
         job.result, job.result_prefix = manifest, prefix
+        if self._settings.results_kept_days is not None:
+            job.expires_at = session.now() + timedelta(days=self._settings.results_kept_days)
         job.progress_fraction = 1.0
+        segments = segments_of(manifest)
+        job.playable_seconds = segments.duration_seconds if segments else 0.0
         self._end(session, job, Step.SUCCEEDED)
 
     def lapse(self, session: WriteSession, job: Job) -> None:
@@ -275,7 +293,7 @@ class Lifecycle:
         job.status = after(job.state, Step.RETURNED)
         job.lease_until = job.ask_at = None
         job.not_before = session.now() + timedelta(seconds=wait_seconds) if wait_seconds else None
-        job.progress_stage, job.progress_fraction = None, 0.0
+        job.progress_stage, job.progress_fraction, job.playable_seconds = None, 0.0, 0.0
         self._announce(session, job)
 
     def _end(
@@ -286,8 +304,13 @@ class Lifecycle:
         job.finished_at = session.now()
         job.lease_until = job.not_before = None
         if job.state is not Status.SUCCEEDED:
+            if job.preview_credit_credits:
+                preview_credits.give_back(session, job)
+            job.playable_seconds = 0.0
             self.remove_objects(session, stems_prefix(job.id))
         else:
+            if job.mode == "preview":
+                preview_credits.note(session, job)
             for attempt in range(1, job.attempt + 1):
                 if stems_prefix(job.id, attempt) != job.result_prefix:
                     self.remove_objects(session, stems_prefix(job.id, attempt))

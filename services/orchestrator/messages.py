@@ -2,10 +2,20 @@
 
 from typing import Any
 
-from services.kit.keys import source_key, stems_prefix
+from services.kit.object_keys import source_key, stems_prefix
 from services.kit.protos import jobs_pb2, separation_pb2
-from services.orchestrator.models import Job, UploadView, Worker
-from services.orchestrator.schemas import JobAnswer, JobError, ModelRef, Output, Preview, Progress, StemResult
+from services.orchestrator.models import Job, JobEvent, KnownUpload, Worker
+from services.orchestrator.schemas import (
+    ALL_STEMS,
+    JobAnswer,
+    JobError,
+    ModelRef,
+    Output,
+    Preview,
+    Progress,
+    Quality,
+    StemResult,
+)
 from services.orchestrator.states import Status
 
 MODES = {"full": jobs_pb2.JOB_MODE_FULL, "preview": jobs_pb2.JOB_MODE_PREVIEW}
@@ -22,12 +32,15 @@ def job_answer(job: Job) -> JobAnswer:
             "upload_id": job.upload_id,
             "mode": job.mode,
             "preview": preview,
+            "requested_stems": job.stems,
             "status": job.status,
             "progress": Progress(
                 stage=job.progress_stage if job.state is Status.RUNNING else None,
                 fraction=1.0 if job.state is Status.SUCCEEDED else job.progress_fraction,
             ),
+            "playable_seconds": job.playable_seconds,
             "price_credits": job.price_credits,
+            "preview_credit_credits": job.preview_credit_credits,
             "attempt": job.attempt,
             "model": ModelRef(name=job.model_name, digest=job.model_digest),
             "output": Output.model_validate(job.output),
@@ -35,12 +48,39 @@ def job_answer(job: Job) -> JobAnswer:
             "queued_at": job.queued_at,
             "started_at": job.started_at,
             "finished_at": job.finished_at,
+            "expires_at": job.expires_at,
             "error": _error(job),
             "stems": _stems(job),
-            "quality": (job.result or {}).get("quality"),
+            "quality": _quality(job),
             "metadata": job.job_metadata,
             "retry_of": job.retry_of,
         }
+    )
+
+
+def job_at(job: Job, event: JobEvent) -> JobAnswer:
+    """The whole job as it was when the event happened."""
+    answer = job_answer(job)
+    told = {name: value for name, value in event.data["job"].items() if name in JobAnswer.model_fields}
+    if told["status"] == job.status and told["attempt"] == job.attempt:
+        return answer
+    before_its_end = {
+        "progress": Progress(stage=None, fraction=0.0),
+        "playable_seconds": 0.0,
+        "stems": [],
+        "quality": None,
+        "expires_at": None,
+    }
+    return JobAnswer.model_validate({**answer.model_dump(), **before_its_end, **told})
+
+
+def _quality(job: Job) -> Quality | None:
+    measured = (job.result or {}).get("quality")
+    if measured is None:
+        return None
+    exact = measured.get("null_residual_dbfs") is None and measured.get("null_measured", "in_files") == "in_files"
+    return Quality.model_validate(
+        {"null_residual_dbfs": None, **measured, "sum_is_exact": exact if set(job.stems) == set(ALL_STEMS) else None}
     )
 
 
@@ -63,7 +103,7 @@ def public_event(job: Job) -> dict[str, Any]:
     return {"job": {**shown, "account_id": job.account_id, "price_credits": job.price_credits or 0}}
 
 
-def assignment(job: Job, upload: UploadView, worker: Worker) -> separation_pb2.SeparationAssigned:
+def assignment(job: Job, upload: KnownUpload, worker: Worker) -> separation_pb2.SeparationAssigned:
     """What the worker needs to know, all of it."""
     stems = list(job.stems)
     window = None

@@ -7,11 +7,15 @@ from sqlalchemy import BigInteger, ForeignKey, Index, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.kit.database import RowNumber, ServiceBase
+from services.kit.tables import ERASED_ACCOUNTS
 from services.orchestrator.states import Status
 
 
 class Base(ServiceBase):
     """Base of this service's tables."""
+
+
+ERASED_ACCOUNTS.to_metadata(Base.metadata)
 
 
 class Job(Base):
@@ -38,7 +42,11 @@ class Job(Base):
 
     status: Mapped[str] = mapped_column(String(12))
     price_credits: Mapped[int | None]
-    """None until the song's length is known."""
+    """None until the song's length and the rate are known."""
+    preview_credit_credits: Mapped[int] = mapped_column(default=0, server_default="0")
+    """What the price is lower by, for a preview of the same upload."""
+    rate_id: Mapped[str | None] = mapped_column(String(40))
+    """The version of the rate that it was priced by; a preview has none."""
     error_code: Mapped[str | None] = mapped_column(String(80))
     error_message: Mapped[str | None] = mapped_column(String(500))
 
@@ -55,6 +63,8 @@ class Job(Base):
     not_before: Mapped[datetime | None]
     progress_stage: Mapped[str | None] = mapped_column(String(40))
     progress_fraction: Mapped[float] = mapped_column(default=0.0)
+    playable_seconds: Mapped[float] = mapped_column(default=0.0)
+    """How much of the present attempt can be listened to."""
 
     created_at: Mapped[datetime]
     queued_at: Mapped[datetime | None]
@@ -65,6 +75,8 @@ class Job(Base):
     result_prefix: Mapped[str | None] = mapped_column(String(120))
     result: Mapped[dict[str, Any] | None]
     """The worker's manifest, as written."""
+    expires_at: Mapped[datetime | None]
+    """When the stems are deleted; `result_prefix` is empty from then on."""
 
     settled: Mapped[bool] = mapped_column(default=False)
     """Accounts said that the reservation of this job is captured or released."""
@@ -105,6 +117,12 @@ class Job(Base):
             "ask_at",
             sqlite_where=text("ask_at IS NOT NULL"),
             postgresql_where=text("ask_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_jobs_expires_at",
+            "expires_at",
+            sqlite_where=text("expires_at IS NOT NULL AND result_prefix IS NOT NULL"),
+            postgresql_where=text("expires_at IS NOT NULL AND result_prefix IS NOT NULL"),
         ),
         Index(
             "ix_jobs_deleted_at",
@@ -149,8 +167,8 @@ class Feedback(Base):
     updated_at: Mapped[datetime]
 
 
-class UploadView(Base):
-    """What the upload service told about an upload."""
+class KnownUpload(Base):
+    """An upload, as the events of the upload service told of it."""
 
     __tablename__ = "uploads"
 
@@ -178,8 +196,58 @@ class UploadView(Base):
     )
 
 
-class BalanceView(Base):
-    """What accounts told about an account's credits."""
+class StandingQuote(Base):
+    """What a separation was quoted at, for as long as that binds us."""
+
+    __tablename__ = "quotes"
+
+    upload_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    mode: Mapped[str] = mapped_column(String(12), primary_key=True)
+    model_name: Mapped[str] = mapped_column(String(80), primary_key=True, default="", server_default="")
+    """As ordered; empty where the choice was left to us, whatever it then was."""
+    price_credits: Mapped[int]
+    """Of the whole song, before anything is deducted."""
+    preview_credit_credits: Mapped[int] = mapped_column(default=0, server_default="0")
+    """What is deducted from it for a preview of the upload."""
+    rate_id: Mapped[str | None] = mapped_column(String(40))
+    """The version of the rate; a preview has none."""
+    millicredits_per_second: Mapped[int | None]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class PreviewCredit(Base):
+    """What previews of an upload are worth to its full separation, and which job has had it."""
+
+    __tablename__ = "preview_credits"
+
+    upload_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    account_id: Mapped[str] = mapped_column(String(40), index=True)
+    seconds: Mapped[float]
+    made_at: Mapped[datetime]
+    """When the preview ended."""
+    job_id: Mapped[str | None] = mapped_column(String(40))
+    """The full job that it was deducted from, unless that did not succeed."""
+
+
+class KnownRate(Base):
+    """What a second of sound costs, as the events of accounts told of it."""
+
+    __tablename__ = "rates"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    model_name: Mapped[str] = mapped_column(String(80))
+    """`*` for every one without a rate of its own."""
+    tier: Mapped[str] = mapped_column(String(80))
+    millicredits_per_second: Mapped[int]
+    valid_from: Mapped[datetime]
+    valid_to: Mapped[datetime | None]
+    told_at: Mapped[datetime]
+    """By the clock of accounts."""
+    heard_at: Mapped[datetime]
+
+
+class KnownBalance(Base):
+    """The credits of an account, as the events of accounts told of them."""
 
     __tablename__ = "balances"
 

@@ -53,7 +53,7 @@ def serves(slot: Slot, candidate: Candidate) -> bool:
 def choose(
     candidates: Iterable[Candidate], slots: Iterable[Slot], running_by_account: Mapping[str, int]
 ) -> tuple[Candidate, Slot] | None:
-    """The best head of a queue and the fastest slot that serves it, or None where nothing fits."""
+    """The best head of a queue, of equals the first, and the fastest slot that serves it; None where nothing fits."""
     free = sorted((slot for slot in slots if slot.free > 0), key=lambda slot: (-slot.speed, -slot.free, slot.worker_id))
     by_merit = sorted(candidates, key=lambda head: rank(head, running_by_account.get(head.account_id, 0)))
     for candidate in by_merit:

@@ -1,11 +1,13 @@
-"""What a job costs: one credit per second of audio separated in full, rounded up; previews are free."""
+"""What a job costs. Pure: the rate is accounts' word, and one credit of the default one is a second of sound."""
 
-import math
-from typing import Literal
-
-Mode = Literal["full", "preview"]
+TIER = "fast"
+"""Of every job, so far."""
 
 
-def price_credits(mode: Mode, duration_seconds: float) -> int:
-    """Credits for separating audio of this length; at least one unless it is a preview."""
-    return 0 if mode == "preview" else max(1, math.ceil(duration_seconds))
+def price_credits(duration_seconds: float, millicredits_per_second: int) -> int:
+    """Whole credits for separating audio of this length in full, rounded up; at least one.
+
+    Lengths count in microseconds, far below a sample: what binary fractions make of a length costs nobody a credit.
+    """
+    microseconds = round(duration_seconds * 1_000_000)
+    return max(1, -(-microseconds * millicredits_per_second // 1_000_000_000))

@@ -7,7 +7,16 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, or_, select, update
 
 from services.kit.database import ReadSession, WriteSession
-from services.orchestrator.models import BalanceView, Deletion, Feedback, Job, JobEvent, UploadView, Worker
+from services.orchestrator.models import (
+    Deletion,
+    Feedback,
+    Job,
+    JobEvent,
+    KnownBalance,
+    KnownUpload,
+    PreviewCredit,
+    Worker,
+)
 from services.orchestrator.placement import Candidate
 from services.orchestrator.states import FINAL, Status
 
@@ -23,14 +32,23 @@ def owned_job(session: ReadSession, account_id: str, job_id: str) -> Job | None:
 
 
 def owned_jobs(
-    session: ReadSession, account_id: str, *, limit: int, before: str | None, status: str | None
+    session: ReadSession,
+    account_id: str,
+    *,
+    limit: int,
+    before: str | None,
+    status: str | None,
+    search: str | None = None,
 ) -> Sequence[Job]:
-    """The account's jobs, newest first."""
+    """The account's jobs, newest first; `search` is part of the name of the song's file."""
     query = _visible(account_id).order_by(Job.id.desc()).limit(limit)
     if before is not None:
         query = query.where(Job.id < before)
     if status is not None:
         query = query.where(Job.status == status)
+    if search is not None:
+        named = KnownUpload.filename.icontains(search, autoescape=True)
+        query = query.join(KnownUpload, KnownUpload.id == Job.upload_id).where(named)
     return session.scalars(query).all()
 
 
@@ -80,22 +98,22 @@ def locked_unstarted_jobs_of_upload(session: WriteSession, upload_id: str) -> Se
     return session.scalars(unstarted.order_by(Job.id).limit(AT_ONCE).with_for_update()).all()
 
 
-def owned_upload(session: ReadSession, account_id: str, upload_id: str) -> UploadView | None:
+def owned_upload(session: ReadSession, account_id: str, upload_id: str) -> KnownUpload | None:
     """The account's upload as far as it is known here, unless it was deleted."""
-    query = select(UploadView).where(
-        UploadView.id == upload_id, UploadView.account_id == account_id, UploadView.status != "deleted"
+    query = select(KnownUpload).where(
+        KnownUpload.id == upload_id, KnownUpload.account_id == account_id, KnownUpload.status != "deleted"
     )
     return session.scalar(query)
 
 
-def upload(session: ReadSession, upload_id: str) -> UploadView | None:
+def upload(session: ReadSession, upload_id: str) -> KnownUpload | None:
     """The upload, whoever owns it."""
-    return session.get(UploadView, upload_id)
+    return session.get(KnownUpload, upload_id)
 
 
-def balance(session: ReadSession, account_id: str) -> BalanceView | None:
+def balance(session: ReadSession, account_id: str) -> KnownBalance | None:
     """The last known balance."""
-    return session.get(BalanceView, account_id)
+    return session.get(KnownBalance, account_id)
 
 
 def events_after(session: ReadSession, job_id: str, event_id: str | None) -> Sequence[JobEvent]:
@@ -117,13 +135,24 @@ def feedback(session: ReadSession, job_id: str) -> Feedback | None:
     return session.get(Feedback, job_id)
 
 
+def owned_feedback(session: ReadSession, account_id: str, *, limit: int, before: str | None) -> Sequence[Feedback]:
+    """The account's feedback, that on the newest jobs first."""
+    given = select(Feedback).join(Job, Job.id == Feedback.job_id)
+    query = given.where(Job.account_id == account_id, Job.deleted_at.is_(None)).order_by(Job.id.desc()).limit(limit)
+    return session.scalars(query if before is None else query.where(Job.id < before)).all()
+
+
 def candidates(session: ReadSession, now: datetime, *, lapsed: bool) -> list[Candidate]:
     """Heads of the queues: for each account and need, the job that has waited longest and may start now.
+
+    The oldest comes first, and of one age the oldest account's: left to itself a database answers in the order of its
+    plan, which changes with its statistics.
 
     `lapsed` says whether jobs whose last worker may still be running them are among those.
     """
     queue = (Job.account_id, Job.mode, Job.model_name, Job.model_digest)
-    heads = select(*queue, func.min(Job.queued_at).label("queued_at")).where(*_may_start(now, lapsed)).group_by(*queue)
+    queued_at = func.min(Job.queued_at)
+    heads = select(*queue, queued_at.label("queued_at")).where(*_may_start(now, lapsed)).group_by(*queue)
     return [
         Candidate(
             account_id=row.account_id,
@@ -133,7 +162,7 @@ def candidates(session: ReadSession, now: datetime, *, lapsed: bool) -> list[Can
             queued_at=row.queued_at,
             waited_seconds=(now - row.queued_at).total_seconds(),
         )
-        for row in session.execute(heads)
+        for row in session.execute(heads.order_by(queued_at, *queue))
     ]
 
 
@@ -213,7 +242,8 @@ def leased_jobs(session: ReadSession) -> Sequence[Job]:
 def leased_to(session: WriteSession, worker_id: str) -> Sequence[Job]:
     """Jobs that this worker holds, or held until the lease lapsed unheard; locked."""
     query = select(Job).where(Job.worker_id == worker_id, Job.status.in_([Status.RUNNING, Status.QUEUED]))
-    return session.scalars(query.with_for_update()).all()
+    # In the order in which everybody locks several jobs: taken the other way round, each would wait for the other.
+    return session.scalars(query.order_by(Job.id).with_for_update()).all()
 
 
 def lapsed_ids(session: ReadSession, now: datetime) -> Sequence[str]:
@@ -243,6 +273,12 @@ def forgotten_jobs(session: WriteSession) -> Sequence[Job]:
     return session.scalars(query.limit(200)).all()
 
 
+def expired_jobs(session: WriteSession, now: datetime) -> Sequence[Job]:
+    """Jobs whose stems were kept long enough and are still stored."""
+    query = select(Job).where(Job.expires_at <= now, Job.result_prefix.is_not(None)).order_by(Job.expires_at)
+    return session.scalars(query.limit(200)).all()
+
+
 def due_deletions(session: ReadSession, now: datetime) -> Sequence[Deletion]:
     """Prefixes whose objects are to be removed now."""
     return session.scalars(select(Deletion).where(Deletion.due_at <= now).order_by(Deletion.due_at).limit(100)).all()
@@ -265,25 +301,74 @@ def forget_workers(session: WriteSession, before: datetime) -> None:
 
 def forget_unknown_uploads(session: WriteSession, before: datetime) -> None:
     """Drops the notes that an upload does not exist."""
-    session.execute(delete(UploadView).where(UploadView.account_id == "", UploadView.updated_at < before))
+    session.execute(delete(KnownUpload).where(KnownUpload.account_id == "", KnownUpload.updated_at < before))
 
 
 def erase_deleted_uploads(session: WriteSession) -> None:
     """Drops what is known of the contents of deleted uploads, once no job that has read one can still end."""
-    reading = select(Job.id).where(Job.upload_id == UploadView.id, Job.status.in_(OPEN))
+    reading = select(Job.id).where(Job.upload_id == KnownUpload.id, Job.status.in_(OPEN))
     erased = dict.fromkeys(("sha256", "size_bytes", "filename", "duration_seconds", "sample_rate_hz", "channels"))
     session.execute(
-        update(UploadView)
-        .where(UploadView.status == "deleted", UploadView.sha256.is_not(None), ~reading.exists())
+        update(KnownUpload)
+        .where(KnownUpload.status == "deleted", KnownUpload.sha256.is_not(None), ~reading.exists())
         .values(**erased)
         .execution_options(synchronize_session=False)
     )
 
 
+def locked_jobs_to_empty(session: WriteSession, account_id: str) -> Sequence[Job]:
+    """Jobs of the account that have not ended or still hold something of it, locked; no more than one transaction
+    should see to."""
+    full = or_(Job.status.in_(OPEN), Job.deleted_at.is_(None), Job.job_metadata.is_not(None), Job.result.is_not(None))
+    query = select(Job).where(Job.account_id == account_id, full).order_by(Job.id).limit(AT_ONCE)
+    return session.scalars(query.with_for_update()).all()
+
+
+def delete_feedback(session: WriteSession, job_id: str) -> int:
+    """Deletes feedback on the job; how much there was."""
+    deleted = session.execute(delete(Feedback).where(Feedback.job_id == job_id))
+    return cast("CursorResult[Any]", deleted).rowcount
+
+
+def empty_events(session: WriteSession, job_id: str) -> None:
+    """Deletes the job's public events but the last, which may be told again: without what the client noted on it."""
+    session.flush()
+    last = last_event(session, job_id)
+    if last is not None:
+        session.execute(delete(JobEvent).where(JobEvent.job_id == job_id, JobEvent.seq != last.seq))
+        last.data = {"job": {**last.data["job"], "metadata": None}}
+
+
+def job_ids(session: ReadSession, account_id: str, *, after: str) -> Sequence[str]:
+    """Ids of the account's jobs, deleted ones too, from the one behind `after` on; some of them."""
+    query = select(Job.id).where(Job.account_id == account_id, Job.id > after).order_by(Job.id)
+    return session.scalars(query.limit(AT_ONCE)).all()
+
+
+def delete_settled(session: WriteSession, job_ids: Sequence[str]) -> None:
+    """Deletes those among these jobs that have ended and whose holds have."""
+    ended = (Job.settled.is_(True), Job.status.in_(sorted(FINAL)), Job.deleted_at.is_not(None))
+    session.execute(delete(Job).where(Job.id.in_(job_ids), *ended))
+
+
+def has_jobs(session: ReadSession, account_id: str) -> bool:
+    """Whether there is any job of the account, deleted ones too."""
+    return session.scalar(select(Job.id).where(Job.account_id == account_id).limit(1)) is not None
+
+
+def forget_account(session: WriteSession, account_id: str) -> None:
+    """Deletes what siblings told of the account, its uploads and its credits, and what its previews were worth."""
+    session.execute(delete(PreviewCredit).where(PreviewCredit.account_id == account_id))
+    session.execute(delete(KnownUpload).where(KnownUpload.account_id == account_id))
+    session.execute(delete(KnownBalance).where(KnownBalance.account_id == account_id))
+
+
 def waiting_audio_seconds(session: ReadSession) -> float:
     """Seconds of audio in the queue: the number by which workers are scaled."""
-    length = func.coalesce(Job.preview_duration_seconds, UploadView.duration_seconds, 0.0)
-    query = select(func.sum(length)).join(UploadView, UploadView.id == Job.upload_id).where(Job.status == Status.QUEUED)
+    length = func.coalesce(Job.preview_duration_seconds, KnownUpload.duration_seconds, 0.0)
+    query = (
+        select(func.sum(length)).join(KnownUpload, KnownUpload.id == Job.upload_id).where(Job.status == Status.QUEUED)
+    )
     return float(session.scalar(query) or 0.0)
 
 

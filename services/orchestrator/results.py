@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from zipstream import ZIP_STORED, ZipStream
@@ -10,7 +11,8 @@ from services.kit.database import Database
 from services.kit.storage import ObjectNotFound, ObjectStorage
 from services.orchestrator import repository
 from services.orchestrator.errors import JobNotFinished, JobNotFound, ResultDamaged, ResultGone, StemNotFound
-from services.orchestrator.models import Job, UploadView
+from services.orchestrator.models import Job, KnownUpload
+from services.orchestrator.schemas import StemLink
 from services.orchestrator.settings import Settings
 from services.orchestrator.states import FINAL, Status
 
@@ -30,15 +32,18 @@ class Results:
         self._storage = storage
         self._settings = settings
 
-    def stem_url(self, account_id: str, job_id: str, name: str) -> str:
+    def stem_link(self, account_id: str, job_id: str, name: str) -> StemLink:
         """Presigned URL of a stem. The mixture of a whole song is the upload itself."""
         job, upload = self._finished(account_id, job_id)
         if name == MIXTURE and job.mode == "full":
             if upload is None or upload.object_key is None:
                 raise ResultGone("the upload of this job was deleted")
-            return self._presign(upload.object_key, upload.filename or upload.id)
+            facts = (upload.size_bytes or 0, upload.sha256 or "")
+            return self._link(upload.object_key, upload.filename or upload.id, *facts, until=None)
         stem = self._stem(job, name)
-        return self._presign(self._intact(job, stem), _file_name(upload, name, stem["format"]))
+        file_name = _file_name(upload, name, stem["format"])
+        facts = (stem["size_bytes"], stem["sha256"])
+        return self._link(self._intact(job, stem), file_name, *facts, until=job.expires_at)
 
     def archive(self, account_id: str, job_id: str) -> tuple[str, int, Iterator[bytes]]:
         """Name, length in bytes and content of a zip of the job's stems; made while it is sent, nothing is stored."""
@@ -61,8 +66,9 @@ class Results:
 
     def _document(self, account_id: str, job_id: str, name: str) -> dict[str, Any]:
         job, _ = self._finished(account_id, job_id)
+        key = f"{_prefix(job)}{name}"
         try:
-            content = self._storage.read_bytes(f"{job.result_prefix}{name}", WAVEFORMS_LIMIT_BYTES)
+            content = self._storage.read_bytes(key, WAVEFORMS_LIMIT_BYTES)
         except ObjectNotFound as error:
             raise ResultGone from error
         try:
@@ -75,7 +81,7 @@ class Results:
 
     def _intact(self, job: Job, stem: dict[str, Any]) -> str:
         """Key of a stem that is stored as it was made, as far as its length tells."""
-        key = f"{job.result_prefix}{stem['file']}"
+        key = f"{_prefix(job)}{stem['file']}"
         stored = self._storage.head(key)
         if stored is None:
             raise ResultGone
@@ -83,10 +89,17 @@ class Results:
             raise ResultDamaged
         return key
 
-    def _presign(self, key: str, name: str) -> str:
-        return self._storage.presign_get(key, self._settings.presigned_url_seconds, name)
+    def _link(self, key: str, name: str, size_bytes: int, sha256: str, *, until: datetime | None) -> StemLink:
+        """`until`: when the object goes; no address is told to last longer."""
+        seconds = self._settings.presigned_url_seconds
+        if until is not None:
+            seconds = max(1, min(seconds, int((until - datetime.now(UTC)).total_seconds())))
+        # Before it is signed: what is told never lasts longer than what works.
+        expires_at = datetime.now(UTC) + timedelta(seconds=seconds)
+        url = self._storage.presign_get(key, seconds, name)
+        return StemLink(url=url, expires_at=expires_at, size_bytes=size_bytes, sha256=sha256)
 
-    def _finished(self, account_id: str, job_id: str) -> tuple[Job, UploadView | None]:
+    def _finished(self, account_id: str, job_id: str) -> tuple[Job, KnownUpload | None]:
         with self._database.read() as session:
             job = repository.owned_job(session, account_id, job_id)
             if job is None:
@@ -105,7 +118,14 @@ class Results:
         raise StemNotFound(f"this job made {', '.join(job.stems)}")
 
 
-def _file_name(upload: UploadView | None, stem: str, extension: str) -> str:
+def _prefix(job: Job) -> str:
+    """Under which the job's files are stored. Raises ResultGone once they have expired."""
+    if job.result_prefix is None:
+        raise ResultGone("the stems of this job were kept for a time that is over")
+    return job.result_prefix
+
+
+def _file_name(upload: KnownUpload | None, stem: str, extension: str) -> str:
     """Name under which a person finds the file again. Only the last part of the upload's name counts: no path."""
     given = upload.filename if upload is not None and upload.filename else ""
     name = given.replace("\\", "/").rpartition("/")[2]

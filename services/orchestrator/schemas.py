@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from services.kit.schemas import Line, RequestBody, UploadId, WholeNumber
+from services.kit.validation import form
 
 Mode = Literal["full", "preview"]
 Stem = Literal["vocals", "instrumental"]
@@ -17,7 +18,7 @@ MAX_SONG_SECONDS = 24 * 3600
 
 def _distinct(stems: list[Stem]) -> list[Stem]:
     if len(set(stems)) != len(stems):
-        raise ValueError("names each stem once")
+        raise ValueError("must name each stem once")
     return stems
 
 
@@ -28,6 +29,9 @@ Stems = Annotated[
     AfterValidator(_distinct),
 ]
 Seconds = Annotated[float, Field(ge=0, le=MAX_SONG_SECONDS, allow_inf_nan=False, strict=True)]
+
+
+ModelName = Annotated[Line, Field(min_length=1, max_length=80)]
 
 
 class Preview(RequestBody):
@@ -57,21 +61,27 @@ class Output(RequestBody):
 
     model_config = ConfigDict(json_schema_extra={"anyOf": _OUTPUT_RULES})
 
-    format: Literal["flac", "wav", "mp3", "m4a", "ogg", "opus"] = "flac"
-    """`m4a` is AAC, `ogg` Vorbis. Opus has 48 kHz, whatever rate the song has; every other format keeps the song's."""
-    bit_depth: Literal[16, 24, 32] | None = None
-    """16 or 24 for FLAC; 16, 24 or 32 (float) for WAV."""
-    bitrate_kbps: Literal[128, 160, 192, 256, 320] | None = None
-    """For MP3, M4A and Opus."""
+    format: Literal["flac", "wav", "mp3", "m4a", "ogg", "opus"] = Field(
+        "flac",
+        description="`m4a` is AAC, `ogg` Vorbis. Opus has 48 kHz, whatever rate the song has; every other format keeps "
+        "the song's.",
+    )
+    bit_depth: Literal[16, 24, 32] | None = Field(
+        None, description="16 (default) or 24 for FLAC; 16 (default), 24 or 32 (float, exact) for WAV."
+    )
+    bitrate_kbps: Annotated[WholeNumber, Field(ge=64, le=320)] | None = Field(
+        None,
+        description="For MP3, M4A and Opus. Default: MP3 in variable bit rate of the best quality, M4A 256, Opus 160.",
+    )
 
     @model_validator(mode="after")
     def _fits_the_format(self) -> Self:
         if self.bit_depth is not None and self.format not in ("flac", "wav"):
-            raise ValueError(f"bit_depth does not apply to {self.format}")
+            raise ValueError(f"bit_depth goes with flac and wav, not with {self.format}")
         if self.bit_depth == 32 and self.format == "flac":
-            raise ValueError("flac has 16 or 24 bits")
+            raise ValueError("the bit_depth of flac is 16 or 24")
         if self.bitrate_kbps is not None and self.format not in ("mp3", "m4a", "opus"):
-            raise ValueError("bitrate_kbps applies to mp3, m4a and opus only")
+            raise ValueError(f"bitrate_kbps goes with mp3, m4a and opus, not with {self.format}")
         return self
 
 
@@ -81,14 +91,27 @@ class NewQuote(RequestBody):
     upload_id: UploadId
     mode: Mode = "full"
     stems: Stems = Field(default_factory=lambda: list(ALL_STEMS))
+    model: ModelName | None = Field(None, description="A network by its name; without it, the platform's own choice.")
+
+
+Obstacle = Literal["insufficient_credits", "preview_allowance_exhausted"]
 
 
 class Quote(BaseModel):
-    """What a job made from the same request costs, exactly."""
+    """What a job of the same upload, mode and model costs, exactly, until the quote expires."""
 
     price_credits: int
+    preview_credit_credits: int = Field(
+        description="What the price is lower by, because a preview of the upload was made within a day. The first full "
+        "job of the upload has it, and gives it back where it does not succeed."
+    )
     available_credits: int
     affordable: bool
+    reason: Obstacle | None = Field(description="Why it is not affordable: the code that a job would be refused with.")
+    rate_id: str | None = Field(
+        description="The version of the rate, as `GET /v1/billing/prices` shows it; null for a preview, which is free."
+    )
+    credits_per_second: float | None = Field(description="Of that version.")
     expires_at: datetime
 
 
@@ -105,24 +128,23 @@ class NewJob(RequestBody):
     )
 
     upload_id: UploadId
-    mode: Mode = "full"
-    preview: Preview | None = None
-    stems: Stems = Field(default_factory=lambda: list(ALL_STEMS))
-    output: Output = Field(default_factory=Output)
-    model: Annotated[Line, Field(min_length=1, max_length=80)] | None = None
+    mode: Mode = Field("full", description="The whole song, or a free preview of up to 30 seconds.")
+    preview: Preview | None = Field(None, description="The window of a preview; without it one is chosen.")
+    stems: Stems = Field(default_factory=lambda: list(ALL_STEMS), description="What is wanted; without it, every stem.")
+    output: Output = Field(default_factory=Output, description="How the stems are written; without it, FLAC.")
+    model: ModelName | None = Field(None, description="A network by its name; without it, the platform's own choice.")
     metadata: (
         Annotated[
             dict[Annotated[Line, Field(min_length=1, max_length=40)], Annotated[Line, Field(max_length=500)]],
             Field(max_length=MAX_METADATA_KEYS),
         ]
         | None
-    ) = None
-    """Whatever helps the client to recognise the job; comes back with it and in its events."""
+    ) = Field(None, description="Whatever helps you to recognise the job; comes back with it and in its events.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.preview is not None and self.mode != "preview":
-            raise ValueError("`preview` goes with mode `preview`")
+            raise ValueError("preview goes with the mode preview")
         return self
 
 
@@ -168,28 +190,71 @@ class StemResult(BaseModel):
     silent: bool
 
 
+class Quality(BaseModel):
+    """How exactly the stems sum to the song."""
+
+    model_config = ConfigDict(extra="allow")
+
+    sum_is_exact: bool | None = Field(
+        description="Whether the samples in the files of all stems sum to the song's exactly. False: they sum to it "
+        "within `null_residual_dbfs`, which for a lossless format is below one step of 16 bits. Null: not every stem "
+        "was asked for, so nothing sums to the song."
+    )
+    null_residual_dbfs: float | None = Field(
+        description="RMS of the song minus the sum of its stems, in dB below full scale; null where it is zero."
+    )
+    null_measured: str | None = Field(
+        None, description="`in_files`, or `before_encoding` where a lossy encoder adds its own difference afterwards."
+    )
+
+
 class JobAnswer(BaseModel):
     """A job."""
 
     id: str
     upload_id: str
     mode: Mode
-    preview: Preview | None
-    status: Literal["reserving", "queued", "running", "succeeded", "failed", "canceled", "rejected"]
+    preview: Preview | None = Field(description="The window of a preview; null for a whole song.")
+    requested_stems: list[Stem] = Field(description="What was asked for; `stems` holds what was made.")
+    status: Literal["reserving", "queued", "running", "succeeded", "failed", "canceled", "rejected"] = Field(
+        description="The last four are final."
+    )
     progress: Progress
-    price_credits: int | None
-    attempt: int
+    playable_seconds: float = Field(
+        description="How much can be listened to, from the beginning, as last heard of; the event stream is sooner."
+    )
+    price_credits: int | None = Field(description="Null until the song's length is known. Charged if it succeeds.")
+    preview_credit_credits: int = Field(
+        description="What the price is lower by, because a preview of the upload was made within a day before."
+    )
+    attempt: int = Field(description="How often it was given to a worker.")
     model: ModelRef
     output: Output
     created_at: datetime
     queued_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
-    error: JobError | None
-    stems: list[StemResult]
-    quality: dict[str, Any] | None
-    metadata: dict[str, str] | None
-    retry_of: str | None
+    expires_at: datetime | None = Field(
+        description="When its stems are deleted by themselves; 404 `result_gone` from then on. Null: they are kept "
+        "until the job is deleted."
+    )
+    error: JobError | None = Field(description="Why it did not succeed.")
+    stems: list[StemResult] = Field(description="Empty before the job has succeeded.")
+    quality: Quality | None = Field(description="Null before the job has succeeded.")
+    metadata: dict[str, str] | None = Field(description="As it was sent with the order.")
+    retry_of: str | None = Field(description="The job that this one tries again.")
+
+
+class StemLink(BaseModel):
+    """Where a stem can be downloaded for a while, by anyone who has the address."""
+
+    url: str
+    expires_at: datetime = Field(description="When the address stops working; ask again for another.")
+    size_bytes: int
+    sha256: str
+
+
+_LINES = form(r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$", "must have no control characters, other than line breaks")
 
 
 class NewFeedback(RequestBody):
@@ -200,12 +265,20 @@ class NewFeedback(RequestBody):
     start_seconds: Seconds | None = None
     end_seconds: Seconds | None = None
     tags: Annotated[list[Tag], Field(max_length=6)] = Field(default_factory=list)
-    comment: Annotated[str, Field(max_length=2000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$")] | None = None
+    comment: (
+        Annotated[
+            str,
+            Field(
+                max_length=2000, pattern=form(r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$", "must have no control characters")
+            ),
+        ]
+        | None
+    ) = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.start_seconds is not None and self.end_seconds is not None and self.end_seconds < self.start_seconds:
-            raise ValueError("end_seconds lies before start_seconds")
+            raise ValueError("end_seconds must not lie before start_seconds")
         return self
 
 
@@ -226,8 +299,30 @@ class Waveforms(BaseModel):
     tracks: dict[str, list[float]]
 
 
+class PlaybackAnswer(BaseModel):
+    """A job's tracks in segments, to be listened to while they are still being made."""
+
+    sample_rate_hz: int
+    channels: int
+    segment_seconds: int = Field(
+        description="Of each segment but the last. Segment 0 begins where the job's window does."
+    )
+    duration_seconds: float = Field(description="Of each track; exact once the job has succeeded.")
+    playable_seconds: float = Field(description="How much is there, from the beginning.")
+    tracks: list[str] = Field(description="`mixture`, and the stems that were asked for.")
+
+
+class MissedEvent(BaseModel):
+    """A change of status, and the whole job as it was then."""
+
+    id: str
+    type: str
+    time: datetime
+    job: JobAnswer
+
+
 class MissedEvents(BaseModel):
     """For the gateway's stream: what happened after an event, and where the job stands."""
 
-    events: list[dict[str, Any]]
+    events: list[MissedEvent]
     job: JobAnswer

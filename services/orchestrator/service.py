@@ -1,16 +1,18 @@
 """What clients may do with jobs. Each call is one transaction; waiting is done outside of any."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from fastapi.responses import JSONResponse
 
 from services.kit.database import Database, ReadSession, WriteSession
+from services.kit.erasures import check_open
 from services.kit.errors import StemwrightError, Unavailable
 from services.kit.idempotency import Answer, idempotent, replace_answers
 from services.kit.ids import new_id
-from services.kit.keys import stems_prefix
+from services.kit.object_keys import stems_prefix
 from services.kit.telemetry import current_traceparent
-from services.orchestrator import repository
+from services.orchestrator import quotes, rates, repository
 from services.orchestrator.errors import (
     FeedbackNotFound,
     InsufficientCredits,
@@ -30,23 +32,24 @@ from services.orchestrator.errors import (
     UploadRejected,
 )
 from services.orchestrator.lifecycle import Lifecycle
-from services.orchestrator.messages import job_answer
-from services.orchestrator.models import BalanceView, Feedback, Job, UploadView
-from services.orchestrator.pricing import price_credits
+from services.orchestrator.messages import job_answer, job_at
+from services.orchestrator.models import Feedback, Job, KnownBalance, KnownRate, KnownUpload
+from services.orchestrator.rollout import Rollout
 from services.orchestrator.schemas import (
     FeedbackAnswer,
     JobAnswer,
+    MissedEvent,
     MissedEvents,
     NewFeedback,
     NewJob,
     NewQuote,
+    Obstacle,
     Quote,
     RetryRequest,
 )
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
 from services.orchestrator.states import FINAL, Status
-from services.orchestrator.trial import Trial
 
 
 class Jobs:
@@ -57,13 +60,13 @@ class Jobs:
         self._settings = settings
         self._lifecycle = lifecycle
         self._signals = signals
-        self._trial = Trial(settings.default_model, settings.candidate_model, settings.candidate_share)
+        self._rollout = Rollout(settings.default_model, settings.candidate_model, settings.candidate_share)
 
     def quote(self, account_id: str, request: NewQuote) -> Quote:
         """The exact price, and whether the account can pay it. Raises UploadNotReady while the song is still coming."""
         self._learn_upload(request.upload_id)
 
-        def settled() -> UploadView | None:
+        def settled() -> KnownUpload | None:
             with self._database.read() as session:
                 upload = self._usable_upload(session, account_id, request.upload_id)
                 return upload if upload.status == "ready" else None
@@ -76,17 +79,27 @@ class Jobs:
             upload = self._signals.wait_for(settled, self._settings.answer_wait_seconds)
         if upload is None:
             raise UploadNotReady
-        price = price_credits(request.mode, upload.duration_seconds or 0.0)
         balance = self._learn_balance(account_id)
-        with self._database.read() as reading:
-            now = reading.now()
+        self._learn_rates()
+        lifetime = timedelta(seconds=self._settings.quote_seconds)
+        with self._database.write() as session:
+            order = quotes.Order(upload, request.mode, request.model or "", self._model_for(session, request))
+            price, expires_at = quotes.give(session, order, lifetime)
+            now = session.now()
+        reason: Obstacle | None = None
+        if price.credits > balance.available_credits:
+            reason = "insufficient_credits"
+        elif request.mode == "preview" and not _has_preview_left(balance, now):
+            reason = "preview_allowance_exhausted"
         return Quote(
-            price_credits=price,
+            price_credits=price.credits,
+            preview_credit_credits=price.preview_credit_credits,
             available_credits=balance.available_credits,
-            affordable=_has_preview_left(balance, now)
-            if request.mode == "preview"
-            else price <= balance.available_credits,
-            expires_at=now + timedelta(seconds=self._settings.quote_seconds),
+            affordable=reason is None,
+            reason=reason,
+            rate_id=price.rate_id,
+            credits_per_second=_credits(price.millicredits_per_second),
+            expires_at=expires_at,
         )
 
     def create(self, account_id: str, request: NewJob, key: str | None) -> JSONResponse:
@@ -161,11 +174,13 @@ class Jobs:
             return job_answer(self._owned(session, account_id, job_id))
 
     def list_jobs(
-        self, account_id: str, *, limit: int, before: str | None, status: str | None
+        self, account_id: str, *, limit: int, before: str | None, status: str | None, search: str | None = None
     ) -> tuple[list[JobAnswer], str | None]:
         """One page, newest first, and the id after which the next begins."""
         with self._database.read() as session:
-            jobs = repository.owned_jobs(session, account_id, limit=limit + 1, before=before, status=status)
+            jobs = repository.owned_jobs(
+                session, account_id, limit=limit + 1, before=before, status=status, search=search
+            )
             page = [job_answer(job) for job in jobs[:limit]]
         return page, page[-1].id if len(jobs) > limit else None
 
@@ -197,7 +212,7 @@ class Jobs:
             events = repository.events_after(session, job.id, after)
             return MissedEvents(
                 events=[
-                    {"id": event.id, "type": event.type, "time": event.created_at, "data": event.data}
+                    MissedEvent(id=event.id, type=event.type, time=event.created_at, job=job_at(job, event))
                     for event in events
                 ],
                 job=job_answer(job),
@@ -211,6 +226,15 @@ class Jobs:
             if given is None:
                 raise FeedbackNotFound
             return _feedback_answer(given)
+
+    def list_feedback(
+        self, account_id: str, *, limit: int, before: str | None
+    ) -> tuple[list[FeedbackAnswer], str | None]:
+        """One page of all feedback of the account, and the id after which the next begins."""
+        with self._database.read() as session:
+            given = repository.owned_feedback(session, account_id, limit=limit + 1, before=before)
+            page = [_feedback_answer(feedback) for feedback in given[:limit]]
+        return page, page[-1].job_id if len(given) > limit else None
 
     def give_feedback(self, account_id: str, job_id: str, request: NewFeedback) -> FeedbackAnswer:
         """Stores the feedback in place of any earlier."""
@@ -228,16 +252,21 @@ class Jobs:
 
     def _start(self, session: WriteSession, job: Job) -> str:
         self._check_room(session, job.account_id)
+        check_open(session, job.account_id)
         upload = self._usable_upload(session, job.account_id, job.upload_id)
         job.status = Status.RESERVING
         job.created_at = session.now()
         job.attempt = job.failures = job.silent_deaths = job.asked_times = 0
         job.lease_confirmed, job.settled, job.progress_fraction = False, False, 0.0
+        job.preview_credit_credits = 0
         job.traceparent = current_traceparent()
         session.add(job)
+        priced = False
         if upload.status == "ready":
-            self._lifecycle.price(session, job, upload)
-        else:
+            with suppress(quotes.RateUnknown):
+                self._lifecycle.price(session, job, upload)
+                priced = True
+        if not priced:
             waiting = self._settings.waiting_jobs_per_account
             if repository.waiting_jobs(session, job.account_id, waiting + 1) > waiting:
                 raise TooManyWaitingJobs(f"At most {waiting} jobs of an account may wait for their uploads.")
@@ -272,7 +301,7 @@ class Jobs:
         Raises Unavailable where none comes: that the upload does not exist is then not known either.
         """
 
-        def known() -> UploadView | None:
+        def known() -> KnownUpload | None:
             with self._database.read() as session:
                 return repository.upload(session, upload_id)
 
@@ -282,8 +311,8 @@ class Jobs:
             if self._signals.wait_for(known, self._settings.answer_wait_seconds) is None:
                 raise Unavailable("what became of the upload is not known yet", retry_after_seconds=2)
 
-    def _learn_balance(self, account_id: str) -> BalanceView:
-        def known() -> BalanceView | None:
+    def _learn_balance(self, account_id: str) -> KnownBalance:
+        def known() -> KnownBalance | None:
             with self._database.read() as session:
                 return repository.balance(session, account_id)
 
@@ -296,7 +325,20 @@ class Jobs:
             raise Unavailable("the balance is not known at the moment", retry_after_seconds=2)
         return balance
 
-    def _usable_upload(self, session: ReadSession, account_id: str, upload_id: str) -> UploadView:
+    def _learn_rates(self) -> None:
+        """Waits a moment where accounts has never told what a second costs. Raises Unavailable."""
+
+        def known() -> KnownRate | None:
+            with self._database.read() as session:
+                return rates.rate_for(session, self._settings.default_model, session.now())
+
+        if known() is None:
+            with self._database.write() as session:
+                rates.ask(session)
+            if self._signals.wait_for(known, self._settings.answer_wait_seconds) is None:
+                raise Unavailable("what a second costs is not known at the moment", retry_after_seconds=2)
+
+    def _usable_upload(self, session: ReadSession, account_id: str, upload_id: str) -> KnownUpload:
         upload = repository.owned_upload(session, account_id, upload_id)
         if upload is None:
             raise UploadNotFound
@@ -304,10 +346,10 @@ class Jobs:
             raise UploadRejected(upload.reason, extra={"reason_code": upload.code})
         return upload
 
-    def _model_for(self, session: ReadSession, request: NewJob) -> str:
+    def _model_for(self, session: ReadSession, request: NewJob | NewQuote) -> str:
         """The model that the order names, else the one that its song is for."""
         if request.model is None:
-            return self._trial.model_for(request.upload_id, self._served_models(session))
+            return self._rollout.model_for(request.upload_id, self._served_models(session))
         self._check_known(session, request.model)
         return request.model
 
@@ -337,7 +379,11 @@ class Jobs:
         return job
 
 
-def _has_preview_left(balance: BalanceView, now: datetime) -> bool:
+def _credits(millicredits: int | None) -> float | None:
+    return None if millicredits is None else millicredits / 1000
+
+
+def _has_preview_left(balance: KnownBalance, now: datetime) -> bool:
     """By the last word of accounts, if it is of today (UTC); each day has new ones."""
     told_at = balance.previews_told_at
     return told_at is None or told_at.date() != now.date() or balance.previews_left != 0

@@ -4,16 +4,22 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from services.kit.settings import KitSettings, service_config
+from services.kit.settings import (
+    ConsumerGroupSettings,
+    DatabaseSettings,
+    ServiceSettings,
+    StorageSettings,
+    TokenVerifierSettings,
+    service_config,
+)
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Settings(KitSettings):
+class Settings(ServiceSettings, DatabaseSettings, ConsumerGroupSettings, StorageSettings, TokenVerifierSettings):
     """Times are for production; one machine and tests scale them down."""
 
     model_config = service_config("orchestrator")
-    needs_database = True
 
     default_model: str = "spleeter-2stems"
     """The model for orders that name none."""
@@ -51,8 +57,10 @@ class Settings(KitSettings):
     """Where a preview starts by itself in a song that is long enough, past most intros."""
     presigned_url_seconds: int = 3600
     """How long the address of a result works."""
-    quote_seconds: int = 900
-    """How long a client may show a quote before it asks anew."""
+    quote_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
+    """How long a quote binds: a job of the same upload and mode costs what it says."""
+    results_kept_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
+    """Stems are deleted this long after their job succeeded. Not set: they are kept until the job is deleted."""
     zombie_sweep_seconds: Seconds = 3600.0
     """Objects of ended attempts are deleted once more after this, should a worker have woken up late."""
     open_jobs_per_account: Annotated[int, Field(ge=1)] = 2000
@@ -65,15 +73,27 @@ class Settings(KitSettings):
     @model_validator(mode="after")
     def _times_fit_together(self) -> Self:
         if not self.resend_seconds < self.lease_seconds:
-            raise ValueError("resend_seconds must be shorter than lease_seconds")
+            raise ValueError(
+                f"STEMWRIGHT_ORCHESTRATOR_RESEND_SECONDS ({self.resend_seconds:g}) must be shorter than "
+                f"STEMWRIGHT_ORCHESTRATOR_LEASE_SECONDS ({self.lease_seconds:g})"
+            )
         if not self.worker_expiry_seconds <= self.lease_seconds:
-            raise ValueError("worker_expiry_seconds must not be longer than lease_seconds")
+            raise ValueError(
+                f"STEMWRIGHT_ORCHESTRATOR_WORKER_EXPIRY_SECONDS ({self.worker_expiry_seconds:g}) must not be above "
+                f"STEMWRIGHT_ORCHESTRATOR_LEASE_SECONDS ({self.lease_seconds:g})"
+            )
         return self
 
     @model_validator(mode="after")
-    def _trial_has_a_candidate(self) -> Self:
+    def _rollout_has_a_candidate(self) -> Self:
         if self.candidate_share and self.candidate_model is None:
-            raise ValueError("candidate_share needs a candidate_model")
+            raise ValueError(
+                f"STEMWRIGHT_ORCHESTRATOR_CANDIDATE_SHARE ({self.candidate_share:g}) needs "
+                "STEMWRIGHT_ORCHESTRATOR_CANDIDATE_MODEL"
+            )
         if self.candidate_model == self.default_model:
-            raise ValueError("candidate_model must be another one than default_model")
+            raise ValueError(
+                "STEMWRIGHT_ORCHESTRATOR_CANDIDATE_MODEL must be another one than "
+                f"STEMWRIGHT_ORCHESTRATOR_DEFAULT_MODEL ({self.default_model})"
+            )
         return self

@@ -17,10 +17,12 @@ from services.orchestrator.states import Status
 
 log = logging.getLogger(__name__)
 
-WAITING_AUDIO = Gauge("queue_audio_seconds", "Seconds of audio waiting in the queue; workers are scaled by it.")
-OLDEST_WAIT = Gauge("queue_oldest_seconds", "How long the job at the head of the queue has waited.")
-JOBS = Gauge("jobs_open", "Jobs that have not ended.", ["status"])
-FAILED = Counter("sweeps_failed_total", "Jobs that the sweeper could not see to because of a defect.")
+WAITING_AUDIO = Gauge(
+    "stemwright_queue_audio_seconds", "Seconds of audio waiting in the queue; workers are scaled by it."
+)
+OLDEST_WAIT = Gauge("stemwright_queue_oldest_seconds", "How long the job at the head of the queue has waited.")
+JOBS = Gauge("stemwright_jobs_open", "Jobs that have not ended.", ["status"])
+FAILED = Counter("stemwright_sweeps_failed_total", "Jobs that the sweeper could not see to because of a defect.")
 
 BACKED_UP_AFTER = timedelta(seconds=10)
 """With events this old in the outbox the event log is away: questions asked again would only pile up behind them."""

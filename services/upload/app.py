@@ -7,22 +7,24 @@ from fastapi import FastAPI
 from services.kit.app import BackgroundTask, create_app
 from services.kit.auth import TokenVerifier
 from services.kit.database import Database
-from services.kit.events.consumer import Consumer
+from services.kit.erasures import Eraser
 from services.kit.events.producer import EventProducer
-from services.kit.events.topics import JOBS_INTERNAL
 from services.kit.housekeeping import Housekeeping
 from services.kit.outbox import OutboxRelay
-from services.kit.storage import ObjectStorage, S3Storage
+from services.kit.s3 import S3Storage
+from services.kit.storage import ObjectStorage
 from services.upload.cleaning import Cleaner, Sweeper
-from services.upload.consumers import UploadQuestions
+from services.upload.consumers import upload_consumer
+from services.upload.erasing import Forgetting
+from services.upload.errors import UploadNotFound
 from services.upload.prober import Prober
 from services.upload.routes import router
 from services.upload.scratch import Scratch
 from services.upload.service import Uploads
 from services.upload.settings import Settings
+from services.upload.signals import StatusSignals, WorkSignal
 from services.upload.transfers import Transfers
 from services.upload.validation import Validator
-from services.upload.verdicts import Bell, Verdicts
 
 
 def build(settings: Settings) -> FastAPI:
@@ -30,20 +32,14 @@ def build(settings: Settings) -> FastAPI:
     database = Database(settings.database_url.get_secret_value(), "upload")
     storage = S3Storage.from_settings(settings, connections=settings.max_transfers + settings.validators + 16)
     relay = OutboxRelay(database, EventProducer(settings.kafka_bootstrap_servers, source="upload"))
-    questions = Consumer(
-        settings.kafka_bootstrap_servers,
-        name="upload-questions",
-        group="upload",
-        sole=settings.kafka_sole_consumers,
-        topics=[JOBS_INTERNAL],
-        handlers=UploadQuestions(database).handlers,
-    )
+    eraser = Eraser(database, Forgetting(database, Cleaner(database, storage)))
+    consumer = upload_consumer(settings, database, eraser)
     return assemble(
         settings,
         database,
         storage,
         verifier=TokenVerifier.from_settings(settings),
-        tasks=[relay, questions, Housekeeping(database)],
+        tasks=[relay, consumer, eraser, Housekeeping(database)],
     )
 
 
@@ -56,11 +52,13 @@ def assemble(
     tasks: list[BackgroundTask],
 ) -> FastAPI:
     """The app over given parts; `tasks` are those that talk to the event log."""
-    bell, verdicts = Bell(), Verdicts()
+    work_signal, status_signals = WorkSignal(), StatusSignals()
     cleaner = Cleaner(database, storage)
     prober = Prober(settings)
     scratch = Scratch(settings.scratch_directory)
-    uploads = Uploads(database, storage, settings, cleaner=cleaner, bell=bell, verdicts=verdicts)
+    uploads = Uploads(
+        database, storage, settings, cleaner=cleaner, work_signal=work_signal, status_signals=status_signals
+    )
     validators = [
         Validator(
             number,
@@ -70,8 +68,8 @@ def assemble(
             cleaner=cleaner,
             prober=prober,
             scratch=scratch,
-            bell=bell,
-            verdicts=verdicts,
+            work_signal=work_signal,
+            status_signals=status_signals,
         )
         for number in range(1, settings.validators + 1)
     ]
@@ -87,5 +85,7 @@ def assemble(
             "uploads": uploads,
             "transfers": Transfers(uploads, storage, settings),
         },
+        closing=[scratch.close],
         streamed=re.compile(r"/v1/uploads/[^/]+/content"),
+        missing={"upload_id": UploadNotFound},
     )

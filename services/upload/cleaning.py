@@ -35,7 +35,7 @@ class Cleaner:
         try:
             self._remove_objects(upload)
         except (StorageUnavailable, StorageRefused) as error:
-            log.warning("objects of %s stay for now: %s", upload.id, error)
+            log.warning("objects of %s could not be removed, the next sweep tries again: %s", upload.id, error)
             return False
         with self._database.write() as session:
             row = repository.find_any(session, upload.id, lock=True)
@@ -100,7 +100,7 @@ class Sweeper:
                     self._storage.abort_multipart(old[multipart_id].key, multipart_id)
                     log.info("the parts of %s, which nobody knew, are thrown away", old[multipart_id].key)
         except (StorageUnavailable, StorageRefused) as error:
-            log.warning("unfinished multipart uploads stay for now: %s", error)
+            log.warning("unfinished multipart uploads could not be thrown away, a later sweep tries again: %s", error)
 
     def _expire(self) -> None:
         with self._database.read() as session:

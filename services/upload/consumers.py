@@ -1,4 +1,4 @@
-"""Answers the orchestrator's questions about uploads."""
+"""What this service hears: the orchestrator's questions about uploads, and which accounts are erased."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,11 +7,27 @@ from google.protobuf.message import Message
 
 from services.kit import outbox
 from services.kit.database import Database, WriteSession
+from services.kit.erasures import Eraser
 from services.kit.events.codec import Event
+from services.kit.events.consumer import Consumer
+from services.kit.events.topics import ACCOUNTS, JOBS_INTERNAL
 from services.kit.handling import in_transaction
 from services.kit.protos import jobs_pb2
+from services.kit.settings import ConsumerGroupSettings
 from services.upload import repository
 from services.upload.events import news_of, news_of_unknown
+
+
+def upload_consumer(settings: ConsumerGroupSettings, database: Database, eraser: Eraser) -> Consumer:
+    """The background task that reads what this service acts on."""
+    return Consumer(
+        settings.kafka_bootstrap_servers,
+        name="upload-questions",
+        group="upload",
+        sole=settings.kafka_sole_consumers,
+        topics=[JOBS_INTERNAL, ACCOUNTS],
+        handlers={**UploadQuestions(database).handlers, **eraser.handlers},
+    )
 
 
 class UploadQuestions:

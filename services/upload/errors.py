@@ -38,15 +38,27 @@ class StorageQuotaExceeded(Conflict):
     code = "storage_quota_exceeded"
     title = "The account keeps as many files as it may"
 
-    def __init__(self, *, limit_bytes: int, stored_bytes: int, limit_uploads: int, uploads: int) -> None:
+    def __init__(
+        self,
+        *,
+        limit_bytes: int,
+        stored_bytes: int,
+        limit_uploads: int,
+        uploads: int,
+        limit_ready_uploads: int,
+        ready_uploads: int,
+    ) -> None:
         super().__init__(
-            f"This account keeps {uploads:,} of {limit_uploads:,} uploads with {stored_bytes:,} of {limit_bytes:,} "
-            "bytes. Those that wait for their file count too. Delete some first.",
+            f"This account keeps {uploads:,} of {limit_uploads:,} uploads, {ready_uploads:,} of "
+            f"{limit_ready_uploads:,} that are not rejected, with {stored_bytes:,} of {limit_bytes:,} bytes. "
+            "Those that wait for their file count too. Delete some first.",
             extra={
                 "limit_bytes": limit_bytes,
                 "stored_bytes": stored_bytes,
                 "limit_uploads": limit_uploads,
                 "uploads": uploads,
+                "limit_ready_uploads": limit_ready_uploads,
+                "ready_uploads": ready_uploads,
             },
         )
 

@@ -6,13 +6,17 @@ from typing import Any
 from sqlalchemy import BigInteger, Double, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.kit import keys
+from services.kit import object_keys
 from services.kit.database import ServiceBase
+from services.kit.tables import ERASED_ACCOUNTS
 from services.upload.states import UploadStatus
 
 
 class Base(ServiceBase):
     """Metadata of this service alone."""
+
+
+ERASED_ACCOUNTS.to_metadata(Base.metadata)
 
 
 class Upload(Base):
@@ -101,7 +105,7 @@ class Upload(Base):
     @property
     def source_key(self) -> str:
         """Where the checked file lies; no client can write there."""
-        return keys.source_key(self.id)
+        return object_keys.source_key(self.id)
 
     @property
     def source_prefix(self) -> str:

@@ -1,9 +1,11 @@
 """Every query over uploads. Those that serve a request are scoped by account."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, cast
 
-from sqlalchemy import case, delete, func, or_, select, text
+from sqlalchemy import CursorResult, case, delete, func, or_, select, text, update
 from sqlalchemy.orm import aliased
 
 from services.kit.database import ReadSession, WriteSession
@@ -42,15 +44,30 @@ def count_pending(session: ReadSession, account_id: str) -> int:
     ).one()
 
 
-def usage(session: ReadSession, account_id: str) -> tuple[int, int]:
-    """How many uploads the account keeps, and their bytes: rejected ones have none any more."""
-    kept = case((Upload.status == UploadStatus.REJECTED, 0), else_=Upload.size_bytes)
-    number, size_bytes = session.execute(
-        select(func.count(), func.coalesce(func.sum(kept), 0))
+@dataclass(frozen=True)
+class Usage:
+    """What an account keeps."""
+
+    uploads: int
+    ready_uploads: int
+    """Those among them that can be separated, or still may be: all but rejected ones."""
+    stored_bytes: int
+    """Of the same: of a rejected file nothing is left."""
+
+
+def usage(session: ReadSession, account_id: str) -> Usage:
+    """What the account keeps, as long as it does not delete it."""
+    rejected = Upload.status == UploadStatus.REJECTED
+    row = session.execute(
+        select(
+            func.count().label("uploads"),
+            func.coalesce(func.sum(case((rejected, 0), else_=1)), 0).label("ready"),
+            func.coalesce(func.sum(case((rejected, 0), else_=Upload.size_bytes)), 0).label("size_bytes"),
+        )
         .select_from(Upload)
         .where(Upload.account_id == account_id, Upload.status != UploadStatus.DELETED)
     ).one()
-    return number, int(size_bytes)
+    return Usage(row.uploads, int(row.ready), int(row.size_bytes))
 
 
 def multiparts_in_use(session: ReadSession, multipart_ids: Collection[str]) -> set[str]:
@@ -129,18 +146,33 @@ def pending_since_before(session: ReadSession, moment: datetime, limit: int) -> 
     ).all()
 
 
-def littered(session: ReadSession, *, after: str, limit: int) -> Sequence[Upload]:
-    """Uploads with objects that nobody needs any more, in the order of their ids."""
-    return session.scalars(
-        select(Upload)
-        .where(
-            Upload.litter,
-            Upload.status.in_([UploadStatus.READY, UploadStatus.REJECTED, UploadStatus.DELETED]),
-            Upload.id > after,
-        )
-        .order_by(Upload.id)
-        .limit(limit)
-    ).all()
+def littered(session: ReadSession, *, after: str, limit: int, account_id: str | None = None) -> Sequence[Upload]:
+    """Uploads, by default of all accounts, with objects that nobody needs any more, in the order of their ids."""
+    query = select(Upload).where(
+        Upload.litter,
+        Upload.status.in_([UploadStatus.READY, UploadStatus.REJECTED, UploadStatus.DELETED]),
+        Upload.id > after,
+    )
+    if account_id is not None:
+        query = query.where(Upload.account_id == account_id)
+    return session.scalars(query.order_by(Upload.id).limit(limit)).all()
+
+
+def delete_all(session: WriteSession, account_id: str) -> int:
+    """Makes every upload of the account a deleted one, of which nothing is known but that it was; how many there were.
+
+    What had been deleted before loses the facts about its file too.
+    """
+    of_account = Upload.account_id == account_id
+    deleted = session.execute(
+        update(Upload)
+        .where(of_account, Upload.status != UploadStatus.DELETED)
+        .values(status=UploadStatus.DELETED, deleted_at=session.now(), lease_token=None, litter=True)
+    )
+    facts = ("sha256", "duration_seconds", "samples", "sample_rate_hz", "channels", "codec", "container", "whole")
+    nothing = dict.fromkeys(("content_type", "declared_sha256", "code", "reason", "traceparent", *facts))
+    session.execute(update(Upload).where(of_account).values(filename="", size_bytes=0, **nothing))
+    return cast("CursorResult[Any]", deleted).rowcount
 
 
 def deleted_before(session: ReadSession, moment: datetime, limit: int) -> Sequence[Upload]:

@@ -5,7 +5,7 @@ import time
 from typing import Annotated
 
 from anyio import CancelScope
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Body, Depends, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from starlette.requests import ClientDisconnect
@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from services.kit.auth import Principal, require_scope
 from services.kit.errors import answers
 from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey
-from services.kit.schemas import Limit, Page, UploadCursor, UploadId
+from services.kit.schemas import Limit, Page, UploadCursor, UploadId, examples
 from services.upload.errors import (
     ContentLengthMismatch,
     PartMismatch,
@@ -36,6 +36,9 @@ from services.upload.transfers import Transfers
 router = APIRouter(prefix="/v1/uploads", tags=["Uploads"])
 
 _ONE = answers(UploadNotFound)
+# One second of 16-bit stereo as WAV.
+_NEW = examples({"filename": "song.wav", "size_bytes": 176_444, "content_type": "audio/wav"})
+_COMPLETION = examples({})
 
 
 def _uploads(request: Request) -> Uploads:
@@ -55,6 +58,7 @@ Caller = Annotated[Principal, Depends(require_scope("uploads"))]
 
 @router.post(
     "",
+    summary="Begin an upload",
     status_code=201,
     response_model=UploadView,
     responses=answers(
@@ -67,7 +71,10 @@ Caller = Annotated[Principal, Depends(require_scope("uploads"))]
     ),
 )
 def create_upload(
-    new: NewUpload, uploads: UploadsService, caller: Caller, idempotency_key: IdempotencyKey = None
+    new: Annotated[NewUpload, Body(openapi_examples=_NEW)],
+    uploads: UploadsService,
+    caller: Caller,
+    idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Makes a place for a file; PUT its parts to the presigned URLs, then complete it.
 
@@ -77,7 +84,7 @@ def create_upload(
     return uploads.create(caller.account_id, new, idempotency_key)
 
 
-@router.get("")
+@router.get("", summary="List uploads")
 def list_uploads(
     uploads: UploadsService, caller: Caller, limit: Limit = 20, cursor: UploadCursor = None
 ) -> Page[UploadView]:
@@ -85,20 +92,29 @@ def list_uploads(
     return uploads.list(caller.account_id, cursor=cursor, limit=limit)
 
 
-@router.get("/{upload_id}", responses=_ONE)
+@router.get("/{upload_id}", summary="Get an upload", responses=_ONE)
 def get_upload(upload_id: UploadId, uploads: UploadsService, caller: Caller) -> UploadView:
     """The upload; while it is pending, with the parts that have arrived and fresh URLs for those that have not."""
     return uploads.get(caller.account_id, upload_id)
 
 
-@router.post("/{upload_id}/complete", responses=answers(UploadNotFound, UploadIncomplete, UploadReplaced, PartMismatch))
-def complete_upload(upload_id: UploadId, completion: Completion, uploads: UploadsService, caller: Caller) -> UploadView:
+@router.post(
+    "/{upload_id}/complete",
+    summary="Complete an upload",
+    responses=answers(UploadNotFound, UploadIncomplete, UploadReplaced, PartMismatch),
+)
+def complete_upload(
+    upload_id: UploadId,
+    completion: Annotated[Completion, Body(openapi_examples=_COMPLETION)],
+    uploads: UploadsService,
+    caller: Caller,
+) -> UploadView:
     """Declares the file whole. Answers with the verdict, or `validating` where that takes longer than a request may."""
     named = None if completion.parts is None else [(part.number, part.etag) for part in completion.parts]
     return uploads.complete(caller.account_id, upload_id, named)
 
 
-@router.delete("/{upload_id}", status_code=204, responses=_ONE)
+@router.delete("/{upload_id}", summary="Delete an upload", status_code=204, responses=_ONE)
 def delete_upload(upload_id: UploadId, uploads: UploadsService, caller: Caller) -> Response:
     """Deletes the upload and its file, in whatever state it is."""
     uploads.delete(caller.account_id, upload_id)
@@ -107,6 +123,7 @@ def delete_upload(upload_id: UploadId, uploads: UploadsService, caller: Caller) 
 
 @router.put(
     "/{upload_id}/content",
+    summary="Send the whole file",
     responses=answers(
         TransferBroken,
         UploadNotFound,

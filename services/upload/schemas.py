@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from services.kit.schemas import CONTROL, Line, RequestBody, WholeNumber
 from services.kit.storage import Part
+from services.kit.validation import form
 from services.upload.models import Upload
 from services.upload.settings import MAX_SIZE_BYTES
 
@@ -18,9 +19,16 @@ MAX_PARTS = 1000
 _REORDERING = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 """Marks that make a name read as another one (`gpj.exe` for `exe.jpg`)."""
 
-Filename = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=rf"^[^{CONTROL}{_REORDERING}]+$")]
-MediaType = Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$")]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9A-Fa-f]{64}$", to_lower=True)]
+_FILENAME = form(
+    rf"^[^{CONTROL}{_REORDERING}]+$", "must be one line of text without control characters, nor marks that reorder it"
+)
+_WORD = "[A-Za-z0-9!#$&^_.+-]+"
+_MEDIA_TYPE = form(f"^{_WORD}/{_WORD}$", "must be a media type such as audio/mpeg")
+_SHA256 = form(r"^[0-9A-Fa-f]{64}$", "must be 64 hexadecimal digits")
+
+Filename = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_FILENAME)]
+MediaType = Annotated[str, StringConstraints(max_length=100, pattern=_MEDIA_TYPE)]
+Sha256 = Annotated[str, StringConstraints(pattern=_SHA256, to_lower=True)]
 ETag = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
 
 

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from services.kit import outbox
 from services.kit.database import Database, WriteSession
+from services.kit.erasures import check_open
 from services.kit.idempotency import idempotent, replace_answers
 from services.kit.ids import new_id
 from services.kit.schemas import Page
@@ -31,8 +32,8 @@ from services.upload.models import Upload
 from services.upload.parts import PartPlan, agreed, plan
 from services.upload.schemas import NewUpload, PartUrl, UploadView, view
 from services.upload.settings import Settings
+from services.upload.signals import StatusSignals, WorkSignal
 from services.upload.states import Step, UploadStatus, after
-from services.upload.verdicts import Bell, Verdicts
 
 log = logging.getLogger(__name__)
 
@@ -52,15 +53,15 @@ class Uploads:
         settings: Settings,
         *,
         cleaner: Cleaner,
-        bell: Bell,
-        verdicts: Verdicts,
+        work_signal: WorkSignal,
+        status_signals: StatusSignals,
     ) -> None:
         self.settings = settings
         self._database = database
         self._storage = storage
         self._cleaner = cleaner
-        self._bell = bell
-        self._verdicts = verdicts
+        self._work_signal = work_signal
+        self._status_signals = status_signals
         self._may_wait = threading.Semaphore(settings.max_waiting_requests)
 
     def create(self, account_id: str, new: NewUpload, key: str | None) -> JSONResponse:
@@ -75,6 +76,7 @@ class Uploads:
         def insert(session: WriteSession) -> str:
             # Two that count at the same moment would both find room.
             repository.take_turns(session, f"uploads of {account_id}")
+            check_open(session, account_id)
             self._check_quota(session, account_id, new.size_bytes)
             if repository.count_pending(session, account_id) >= self.settings.max_pending_per_account:
                 raise TooManyPending("Send or delete some of the uploads that are pending first.")
@@ -112,17 +114,20 @@ class Uploads:
         )
 
     def _check_quota(self, session: WriteSession, account_id: str, size_bytes: int) -> None:
-        uploads, stored_bytes = repository.usage(session, account_id)
+        usage = repository.usage(session, account_id)
         settings = self.settings
         if (
-            uploads >= settings.max_uploads_per_account
-            or stored_bytes + size_bytes > settings.max_stored_bytes_per_account
+            usage.uploads >= settings.max_uploads_per_account
+            or usage.ready_uploads >= settings.max_ready_uploads_per_account
+            or usage.stored_bytes + size_bytes > settings.max_stored_bytes_per_account
         ):
             raise StorageQuotaExceeded(
                 limit_bytes=settings.max_stored_bytes_per_account,
-                stored_bytes=stored_bytes,
+                stored_bytes=usage.stored_bytes,
                 limit_uploads=settings.max_uploads_per_account,
-                uploads=uploads,
+                uploads=usage.uploads,
+                limit_ready_uploads=settings.max_ready_uploads_per_account,
+                ready_uploads=usage.ready_uploads,
             )
 
     def get(self, account_id: str, upload_id: str) -> UploadView:
@@ -183,7 +188,7 @@ class Uploads:
         From here on only the holder of the lease touches the objects. Raises UploadReplaced where the parts belong to
         a transfer that another one has replaced.
         """
-        with self._verdicts.expected(upload_id) as announced:
+        with self._status_signals.expected(upload_id) as announced:
             with self._database.write() as session:
                 upload = repository.find_own(session, account_id, upload_id, lock=True)
                 if upload is None:
@@ -195,7 +200,7 @@ class Uploads:
                     upload.completed_at = session.now()
                     upload.parts = [[part.number, part.etag] for part in parts]
                     upload.traceparent = current_traceparent()
-                    session.after_commit(self._bell.ring)
+                    session.after_commit(self._work_signal.notify)
             return self._verdict_after(upload, announced)
 
     def expect_transfer(self, account_id: str, upload_id: str, length: int | None) -> Upload:
@@ -241,7 +246,7 @@ class Uploads:
             outbox.add(session, news_of(upload))
             # The first answer names the file and presigned URLs that lead nowhere now.
             replace_answers(session, account_id, upload_id, UploadDeleted())
-        self._verdicts.announce(upload_id)
+        self._status_signals.announce(upload_id)
         # What the store does not let us remove now, the sweeper removes later.
         self._cleaner.clean(upload)
 
@@ -287,7 +292,7 @@ class Uploads:
 
     def _verdict(self, upload: Upload) -> UploadView:
         """The upload once it is decided, or as it is when the time to wait is over."""
-        with self._verdicts.expected(upload.id) as announced:
+        with self._status_signals.expected(upload.id) as announced:
             return self._verdict_after(upload, announced)
 
     def _verdict_after(self, upload: Upload, announced: threading.Event) -> UploadView:

@@ -5,7 +5,14 @@ from pathlib import Path
 from pydantic import Field
 
 from services.kit.events.contracts import MAX_SONG_SECONDS
-from services.kit.settings import KitSettings, service_config
+from services.kit.settings import (
+    ConsumerGroupSettings,
+    DatabaseSettings,
+    ServiceSettings,
+    StorageSettings,
+    TokenVerifierSettings,
+    service_config,
+)
 
 MEBIBYTE = 1024 * 1024
 
@@ -13,11 +20,10 @@ MAX_SIZE_BYTES = 2048 * MEBIBYTE
 """What the public document says; two hours of 24-bit stereo at 96 kHz are not far above."""
 
 
-class Settings(KitSettings):
+class Settings(ServiceSettings, DatabaseSettings, ConsumerGroupSettings, StorageSettings, TokenVerifierSettings):
     """Limits of what is accepted, and how it is checked."""
 
     model_config = service_config("upload")
-    needs_database = True
 
     # What is accepted.
     max_size_bytes: int = Field(MAX_SIZE_BYTES, ge=1, le=5000 * MEBIBYTE)
@@ -38,6 +44,8 @@ class Settings(KitSettings):
     """Bytes of all uploads of one account, those that wait for bytes included, until they are deleted."""
     max_uploads_per_account: int = Field(10_000, ge=1)
     """Uploads that one account keeps, rejected ones included, until they are deleted."""
+    max_ready_uploads_per_account: int = Field(2_000, ge=1)
+    """Those among them that are ready to be separated, or still may be."""
 
     # How bytes arrive.
     part_size_bytes: int = Field(8 * MEBIBYTE, ge=5 * MEBIBYTE, le=64 * MEBIBYTE)

@@ -43,8 +43,8 @@ class Transfers:
         except BaseException:
             self._ended(account_id)
             raise
-        pace = Pace(self._slowest, self.idle_seconds)
-        return Transfer(self._uploads, self._storage, upload, pace, ended=lambda: self._ended(account_id))
+        rate = MinimumRate(self._slowest, self.idle_seconds)
+        return Transfer(self._uploads, self._storage, upload, rate, ended=lambda: self._ended(account_id))
 
     def _has_room(self, running: int, of_the_account: int) -> bool:
         if of_the_account == 0:
@@ -58,7 +58,7 @@ class Transfers:
                 del self._running[account_id]
 
 
-class Pace:
+class MinimumRate:
     """How fast a body comes, over windows of time that was spent waiting for it: a slow store is nobody's fault."""
 
     def __init__(self, bytes_per_second: float, window_seconds: float) -> None:
@@ -81,9 +81,9 @@ class Transfer:
     """One body on its way. `take` what comes, `flush` when told to, `finish` at the end, `close` in any case."""
 
     def __init__(
-        self, uploads: Uploads, storage: ObjectStorage, upload: Upload, pace: Pace, *, ended: Callable[[], None]
+        self, uploads: Uploads, storage: ObjectStorage, upload: Upload, rate: MinimumRate, *, ended: Callable[[], None]
     ) -> None:
-        self._pace = pace
+        self._rate = rate
         self._uploads = uploads
         self._storage = storage
         self._upload = upload
@@ -100,7 +100,7 @@ class Transfer:
         Raises ContentLengthMismatch as soon as there is more than was announced, TransferStalled where it comes too
         slowly.
         """
-        self._pace.note(len(chunk), waited_seconds)
+        self._rate.note(len(chunk), waited_seconds)
         self._received += len(chunk)
         if self._received > self._upload.size_bytes:
             raise ContentLengthMismatch(self._upload.size_bytes, f"more than {self._upload.size_bytes:,}")

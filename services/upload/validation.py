@@ -38,14 +38,14 @@ from services.upload.models import Upload
 from services.upload.prober import AudioFacts, Prober, Rejection
 from services.upload.scratch import Scratch
 from services.upload.settings import Settings
+from services.upload.signals import StatusSignals, WorkSignal
 from services.upload.states import Step, UploadStatus, after
-from services.upload.verdicts import Bell, Verdicts
 
 log = logging.getLogger(__name__)
 
-VERDICTS = Counter("upload_verdicts_total", "Uploads decided.", ["code"])
+VERDICTS = Counter("stemwright_upload_verdicts_total", "Uploads decided.", ["code"])
 CHECK_SECONDS = Histogram(
-    "upload_check_seconds",
+    "stemwright_upload_check_seconds",
     "Seconds from the claim of an upload to its verdict.",
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 180),
 )
@@ -95,8 +95,8 @@ class Validator:
         cleaner: Cleaner,
         prober: Prober,
         scratch: Scratch,
-        bell: Bell,
-        verdicts: Verdicts,
+        work_signal: WorkSignal,
+        status_signals: StatusSignals,
     ) -> None:
         self.name = f"upload-validator-{number}"
         self._database = database
@@ -105,8 +105,8 @@ class Validator:
         self._cleaner = cleaner
         self._prober = prober
         self._scratch = scratch
-        self._bell = bell
-        self._verdicts = verdicts
+        self._work_signal = work_signal
+        self._status_signals = status_signals
         self._stop = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
@@ -120,10 +120,14 @@ class Validator:
                 log.warning("the database does not answer: %s", error)
                 stop.wait(DATABASE_AWAY_SECONDS)
                 continue
-            if not self._bell.wait(self._settings.validator_poll_seconds) and not stop.is_set():
+            if not self._work_signal.wait(self._settings.validator_poll_seconds) and not stop.is_set():
                 # Nothing came for a while: the time to get ready costs nobody anything now.
                 self._prober.warm()
         self._prober.close()
+
+    def wake(self) -> None:
+        """Has a validator look now."""
+        self._work_signal.notify()
 
     def check_next(self) -> bool:
         """Checks one upload, of the account whose turn it is; False if none waits."""
@@ -164,7 +168,7 @@ class Validator:
             log.exception("the check of %s failed", upload.id)
             self._put_off(lease, seconds=self._settings.retry_seconds, counts=True)
         else:
-            self._verdicts.announce(upload.id)
+            self._status_signals.announce(upload.id)
             VERDICTS.labels(decided.code or "ready").inc()
             log.info("%s is %s %s", upload.id, decided.status, decided.code or "")
             self._cleaner.clean(decided)

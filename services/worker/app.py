@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
 from separation.errors import Cancelled
 from services.kit.app import create_app
@@ -18,7 +18,8 @@ from services.kit.events.producer import EventProducer
 from services.kit.events.topics import assignments_partition
 from services.kit.ids import new_id
 from services.kit.protos import separation_pb2
-from services.kit.storage import ObjectStorage, S3Storage
+from services.kit.s3 import S3Storage
+from services.kit.storage import ObjectStorage
 from services.worker.consumers import assignments_consumer
 from services.worker.errors import InferenceUnavailable
 from services.worker.heartbeat import SOURCE, Announcer, Identity
@@ -147,7 +148,7 @@ def make_inference(settings: Settings) -> Inference:
         )
     # Imported here: a worker that computes by itself needs no gRPC, which takes 0.4 s and some memory.
     from services.worker.inference.triton.inference import TritonInference, TritonSettings
-    from services.worker.inference.triton.model import Patience
+    from services.worker.inference.triton.model import Timeouts
 
     return TritonInference(
         settings.model_repository,
@@ -157,7 +158,7 @@ def make_inference(settings: Settings) -> Inference:
             key=settings.triton_key.get_secret_value(),
             shared_memory=settings.triton_shared_memory,
             window=settings.triton_window,
-            patience=Patience(settings.triton_deadline_seconds, settings.triton_patience_seconds),
+            timeouts=Timeouts(settings.triton_call_timeout_seconds, settings.triton_answer_timeout_seconds),
         ),
         device=settings.device,
     )
@@ -196,7 +197,7 @@ def build(settings: Settings) -> FastAPI:
     slots = SlotPool(service, separator, grace_seconds=settings.grace_seconds)
 
     @asynccontextmanager
-    async def drained(_app: FastAPI) -> AsyncIterator[None]:
+    async def draining() -> AsyncIterator[None]:
         # Left before the app stops its tasks: heartbeats go on, and cancellations come in, while the slots are drained.
         yield
         await run_sync(slots.drain)
@@ -208,7 +209,7 @@ def build(settings: Settings) -> FastAPI:
     return create_app(
         name="worker",
         title="Stemwright worker",
-        routers=[APIRouter(lifespan=drained)],
         tasks=[readiness, consumer, slots, announcer],
         checks={"model": readiness.check, "event log": announcer.check},
+        draining=draining(),
     )

@@ -55,7 +55,7 @@ class AbortReason(StrEnum):
     STALE = "stale"
 
 
-class Verdict(StrEnum):
+class AssignmentDecision(StrEnum):
     """What to do with an assignment."""
 
     TAKE = "take"
@@ -82,6 +82,8 @@ class Attempt:
     traceparent: str | None
     stage: Stage = Stage.DOWNLOADING
     fraction: float = 0.0
+    playable_seconds: float = 0.0
+    """How much of it is in the store to be listened to, from its beginning."""
     abort: AbortReason | None = None
     moved_at_seconds: float = 0.0
     """When it last showed that it goes on, on the table's clock."""
@@ -117,23 +119,23 @@ class AttemptTable:
     _finished: deque[_Finished] = field(default_factory=deque)
     _highest: OrderedDict[str, int] = field(default_factory=OrderedDict)
 
-    def judge(self, assignment: separation_pb2.SeparationAssigned) -> Verdict:
+    def decide(self, assignment: separation_pb2.SeparationAssigned) -> AssignmentDecision:
         """What to do with an assignment. Changes nothing."""
         if assignment.worker_id != self.worker_id:
-            return Verdict.FOREIGN
+            return AssignmentDecision.FOREIGN
         key = AttemptKey(assignment.job_id, assignment.attempt)
         if self.knows(key):
-            return self._judge_known(key)
+            return self._decide_known(key)
         if self.stopping:
-            return Verdict.STOPPING
+            return AssignmentDecision.STOPPING
         # A lower attempt of this job that still runs is stale from now on and gives its slot up.
         others = sum(1 for running in self._counted() if running.job_id != key.job_id)
-        return Verdict.TAKE if others < self.slots else Verdict.BUSY
+        return AssignmentDecision.TAKE if others < self.slots else AssignmentDecision.BUSY
 
-    def _judge_known(self, key: AttemptKey) -> Verdict:
+    def _decide_known(self, key: AttemptKey) -> AssignmentDecision:
         if key in self._running:
-            return Verdict.RUNNING
-        return Verdict.FINISHED if key.attempt == self._highest[key.job_id] else Verdict.STALE
+            return AssignmentDecision.RUNNING
+        return AssignmentDecision.FINISHED if key.attempt == self._highest[key.job_id] else AssignmentDecision.STALE
 
     def take(self, attempt: Attempt) -> None:
         """Enters a new attempt as running. A lower attempt of the same job is stale from here on and told to stop."""
@@ -212,6 +214,7 @@ class AttemptTable:
                 attempt=key.attempt,
                 stage=self._running[key].stage.value,
                 fraction=self._running[key].fraction,
+                playable_seconds=self._running[key].playable_seconds,
             )
             for key in self._counted()
         ]

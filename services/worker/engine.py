@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, cast
 
-from separation.backends import MaskModel
-from separation.engine import separate_file
 from separation.errors import Cancelled, SeparationError
 from separation.manifest import Manifest
+from separation.models.separator import MaskModel
 from separation.settings import OutputFormat, OutputFormatName, Window
+from separation.stems.playback import Playback
+from separation.stream.job import separate_file
 from services.kit.protos import separation_pb2
 from services.worker.errors import EngineFailed
 
@@ -24,7 +25,7 @@ CONTENT_TYPES = {
 
 
 class Engine(Protocol):
-    """Separates the song in `source` into files in `results`, which the manifest names.
+    """Separates the song in `source` into files in `results`, which the manifest names, and segments of `playback`.
 
     Raises EngineFailed, or the engine's Cancelled where `should_cancel` said so.
     """
@@ -36,6 +37,7 @@ class Engine(Protocol):
         results: Path,
         model: MaskModel,
         *,
+        playback: Playback,
         progress: Callable[[float], None],
         should_cancel: Callable[[], bool],
     ) -> Manifest: ...
@@ -47,6 +49,7 @@ def separate_song(
     results: Path,
     model: MaskModel,
     *,
+    playback: Playback,
     progress: Callable[[float], None],
     should_cancel: Callable[[], bool],
 ) -> Manifest:
@@ -59,6 +62,7 @@ def separate_song(
             stems=tuple(assignment.stems),
             window=_window(assignment),
             output=_output(assignment.output),
+            playback=playback,
             on_progress=lambda state: progress(state.fraction),
             should_cancel=should_cancel,
         )

@@ -82,8 +82,3 @@ class SourceChanged(AttemptFailed):
 
     code = "source_changed"
     retryable = False
-
-
-class InvalidAssignment(AttemptFailed):
-    code = "invalid_assignment"
-    retryable = False

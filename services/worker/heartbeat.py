@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from separation.backends.choice import PassedOver
+from separation.models.runtimes.choice import PassedOver
 from services.kit.events.codec import OutgoingEvent, Record, encode
 from services.kit.events.topics import FINISHED, PROGRESS, WORKERS
 from services.kit.protos import separation_pb2, workers_pb2

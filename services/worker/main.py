@@ -3,7 +3,7 @@
 import sys
 
 from separation.errors import ModelError
-from separation.registry import ModelRepository
+from separation.models.repository import ModelRepository
 from services.kit.app import serve
 from services.kit.settings import EX_CONFIG, load
 from services.worker.app import build

@@ -2,31 +2,37 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-ATTEMPTS = Counter("worker_attempts_total", "Attempts that ended, by how and, where they failed, by code.", ["outcome"])
-BUSY_SLOTS = Gauge("worker_busy_slots", "Slots that separate a song now.")
+ATTEMPTS = Counter(
+    "stemwright_worker_attempts_total", "Attempts that ended, by how and, where they failed, by code.", ["outcome"]
+)
+BUSY_SLOTS = Gauge("stemwright_worker_busy_slots", "Slots that separate a song now.")
 STAGE_SECONDS = Histogram(
-    "worker_stage_seconds",
+    "stemwright_worker_stage_seconds",
     "Seconds of an attempt by stage: download, engine, upload, total.",
     ["stage"],
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000),
 )
-ASSIGNMENTS = Counter("worker_assignments_total", "Assignments read, by what was done with them.", ["verdict"])
+ASSIGNMENTS = Counter(
+    "stemwright_worker_assignments_total", "Assignments read, by what was done with them.", ["decision"]
+)
 INFERENCE_CALLS = Counter(
-    "worker_inference_calls_total",
+    "stemwright_worker_inference_calls_total",
     "Patches sent to an inference server, tries counted one by one, by how each ended: answered, abandoned, "
     "invalid_answer, or the status of gRPC.",
     ["outcome"],
 )
 INFERENCE_SECONDS = Histogram(
-    "worker_inference_seconds",
+    "stemwright_worker_inference_seconds",
     "Seconds from a patch's sending to its answer at an inference server.",
     buckets=(0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30),
 )
-INFERENCE_IN_FLIGHT = Gauge("worker_inference_in_flight", "Patches at an inference server now.")
-INFERENCE_READY = Gauge("worker_inference_ready", "1 while every model has answered its canary patch rightly, else 0.")
-INFERENCE_RUNTIME = Gauge("worker_inference_runtime", "1 for what computes a model.", ["model", "runtime"])
+INFERENCE_IN_FLIGHT = Gauge("stemwright_worker_inference_in_flight", "Patches at an inference server now.")
+INFERENCE_READY = Gauge(
+    "stemwright_worker_inference_ready", "1 while every model has answered its canary patch rightly, else 0."
+)
+INFERENCE_RUNTIME = Gauge("stemwright_worker_inference_runtime", "1 for what computes a model.", ["model", "runtime"])
 INFERENCE_PASSED_OVER = Gauge(
-    "worker_inference_runtime_passed_over",
+    "stemwright_worker_inference_runtime_passed_over",
     "1 for a runtime that comes before the one that computes a model, but failed or answered the canary wrongly.",
     ["model", "runtime"],
 )

@@ -3,8 +3,10 @@
     a finished lower attempt with the same parameters?  ──yes──> its manifest is the answer
       │ no
     download the source, checked ─> separate ─> put stems and waveforms ─> put manifest.json, the commit mark
+                                       └── segments to listen to are put meanwhile
 
-Everything before the manifest is invisible: whoever looks for results looks for manifests.
+Everything before the manifest is invisible: whoever looks for results looks for manifests. Only segments can be had
+before.
 """
 
 import hashlib
@@ -21,7 +23,8 @@ from typing import Any
 
 from separation.errors import Cancelled, SeparationError, StemsDoNotNull
 from separation.manifest import Manifest
-from separation.proof import check_sum
+from separation.stems.proof import check_sum
+from separation.stems.set import STEM_NAMES
 from services.kit.protos import separation_pb2
 from services.kit.storage import ObjectNotFound, ObjectStorage, StorageUnavailable
 from services.worker.attempts import Attempt, Stage
@@ -29,6 +32,7 @@ from services.worker.engine import CONTENT_TYPES, Engine, separate_song
 from services.worker.errors import EngineFailed, SourceChanged, SourceMissing
 from services.worker.inference import Inference
 from services.worker.metrics import STAGE_SECONDS
+from services.worker.playback import SegmentUploader, keys_of
 from services.worker.retries import Retries, full_disk
 from services.worker.scratch import Scratch
 from services.worker.service import WorkerService, check
@@ -104,25 +108,29 @@ class Separator:
         committing = False
         try:
             with self._scratch.directory(name) as folder:
-                source, results = folder / "source", folder / "results"
+                source, results, segments = folder / "source", folder / "results", folder / "playback"
                 results.mkdir()
+                segments.mkdir()
                 with watch.stage("download"):
                     self._download(attempt, source)
-                proof = self._engine(
-                    assignment,
-                    source,
-                    results,
-                    model,
-                    progress=partial(self._separating, attempt),
-                    should_cancel=lambda: attempt.abort is not None,
-                )
-                check_proof(assignment, proof)
-                with watch.stage("upload"):
-                    files = [proof.waveforms.file, *(stem.file for stem in proof.stems)]
-                    self._upload(attempt, [results / file for file in files], prefix)
+                with self._uploader(attempt, segments, prefix) as uploader:
+                    proof = self._engine(
+                        assignment,
+                        source,
+                        results,
+                        model,
+                        playback=uploader.wish,
+                        progress=partial(self._separating, attempt),
+                        should_cancel=lambda: attempt.abort is not None,
+                    )
+                    check_proof(assignment, proof)
+                    with watch.stage("upload"):
+                        files = [proof.waveforms.file, *(stem.file for stem in proof.stems)]
+                        self._upload(attempt, [results / file for file in files], prefix)
+                        uploader.finish()
                 check(attempt)
                 committing = True
-                return self._commit(attempt, proof, prefix, watch)
+                return self._commit(attempt, proof, uploader.record(proof), prefix, watch)
         except BaseException as error:
             if not committing:
                 self._discard(prefix)
@@ -131,6 +139,18 @@ class Separator:
             if isinstance(error, Cancelled):
                 check(attempt)
             raise
+
+    def _uploader(self, attempt: Attempt, folder: Path, prefix: str) -> SegmentUploader:
+        return SegmentUploader(
+            attempt,
+            service=self._service,
+            storage=self._storage,
+            patiently=self._patiently,
+            # Whoever compares the stems wants the song beside them.
+            tracks=[name for name in STEM_NAMES if name in ("mixture", *attempt.assignment.stems)],
+            folder=folder,
+            prefix=f"{prefix}/",
+        )
 
     def _separating(self, attempt: Attempt, fraction: float) -> None:
         self._service.progress(attempt, Stage.SEPARATING, between(SEPARATING_FROM, UPLOADING_FROM, fraction))
@@ -212,7 +232,7 @@ class Separator:
         self._patiently(attempt, complete)
 
     def _commit(
-        self, attempt: Attempt, proof: Manifest, prefix: str, watch: Stopwatch
+        self, attempt: Attempt, proof: Manifest, playback: dict[str, Any] | None, prefix: str, watch: Stopwatch
     ) -> separation_pb2.SeparationSucceeded:
         """Puts the manifest: from here on the attempt has a result."""
         assignment = attempt.assignment
@@ -232,6 +252,7 @@ class Separator:
             "attempt": assignment.attempt,
             "worker_id": self._service.worker_id,
             "parameters": parameters(assignment),
+            "playback": playback,
             "timings_seconds": {**stages, **engine},
         }
         data = json.dumps(document, ensure_ascii=False, indent=1).encode()
@@ -265,11 +286,13 @@ def parameters(assignment: separation_pb2.SeparationAssigned) -> dict[str, Any]:
 
 
 def whole(manifest: Mapping[str, Any], folder: str, sizes: Mapping[str, int]) -> bool:
-    """Whether every file that the manifest names is in the store in its full size."""
+    """Whether every file that the manifest names is in the store in its full size, and every segment."""
     files = [
         (f"{folder}/{entry['file']}", entry["size_bytes"]) for entry in (*manifest["stems"], manifest["waveforms"])
     ]
-    return all(sizes.get(key) == size for key, size in files)
+    playback = manifest.get("playback")
+    segments = keys_of(playback, f"{folder}/") if playback else []
+    return all(sizes.get(key) == size for key, size in files) and all(key in sizes for key in segments)
 
 
 def check_proof(assignment: separation_pb2.SeparationAssigned, proof: Manifest) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.kit.protos import separation_pb2, workers_pb2
-from services.worker.attempts import AbortReason, Attempt, AttemptKey, AttemptTable, Stage, Verdict
+from services.worker.attempts import AbortReason, AssignmentDecision, Attempt, AttemptKey, AttemptTable, Stage
 from services.worker.errors import AttemptAborted, AttemptFailed, AttemptStuck, WorkerBusy
 from services.worker.metrics import ASSIGNMENTS
 
@@ -81,35 +81,35 @@ class WorkerService:
 
     def assign(
         self, assignment: separation_pb2.SeparationAssigned, *, account_id: str = "", traceparent: str | None = None
-    ) -> Verdict:
+    ) -> AssignmentDecision:
         """Takes an assignment into a slot, or says why not. Every refusal but of a foreign or stale one is told to the
         orchestrator, by a SeparationFinished or by the next heartbeat."""
         with self._changed:
-            verdict = self._table.judge(assignment)
+            decision = self._table.decide(assignment)
             attempt = Attempt(assignment, account_id, traceparent)
-            match verdict:
-                case Verdict.TAKE:
+            match decision:
+                case AssignmentDecision.TAKE:
                     self._table.take(attempt)
                     self._work.put(attempt)
-                case Verdict.FINISHED:
+                case AssignmentDecision.FINISHED:
                     self._table.ask_again(attempt.key)
-                case Verdict.BUSY:
+                case AssignmentDecision.BUSY:
                     self._end(attempt, failed(WorkerBusy("The worker had no free slot for this song.")))
-                case Verdict.STOPPING:
+                case AssignmentDecision.STOPPING:
                     self._end(attempt, aborted(AbortReason.SHUTDOWN))
                 case _:
                     pass
-            if verdict not in (Verdict.FOREIGN, Verdict.STALE):
+            if decision not in (AssignmentDecision.FOREIGN, AssignmentDecision.STALE):
                 self._wake()
-        ASSIGNMENTS.labels(verdict.value).inc()
+        ASSIGNMENTS.labels(decision.value).inc()
         _log.log(
-            logging.DEBUG if verdict is Verdict.FOREIGN else logging.INFO,
+            logging.DEBUG if decision is AssignmentDecision.FOREIGN else logging.INFO,
             "assignment of %s attempt %d: %s",
             assignment.job_id,
             assignment.attempt,
-            verdict.value,
+            decision.value,
         )
-        return verdict
+        return decision
 
     def cancel(self, cancellation: separation_pb2.SeparationCanceled, *, account_id: str = "") -> None:
         """Tells an attempt to stop at its next chunk. One that never came here is noted as cancelled, so that its
@@ -149,6 +149,16 @@ class WorkerService:
             # A reader sees progress go one way, whatever the engine's estimate does.
             attempt.fraction = min(1.0, max(attempt.fraction, fraction))
             self._moved[attempt.key] = attempt
+            self._changed.notify_all()
+
+    def playable(self, attempt: Attempt, seconds: float) -> None:
+        """Notes how much of an attempt can be listened to. Of the first of it the orchestrator hears at once."""
+        with self._changed:
+            first = not attempt.playable_seconds
+            attempt.playable_seconds = seconds
+            attempt.moved_at_seconds = self._monotonic()
+            self._moved[attempt.key] = attempt
+            self._urgent = self._urgent or first
             self._changed.notify_all()
 
     def finish(self, attempt: Attempt, outcome: separation_pb2.SeparationFinished) -> None:
@@ -268,6 +278,7 @@ class WorkerService:
             stage=attempt.stage.value,
             fraction=attempt.fraction,
             account_id=attempt.account_id,
+            playable_seconds=attempt.playable_seconds,
         )
         return Moved(message, attempt.traceparent)
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, SecretStr
 
 from separation.settings import Device
-from services.kit.settings import KitSettings, service_config
+from services.kit.settings import KafkaSettings, ServiceSettings, StorageSettings, service_config
 
 
-class Settings(KitSettings):
+class Settings(ServiceSettings, KafkaSettings, StorageSettings):
     """Read from `STEMWRIGHT_WORKER_<FIELD>`, but for the repository, which every command shares."""
 
     model_config = service_config("worker")
@@ -53,10 +53,10 @@ class Settings(KitSettings):
     triton_window: int = Field(4, ge=1, le=64)
     """Patches at the server at the same time, of all slots together."""
 
-    triton_deadline_seconds: float = Field(20.0, gt=0)
+    triton_call_timeout_seconds: float = Field(20.0, gt=0)
     """For one patch, from its sending to its answer."""
 
-    triton_patience_seconds: float = Field(60.0, gt=0)
+    triton_answer_timeout_seconds: float = Field(60.0, gt=0)
     """How long a patch is sent again while the server is away, busy or silent; then the attempt is given up."""
 
     model_repository: Path | None = Field(None, validation_alias=AliasChoices("STEMWRIGHT_MODEL_REPOSITORY"))

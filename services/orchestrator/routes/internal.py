@@ -2,11 +2,18 @@
 
 from fastapi import APIRouter
 
-from services.kit.schemas import EventId, JobId
+from services.kit.schemas import EventId, JobCursor, JobId, Limit, Page
 from services.orchestrator.routes.jobs import Caller, JobsDep
-from services.orchestrator.schemas import MissedEvents
+from services.orchestrator.schemas import FeedbackAnswer, MissedEvents
 
 router = APIRouter(prefix="/internal", include_in_schema=False)
+
+
+@router.get("/feedback")
+def list_feedback(caller: Caller, jobs: JobsDep, limit: Limit = 20, cursor: JobCursor = None) -> Page[FeedbackAnswer]:
+    """All feedback that the account gave, for its export."""
+    items, following = jobs.list_feedback(caller.account_id, limit=limit, before=cursor)
+    return Page(items=items, next_cursor=following)
 
 
 @router.get("/jobs/{job_id}/events")

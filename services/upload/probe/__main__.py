@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import BinaryIO
 
-from separation.decode import LARGEST_ALLOCATION_BYTES, AudioLimits, probe, read_audio
+from separation.audio.decode import LARGEST_ALLOCATION_BYTES, AudioLimits, probe, read_audio
 from separation.errors import AudioError
 from services.upload.probe import ProbeAnswer, ProbeRequest, allowed_cpu_seconds
 

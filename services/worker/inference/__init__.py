@@ -7,10 +7,10 @@ triton/     the network behind Triton Inference Server
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from separation.backends import MaskModel
-from separation.backends.choice import PassedOver
-from separation.canary import Canary, ask
-from separation.registry import ModelManifest
+from separation.models.canary import Canary, ask
+from separation.models.runtimes.choice import PassedOver
+from separation.models.separator import MaskModel
+from separation.models.spec import ModelManifest
 
 
 class Inference(Protocol):

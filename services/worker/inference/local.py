@@ -4,10 +4,11 @@ import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from separation.backends import MaskModel
-from separation.backends.choice import PassedOver
-from separation.canary import Canary, read_canary
-from separation.registry import ModelManifest, ModelRepository
+from separation.models.canary import Canary
+from separation.models.repository import ModelRepository
+from separation.models.runtimes.choice import PassedOver
+from separation.models.separator import MaskModel
+from separation.models.spec import ModelManifest
 from separation.settings import Device
 from services.worker.errors import InferenceUnavailable, ModelUnavailable
 from services.worker.inference import canary
@@ -51,7 +52,7 @@ class LocalInference:
                 on_passed_over=self._passed_over.append,
             )
             self._models.append(model)
-            self._canaries.append(read_canary(self._repository, name))
+            self._canaries.append(self._repository.canary(name))
             INFERENCE_RUNTIME.labels(name, model.runtime).set(1)
             _log.info("model %s is loaded: %s on %s", model.manifest.digest, model.runtime, model.device)
         for one in self._passed_over:

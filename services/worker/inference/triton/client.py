@@ -83,45 +83,45 @@ class TritonClient:
         self,
         request: service_pb2.ModelInferRequest,
         *,
-        deadline_seconds: float,
+        timeout_seconds: float,
         should_cancel: Callable[[], bool] = lambda: False,
     ) -> service_pb2.ModelInferResponse:
         """The answer. Raises `grpc.RpcError`; `Cancelled` soon after `should_cancel` says so: the server is told."""
-        return self._awaited(self._stub.ModelInfer, request, deadline_seconds, should_cancel)
+        return self._awaited(self._stub.ModelInfer, request, timeout_seconds, should_cancel)
 
-    def server_version(self, deadline_seconds: float) -> str:
+    def server_version(self, timeout_seconds: float) -> str:
         """Such as `2.51.0`. Raises `grpc.RpcError`."""
-        answer = self._awaited(self._stub.ServerMetadata, service_pb2.ServerMetadataRequest(), deadline_seconds)
+        answer = self._awaited(self._stub.ServerMetadata, service_pb2.ServerMetadataRequest(), timeout_seconds)
         return str(answer.version)
 
-    def model_ready(self, name: str, deadline_seconds: float) -> bool:
+    def model_ready(self, name: str, timeout_seconds: float) -> bool:
         """Whether the server would answer for that model. Raises `grpc.RpcError`."""
         request = service_pb2.ModelReadyRequest(name=name)
-        return bool(self._awaited(self._stub.ModelReady, request, deadline_seconds).ready)
+        return bool(self._awaited(self._stub.ModelReady, request, timeout_seconds).ready)
 
-    def model_config(self, name: str, deadline_seconds: float) -> Any:
+    def model_config(self, name: str, timeout_seconds: float) -> Any:
         """Triton's `ModelConfig`, as the server completed it. Raises `grpc.RpcError`."""
         request = service_pb2.ModelConfigRequest(name=name)
-        return self._awaited(self._stub.ModelConfig, request, deadline_seconds).config
+        return self._awaited(self._stub.ModelConfig, request, timeout_seconds).config
 
-    def register_memory(self, name: str, key: str, size_bytes: int, deadline_seconds: float) -> None:
+    def register_memory(self, name: str, key: str, size_bytes: int, timeout_seconds: float) -> None:
         """Lets the server map the shared memory `key`. Raises `grpc.RpcError`."""
         request = service_pb2.SystemSharedMemoryRegisterRequest(name=name, key=key, offset=0, byte_size=size_bytes)
-        self._awaited(self._stub.SystemSharedMemoryRegister, request, deadline_seconds)
+        self._awaited(self._stub.SystemSharedMemoryRegister, request, timeout_seconds)
 
-    def unregister_memory(self, name: str, deadline_seconds: float) -> None:
+    def unregister_memory(self, name: str, timeout_seconds: float) -> None:
         """Lets the server forget it. Raises `grpc.RpcError`."""
         request = service_pb2.SystemSharedMemoryUnregisterRequest(name=name)
-        self._awaited(self._stub.SystemSharedMemoryUnregister, request, deadline_seconds)
+        self._awaited(self._stub.SystemSharedMemoryUnregister, request, timeout_seconds)
 
     def _awaited(
         self,
         method: Unary[_Answer_co],
         request: Any,
-        deadline_seconds: float,
+        timeout_seconds: float,
         should_cancel: Callable[[], bool] = lambda: False,
     ) -> _Answer_co:
-        call = method.future(request, timeout=deadline_seconds, metadata=self._metadata)
+        call = method.future(request, timeout=timeout_seconds, metadata=self._metadata)
         while True:
             try:
                 return call.result(timeout=_POLL_SECONDS)

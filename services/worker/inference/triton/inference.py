@@ -8,18 +8,19 @@ from pathlib import Path
 
 import grpc
 
-from separation.backends import MaskModel
-from separation.backends.choice import PassedOver
-from separation.canary import Canary, read_canary
 from separation.errors import ModelAnswerInvalid, ModelError
-from separation.registry import ModelManifest, ModelRepository
-from separation.serving.config import CHECK_PRIORITY, SONG_PRIORITY, served_name
+from separation.models.canary import Canary
+from separation.models.repository import ModelRepository
+from separation.models.runtimes.choice import PassedOver
+from separation.models.separator import MaskModel
+from separation.models.spec import ModelManifest
 from separation.settings import Device
 from services.worker.errors import AttemptFailed, InferenceUnavailable, ModelUnavailable
 from services.worker.inference import canary
+from services.worker.inference.triton.buffers import Buffer, BufferPool, MessageBuffer, SharedMemoryBuffer
 from services.worker.inference.triton.client import TritonClient
-from services.worker.inference.triton.lanes import Lane, Lanes, MessageLane, SharedMemoryLane
-from services.worker.inference.triton.model import Patience, Served, TritonModel, reason_of
+from services.worker.inference.triton.model import Served, Timeouts, TritonModel, reason_of
+from services.worker.inference.triton.server.config import CHECK_PRIORITY, SONG_PRIORITY, served_name
 from services.worker.metrics import INFERENCE_IN_FLIGHT, INFERENCE_RUNTIME
 
 _log = logging.getLogger(__name__)
@@ -36,11 +37,11 @@ class TritonSettings:
     key: str = ""
     shared_memory: bool = False
     window: int = 4
-    patience: Patience = field(default_factory=lambda: Patience(20.0, 60.0))
+    timeouts: Timeouts = field(default_factory=lambda: Timeouts(20.0, 60.0))
 
 
 class TritonInference:
-    """`Inference` by a Triton server. The manifests and canaries are the registry's; the weights need not be here."""
+    """`Inference` by a Triton server. The manifests and canaries are the repository's; the weights need not be here."""
 
     def __init__(
         self, repository: Path | None, names: Sequence[str], settings: TritonSettings, *, device: Device = "auto"
@@ -50,9 +51,10 @@ class TritonInference:
         self._settings = settings
         self._wanted_device = device
         self._client = TritonClient(settings.address, settings.key)
-        self._lanes = Lanes(settings.window, self._lane)
-        self._lane_for_checks = Lanes(1, self._lane)  # songs that wait for a silent server hold all the others
-        INFERENCE_IN_FLIGHT.set_function(lambda: self._lanes.in_flight)
+        self._buffers = BufferPool(settings.window, self._new_buffer)
+        # Songs that wait for a silent server hold all the others.
+        self._buffer_for_checks = BufferPool(1, self._new_buffer)
+        INFERENCE_IN_FLIGHT.set_function(lambda: self._buffers.in_flight)
         self._canaries: dict[str, Canary] = {}
         self._manifests: list[ModelManifest] = []
         self._served: dict[str, Served] = {}
@@ -75,7 +77,7 @@ class TritonInference:
     def open(self) -> None:
         """Reads manifests and canaries. Raises `ModelError`; that the server is away is found by `verify`."""
         for name in self._names:
-            manifest, answer = self._repository.manifest(name), read_canary(self._repository, name)
+            manifest, answer = self._repository.manifest(name), self._repository.canary(name)
             if answer is None:
                 raise ModelError(f"The model {name} has no canary; run: stemwright models triton FOLDER {name}")
             self._manifests.append(manifest)
@@ -119,16 +121,16 @@ class TritonInference:
             manifest,
             served,
             self._client,
-            self._lanes,
-            self._settings.patience,
+            self._buffers,
+            self._settings.timeouts,
             priority=SONG_PRIORITY,
             should_cancel=should_cancel,
             on_failure=self._suspect,
         )
 
     def close(self) -> None:
-        self._lanes.give_up()
-        self._lane_for_checks.give_up()
+        self._buffers.discard()
+        self._buffer_for_checks.discard()
         self._client.close()
 
     def _verified(self, manifest: ModelManifest, server_version: str, should_cancel: Callable[[], bool]) -> float:
@@ -140,8 +142,8 @@ class TritonInference:
             manifest,
             served,
             self._client,
-            self._lane_for_checks,
-            Patience(self._settings.patience.deadline_seconds, self._settings.patience.deadline_seconds),
+            self._buffer_for_checks,
+            Timeouts(self._settings.timeouts.call_seconds, self._settings.timeouts.call_seconds),
             priority=CHECK_PRIORITY,
             should_cancel=should_cancel,
             on_failure=self._suspect,
@@ -157,5 +159,5 @@ class TritonInference:
         with self._lock:
             self._doubt = reason
 
-    def _lane(self) -> Lane:
-        return SharedMemoryLane(self._client) if self._settings.shared_memory else MessageLane()
+    def _new_buffer(self) -> Buffer:
+        return SharedMemoryBuffer(self._client) if self._settings.shared_memory else MessageBuffer()

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2, service_pb2
 
-from separation.backends import checked_masks, ratio_of_squares
 from separation.errors import Cancelled, ModelAnswerInvalid
-from separation.registry import ModelManifest
-from separation.serving.config import SONG_PRIORITY, served_name
+from separation.models.runtimes.answers import checked
+from separation.models.spec import ModelManifest
 from services.worker.errors import AttemptFailed, InferenceUnavailable, ModelUnavailable
+from services.worker.inference.triton.buffers import DATA_TYPES, BufferPool
 from services.worker.inference.triton.client import TritonClient
-from services.worker.inference.triton.lanes import DATA_TYPES, Lanes
+from services.worker.inference.triton.server.config import SONG_PRIORITY, served_name
 from services.worker.metrics import INFERENCE_CALLS, INFERENCE_SECONDS
 
 _log = logging.getLogger(__name__)
@@ -80,18 +80,18 @@ def _device(config: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long to wait: `deadline_seconds` for one call, `in_all_seconds` for an answer, tries and pauses included."""
+class Timeouts:
+    """How long to wait: `call_seconds` for one call, `answer_seconds` for an answer, tries and pauses included."""
 
-    deadline_seconds: float
-    in_all_seconds: float
+    call_seconds: float
+    answer_seconds: float
 
 
 class TritonModel:
     """`MaskModel` by a Triton server. Blocks like one in this process; several patches of one call go at once.
 
     Besides what `MaskModel` raises: `Cancelled` soon after `should_cancel` says so, the server being told;
-    `InferenceUnavailable` when patience is at its end, `ModelUnavailable` where the server has no such model.
+    `InferenceUnavailable` when no answer came in time, `ModelUnavailable` where the server has no such model.
     `on_failure` is told of every failed try.
     """
 
@@ -100,8 +100,8 @@ class TritonModel:
         manifest: ModelManifest,
         served: Served,
         client: TritonClient,
-        lanes: Lanes,
-        patience: Patience,
+        buffers: BufferPool,
+        timeouts: Timeouts,
         *,
         priority: int = SONG_PRIORITY,
         should_cancel: Callable[[], bool] = lambda: False,
@@ -110,8 +110,8 @@ class TritonModel:
         self._manifest = manifest
         self._served = served
         self._client = client
-        self._lanes = lanes
-        self._patience = patience
+        self._buffers = buffers
+        self._timeouts = timeouts
         self._priority = priority
         self._should_cancel = should_cancel
         self._on_failure = on_failure
@@ -128,10 +128,6 @@ class TritonModel:
     def runtime(self) -> str:
         return self._served.runtime
 
-    def masks(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
-        answer = self.fractions(magnitudes)
-        return ratio_of_squares(answer) if self._served.answer == "fractions" else answer
-
     def fractions(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
         if len(magnitudes) == 1:
             return self._answer(magnitudes)
@@ -139,7 +135,7 @@ class TritonModel:
 
     def fractions_of_each(self, images: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         """`fractions` of several images `(2, frames, bins)`, of different widths too; all are in flight at once."""
-        with ThreadPoolExecutor(min(len(images), self._lanes.count), "patch") as pool:
+        with ThreadPoolExecutor(min(len(images), self._buffers.count), "patch") as pool:
             return [answer[0] for answer in pool.map(self._answer, (image[None] for image in images))]
 
     def rest(self) -> None:
@@ -147,12 +143,12 @@ class TritonModel:
 
     def _answer(self, patch: NDArray[np.float32]) -> NDArray[np.float32]:
         """The checked answer to one patch `(1, 2, frames, bins)`, however many tries it takes."""
-        give_up_at = time.monotonic() + self._patience.in_all_seconds
+        give_up_at = time.monotonic() + self._timeouts.answer_seconds
         bound = FIRST_PAUSE_SECONDS
         while True:
             left = give_up_at - time.monotonic()
             try:
-                answer = self._asked_once(patch, min(self._patience.deadline_seconds, left))
+                answer = self._asked_once(patch, min(self._timeouts.call_seconds, left))
             except Cancelled:
                 INFERENCE_CALLS.labels("abandoned").inc()
                 raise
@@ -172,7 +168,7 @@ class TritonModel:
                 INFERENCE_CALLS.labels("answered").inc()
                 return answer
 
-    def _asked_once(self, patch: NDArray[np.float32], deadline_seconds: float) -> NDArray[np.float32]:
+    def _asked_once(self, patch: NDArray[np.float32], call_seconds: float) -> NDArray[np.float32]:
         served, data_type = self._served, DATA_TYPES[self._served.data_type]
         shape = (len(patch), len(self._manifest.stems), *patch.shape[1:])
         if data_type == np.float16:
@@ -184,18 +180,18 @@ class TritonModel:
         request.outputs.add(name=served.answer)
         request.parameters["priority"].uint64_param = self._priority
         # What nobody waits for any more is not computed.
-        request.parameters["timeout"].int64_param = int(deadline_seconds * 1_000_000)
-        with self._lanes.one(self._should_cancel) as lane:
+        request.parameters["timeout"].int64_param = int(call_seconds * 1_000_000)
+        with self._buffers.acquire(self._should_cancel) as buffer:
             begun = time.perf_counter()
-            lane.load(request, numbers, int(np.prod(shape)) * data_type.itemsize)
-            response = self._client.infer(request, deadline_seconds=deadline_seconds, should_cancel=self._should_cancel)
+            buffer.write(request, numbers, int(np.prod(shape)) * data_type.itemsize)
+            response = self._client.infer(request, timeout_seconds=call_seconds, should_cancel=self._should_cancel)
             output = response.outputs[0] if response.outputs else None
             if output is None or (output.datatype, tuple(output.shape)) != (served.data_type, shape):
                 said = f"{output.datatype}{tuple(output.shape)}" if output else "nothing"
                 raise ModelAnswerInvalid(f"The model answered {said} where {served.data_type}{shape} was expected.")
-            answer = np.frombuffer(lane.unload(response), data_type).reshape(shape).astype(np.float32)
+            answer = np.frombuffer(buffer.read(response), data_type).reshape(shape).astype(np.float32)
         INFERENCE_SECONDS.observe(time.perf_counter() - begun)
-        return checked_masks(answer, patch, self._manifest)
+        return checked(answer, patch, self._manifest)
 
     def _note_failure(self, outcome: str, reason: str) -> None:
         INFERENCE_CALLS.labels(outcome).inc()

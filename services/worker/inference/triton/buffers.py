@@ -1,6 +1,6 @@
 """The bounded number of patches in flight, and how their numbers travel: inside messages, or in memory that both map.
 
-A lane carries one patch at a time. In shared memory it has a region of `/dev/shm` for the patch and its answer. The
+A buffer carries one patch at a time. In shared memory it has a region of `/dev/shm` for the patch and its answer. The
 region's name is removed as soon as the server has mapped it, so nothing is left behind however either process ends.
 """
 
@@ -31,36 +31,36 @@ _POLL_SECONDS = 0.1
 Patch = NDArray[np.float32]
 
 
-class Lane(Protocol):
+class Buffer(Protocol):
     """Carries one patch there and its answer back."""
 
-    def load(self, request: service_pb2.ModelInferRequest, patch: NDArray[np.generic], answer_bytes: int, /) -> None:
+    def write(self, request: service_pb2.ModelInferRequest, patch: NDArray[np.generic], answer_bytes: int, /) -> None:
         """Puts the numbers of `patch` where `request` says. Raises `grpc.RpcError`."""
 
-    def unload(self, response: service_pb2.ModelInferResponse, /) -> bytes | memoryview:
-        """The bytes of the answer, good until the lane is used again or given up."""
+    def read(self, response: service_pb2.ModelInferResponse, /) -> bytes | memoryview:
+        """The bytes of the answer, good until the buffer is used again or discarded."""
 
-    def give_up(self) -> None:
+    def discard(self) -> None:
         """The server may still write into what it was given: nothing of it is used again."""
 
 
-class MessageLane:
+class MessageBuffer:
     """Numbers inside the messages."""
 
-    def load(self, request: service_pb2.ModelInferRequest, patch: NDArray[np.generic], _answer_bytes: int) -> None:
+    def write(self, request: service_pb2.ModelInferRequest, patch: NDArray[np.generic], _answer_bytes: int) -> None:
         request.raw_input_contents.append(patch.tobytes())
 
-    def unload(self, response: service_pb2.ModelInferResponse) -> bytes | memoryview:
+    def read(self, response: service_pb2.ModelInferResponse) -> bytes | memoryview:
         if len(response.raw_output_contents) != 1:
             raise ModelAnswerInvalid(f"The model gave {len(response.raw_output_contents)} answers in place of one.")
         content: bytes = response.raw_output_contents[0]
         return content
 
-    def give_up(self) -> None:
+    def discard(self) -> None:
         """Each message has its own memory."""
 
 
-class SharedMemoryLane:
+class SharedMemoryBuffer:
     """Numbers in a region that the server, on the same machine, maps as well."""
 
     def __init__(self, client: TritonClient) -> None:
@@ -69,21 +69,21 @@ class SharedMemoryLane:
         self._memory: mmap.mmap | None = None
         self._answer = slice(0, 0)
 
-    def load(self, request: service_pb2.ModelInferRequest, patch: NDArray[np.generic], answer_bytes: int) -> None:
+    def write(self, request: service_pb2.ModelInferRequest, patch: NDArray[np.generic], answer_bytes: int) -> None:
         size = patch.nbytes + answer_bytes
         if self._memory is None or len(self._memory) < size:
-            self.give_up()
+            self.discard()
             self._memory = self._registered(size)
         self._answer = slice(patch.nbytes, size)
         np.frombuffer(self._memory, patch.dtype, patch.size).reshape(patch.shape)[:] = patch
         self._refer(request.inputs[0].parameters, 0, patch.nbytes)
         self._refer(request.outputs[0].parameters, patch.nbytes, answer_bytes)
 
-    def unload(self, _response: service_pb2.ModelInferResponse) -> memoryview:
+    def read(self, _response: service_pb2.ModelInferResponse) -> memoryview:
         assert self._memory is not None  # noqa: S101 - loaded before
         return memoryview(self._memory)[self._answer]
 
-    def give_up(self) -> None:
+    def discard(self) -> None:
         if self._memory is None:
             return
         self._memory = None  # unmapped with the last array that looks at it
@@ -109,12 +109,12 @@ class SharedMemoryLane:
         parameters["shared_memory_byte_size"].int64_param = size
 
 
-class Lanes:
-    """As many lanes as patches may be in flight. Whoever has none waits: here, not in the queue of the server."""
+class BufferPool:
+    """As many buffers as patches may be in flight. Whoever has none waits: here, not in the queue of the server."""
 
-    def __init__(self, count: int, make: Callable[[], Lane]) -> None:
+    def __init__(self, count: int, make: Callable[[], Buffer]) -> None:
         self.count = count
-        self._free: queue.LifoQueue[Lane] = queue.LifoQueue()
+        self._free: queue.LifoQueue[Buffer] = queue.LifoQueue()
         for _ in range(count):
             self._free.put(make())
 
@@ -123,18 +123,18 @@ class Lanes:
         return self.count - self._free.qsize()
 
     @contextmanager
-    def one(self, should_cancel: Callable[[], bool]) -> Iterator[Lane]:
-        """A lane for as long as the block lasts. Given up where the block raises. Raises `Cancelled` while it waits."""
-        lane = self._next(should_cancel)
+    def acquire(self, should_cancel: Callable[[], bool]) -> Iterator[Buffer]:
+        """A buffer for the length of the block, discarded where the block raises. Raises `Cancelled` while it waits."""
+        buffer = self._next(should_cancel)
         try:
-            yield lane
+            yield buffer
         except BaseException:
-            lane.give_up()
+            buffer.discard()
             raise
         finally:
-            self._free.put(lane)
+            self._free.put(buffer)
 
-    def _next(self, should_cancel: Callable[[], bool]) -> Lane:
+    def _next(self, should_cancel: Callable[[], bool]) -> Buffer:
         while True:
             try:
                 return self._free.get(timeout=_POLL_SECONDS)
@@ -142,12 +142,12 @@ class Lanes:
                 if should_cancel():
                     raise Cancelled from None
 
-    def give_up(self) -> None:
-        """Every lane that is free gives its memory back."""
-        lanes = []
+    def discard(self) -> None:
+        """Every buffer that is free gives its memory back."""
+        buffers = []
         with suppress(queue.Empty):
             while True:
-                lanes.append(self._free.get_nowait())
-        for lane in lanes:
-            lane.give_up()
-            self._free.put(lane)
+                buffers.append(self._free.get_nowait())
+        for buffer in buffers:
+            buffer.discard()
+            self._free.put(buffer)

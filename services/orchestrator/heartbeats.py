@@ -1,4 +1,4 @@
-"""Whether this process hears the workers: silence of one means something only while others are heard.
+"""Whether heartbeats arrive at all: the silence of one worker means something only while others are heard.
 
 After a gap (the event log was away, this process was down) every worker has been silent, the living too. Until their
 heartbeats have had time to arrive again, nobody's silence is held against them.
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 
-class Hearing:
+class HeartbeatMonitor:
     """Fed with every heartbeat of any worker. Safe to share between threads.
 
     A pause of more than `gap_seconds` between two heartbeats starts the count anew. `clock` is a monotonic one.
@@ -21,7 +21,7 @@ class Hearing:
         self._lock = threading.Lock()
         self._since = self._last = float("-inf")
 
-    def heard(self) -> None:
+    def received(self) -> None:
         """A heartbeat came."""
         with self._lock:
             now = self._clock()
@@ -29,7 +29,7 @@ class Hearing:
                 self._since = now
             self._last = now
 
-    def steady(self) -> bool:
+    def are_steady(self) -> bool:
         """Whether heartbeats have been coming for longer than a gap: who lives has been heard by now."""
         with self._lock:
             now = self._clock()

@@ -1,4 +1,4 @@
-"""Requests of this process that wait for a verdict, and validators that have one to announce."""
+"""How the threads of this process wake each other: requests that wait for a status, validators that wait for work."""
 
 import threading
 from collections import defaultdict
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Verdicts:
+class StatusSignals:
     """Passes the news that an upload's status changed between the threads of one process.
 
     Only a hint to look again: another process may decide, so whoever waits reads the database now and then as well.
@@ -37,16 +37,16 @@ class Verdicts:
                 announced.set()
 
 
-class Bell:
-    """Rings for each upload that came to be checked; each ring wakes one validator."""
+class WorkSignal:
+    """Notified of each upload that came to be checked; each notification wakes one validator."""
 
     def __init__(self) -> None:
-        self._rings = threading.Semaphore(0)
+        self._notified = threading.Semaphore(0)
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Something is there to do."""
-        self._rings.release()
+        self._notified.release()
 
     def wait(self, seconds: float) -> bool:
-        """True if it rang, False after that many seconds of silence."""
-        return self._rings.acquire(timeout=seconds)
+        """True if it was notified, False after so many seconds without."""
+        return self._notified.acquire(timeout=seconds)

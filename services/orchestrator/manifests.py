@@ -29,6 +29,24 @@ class _Model(BaseModel):
     digest: str
 
 
+class ReportedSegments(BaseModel):
+    """The playback segments of every track, numbered from 0; all but the last have `segment_seconds`."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    tracks: Annotated[list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]], Field(max_length=16)]
+    segments: Annotated[int, Field(ge=1, le=MAX_SONG_SECONDS)]
+    segment_seconds: Annotated[int, Field(ge=1, le=MAX_SONG_SECONDS)]
+    sample_rate_hz: Annotated[int, Field(ge=1)]
+    channels: Annotated[int, Field(ge=1)]
+    samples: Annotated[int, Field(ge=1)]
+
+    @property
+    def duration_seconds(self) -> float:
+        """Of every track."""
+        return self.samples / self.sample_rate_hz
+
+
 class ReportedManifest(BaseModel):
     """What we rely on in a manifest; whatever else it says is kept as it is."""
 
@@ -38,6 +56,7 @@ class ReportedManifest(BaseModel):
     model: _Model
     stems: Annotated[list[ReportedStem], Field(max_length=16)]
     quality: dict[str, Any]
+    playback: ReportedSegments | None = None
 
 
 class UnreadableManifest(ValueError):
@@ -51,3 +70,9 @@ def read_manifest(content: bytes) -> tuple[ReportedManifest, dict[str, Any]]:
         return ReportedManifest.model_validate(document), document
     except (ValidationError, ValueError, RecursionError) as error:
         raise UnreadableManifest(str(error)[:300]) from error
+
+
+def segments_of(manifest: dict[str, Any] | None) -> ReportedSegments | None:
+    """What a stored manifest says of segments; None where the job was made without."""
+    record = (manifest or {}).get("playback")
+    return ReportedSegments.model_validate(record) if record else None

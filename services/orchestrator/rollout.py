@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Rollout:
     """`share` of the songs, 0 to 1, goes to the model `candidate`, the others to `default`."""
 
     default: str

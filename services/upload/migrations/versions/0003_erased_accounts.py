@@ -1,0 +1,16 @@
+"""Accounts that were erased."""
+
+from services.kit.migrations import create_erased_table, drop_erased_table
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    create_erased_table()
+
+
+def downgrade() -> None:
+    drop_erased_table()
