@@ -1,22 +1,50 @@
 """The `stemwright` command. Each subcommand lives where its work is done and is imported only when it is called."""
 
+import gc
+import os
 import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, ClassVar
 
 import click
+from click.shell_completion import CompletionItem, get_completion_class
 
-from separation.console import forgive_encodings
+from separation.cli.brief import BriefGroup, NearChoice
+from separation.machine.console import forgive_encodings
+from services.known_settings import unknown_settings
 
+SHELLS = ("bash", "zsh", "fish")
 SERVICES = ("gateway", "upload", "accounts", "orchestrator", "worker")
 OURS = ("separation", "services", "training")
-EXTRAS = {"separate": "cpu,report", "models": "cpu", "up": "cpu,local,services", "demo": "cpu,local,services"}
+EXTRAS = {
+    "separate": "cpu,report",
+    "models": "cpu",
+    **dict.fromkeys(("up", "demo", "status", "logs", "stop"), "cpu,local,services"),
+}
 """What a command needs of what is installed on request; all others need `services`."""
-EXTRAS_BY_MODULE = {"grpc": "triton", "tritonclient": "triton"}
+EXTRAS_BY_MODULE = {
+    "grpc": "triton",
+    "tritonclient": "triton",
+    "opentelemetry.exporter": "otlp",
+    "stripe": "stripe",
+}
 """What only some settings of a service need."""
 
 
-class LazyGroup(click.Group):
+@contextmanager
+def without_collection() -> Iterator[None]:
+    """Runs the block without looking for garbage: imports leave none, and looking takes a tenth of their time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+class LazyGroup(BriefGroup):
     """Imports a subcommand when it is asked for, so that `stemwright --help` starts at once.
 
     A library that is missing then is named with the extra that brings it.
@@ -24,9 +52,13 @@ class LazyGroup(click.Group):
 
     places: ClassVar[dict[str, tuple[str, str]]] = {
         "accounts": ("services.accounts.cli:accounts", "Give roles and credits to accounts."),
+        "mail": ("services.accounts.mail.cli:mail", "List and show the mails of the platform on this machine."),
         "separate": ("separation.cli:separate", "Separate songs on this machine, without any service."),
-        "models": ("separation.cli:models", "Import, list and verify models."),
+        "models": ("services.worker.inference.triton.server.cli:models", "Import, list and verify models."),
         "up": ("services.local.cli:up", "Start every part of the platform on this machine."),
+        "status": ("services.local.cli_running:status", "Show each part of the platform that runs on this machine."),
+        "logs": ("services.local.cli_running:logs", "Show what the parts of the platform have logged."),
+        "stop": ("services.local.cli_running:stop", "Stop the platform that runs on this machine."),
         "demo": ("services.local.cli:demo", "Separate a song through the whole platform and show the result."),
     }
 
@@ -38,8 +70,11 @@ class LazyGroup(click.Group):
             return super().get_command(ctx, cmd_name)
         module, _, name = self.places[cmd_name][0].partition(":")
         try:
-            command = getattr(import_module(module), name)
+            with without_collection():
+                command = getattr(import_module(module), name)
         except ModuleNotFoundError as error:
+            if ctx.resilient_parsing:  # a shell asks what may be written: not the place for errors
+                return None
             raise named_with_its_extra(error, cmd_name) from error
         assert isinstance(command, click.Command)  # noqa: S101 - the table above is ours
         return command
@@ -50,18 +85,28 @@ class LazyGroup(click.Group):
         except ModuleNotFoundError as error:
             raise named_with_its_extra(error, ctx.invoked_subcommand or "") from error
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = []
-        for name in self.list_commands(ctx):
-            own = self.commands.get(name)
-            rows.append((name, own.get_short_help_str(100) if own else self.places[name][1]))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
+    def main(self, *arguments: Any, **more: Any) -> Any:
+        try:
+            return super().main(*arguments, **more)
+        except OSError as error:  # a full disk, a folder that cannot be read, also where only help is printed
+            about = f"{error.filename}: " if error.filename else ""
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be written would fail again at the end
+            sys.exit(f"stemwright: {about}{error.strerror or error}")
+
+    def sentence(self, ctx: click.Context, name: str) -> str:
+        return self.places[name][1] if name in self.places else super().sentence(ctx, name)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Without loading any of the commands."""
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        commands = [CompletionItem(name, help=self.sentence(ctx, name)) for name in names]
+        return commands or click.Command.shell_complete(self, ctx, incomplete)
 
 
 def named_with_its_extra(error: ModuleNotFoundError, command: str) -> Exception:
     """One line about a library that is not installed; a module of our own that is missing is a defect and stays one."""
-    missing = (error.name or "").partition(".")[0]
+    module = error.name or ""
+    missing = module if module in EXTRAS_BY_MODULE else module.partition(".")[0]
     if missing in OURS:
         return error
     extra = EXTRAS_BY_MODULE.get(missing) or EXTRAS.get(command, "services")
@@ -75,40 +120,93 @@ def named_with_its_extra(error: ModuleNotFoundError, command: str) -> Exception:
 def main() -> None:
     """Stemwright: a song in, its vocals and the song without them out."""
     forgive_encodings()
+    for sentence in unknown_settings(os.environ):
+        click.echo(f"stemwright: {sentence}", err=True)
 
 
 @main.command()
-@click.argument("service", type=click.Choice(SERVICES))
+@click.argument("service", metavar="SERVICE", type=NearChoice(SERVICES, "service"))
 def run(service: str) -> None:
-    """Run one service in the foreground; settings come from the environment."""
-    import_module(f"services.{service}.main").main()
+    """Run one service in the foreground; settings come from the environment.
+
+    SERVICE is gateway, upload, accounts, orchestrator or worker.
+    """
+    with without_collection():
+        serve = import_module(f"services.{service}.main").main
+    try:
+        serve()
+    except OSError:
+        # A line is for people at a terminal; whoever reads the log of a service wants to know where it was.
+        traceback.print_exc()
+        sys.exit(1)
 
 
 @main.command()
 @click.argument("service", required=False)
 def migrate(service: str | None) -> None:
     """Bring the databases of all services, or of one, to the newest schema (DATABASE_URL)."""
-    from services.kit.migrations import SERVICES_WITH_DATABASE
-    from services.kit.migrations import migrate as migrate_database
-    from services.kit.settings import KitSettings, load
+    with without_collection():
+        from alembic.script.revision import ResolutionError
+        from alembic.util import CommandError
+        from sqlalchemy.exc import DBAPIError
+
+        from services.kit.migrations import SERVICES_WITH_DATABASE
+        from services.kit.migrations import migrate as migrate_database
+        from services.kit.settings import DatabaseSettings, load
 
     if service is not None and service not in SERVICES_WITH_DATABASE:
         raise click.BadParameter(f"choose one of {', '.join(SERVICES_WITH_DATABASE)}")
-    settings = load(KitSettings)
+    settings = load(DatabaseSettings)
     for name in [service] if service else SERVICES_WITH_DATABASE:
-        migrate_database(settings.database_url.get_secret_value(), name)
+        try:
+            migrate_database(settings.database_url.get_secret_value(), name)
+        except CommandError as error:
+            if not isinstance(error.__cause__, ResolutionError):
+                raise
+            raise click.ClickException(
+                f"the database of {name} was made by a newer version of Stemwright, or another branch: install that "
+                "version, or restore the backup from before the upgrade"
+            ) from None
+        except DBAPIError as error:
+            raise click.ClickException(f"the database of {name} cannot be used: {error.orig}") from None
         click.echo(f"{name}: schema is up to date")
 
 
 @main.command()
 def settings() -> None:
-    """Print every setting of every service with its meaning and default, as an environment file."""
-    from services.kit.settings import KitSettings, document
+    """Print every setting with its meaning and default, as an environment file."""
+    from services.kit.settings import SHARED, described, document
+    from services.known_settings import ENGINE
+    from services.local.settings import LocalSettings
 
-    click.echo(document(KitSettings, "Shared by all services"))
-    for name in SERVICES:
-        own = import_module(f"services.{name}.settings").Settings
-        click.echo(document(own, f"Service {name}"))
+    told = []
+    services = {name: import_module(f"services.{name}.settings").Settings for name in SERVICES}
+    for group, heading in SHARED.items():
+        users = [name for name, settings_class in services.items() if issubclass(settings_class, group)]
+        told.append(document(group, f"{heading} ({', '.join(users)})"))
+    told += [document(settings_class, f"Service {name}") for name, settings_class in services.items()]
+    before = {line.partition("=")[0].removeprefix("#") for text in told for line in text.splitlines()}
+    told.append(document(LocalSettings, "A platform on one machine (stemwright up)", before))
+    engine = [line for name, meaning in ENGINE.items() for line in described(name, meaning, "")]
+    told.append("\n".join(["# The engine", "", *engine]))
+    click.echo("\n".join(told))
+
+
+@main.command()
+@click.argument("shell", metavar="SHELL", type=NearChoice(SHELLS, "completion for the shell"))
+def completion(shell: str) -> None:
+    """Print what makes the Tab key complete commands in SHELL: bash, zsh or fish.
+
+    \b
+    bash: eval "$(stemwright completion bash)"              # in ~/.bashrc
+    zsh:  eval "$(stemwright completion zsh)"               # in ~/.zshrc
+    fish: stemwright completion fish | source               # in config.fish
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101 - click knows all three
+    script = kind(main, {}, "stemwright", "_STEMWRIGHT_COMPLETE")
+    # Not its `source`, which for bash starts one to ask for its version.
+    click.echo(kind.source_template % script.source_vars())
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The one public door: a proxy over a closed table of routes, event streams, limits and the OpenAPI document."""
+"""The one public entry: a reverse proxy with a closed route table, event streams, limits and the OpenAPI document."""

@@ -1,19 +1,20 @@
 """Puts the gateway together."""
 
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from services.gateway import docs, stream
+from services.gateway import account_pages, docs, export, stream, web_app
 from services.gateway.admission import Admission
-from services.gateway.boundary import Boundary
-from services.gateway.door import Door
 from services.gateway.hub import Hub
+from services.gateway.middleware import EdgeMiddleware
 from services.gateway.proxy import Services
+from services.gateway.reverse_proxy import ReverseProxy
 from services.gateway.settings import Settings
 from services.kit.app import BackgroundTask, create_app
 from services.kit.auth import TokenVerifier
@@ -21,20 +22,31 @@ from services.kit.auth import TokenVerifier
 EXPOSED = ("Location", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Request-Id")
 
 
-def gateway_app(settings: Settings, *, hub: Hub, tasks: tuple[BackgroundTask, ...] = ()) -> FastAPI:
-    """The gateway's app; `tasks` feed the hub. Nothing is connected before the first request."""
+def gateway_app(
+    settings: Settings,
+    *,
+    hub: Hub,
+    tasks: tuple[BackgroundTask, ...] = (),
+    verifier: TokenVerifier | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> FastAPI:
+    """The gateway's app; `tasks` feed the hub. Nothing is connected before the first request.
+
+    `clock` is the monotonic one by which what is known of callers grows old.
+    """
     services = Services(settings)
-    admission = Admission(settings, services, TokenVerifier.from_settings(settings))
+    admission = Admission(settings, services, verifier or TokenVerifier.from_settings(settings), clock)
     app = create_app(
         name="gateway",
         title="Stemwright",
-        routers=[stream.router, docs.router],
+        routers=[stream.router, export.router, docs.router, account_pages.router, web_app.router],
         tasks=tasks,
-        state={"settings": settings, "services": services, "admission": admission, "hub": hub},
-        # The door bounds bodies route by route; the gateway's own routes read none.
+        state={"settings": settings, "services": services, "admission": admission, "hub": hub, "pages": web_app.BUILT},
+        missing={"job_id": stream.NoSuchJob},
+        # The reverse proxy bounds bodies route by route; the gateway's own routes read none.
         streamed=re.compile(".*", re.DOTALL),
     )
-    app.mount("", Door(admission, services))
+    app.mount("", ReverseProxy(admission, services))
 
     run_tasks = app.router.lifespan_context
 
@@ -50,11 +62,14 @@ def gateway_app(settings: Settings, *, hub: Hub, tasks: tuple[BackgroundTask, ..
             CORSMiddleware,
             allow_origins=list(settings.cors_origins),
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"],
+            allow_headers=[
+                *("Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID"),
+                *("Range", "X-Request-Id"),
+            ],
             expose_headers=list(EXPOSED),
             max_age=600,
         )
-    app.add_middleware(Boundary)
+    app.add_middleware(EdgeMiddleware)
     if settings.trusted_proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
     return app

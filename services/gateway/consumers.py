@@ -16,7 +16,7 @@ def news_consumer(bootstrap: str, hub: Hub) -> Consumer:
 
     def on_progress(event: Event) -> None:
         data: separation_pb2.SeparationProgress = event.data
-        hub.publish(data.job_id, Progress(data.attempt, data.stage, data.fraction))
+        hub.publish(data.job_id, Progress(data.attempt, data.stage, data.fraction, data.playable_seconds))
 
     def on_job_event(event: Event) -> None:
         hub.publish(event.data["job"]["id"], None)

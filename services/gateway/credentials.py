@@ -1,21 +1,23 @@
 """From what a client presents to an access token that services understand.
 
-Access tokens are checked and passed on. API keys (`sk_...`) are exchanged at accounts for a short access token, so that
-services never see a key; a key's token is kept for at most a minute, which is how long a revoked key still works.
+Access tokens are checked and passed on. API keys (`sk_...`) and the secrets of web apps' cookies (`ws_...`) are
+exchanged at accounts for a short access token, so that services never see them; such a token is kept for at most a
+minute. Whatever is kept, a session or key that was ended is refused as soon as accounts has told of it (`revocations`).
 Caches hold digests, never the credential itself, and are bounded.
 """
 
 import asyncio
 import hashlib
 import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Protocol
 
+from cachetools import TTLCache
 from starlette.concurrency import run_in_threadpool
 
 from services.gateway.errors import BadRequest, InvalidKey
+from services.gateway.revocations import Revocations
 from services.kit.auth import InvalidToken, Principal
 from services.kit.errors import Unauthorized
 
@@ -23,10 +25,11 @@ API_KEY_PREFIX = "sk_"
 MAX_CREDENTIAL_CHARACTERS = 4096
 VERIFIED_SECONDS = 60.0
 REFUSED_SECONDS = 10.0
-"""How long a key that accounts refused is refused without asking again."""
+"""How long a key or a secret that accounts refused is refused without asking again."""
+ENDED = "This session has ended. Sign in again."
 
 Exchange = Callable[[str], Awaitable[str | None]]
-"""Exchanges an API key for an access token; None if accounts does not know the key (any more)."""
+"""Exchanges an API key or a cookie's secret for an access token; None if accounts does not know it (any more)."""
 
 
 class Verifier(Protocol):
@@ -40,44 +43,18 @@ class Verifier(Protocol):
 class Credential:
     """A caller and the access token that speaks for them."""
 
-    account_id: str
-    access_token: str
+    principal: Principal
+    access_token: str = field(repr=False)
+
+    @property
+    def account_id(self) -> str:
+        """Whose it is."""
+        return self.principal.account_id
 
     @property
     def authorization(self) -> bytes:
         """Value of the `Authorization` header towards services."""
         return b"Bearer " + self.access_token.encode("ascii")
-
-
-ValueT = TypeVar("ValueT")
-
-
-class ExpiringCache(Generic[ValueT]):
-    """A bounded map whose entries expire; when it is full, the one that was made first goes."""
-
-    def __init__(self, entries: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._entries = entries
-        self._clock = clock
-        self._values: OrderedDict[bytes, tuple[float, ValueT]] = OrderedDict()
-
-    def get(self, key: bytes) -> ValueT | None:
-        entry = self._values.get(key)
-        if entry is None:
-            return None
-        expires, value = entry
-        if self._clock() >= expires:
-            del self._values[key]
-            return None
-        return value
-
-    def put(self, key: bytes, value: ValueT, seconds: float) -> None:
-        self._values.pop(key, None)
-        self._values[key] = (self._clock() + seconds, value)
-        if len(self._values) > self._entries:
-            self._values.popitem(last=False)
-
-    def __len__(self) -> int:
-        return len(self._values)
 
 
 def bearer(header: bytes | None) -> str | None:
@@ -99,6 +76,10 @@ def bearer(header: bytes | None) -> str | None:
     return credential
 
 
+def _digest(credential: str) -> bytes:
+    return hashlib.sha256(credential.encode()).digest()
+
+
 class Credentials:
     """Checks what callers present. Used from the event loop only."""
 
@@ -106,6 +87,7 @@ class Credentials:
         self,
         verifier: Verifier,
         exchange: Exchange,
+        revocations: Revocations,
         *,
         key_seconds: float,
         entries: int,
@@ -113,50 +95,77 @@ class Credentials:
     ) -> None:
         self._verifier = verifier
         self._exchange = exchange
-        self._key_seconds = key_seconds
-        self._accounts: ExpiringCache[str] = ExpiringCache(entries, clock)
-        self._keys: ExpiringCache[Credential] = ExpiringCache(entries, clock)
-        self._refused: ExpiringCache[bool] = ExpiringCache(entries, clock)
+        self._revocations = revocations
+        self._verified: TTLCache[bytes, Credential] = TTLCache(entries, VERIFIED_SECONDS, clock)
+        self._of_secrets: TTLCache[bytes, Credential] = TTLCache(entries, key_seconds, clock)
+        self._refused: TTLCache[bytes, bool] = TTLCache(entries, REFUSED_SECONDS, clock)
         self._under_way: dict[bytes, asyncio.Task[Credential | None]] = {}
 
     async def of(self, credential: str) -> Credential:
-        """The caller of a token or key. Raises Unauthorized, KeySetUnavailable, or whatever the exchange raises."""
-        if credential.startswith(API_KEY_PREFIX):
-            return await self._of_key(credential)
-        return Credential(await self._account_of(credential), credential)
+        """The caller of a token or key.
 
-    async def _account_of(self, token: str) -> str:
-        digest = hashlib.sha256(token.encode()).digest()
-        known = self._accounts.get(digest)
+        Raises Unauthorized, KeySetUnavailable, Unavailable, or whatever the exchange raises.
+        """
+        if credential.startswith(API_KEY_PREFIX):
+            return await self._of_secret(credential, InvalidKey())
+        found = await self._alive(await self._of_token(credential), InvalidToken(ENDED))
+        if self._is_outdated(found):
+            raise InvalidToken("What this account may do has changed. Refresh the token.")
+        return found
+
+    async def of_cookie(self, secret: str) -> Credential:
+        """The caller whose browser has this secret in its cookie. Raises as `of`."""
+        return await self._of_secret(secret, InvalidToken(ENDED))
+
+    async def _of_secret(self, secret: str, refusal: Unauthorized) -> Credential:
+        found = await self._alive(await self._exchanged(secret, refusal), refusal)
+        if self._is_outdated(found):
+            self._of_secrets.pop(_digest(secret), None)
+            found = await self._alive(await self._exchanged(secret, refusal), refusal)
+        return found
+
+    async def _alive(self, found: Credential, refusal: Unauthorized) -> Credential:
+        # Of an account that was erased nothing is left that it could rest on.
+        for name in (found.principal.grant_id, found.principal.account_id):
+            if await self._revocations.has_ended(name):
+                raise refusal
+        return found
+
+    def _is_outdated(self, found: Credential) -> bool:
+        return self._revocations.is_outdated(found.principal.account_id, found.principal.issued_ms)
+
+    async def _of_token(self, token: str) -> Credential:
+        digest = _digest(token)
+        known = self._verified.get(digest)
         if known is not None:
             return known
-        principal = await run_in_threadpool(self._verifier.verify, token)
-        self._accounts.put(digest, principal.account_id, VERIFIED_SECONDS)
-        return principal.account_id
+        verified = Credential(await run_in_threadpool(self._verifier.verify, token), token)
+        self._verified[digest] = verified
+        return verified
 
-    async def _of_key(self, key: str) -> Credential:
-        digest = hashlib.sha256(key.encode()).digest()
+    async def _exchanged(self, secret: str, refusal: Unauthorized) -> Credential:
+        digest = _digest(secret)
         if self._refused.get(digest):
-            raise InvalidKey
-        credential = self._keys.get(digest)
+            raise refusal
+        credential = self._of_secrets.get(digest)
         if credential is not None:
             return credential
-        # Requests that come with the same key at the same time share one exchange.
+        # Requests that come with the same secret at the same time share one exchange.
         task = self._under_way.get(digest)
         if task is None:
-            task = asyncio.create_task(self._fetch(key, digest))
+            task = asyncio.create_task(self._fetch(secret, digest))
             self._under_way[digest] = task
             task.add_done_callback(lambda _done: self._under_way.pop(digest, None))
         credential = await asyncio.shield(task)
         if credential is None:
-            raise InvalidKey
+            raise refusal
         return credential
 
-    async def _fetch(self, key: str, digest: bytes) -> Credential | None:
-        token = await self._exchange(key)
+    async def _fetch(self, secret: str, digest: bytes) -> Credential | None:
+        token = await self._exchange(secret)
         if token is None:
-            self._refused.put(digest, True, REFUSED_SECONDS)
+            self._refused[digest] = True
             return None
-        credential = Credential(await self._account_of(token), token)
-        self._keys.put(digest, credential, self._key_seconds)
+        credential = await self._of_token(token)
+        self._of_secrets[digest] = credential
         return credential

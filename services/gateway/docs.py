@@ -3,10 +3,10 @@
 from importlib.resources import files
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from services.gateway.admission import Admission
-from services.gateway.errors import RouteNotFound
+from services.kit.errors import RouteNotFound
 
 ASSETS = {
     "swagger-ui.css": "text/css",
@@ -31,7 +31,6 @@ PAGE = """<!doctype html>
 </html>
 """
 
-START = 'SwaggerUIBundle({url: "/v1/openapi.json", dom_id: "#api", deepLinking: true, tryItOutEnabled: true});\n'
 
 # Swagger UI sets style attributes and draws its icons from data: addresses.
 POLICY = (
@@ -52,12 +51,6 @@ async def counted(request: Request) -> None:
 router = APIRouter(include_in_schema=False, dependencies=[Depends(counted)])
 
 
-@router.api_route("/", methods=READ)
-async def home() -> Response:
-    """Until there is a web app, the page of the API is the home page."""
-    return RedirectResponse("/docs")
-
-
 @router.api_route("/docs", methods=READ)
 async def page() -> Response:
     return HTMLResponse(PAGE, headers={"content-security-policy": POLICY, "cache-control": "no-cache"})
@@ -67,7 +60,9 @@ async def page() -> Response:
 async def asset(name: str) -> Response:
     headers = {"cache-control": "public, max-age=86400"}
     if name == "start.js":
-        return Response(START, media_type="text/javascript", headers=headers)
+        return FileResponse(
+            str(files("services.gateway").joinpath("docs.js")), media_type="text/javascript", headers=headers
+        )
     if name not in ASSETS:
         raise RouteNotFound
     path = str(files("fastapi_offline").joinpath("static", name))

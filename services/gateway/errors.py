@@ -2,8 +2,8 @@
 
 StemwrightError
 ├── BadRequest                  400 bad_request
-├── MethodNotAllowed            405 method_not_allowed
 ├── BodyTimeout                 408 request_timeout
+├── CsrfFailed        (403)     csrf_failed
 ├── UriTooLong                  414 uri_too_long
 ├── UnsupportedMediaType        415 unsupported_media_type
 ├── HeadersTooLarge             431 headers_too_large
@@ -11,16 +11,12 @@ StemwrightError
 ├── UpstreamBroken              502 upstream_broken
 ├── UpstreamTimeout             504 upstream_timeout
 ├── InvalidKey        (401)     invalid_api_key
-├── RouteNotFound     (404)     route_not_found
 ├── TooManyAtOnce     (429)     too_many_at_once
 ├── UpstreamDown      (503)     upstream_unavailable
 └── Overloaded        (503)     overloaded
 """
 
-from collections.abc import Iterable
-from typing import Any
-
-from services.kit.errors import NotFound, RateLimited, StemwrightError, Unauthorized, Unavailable
+from services.kit.errors import Forbidden, RateLimited, StemwrightError, Unauthorized, Unavailable
 
 
 class BadRequest(StemwrightError):
@@ -29,20 +25,15 @@ class BadRequest(StemwrightError):
     title = "The request cannot be read"
 
 
-class MethodNotAllowed(StemwrightError):
-    status = 405
-    code = "method_not_allowed"
-    title = "This path does not answer that method"
-
-    def __init__(self, allowed: Iterable[str], **kwargs: Any) -> None:
-        # RFC 9110 section 15.5.6: a 405 lists the methods that would be answered.
-        super().__init__(None, headers={"Allow": ", ".join(sorted(allowed))}, **kwargs)
-
-
 class BodyTimeout(StemwrightError):
     status = 408
     code = "request_timeout"
     title = "The request body did not arrive in time"
+
+
+class CsrfFailed(Forbidden):
+    code = "csrf_failed"
+    title = "The X-CSRF-Token is not the one of this session"
 
 
 class UriTooLong(StemwrightError):
@@ -84,11 +75,6 @@ class UpstreamTimeout(StemwrightError):
 class InvalidKey(Unauthorized):
     code = "invalid_api_key"
     title = "The API key is not valid"
-
-
-class RouteNotFound(NotFound):
-    code = "route_not_found"
-    title = "There is no such path"
 
 
 class TooManyAtOnce(RateLimited):

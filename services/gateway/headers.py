@@ -39,6 +39,7 @@ _FORWARDED = frozenset(
         b"if-none-match",
         b"if-range",
         b"range",
+        b"stripe-signature",
         b"user-agent",
     }
 )
@@ -68,6 +69,13 @@ def first(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
 def announces_body(headers: Headers) -> bool:
     """Whether a body follows the head of this request."""
     return first(headers, b"content-length") not in {None, b"0"} or first(headers, b"transfer-encoding") is not None
+
+
+def cookie(headers: Iterable[tuple[bytes, bytes]], name: str) -> str | None:
+    """Value of the cookie of that name; None without one, or with two, of which nobody can say whose they are."""
+    pairs = (pair.strip().partition(b"=") for key, value in headers if key == b"cookie" for pair in value.split(b";"))
+    values = [value for key, _, value in pairs if key == name.encode()]
+    return values[0].decode("latin-1") if len(values) == 1 else None
 
 
 def check(headers: Headers, *, http_version: str, allowed_hosts: Iterable[str] = ()) -> None:

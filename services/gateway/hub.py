@@ -11,17 +11,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an attempt is; `fraction` from 0 to 1 of the whole attempt."""
+    """How far an attempt is: `fraction` from 0 to 1 of the whole, and how much of it can be listened to."""
 
     attempt: int
     stage: str
     fraction: float
+    playable_seconds: float = 0.0
 
     def follows(self, earlier: "Progress | None") -> bool:
         """Whether this is news to one who knows `earlier`. Reports come late, twice and out of order."""
         if earlier is None or self.attempt > earlier.attempt:
             return True
-        return self.attempt == earlier.attempt and self.fraction > earlier.fraction
+        # Of one attempt neither ever falls.
+        where, before = (self.fraction, self.playable_seconds), (earlier.fraction, earlier.playable_seconds)
+        return self.attempt == earlier.attempt and where > before
 
 
 class Subscription:

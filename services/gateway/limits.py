@@ -18,7 +18,7 @@ from limits.errors import StorageError
 
 from services.gateway.errors import Overloaded, TooManyAtOnce
 from services.gateway.headers import Headers
-from services.gateway.routes import Pace
+from services.gateway.routes import RateClass
 from services.gateway.settings import Settings, counter_storage
 from services.kit.addresses import network_of
 from services.kit.errors import RateLimited
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Standing:
+class RateStatus:
     """How much of a rate is left after a request."""
 
     policy: str
@@ -52,32 +52,32 @@ class Limits:
     def __init__(self, settings: Settings) -> None:
         self._limiter = SlidingWindowCounterRateLimiter(counter_storage(settings.rate_limit_storage))
         self._account = parse(settings.account_rate)
-        self._address = {Pace.GENERAL: parse(settings.address_rate), Pace.AUTH: parse(settings.auth_rate)}
+        self._address = {RateClass.GENERAL: parse(settings.address_rate), RateClass.AUTH: parse(settings.auth_rate)}
 
-    async def of_address(self, address: str, pace: Pace) -> Standing:
+    async def of_address(self, address: str, rate_class: RateClass) -> RateStatus:
         """Counts one request of a client address. Raises `RateLimited`."""
-        return await self._count(self._address[pace], f"address-{pace}", network_of(address))
+        return await self._count(self._address[rate_class], f"address-{rate_class}", network_of(address))
 
-    async def of_account(self, account_id: str) -> Standing:
+    async def of_account(self, account_id: str) -> RateStatus:
         """Counts one request of an account. Raises `RateLimited`."""
         return await self._count(self._account, "account", account_id)
 
-    async def _count(self, rate: RateLimitItem, policy: str, key: str) -> Standing:
+    async def _count(self, rate: RateLimitItem, policy: str, key: str) -> RateStatus:
         try:
             granted = await self._limiter.hit(rate, policy, key)
             stats = await self._limiter.get_window_stats(rate, policy, key)
         except StorageError as error:
             # A rate protects; it is not worth refusing everybody because the shared store is away.
             log.warning("requests are not counted: %s", error)
-            return Standing(policy, rate.amount, rate.get_expiry(), rate.amount, 0)
+            return RateStatus(policy, rate.amount, rate.get_expiry(), rate.amount, 0)
         reset_seconds = max(0, math.ceil(stats.reset_time - time.time()))
-        standing = Standing(policy, rate.amount, rate.get_expiry(), stats.remaining, reset_seconds)
+        status = RateStatus(policy, rate.amount, rate.get_expiry(), stats.remaining, reset_seconds)
         if granted:
-            return standing
+            return status
         refusal = RateLimited(
             f"At most {rate.amount} requests in {rate.get_expiry()} seconds.", retry_after_seconds=reset_seconds
         )
-        refusal.headers |= {name.decode(): value.decode() for name, value in standing.headers()}
+        refusal.headers |= {name.decode(): value.decode() for name, value in status.headers()}
         raise refusal
 
 

@@ -7,17 +7,22 @@ ends the connection; of many that wait for a request the oldest are closed; and 
 
 import asyncio
 import json
+import logging
 import socket
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.gateway.boundary import HEADERS
 from services.gateway.errors import BadRequest, BodyTimeout, HeadersTooLarge
+from services.gateway.middleware import HEADERS
 from services.gateway.settings import Settings
-from services.gateway.waiting import Room
+from services.gateway.slow_clients import WaitingPool
 from services.kit.addresses import network_of
 from services.kit.errors import PROBLEM_MEDIA_TYPE, StemwrightError
+from services.kit.ids import new_id
+from services.kit.telemetry import use_request_id
+
+log = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 10.0
@@ -29,22 +34,22 @@ UNSENT_BYTES = 64 * 1024
 """Most that the kernel holds unsent for one client, so that what is left here tells how fast that client reads."""
 
 
-class Gate:
+class ConnectionLimits:
     """What all connections of one process share."""
 
     def __init__(self, settings: Settings) -> None:
         # Behind proxies every client has the proxy's address; there only the number in all counts.
         per_client = settings.max_connections if settings.trusted_proxies else settings.idle_connections_per_address
-        self.idle = Room(per_client=per_client, in_all=settings.max_connections)
-        self.patience_seconds = settings.patience_seconds
-        self.least_read_bytes = settings.min_bytes_per_second * settings.patience_seconds
+        self.idle = WaitingPool(per_client=per_client, in_all=settings.max_connections)
+        self.stall_timeout_seconds = settings.stall_timeout_seconds
+        self.least_read_bytes = settings.min_bytes_per_second * settings.stall_timeout_seconds
 
 
 def guarded(settings: Settings) -> type["GuardedProtocol"]:
     """The protocol of one process, for uvicorn's option `http`."""
 
     class Protocol(GuardedProtocol):
-        gate = Gate(settings)
+        limits = ConnectionLimits(settings)
 
     return Protocol
 
@@ -52,7 +57,7 @@ def guarded(settings: Settings) -> type["GuardedProtocol"]:
 class GuardedProtocol(HttpToolsProtocol):
     """One connection of a client."""
 
-    gate: ClassVar[Gate]
+    limits: ClassVar[ConnectionLimits]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -73,7 +78,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
         self._stop_reader_timer()
-        self.gate.idle.leave(self._network, self)
+        self.limits.idle.leave(self._network, self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -89,7 +94,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head_bytes = None
         self._stop_timer()
-        self.gate.idle.leave(self._network, self)
+        self.limits.idle.leave(self._network, self)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -120,11 +125,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refuse(BadRequest(msg))
 
     def _wait_for_request(self) -> None:
-        self.gate.idle.enter(self._network, self, self.transport.close)
+        self.limits.idle.enter(self._network, self, self.transport.close)
 
     def _start_reader_timer(self) -> None:
         self._stop_reader_timer()
-        self._reader_timer = self.loop.call_later(self.gate.patience_seconds, self._look_at_reader)
+        self._reader_timer = self.loop.call_later(self.limits.stall_timeout_seconds, self._look_at_reader)
 
     def _stop_reader_timer(self) -> None:
         if self._reader_timer is not None:
@@ -134,7 +139,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def _look_at_reader(self) -> None:
         self._reader_timer = None
         unread, self._unread_bytes = self._unread_bytes, self.transport.get_write_buffer_size()
-        if unread - self._unread_bytes < self.gate.least_read_bytes:
+        if unread - self._unread_bytes < self.limits.least_read_bytes:
             # Closing would wait until the rest is read.
             self.transport.abort()
         else:
@@ -155,9 +160,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _refuse(self, error: StemwrightError) -> None:
         if self._may_answer():
-            body = json.dumps(error.problem()).encode()
+            request_id = new_id("req")
+            body = json.dumps({**error.problem(), "request_id": request_id}).encode()
+            with use_request_id(request_id):
+                log.info("refused before it was a request: %s", error.code)
             headers = {
                 **HEADERS,
+                "x-request-id": request_id,
                 "content-type": PROBLEM_MEDIA_TYPE,
                 "content-length": str(len(body)),
                 "connection": "close",

@@ -50,6 +50,8 @@ class Outgoing:
     """Sending it twice has the same effect as once."""
     response_timeout_seconds: float | None = None
     load: Load = Load.CALL
+    host: bytes | None = None
+    """What the service is addressed as, where that is not its own name: a signed address names the host it is for."""
     started: bool = field(default=False, init=False)
     """Part of an iterator body was read: there is no second time."""
 
@@ -130,7 +132,7 @@ class Service:
 
     async def _send(self, outgoing: Outgoing) -> httpcore2.Response:
         body = outgoing.body
-        own = [(b"host", self._authority)]
+        own = [(b"host", outgoing.host or self._authority)]
         if outgoing.load is Load.UPLOAD:
             own.append((b"expect", b"100-continue"))
         request = httpcore2.Request(
@@ -167,6 +169,8 @@ class Services:
             Upstream.UPLOAD: settings.upload_url,
             Upstream.ORCHESTRATOR: settings.orchestrator_url,
         }
+        if settings.object_store_url is not None:
+            urls[Upstream.OBJECT_STORE] = settings.object_store_url
         self._services = {upstream: Service(upstream.value, str(url), settings) for upstream, url in urls.items()}
 
     def __getitem__(self, upstream: Upstream) -> Service:
@@ -195,14 +199,18 @@ async def read_whole(response: httpcore2.Response, limit_bytes: int) -> bytes:
     return bytes(pieces)
 
 
-async def relay(response: httpcore2.Response, extra: Headers, receive: Receive, send: Send) -> None:
-    """Writes a service's answer to the client. Raises UpstreamBroken only before anything was written.
+async def relay(
+    response: httpcore2.Response, extra: Headers, receive: Receive, send: Send, *, status: int | None = None
+) -> None:
+    """Writes a service's answer to the client, under its own or another status.
+
+    Raises UpstreamBroken only before anything was written.
 
     An answer that breaks off later breaks the client's connection too: a cut file must not look whole.
     """
     headers = [*to_client(response.headers), *extra]
     length = first(headers, b"content-length")
-    start = {"type": "http.response.start", "status": response.status, "headers": headers}
+    start = {"type": "http.response.start", "status": status or response.status, "headers": headers}
     if length is not None and int(length) <= WHOLE_ANSWER_BYTES:
         body = await read_whole(response, WHOLE_ANSWER_BYTES)
         await send(start)
@@ -219,6 +227,15 @@ async def relay(response: httpcore2.Response, extra: Headers, receive: Receive, 
         except (*_BROKE_OFF, httpcore2.ReadTimeout) as error:
             log.warning("an answer broke off half-way: %r", error)
         group.cancel_scope.cancel()
+
+
+async def relay_head(
+    response: httpcore2.Response, extra: Headers, _receive: Receive, send: Send, *, status: int | None = None
+) -> None:
+    """The same without the body, which is not fetched."""
+    headers = [*to_client(response.headers), *extra]
+    await send({"type": "http.response.start", "status": status or response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:

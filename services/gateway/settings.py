@@ -10,8 +10,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl
 from pydantic_settings import NoDecode
 
 from services.gateway.counters import SweptMemoryStorage
-from services.kit.app import MAX_BODY_BYTES
-from services.kit.settings import KitSettings, service_config
+from services.kit.middleware import MAX_BODY_BYTES
+from services.kit.settings import KafkaSettings, ServiceSettings, TokenVerifierSettings, service_config
+from services.kit.validation import form
 
 
 def _words(value: object) -> object:
@@ -40,11 +41,15 @@ def _store(value: str) -> str:
     return value
 
 
+ORIGIN = form(
+    r"^https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$",
+    "must be scheme, host and port alone, such as https://songs.example.com",
+)
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Rate = Annotated[str, AfterValidator(_rate)]
 
 
-class Settings(KitSettings):
+class Settings(ServiceSettings, KafkaSettings, TokenVerifierSettings):
     model_config = service_config("gateway")
 
     port: int = Field(8080, ge=0, le=65535)
@@ -59,6 +64,14 @@ class Settings(KitSettings):
     """Where the upload service answers."""
     orchestrator_url: HttpUrl = HttpUrl("http://127.0.0.1:8083")
     """Where the orchestrator answers."""
+    object_store_url: HttpUrl | None = None
+    """Where the object store answers, if clients are to reach it through the gateway, as on one machine: what services
+    call the store's public address is then the gateway's. Empty: clients reach the store itself."""
+    object_store_origin: str | None = Field(None, pattern=ORIGIN)
+    """Scheme, host and port of `S3_PUBLIC_ENDPOINT_URL` where clients reach the store itself: the web app may send
+    songs there. The bucket's CORS rules then have to allow PUT from the app's origin and to expose ETag."""
+    object_store_bucket: str = Field("stemwright", min_length=3)
+    """The one bucket of it that is reached through the gateway."""
 
     connect_timeout_seconds: float = Field(2.0, gt=0)
     """Longest wait for a connection to a service, a free one of the pool included."""
@@ -68,7 +81,7 @@ class Settings(KitSettings):
     """The same where the service reads a whole song before it answers."""
     body_timeout_seconds: float = Field(30.0, gt=0)
     """Longest wait for the whole of a small body."""
-    patience_seconds: float = Field(15.0, gt=0)
+    stall_timeout_seconds: float = Field(15.0, gt=0)
     """Longest silence of a client that sends a body, and longest standstill of one that reads an answer."""
     min_bytes_per_second: int = Field(4096, ge=1)
     """What a client has to send or to read in the long run; one that is slower loses its connection."""
@@ -130,9 +143,13 @@ class Settings(KitSettings):
     """After this a stream is closed and the client resumes it."""
 
     api_key_cache_seconds: float = Field(60.0, ge=0, le=60)
-    """How long a revoked API key may still open the door."""
+    """How long the access token of an API key is kept before the key is exchanged anew."""
+    revocations_fresh_seconds: float = Field(1.0, gt=0, le=4)
+    """How old what is known of ended sessions and deleted keys may be: so much longer they still work."""
+    revocations_outage_seconds: float = Field(60.0, ge=5, le=600)
+    """How long callers are let in by what was known while the accounts service is away; after that they get 503."""
     credential_cache_entries: int = Field(10_000, ge=1)
-    """Most that each cache of credentials holds (tokens, keys, refused keys); the oldest go first."""
+    """Most that each cache of credentials holds (tokens, keys, refused keys); those unused longest go first."""
 
     trusted_proxies: Words = ()
     """Addresses or networks of the load balancers whose `X-Forwarded-For` names the client. Behind one that is not

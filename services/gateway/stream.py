@@ -28,6 +28,8 @@ from services.kit.telemetry import current_traceparent
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "rejected"})
 RECONNECT_MILLISECONDS = 2000
+CHECK_SECONDS = 2.0
+"""How often it is looked whether the caller may still see this."""
 MAX_SNAPSHOT_BYTES = 1024 * 1024
 
 EVENT = {
@@ -39,7 +41,8 @@ EVENT = {
         "data": {
             "type": "string",
             "contentMediaType": "application/json",
-            "description": "JSON: the job of a `status`; `{stage, fraction, attempt}` of a `progress`.",
+            "description": "JSON. Of a `status`: the whole job, as `GET /v1/jobs/{job_id}` answers it. "
+            "Of a `progress`: `{stage, fraction, playable_seconds, attempt}`.",
         },
         "retry": {"type": "integer", "minimum": 0},
     },
@@ -72,7 +75,12 @@ class Snapshot:
         progress = self.job.get("progress")
         if self.job["status"] != "running" or not progress or progress["stage"] is None:
             return None
-        return Progress(int(self.job["attempt"]), str(progress["stage"]), float(progress["fraction"]))
+        return Progress(
+            attempt=int(self.job["attempt"]),
+            stage=str(progress["stage"]),
+            fraction=float(progress["fraction"]),
+            playable_seconds=float(self.job.get("playable_seconds", 0.0)),
+        )
 
 
 class JobSource:
@@ -110,6 +118,10 @@ class JobSource:
             case _:
                 raise Unavailable("The state of the job cannot be read at the moment.", retry_after_seconds=2)
 
+    async def check(self) -> None:
+        """Raises Unauthorized where the caller's session or key was ended."""
+        await self._admission.renew(self._scope)
+
 
 class JobStream:
     """The events of one stream, from its first snapshot to its end."""
@@ -142,8 +154,13 @@ class JobStream:
                 yield event
             if self._snapshot.final:
                 return
-            async for event in self._until_due():
-                yield event
+            try:
+                async for event in self._until_due():
+                    yield event
+            except Unauthorized:
+                return
+            except StemwrightError:
+                pass  # the sign-in cannot be checked: the next question says so
             if self._subscription.closed or time.monotonic() >= self._ends:
                 return
             try:
@@ -158,7 +175,7 @@ class JobStream:
         events = []
         for event in self._snapshot.events:
             self._last_event_id = event["id"]
-            events.append(_status(event["id"], event["data"].get("job", event["data"])))
+            events.append(_status(event["id"], event["job"]))
         events += self._fresh(self._snapshot.progress)
         return events
 
@@ -166,7 +183,12 @@ class JobStream:
         if progress is None or not progress.follows(self._progress):
             return []
         self._progress = progress
-        data = {"stage": progress.stage, "fraction": round(progress.fraction, 4), "attempt": progress.attempt}
+        data = {
+            "stage": progress.stage,
+            "fraction": round(progress.fraction, 4),
+            "playable_seconds": progress.playable_seconds,
+            "attempt": progress.attempt,
+        }
         return [ServerSentEvent(event="progress", raw_data=_compact(data))]
 
     async def _until_due(self) -> AsyncIterator[ServerSentEvent]:
@@ -178,7 +200,8 @@ class JobStream:
             left = due - time.monotonic()
             if left <= 0:
                 return
-            await subscription.wait(left)
+            await subscription.wait(min(left, CHECK_SECONDS))
+            await self._source.check()
             for event in self._fresh(subscription.take_progress()):
                 yield event
 
@@ -228,8 +251,8 @@ async def open_stream(
     summary="Watch a job",
     responses={
         200: {
-            "description": "`status` events, whose data is the job, and `progress` events "
-            "`{stage, fraction, attempt}`; the stream ends after a final status.",
+            "description": "`status` events, whose data is the whole job as it was then, and `progress` events "
+            "`{stage, fraction, playable_seconds, attempt}`; the stream ends after a final status.",
             "content": {"text/event-stream": {"schema": EVENT}},
         },
         204: {"description": "The job is over and its last event was seen already."},

@@ -1,95 +1,164 @@
 """The commands `stemwright up` and `stemwright demo`."""
 
+import os
 import secrets
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Self
 
 import click
-from pydantic import ValidationError
 from rich.console import Console
 
+from services.kit.env_file import env_file_option
+from services.kit.settings import load
+from services.known_settings import unknown_names
+from services.local.disk_reserve import DISK_FULL
 from services.local.errors import LocalError
 from services.local.home import Home
-from services.local.keeper import EX_CONFIG
 from services.local.platform import Platform
+from services.local.reload import Reloader
 from services.local.settings import LocalSettings
 from services.local.sockets import LOOPBACK, free_port
-from services.local.status import View, view_for
+from services.local.status import BackgroundView, View, view_for
 
 MEMORY_REFRESH_SECONDS = 5.0
-DISK_FULL = "The disk is full: songs will fail until something is deleted. The space kept for this moment is in use."
+STOPPING_REFRESH_SECONDS = 0.2
 DEMO_ENVIRONMENT = {"STEMWRIGHT_ACCOUNTS_WELCOME_CREDITS": "86400"}
 """Enough for whatever song somebody wants to try."""
+PAID_DEMO_ENVIRONMENT = {
+    "STEMWRIGHT_ACCOUNTS_WELCOME_CREDITS": "0",
+    "STEMWRIGHT_ACCOUNTS_PAYMENT_PROVIDER": "sandbox",
+}
 
 
 @click.command()
 @click.option("--workers", type=click.IntRange(0, 64), help="Workers to start.  [default: 1, or STEMWRIGHT_WORKERS]")
 @click.option("--triton", is_flag=True, help="Run the network in a Triton server beside the workers (`make triton`).")
-def up(workers: int | None, triton: bool) -> None:
+@click.option("--reload", is_flag=True, help="Restart a part when the code that it runs changes (`make dev`).")
+@click.option("-d", "--detach", is_flag=True, help="Return when everything is ready, and leave it running.")
+@click.option("--in-background", is_flag=True, hidden=True)
+@env_file_option
+def up(workers: int | None, triton: bool, reload: bool, detach: bool, in_background: bool) -> None:
     """Start every part of the platform on this machine and watch over it until Ctrl-C.
 
     Everything it keeps is in STEMWRIGHT_HOME (default: .stemwright here). The gateway listens on
     STEMWRIGHT_GATEWAY_PORT (default: 8080, or a free port). KAFKA_BOOTSTRAP_SERVERS, S3_ENDPOINT_URL and DATABASE_URL
     put an event log, an object store or a database that run elsewhere in the place of our own.
     """
-    settings = local_settings()
+    settings = load(LocalSettings)
     settings = settings.model_copy(
         update={
             "workers": settings.workers if workers is None else workers,
             "triton": settings.triton or triton,
         }
     )
-    changed = threading.Event()
-    view = view_for(Console())
+    if detach:
+        sys.exit(start_in_background(settings, reload=reload))
+    view = BackgroundView() if in_background else view_for(Console())
     try:
-        with StopSignals(changed.set) as signals, Platform(settings, on_change=changed.set) as platform:
-            signals.when_impatient = platform.supervisor.kill_now
-            for note in platform.plan.notes:
-                view.say(f"Note: {note}.")
-            _watch(platform, view, changed, signals.stop)
-            view.say("Stopping ...")
-        view.say("Everything is stopped.")
+        _run(settings, view, reload=reload)
     except LocalError as error:
         view.close()
         click.echo(f"stemwright: {error}", err=True)
         sys.exit(1)
+
+
+def start_in_background(settings: LocalSettings, *, reload: bool) -> int:
+    """Starts `up` in a session of its own and waits until it is ready or has ended; its exit status where it has.
+
+    What it says on the way goes to this process's standard error by itself.
+    """
+    command = [sys.executable, "-m", "services.cli", "up", "--in-background", f"--workers={settings.workers}"]
+    command += [*(["--triton"] if settings.triton else []), *(["--reload"] if reload else [])]
+    told = set(unknown_names(os.environ))  # it was said what is wrong with them: once is enough
+    environment = {name: value for name, value in os.environ.items() if name not in told}
+    started = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True, env=environment
+    )
+    assert started.stdout is not None  # noqa: S101 - asked for above
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        announcement = started.stdout.read().decode()
+    except BaseException:
+        started.terminate()
+        started.wait()
+        raise
+    if not announcement:
+        return started.wait() or 1
+    click.echo(announcement, nl=False)
+    return 0
+
+
+def _run(settings: LocalSettings, view: View, *, reload: bool) -> None:
+    """Everything, from the start to the end that a signal asks for.
+
+    Raises:
+        LocalError: the home is in use, a port is taken, or a part did not come up. All has ended then.
+    """
+    changed = threading.Event()
+    with StopSignals(changed.set) as signals, Platform(settings, on_change=changed.set) as platform:
+        signals.when_impatient = platform.supervisor.kill_now
+        for note in platform.plan.notes:
+            view.say(f"Note: {note}.")
+        try:
+            with Reloader(platform.supervisor, view.say) if reload else nullcontext():
+                _watch(platform, view, changed, signals.stop)
+        finally:
+            view.say("Stopping ...")
+            _stop(platform, view, changed)
     view.close()
+    view.say("Everything is stopped.")
+
+
+def _stop(platform: Platform, view: View, changed: threading.Event) -> None:
+    """Show what happens until everything is gone, and that it is."""
+    closing = threading.Thread(target=platform.close, name="stopping")
+    closing.start()
+    while closing.is_alive():
+        changed.clear()
+        view.refresh(platform)
+        changed.wait(STOPPING_REFRESH_SECONDS)
+    view.refresh(platform)
 
 
 @click.command()
 @click.argument("song", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@env_file_option
 @click.option("-o", "--output", default=Path("demo-output"), show_default=True, type=click.Path(path_type=Path))
-def demo(song: Path | None, output: Path) -> None:
+@click.option("--paid", is_flag=True, help="Begin with nothing and buy credits first, in the sandbox.")
+def demo(song: Path | None, output: Path, paid: bool) -> None:
     """Separate SONG (default: an 11 s sample) through the whole platform, started for this purpose, and prove it.
 
     Uses only the public REST API. The stems are kept in the output folder; the platform's own data is removed.
     """
     from httpx2 import HTTPError
 
-    from separation.importers.spleeter import sample_song
+    from separation.models.importers.spleeter import sample_song
     from services.local.client import ApiError
     from services.local.demo import report, separate_through
 
     console = Console()
-    settings = local_settings()
+    settings = load(LocalSettings)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # unwinds, so that everything is stopped
     # A home and a port of its own, so that it runs beside a `stemwright up`. The home is removed at the end: its name
     # is one that nothing of anybody else has.
     home = settings.home / f"demo-{secrets.token_hex(4)}"
     own = settings.model_copy(update={"home": home, "gateway_port": free_port(LOOPBACK)})
     try:
-        with Platform(own, environment=DEMO_ENVIRONMENT) as platform:
+        with Platform(own, environment=PAID_DEMO_ENVIRONMENT if paid else DEMO_ENVIRONMENT) as platform:
             for note in platform.plan.notes:
                 console.print(f"Note: {note}.", highlight=False)
             platform.wait_until_ready()
             console.print(f"Every part is ready after {platform.seconds_to_ready:.1f} s.", highlight=False)
-            report(separate_through(platform.gateway_url, song or sample_song(), output, console), console)
+            outcome = separate_through(platform.gateway_url, song or sample_song(), output, console, paid=paid)
+            report(outcome, console)
     except (LocalError, ApiError, HTTPError, TimeoutError) as error:
         click.echo(f"stemwright demo: {error}", err=True)
         if Home(home).logs.is_dir():
@@ -108,8 +177,8 @@ def _watch(platform: Platform, view: View, changed: threading.Event, stop: threa
     while not stop.is_set():
         changed.clear()
         view.refresh(platform)
-        if platform.ballast.given_up != full:
-            full = platform.ballast.given_up
+        if platform.disk_reserve.given_up != full:
+            full = platform.disk_reserve.given_up
             view.say(DISK_FULL if full else "There is room on the disk again.")
         if not announced and platform.is_ready():
             announced = True
@@ -140,13 +209,3 @@ class StopSignals:
             self.when_impatient()
         self.stop.set()
         self._on_stop()
-
-
-def local_settings() -> LocalSettings:
-    """From the environment; a mistake ends the process with a line that says which."""
-    try:
-        return LocalSettings()
-    except ValidationError as error:
-        for problem in error.errors(include_url=False, include_input=False):
-            click.echo(f"stemwright: setting {problem['loc'][0]}: {problem['msg']}", err=True)
-        sys.exit(EX_CONFIG)

@@ -14,6 +14,8 @@ import httpx2
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "rejected"})
 CHECKED = frozenset({"ready", "rejected"})
+PASSING = frozenset({502, 503, 504})
+"""Statuses of a platform of which a part is away or restarts."""
 
 Document = dict[str, Any]
 
@@ -48,6 +50,7 @@ class Client:
     def __init__(self, base_url: str, token: str | None = None, timeout_seconds: float = 60) -> None:
         self.http = httpx2.Client(base_url=base_url, timeout=timeout_seconds)
         self.token = token
+        self._refresh_token: str | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -64,8 +67,10 @@ class Client:
             ApiError: the answer's status is 400 or higher.
             httpx2.TransportError: there was no answer.
         """
-        headers = {**self._authorization(), **options.pop("headers", {})}
-        response = self.http.request(method, path, headers=headers, **options)
+        own = options.pop("headers", {})
+        response = self.http.request(method, path, headers={**self._authorization(), **own}, **options)
+        if response.status_code == 401 and self._refresh():
+            response = self.http.request(method, path, headers={**self._authorization(), **own}, **options)
         if response.status_code >= 400:
             raise ApiError(response)
         return response
@@ -83,7 +88,7 @@ class Client:
 
     def sign_in(self, email: str, password: str) -> None:
         form = {"grant_type": "password", "username": email, "password": password}
-        self.token = self.call("POST", "/v1/auth/token", data=form)["access_token"]
+        self._take(self.call("POST", "/v1/auth/token", data=form))
 
     def upload(self, song: Path, filename: str | None = None) -> Document:
         """Send a file in presigned parts and block until it was checked: the upload, `ready` or `rejected`."""
@@ -100,15 +105,9 @@ class Client:
         upload = self.call("POST", f"/v1/uploads/{upload['id']}/complete", json={"parts": parts})
         return self.wait_for_upload(upload["id"])
 
-    def wait_for_upload(self, upload_id: str, timeout_seconds: float = 60) -> Document:
-        until = time.monotonic() + timeout_seconds
-        while True:
-            upload = self.call("GET", f"/v1/uploads/{upload_id}")
-            if upload["status"] in CHECKED:
-                return upload
-            if time.monotonic() > until:
-                raise TimeoutError(f"upload {upload_id} is still {upload['status']}")
-            time.sleep(0.05)
+    def wait_for_upload(self, upload_id: str, timeout_seconds: float = 120) -> Document:
+        """Block until the upload was checked."""
+        return self._wait_for(f"/v1/uploads/{upload_id}", CHECKED, timeout_seconds)
 
     def create_job(
         self, upload_id: str, *, key: str | None = None, patience_seconds: float = 30, **wanted: Any
@@ -138,22 +137,26 @@ class Client:
         return self.call("GET", f"/v1/jobs/{job_id}")
 
     def wait_for_job(self, job_id: str, timeout_seconds: float = 120) -> Document:
-        """Block until the job has ended, by asking again and again; a part that restarts is waited for."""
+        """Block until the job has ended."""
+        return self._wait_for(f"/v1/jobs/{job_id}", FINAL, timeout_seconds)
+
+    def _wait_for(self, path: str, ends: frozenset[str], timeout_seconds: float) -> Document:
+        """Block until what is at `path` has one of these statuses, by asking; a part that restarts is waited for."""
         until = time.monotonic() + timeout_seconds
-        state = "unknown"
-        while time.monotonic() < until:
+        while True:
             try:
-                job = self.job(job_id)
+                document = self.call("GET", path)
             except (ApiError, httpx2.TransportError) as error:
                 if not is_passing(error):
                     raise
-                state = "out of reach"
+                status = "out of reach"
             else:
-                if job["status"] in FINAL:
-                    return job
-                state = job["status"]
-            time.sleep(0.1)
-        raise TimeoutError(f"job {job_id} is still {state}")
+                status = document["status"]
+                if status in ends:
+                    return document
+            if time.monotonic() > until:
+                raise TimeoutError(f"{path} is still {status}")
+            time.sleep(0.05)
 
     def events(self, job_id: str, last_event_id: str | None = None) -> Iterator[StreamEvent]:
         """The job's events as they happen, until the stream ends (after the job's last one)."""
@@ -161,10 +164,13 @@ class Client:
         if last_event_id is not None:
             headers["Last-Event-ID"] = last_event_id
         with self.http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as response:
-            if response.status_code >= 400:
-                response.read()
-                raise ApiError(response)
-            yield from parse_events(response.iter_lines())
+            if response.status_code < 400:
+                yield from parse_events(response.iter_lines())
+                return
+            response.read()
+        if response.status_code != 401 or not self._refresh():
+            raise ApiError(response)
+        yield from self.events(job_id, last_event_id)
 
     def follow(self, job_id: str, timeout_seconds: float = 600) -> Iterator[StreamEvent]:
         """Like `events`, but a stream that breaks is resumed, until the job has ended."""
@@ -177,7 +183,9 @@ class Client:
                     yield event
                     if event.type == "status" and event.data["status"] in FINAL:
                         return
-            except httpx2.TransportError:
+            except (ApiError, httpx2.TransportError) as error:
+                if not is_passing(error):
+                    raise
                 time.sleep(0.2)
         raise TimeoutError(f"job {job_id} has not ended")
 
@@ -193,15 +201,30 @@ class Client:
             for block in stored.iter_bytes():
                 file.write(block)
 
+    def _refresh(self) -> bool:
+        """Another access token in place of one that is over: they last ten minutes, a job may take longer."""
+        refresh_token, self._refresh_token = self._refresh_token, None
+        if refresh_token is None:
+            return False
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        answer = self.http.post("/v1/auth/token", data=form)
+        if answer.is_success:
+            self._take(answer.json())
+        return answer.is_success
+
+    def _take(self, tokens: Document) -> None:
+        self.token = tokens["access_token"]
+        self._refresh_token = tokens["refresh_token"]
+
     def _authorization(self) -> dict[str, str]:
         return {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
 
 
 def is_passing(error: ApiError | httpx2.TransportError) -> bool:
-    """Whether the same request may succeed a moment later: no answer, 503, or one with the same key is under way."""
+    """Whether the same request may succeed a moment later: no answer, 502 to 504, or one with its key is under way."""
     return (
         not isinstance(error, ApiError)
-        or error.status == 503
+        or error.status in PASSING
         or (error.status == 409 and "Retry-After" in error.headers)
     )
 

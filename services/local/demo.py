@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from services.local.client import FINAL, Client, Document
+from services.local.buying import buy_credits, show_books
+from services.local.client import FINAL, ApiError, Client, Document
 from services.local.errors import DemoFailed
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Outcome:
     wall_seconds: dict[str, float] = field(default_factory=dict)
 
 
-def separate_through(gateway_url: str, song: Path, target: Path, console: Console) -> Outcome:
-    """Register, upload, separate, follow, download, and prove the result.
+def separate_through(gateway_url: str, song: Path, target: Path, console: Console, *, paid: bool = False) -> Outcome:
+    """Register, upload, separate, follow, download, and prove the result; if `paid`, with credits bought on the way.
 
     Raises:
         DemoFailed: the platform refused the song, or the job did not succeed.
@@ -57,6 +58,10 @@ def separate_through(gateway_url: str, song: Path, target: Path, console: Consol
         if upload["status"] != "ready":
             raise DemoFailed(f"the upload was rejected: {upload['reason']}")
         console.print(describe(upload), highlight=False)
+        payment = None
+        if paid:
+            refuse_unpaid(client, upload["id"], console)
+            payment = buy_credits(client, math.ceil(upload["audio"]["duration_seconds"]), console)
 
         begun = time.monotonic()
         job = client.create_job(upload["id"])
@@ -81,7 +86,25 @@ def separate_through(gateway_url: str, song: Path, target: Path, console: Consol
             client.download(f"/v1/jobs/{job['id']}/stems/{stem['name']}", stems[-1])
         wall["fetch"] = time.monotonic() - begun
         manifest = client.call("GET", f"/v1/jobs/{job['id']}/manifest")
+        if payment is not None:
+            show_books(client, payment, folder, console)
     return Outcome(song, upload, job, manifest, folder, stems, null_residual_dbfs(song, stems), wall)
+
+
+def refuse_unpaid(client: Client, upload_id: str, console: Console) -> None:
+    """Shows that who has nothing gets nothing.
+
+    Raises:
+        DemoFailed: the job was accepted.
+    """
+    try:
+        client.create_job(upload_id)
+    except ApiError as error:
+        if error.code != "insufficient_credits":
+            raise
+        console.print(f"  without credits: {error.status} {error.code}", highlight=False)
+    else:
+        raise DemoFailed("a job was accepted that nobody can pay for")
 
 
 def describe(upload: Document) -> str:
@@ -102,7 +125,7 @@ def null_residual_dbfs(song: Path, stems: list[Path]) -> float:
     """
     import numpy as np
 
-    from separation.decode import open_audio
+    from separation.audio.decode import open_audio
 
     largest = 0.0
     with ExitStack() as stack:

@@ -3,15 +3,25 @@
 ```
 LocalError
   HomeInUse          another supervisor runs in this home
+  HolderUnknown      a supervisor runs in this home, and does not say which process it is
   HomeUnusable       the folder cannot be made or written
   PortTaken          another program listens on the port that was asked for
+  AddressUnusable    the gateway cannot listen on the address that was asked for
   StartFailed        a part did not come up
+  NotEnding          the supervisor does not end, or is another person's
   NoPythonForTriton  the server's backend can embed none of the Pythons here
+  PagesNotBuilt      npm could not install what builds the web app, or building it failed
   DemoFailed         the platform did not separate the song
 ```
 """
 
+import errno
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import click
 
 
 class LocalError(Exception):
@@ -21,13 +31,29 @@ class LocalError(Exception):
 class HomeInUse(LocalError):
     def __init__(self, home: Path, pid: str) -> None:
         whose = f" (process {pid})" if pid else ""
-        super().__init__(f"{home} is in use by another `stemwright up`{whose}; stop it or set STEMWRIGHT_HOME")
+        super().__init__(
+            f"{home} is in use by another `stemwright up`{whose}: `stemwright stop` ends it, and STEMWRIGHT_HOME names "
+            "another home"
+        )
+
+
+class HolderUnknown(LocalError):
+    def __init__(self, lock: Path) -> None:
+        super().__init__(
+            f"a process holds {lock} whose number does not stand there any more: find it with `fuser {lock}`, and end "
+            "it with `kill`; what it started ends with it"
+        )
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class HomeUnusable(LocalError):
     def __init__(self, home: Path, error: OSError) -> None:
         super().__init__(
-            f"{home} cannot be used: {error.strerror}; set STEMWRIGHT_HOME to a folder that can be written"
+            f"{home} cannot be used: {error.strerror}; "
+            + ("make room there, or set" if error.errno in FULL else "set")
+            + " STEMWRIGHT_HOME to a folder that can be written"
         )
 
 
@@ -36,8 +62,20 @@ class PortTaken(LocalError):
         super().__init__(f"port {port} on {host} is in use by another program")
 
 
+class AddressUnusable(LocalError):
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(
+            f"the gateway cannot listen on {host}, port {port}: {reason}; STEMWRIGHT_GATEWAY_HOST is an address of "
+            "this machine, and STEMWRIGHT_GATEWAY_PORT a port that this user may take (from 1024 on)"
+        )
+
+
 class StartFailed(LocalError):
     """Says which part, why, what it printed last and where the rest is."""
+
+
+class NotEnding(LocalError):
+    """Says which process."""
 
 
 class DemoFailed(LocalError):
@@ -46,3 +84,17 @@ class DemoFailed(LocalError):
 
 class NoPythonForTriton(LocalError):
     """NumPy 1, which the backend needs, has no wheels for Python 3.13 and later."""
+
+
+class PagesNotBuilt(LocalError):
+    """Says what npm or Vite said first."""
+
+
+@contextmanager
+def told_to_a_person() -> Iterator[None]:
+    """What goes wrong in the block ends the process, with a line that says what."""
+    try:
+        yield
+    except LocalError as error:
+        click.echo(f"stemwright: {error}", err=True)
+        sys.exit(1)

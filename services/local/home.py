@@ -4,6 +4,7 @@
 <home>/data/       a database file per service
        objects/    the object store's buckets
        logs/       one log per part
+       mail/       what was written to people, where there is no mail server
        secrets/    made once, readable by their owner only
        tmp/        what services work on; emptied at every start
        run/        lock, state.json (ports, process ids), ports.json (ports of the last run, taken again when free)
@@ -19,13 +20,17 @@ import os
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from services.local.errors import HomeInUse, HomeUnusable
+from services.local.errors import HolderUnknown, HomeInUse, HomeUnusable
+
+LOCK_SECONDS = 1.0
+"""Who asks whether a supervisor runs holds the lock for a moment, which no supervisor shall take for another one."""
 
 OPEN_TO_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -46,6 +51,7 @@ class Home:
         self.data = self.root / "data"
         self.objects = self.root / "objects"
         self.logs = self.root / "logs"
+        self.mail = self.root / "mail"
         self.secrets = self.root / "secrets"
         self.run = self.root / "run"
         self.temporary = self.root / "tmp"
@@ -56,7 +62,7 @@ class Home:
         Raises:
             HomeUnusable: they cannot be made, or files in them cannot.
         """
-        folders = (self.data, self.objects, self.logs, self.run, self.secrets)
+        folders = (self.data, self.objects, self.logs, self.mail, self.run, self.secrets)
         try:
             make_private(self.root)
             # A root that holds other things too is somebody's folder that was merely named as a home.
@@ -84,23 +90,51 @@ class Home:
             HomeInUse: another supervisor holds it.
         """
         with (self.run / "lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                raise HomeInUse(self.root, lock.read().strip()) from None
+            until = time.monotonic() + LOCK_SECONDS
+            while not _lock(lock, fcntl.LOCK_EX):
+                if time.monotonic() > until:
+                    lock.seek(0)
+                    raise HomeInUse(self.root, lock.read().strip())
+                time.sleep(0.02)
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
             yield
 
+    def holder(self) -> int | None:
+        """Process id of the supervisor that runs in this home; `None` where none does, however the last one ended.
+
+        Raises:
+            HomeUnusable: it is another person's.
+            HolderUnknown: one does, and its number is not where it belongs.
+        """
+        until = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                lock = (self.run / "lock").open()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            except OSError as error:
+                raise HomeUnusable(self.root, error) from error
+            with lock:
+                if _lock(lock, fcntl.LOCK_SH):
+                    return None
+                if (pid := lock.read().strip()).isdecimal():
+                    return int(pid)
+            if time.monotonic() > until:
+                raise HolderUnknown(self.run / "lock")
+            time.sleep(0.02)  # it holds the lock, and writes its number next
+
     def store_keys(self) -> StoreKeys:
         """The object store's keys, made the first time."""
         path = self.secrets / "object-store.json"
-        if not path.exists():
-            keys = {"access_key_id": secrets.token_hex(10), "secret_access_key": secrets.token_urlsafe(30)}
-            write_private(path, json.dumps(keys).encode())
-        return StoreKeys(**json.loads(path.read_text()))
+        kept = _read_object(path) or {}
+        names = [field.name for field in fields(StoreKeys)]
+        if not all(isinstance(kept.get(name), str) and kept[name] for name in names):
+            # None yet, or a file that is damaged: only links that were given out rest on them.
+            kept = {"access_key_id": secrets.token_hex(10), "secret_access_key": secrets.token_urlsafe(30)}
+            write_private(path, json.dumps(kept).encode())
+        return StoreKeys(**{name: kept[name] for name in names})
 
     def signing_key(self) -> Path:
         """File with the Ed25519 key (PKCS #8, PEM) that signs access tokens, made the first time."""
@@ -124,11 +158,8 @@ class Home:
 
     def remembered_ports(self) -> dict[str, int]:
         """Ports of the last run by part. A link that a client kept, or a bookmark, then still leads somewhere."""
-        try:
-            ports: dict[str, int] = json.loads((self.run / "ports.json").read_text())
-        except (OSError, ValueError):
-            return {}
-        return ports
+        ports = _read_object(self.run / "ports.json") or {}
+        return {name: port for name, port in ports.items() if type(port) is int and 0 < port < 65536}
 
     def remember_ports(self, ports: Mapping[str, int]) -> None:
         write_private(self.run / "ports.json", json.dumps(dict(ports), indent=2).encode())
@@ -138,14 +169,27 @@ class Home:
 
     def read_state(self) -> dict[str, Any] | None:
         """What the running supervisor last wrote; `None` when none runs or it was killed before it wrote."""
-        try:
-            state: dict[str, Any] = json.loads((self.run / "state.json").read_text())
-        except (OSError, ValueError):
-            return None
-        return state
+        return _read_object(self.run / "state.json")
 
     def forget_state(self) -> None:
         (self.run / "state.json").unlink(missing_ok=True)
+
+
+def _read_object(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file; `None` when there is no such file, or something else in it."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _lock(file: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def make_private(folder: Path) -> None:

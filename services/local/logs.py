@@ -1,10 +1,16 @@
-"""The log of one part: a file that cannot grow without bound."""
+"""The log of one part: a file that cannot grow without bound, of lines that each have a time and no colours."""
 
 import io
 import os
+import re
 import threading
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
+
+COLOURS = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]")
+"""What moves the cursor of a terminal or colours its letters (ECMA-48, section 5.4)."""
+LONGEST_LINE_BYTES = 1024 * 1024
 
 BYTES_PER_FILE = 4 * 1024 * 1024
 FILES_KEPT = 3
@@ -22,7 +28,7 @@ class PartLog:
         self._files_kept = files_kept
         self._lock = threading.Lock()
         self._file = self._open()
-        self._size = path.stat().st_size
+        self._size = self._begun = path.stat().st_size
 
     def write(self, data: bytes) -> None:
         with self._lock:
@@ -35,15 +41,15 @@ class PartLog:
             self._size += len(data)
 
     def follow(self, pipe: int) -> threading.Thread:
-        """Copy everything that comes out of the file descriptor `pipe` in a thread of its own, then close it."""
+        """Copy the lines that come out of the file descriptor `pipe` in a thread of its own, then close it."""
         thread = threading.Thread(target=self._copy, args=(pipe,), name=f"log {self.path.stem}", daemon=True)
         thread.start()
         return thread
 
     def last_lines(self, count: int) -> list[str]:
-        """The newest lines, oldest first; shorter than `count` when less was printed."""
+        """The newest of the lines that came since this was made, oldest first; fewer than `count` when there were."""
         with self._lock, self.path.open("rb") as file:
-            file.seek(max(0, self._size - 200 * count))
+            file.seek(max(self._begun, self._size - LONGEST_LINE_BYTES))
             return file.read().decode(errors="replace").splitlines()[-count:]
 
     def close(self) -> None:
@@ -57,11 +63,21 @@ class PartLog:
         return io.FileIO(descriptor, "ab")
 
     def _copy(self, pipe: int) -> None:
+        begun = b""
         with os.fdopen(pipe, "rb", buffering=0) as source:
             while data := source.read(64 * 1024):
-                # On a full disk lines are lost. A pipe that nobody empties would stop the part as well.
-                with suppress(OSError):
-                    self.write(data)
+                *lines, begun = (begun + data).split(b"\n")
+                if len(begun) > LONGEST_LINE_BYTES:
+                    lines, begun = [*lines, begun], b""
+                self._write_lines(lines)
+        self._write_lines([begun])
+
+    def _write_lines(self, lines: list[bytes]) -> None:
+        tidied = b"".join(tidy(line) for line in lines)
+        if tidied:
+            # On a full disk lines are lost. A pipe that nobody empties would stop the part as well.
+            with suppress(OSError):
+                self.write(tidied)
 
     def _rotate(self) -> None:
         for number in range(self._files_kept - 1, 0, -1):
@@ -71,4 +87,18 @@ class PartLog:
                 newer.replace(older)
         full, self._file = self._file, self._open()
         full.close()
-        self._size = 0
+        self._size = self._begun = 0
+
+
+def tidy(line: bytes) -> bytes:
+    """A line as it is kept: with the time at which it came, unless it is JSON, which has its own; nothing of an empty
+    one."""
+    line = COLOURS.sub(b"", line).rstrip(b"\r")
+    if not line or line.startswith(b"{"):
+        return line and line + b"\n"
+    return f"{timestamp(datetime.now(UTC))} ".encode() + line + b"\n"
+
+
+def timestamp(at: datetime) -> str:
+    """UTC, in ISO 8601 to the millisecond."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,7 +3,9 @@
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from services.local.probes import Probe
 
@@ -47,6 +49,8 @@ class Status:
     name: str
     state: State
     address: str
+    since: datetime
+    """When it came into this state (UTC)."""
     pid: int | None
     restarts: int
     detail: str
@@ -54,6 +58,11 @@ class Status:
     seconds_to_ready: float | None
     """From the first start of its process to its first being ready."""
     elsewhere: bool
+
+    @property
+    def port(self) -> int | None:
+        """That it listens on, where it does."""
+        return urlsplit(self.address if "//" in self.address else f"//{self.address}").port if self.address else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,8 @@ class Timing:
     """A process that is neither ready nor alive this long after its start hangs."""
     start_attempts: int = 5
     """Processes that a part may lose before its first being ready; then the platform's start has failed."""
+    start_hangs: int = 2
+    """Those among them that hung: each took more than `start_limit_seconds`."""
     alive_probe_seconds: float = 5.0
     alive_interval_seconds: float = 3.0
     alive_failures: int = 3
@@ -75,7 +86,7 @@ class Timing:
     longest_restart_of_ready_seconds: float = 1.0
     """The same for a process that had been ready: what ended it is not what it would do again."""
     steady_after_seconds: float = 30.0
-    """A process that ran this long clears the record: the next restart is quick again."""
+    """A process that was ready and ran this long clears the record: the next restart is quick again."""
 
     def restart_delay(self, losses: int, *, was_ready: bool = False) -> float:
         """Seconds to wait after the `losses`-th process in a row (from 1) was lost: 0.1, 0.5, 2.5, 10, 10, ..."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from separation.registry import DEFAULT_MODEL, ModelRepository
-from services.local.ground import BROKER, GROUND_STAGE, STORE, broker_part, store_part
+from separation.models.repository import DEFAULT_MODEL, ModelRepository
 from services.local.home import Home
+from services.local.infrastructure import BROKER, INFRASTRUCTURE_STAGE, STORE, broker_part, store_part
 from services.local.part import Part
 from services.local.probes import HttpProbe, KafkaProbe
 from services.local.settings import DEFAULT_GATEWAY_PORT, LocalSettings
@@ -20,7 +20,9 @@ STEMWRIGHT = (sys.executable, "-m", "services.cli")
 MIGRATE, MODEL, TRITON_MODELS = "migrate", "model", "triton-models"
 WITH_DATABASE = ("accounts", "upload", "orchestrator")
 GATEWAY, WORKER = "gateway", "worker-"
-# The public door closes first.
+METRICS_PORT = "STEMWRIGHT_GATEWAY_METRICS_PORT"
+EVERY_ADDRESS = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - what such a listener is reached by
+# The gateway closes first.
 GATEWAY_STAGE, SERVICE_STAGE = 0, 1
 
 # One machine has no network between its parts: a worker that is silent for eight seconds is gone.
@@ -59,16 +61,20 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
     ports = Ports(home.remembered_ports())
     gateway = gateway_listener(settings)
     temporary = {"TMPDIR": str(home.temporary)}
-    ground, ground_environment = ground_parts(settings, home, ports)
-    ground = [replace(part, environment={**part.environment, **temporary}) for part in ground]
+    gateway_url = f"http://{reachable(settings.gateway_host)}:{port_of(gateway)}"
+    told = {**os.environ, **extra_environment}
+    public_url = told.get("S3_PUBLIC_ENDPOINT_URL") or gateway_url
+    infrastructure, infrastructure_environment = infrastructure_parts(settings, home, ports, public_url)
+    infrastructure = [replace(part, environment={**part.environment, **temporary}) for part in infrastructure]
     workers = [f"{WORKER}{number}" for number in range(1, settings.workers + 1)]
     listeners = {GATEWAY: gateway, **{name: ports.listen(name) for name in (*WITH_DATABASE, *workers)}}
     urls = {name: f"http://{LOOPBACK}:{port_of(listener)}" for name, listener in listeners.items()}
-    urls[GATEWAY] = f"http://{settings.gateway_host}:{port_of(gateway)}"
+    urls[GATEWAY] = gateway_url
 
-    told = {**os.environ, **extra_environment}
     ours = service_environment(settings, home, urls, told)
-    environment = {**ours, **ground_environment, **temporary, **extra_environment}
+    if METRICS_PORT not in told:
+        ours[METRICS_PORT] = str(ports.free(f"{GATEWAY}-metrics"))
+    environment = {**ours, **infrastructure_environment, **temporary, **extra_environment}
     errands = errand_parts(settings, home, environment)
     waits = {errand.name for errand in errands}
     inference = []
@@ -80,7 +86,9 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
         service_part(name, urls[name], listener, environment, waits, home) for name, listener in listeners.items()
     ]
     home.remember_ports(ports.given)
-    return Plan((*ground, *errands, *inference, *services), urls[GATEWAY], notes(settings, gateway, waits))
+    return Plan(
+        (*infrastructure, *errands, *inference, *services), urls[GATEWAY], notes(settings, gateway, waits, told)
+    )
 
 
 def gateway_listener(settings: LocalSettings) -> socket.socket:
@@ -89,11 +97,13 @@ def gateway_listener(settings: LocalSettings) -> socket.socket:
     return listen_on_a_free_port(settings.gateway_host, DEFAULT_GATEWAY_PORT)
 
 
-def ground_parts(settings: LocalSettings, home: Home, ports: "Ports") -> tuple[list[Part], dict[str, str]]:
+def infrastructure_parts(
+    settings: LocalSettings, home: Home, ports: "Ports", public_url: str
+) -> tuple[list[Part], dict[str, str]]:
     """Event log and object store, ours or somebody's, and the settings by which services find ours."""
     if settings.kafka_bootstrap_servers:
         address = settings.kafka_bootstrap_servers
-        broker = Part(BROKER, address=address, ready=KafkaProbe(address), stop_stage=GROUND_STAGE)
+        broker = Part(BROKER, address=address, ready=KafkaProbe(address), stop_stage=INFRASTRUCTURE_STAGE)
     else:
         broker = broker_part(ports.free(BROKER))
     # Who else reads from a broker elsewhere is not known here; from ours, one process of each service does.
@@ -101,10 +111,10 @@ def ground_parts(settings: LocalSettings, home: Home, ports: "Ports") -> tuple[l
     environment = {"KAFKA_BOOTSTRAP_SERVERS": broker.address, "STEMWRIGHT_KAFKA_SOLE_CONSUMERS": sole}
     if settings.s3_endpoint_url:
         url = settings.s3_endpoint_url
-        store = Part(STORE, address=url, ready=HttpProbe(url, any_answer=True), stop_stage=GROUND_STAGE)
+        store = Part(STORE, address=url, ready=HttpProbe(url, any_answer=True), stop_stage=INFRASTRUCTURE_STAGE)
         environment["S3_ENDPOINT_URL"] = url
     else:
-        store, store_environment = store_part(ports.free(STORE), home, settings.s3_bucket)
+        store, store_environment = store_part(ports.free(STORE), home, settings.s3_bucket, public_url)
         environment |= store_environment
     return [broker, store], environment
 
@@ -113,7 +123,17 @@ def service_environment(
     settings: LocalSettings, home: Home, urls: Mapping[str, str], told: Mapping[str, str]
 ) -> dict[str, str]:
     """What every service is told besides what `up` was `told` itself, which goes before our timing and model."""
-    ours = {**QUICK_TIMING, "STEMWRIGHT_ORCHESTRATOR_DEFAULT_MODEL": _default_model(settings, told)}
+    ours = {
+        **QUICK_TIMING,
+        "STEMWRIGHT_ORCHESTRATOR_DEFAULT_MODEL": _default_model(settings, told),
+        "STEMWRIGHT_ACCOUNTS_PUBLIC_URL": urls[GATEWAY],
+        "STEMWRIGHT_ACCOUNTS_MAIL_FOLDER": str(home.mail),
+    }
+    if told.get("STEMWRIGHT_ENVIRONMENT") != "production":
+        ours["STEMWRIGHT_ACCOUNTS_PAYMENT_PROVIDER"] = "sandbox"
+    if not told.get("STEMWRIGHT_ACCOUNTS_SMTP_HOST"):
+        # Nobody but who started it can read mails that lie in a folder: there is no address to prove.
+        ours["STEMWRIGHT_ACCOUNTS_VERIFY_EMAIL"] = "false"
     return {
         **{name: value for name, value in ours.items() if name not in told},
         "STEMWRIGHT_WORKER_MODEL": settings.model,
@@ -173,7 +193,7 @@ def inference_part(home: Home, ports: "Ports", environment: Mapping[str, str]) -
         key=key,
         environment=environment,
         needs=(TRITON_MODELS,),
-        stop_stage=GROUND_STAGE,
+        stop_stage=INFRASTRUCTURE_STAGE,
     )
     return server, {
         "STEMWRIGHT_WORKER_TRITON_ADDRESS": server.address,
@@ -206,8 +226,21 @@ def service_part(
     )
 
 
-def notes(settings: LocalSettings, gateway: socket.socket, errands: set[str]) -> tuple[str, ...]:
+def reachable(host: str) -> str:
+    """An address under which what listens on `host` is reached from this machine, as a URL has it."""
+    address = EVERY_ADDRESS.get(host, host)
+    return f"[{address}]" if ":" in address else address
+
+
+def notes(
+    settings: LocalSettings, gateway: socket.socket, errands: set[str], told: Mapping[str, str]
+) -> tuple[str, ...]:
     said = []
+    if settings.gateway_host in EVERY_ADDRESS and not told.get("S3_PUBLIC_ENDPOINT_URL"):
+        said.append(
+            "links to stems lead to this machine alone; for others set S3_PUBLIC_ENDPOINT_URL to what they call the "
+            f"gateway, such as http://192.168.1.20:{port_of(gateway)}"
+        )
     if settings.gateway_port is None and port_of(gateway) != DEFAULT_GATEWAY_PORT:
         said.append(f"port {DEFAULT_GATEWAY_PORT} is in use, so the gateway took {port_of(gateway)}")
     if MODEL in errands:

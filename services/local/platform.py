@@ -1,19 +1,30 @@
 """The whole platform on one machine, running for as long as somebody needs it."""
 
+import errno
+import json
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from services.local.ballast import Ballast
+from services.local.disk_reserve import DiskReserve
+from services.local.errors import HomeUnusable
 from services.local.home import Home
-from services.local.part import Status, Timing
+from services.local.logs import PartLog, timestamp
+from services.local.part import State, Status, Timing
 from services.local.plan import make_plan
+from services.local.running import Snapshot
 from services.local.settings import LocalSettings
 from services.local.supervisor import Supervisor
+
+HOME_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+SUPERVISOR = "supervisor"
+"""Its log lies among those of the parts."""
 
 
 class Platform:
@@ -26,7 +37,7 @@ class Platform:
     ```
 
     Raises:
-        LocalError: the home is in use, the gateway's port is taken, or a part did not start.
+        LocalError: the home is in use or cannot be written, the gateway's port is taken, or a part did not start.
     """
 
     def __init__(
@@ -47,24 +58,40 @@ class Platform:
 
     def __enter__(self) -> Self:
         self.home.make()
+        try:
+            self._open()
+        except OSError as error:
+            if error.errno not in HOME_ERRORS:
+                raise
+            raise HomeUnusable(self.home.root, error) from error
+        return self
+
+    def _open(self) -> None:
         with ExitStack() as stack:
             stack.enter_context(self.home.locked())
             self._begun = time.monotonic()
             self.home.empty_temporary()
-            self.ballast = Ballast(self.home.run / "ballast", self._on_change)
-            self.ballast.start()
-            stack.callback(self.ballast.stop)
+            self.disk_reserve = DiskReserve(self.home.run / "disk-reserve", self._on_change)
+            self.disk_reserve.start()
+            stack.callback(self.disk_reserve.stop)
             self.plan = make_plan(self.settings, self.home, self._environment)
+            self._since = datetime.now(UTC)
+            self._history = _History(self.home.logs / f"{SUPERVISOR}.log")
+            stack.callback(self._history.close)
             self.supervisor = Supervisor(self.plan.parts, self.home.logs, self._timing, self._note_change)
             stack.callback(self.home.forget_state)
             stack.callback(self.supervisor.stop)
+            self._note_change()
             self.supervisor.start()
             self._stack = stack.pop_all()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop every part; blocks until all are gone. Once is enough, and more does no harm."""
         self._stack.close()
 
     def is_ready(self) -> bool:
@@ -95,23 +122,42 @@ class Platform:
     def statuses(self) -> list[Status]:
         return self.supervisor.statuses()
 
+    def snapshot(self) -> Snapshot:
+        """What it would say of itself now."""
+        parts = tuple(self.supervisor.statuses())
+        return Snapshot(os.getpid(), self.gateway_url, self.seconds_to_ready is not None, self._since, parts)
+
     def _note_change(self) -> None:
         # It is called by those who keep the parts running: a disk that is full must not end them.
         with self._state_lock, suppress(OSError):
-            self.home.write_state(
-                {
-                    "pid": os.getpid(),
-                    "gateway_url": self.gateway_url,
-                    "ready": self.seconds_to_ready is not None,
-                    "parts": {
-                        status.name: {
-                            "state": status.state,
-                            "pid": status.pid,
-                            "address": status.address,
-                            "restarts": status.restarts,
-                        }
-                        for status in self.supervisor.statuses()
-                    },
-                }
-            )
+            snapshot = self.snapshot()
+            self._history.note(snapshot.parts)
+            self.home.write_state(snapshot.document())
         self._on_change()
+
+
+class _History:
+    """The supervisor's own log: a line for every change of a part."""
+
+    def __init__(self, path: Path) -> None:
+        self._log = PartLog(path)
+        self._last: dict[str, Status] = {}
+
+    def note(self, statuses: Sequence[Status]) -> None:
+        for status in statuses:
+            before, self._last[status.name] = self._last.get(status.name), status
+            if before is None or (before.state, before.pid, before.detail) != (status.state, status.pid, status.detail):
+                self._log.write(self._line(status))
+
+    def close(self) -> None:
+        self._log.close()
+
+    def _line(self, status: Status) -> bytes:
+        record = {
+            "time": timestamp(datetime.now(UTC)),
+            "level": "WARNING" if status.state in (State.RESTARTING, State.FAILED) else "INFO",
+            "service": "supervisor",
+            "message": f"{status.name} is {status.state}" + (f": {status.detail}" if status.detail else ""),
+            "pid": status.pid,
+        }
+        return json.dumps(record).encode() + b"\n"

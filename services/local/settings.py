@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.kit.settings import BROKERS, HTTP_URL
 
 DEFAULT_GATEWAY_PORT = 8080
 
@@ -14,7 +16,9 @@ def _named(name: str) -> AliasChoices:
 
 class LocalSettings(BaseSettings):
     # Fields are also read by their own names, and without the prefix one of those is HOME.
-    model_config = SettingsConfigDict(env_prefix="STEMWRIGHT_", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="STEMWRIGHT_", extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True
+    )
 
     home: Path = Path(".stemwright")
     """Folder for everything this platform keeps; several platforms run side by side in a home each."""
@@ -36,13 +40,21 @@ class LocalSettings(BaseSettings):
     database_url: SecretStr | None = Field(None, validation_alias=_named("DATABASE_URL"))
     """A database elsewhere instead of a SQLite file per service; `{service}` stands for the service's name."""
 
-    kafka_bootstrap_servers: str | None = Field(None, validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS"))
+    kafka_bootstrap_servers: str | None = Field(
+        None, pattern=BROKERS, validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS")
+    )
     """An event log elsewhere instead of a broker of our own."""
 
-    s3_endpoint_url: str | None = Field(None, validation_alias=_named("S3_ENDPOINT_URL"))
+    s3_endpoint_url: str | None = Field(None, pattern=HTTP_URL, validation_alias=_named("S3_ENDPOINT_URL"))
     """An object store elsewhere instead of one of our own; its keys and bucket are the other `S3_` settings."""
 
     s3_bucket: str = Field("stemwright", min_length=3, validation_alias=_named("S3_BUCKET"))
+
+    @field_validator("home")
+    @classmethod
+    def _as_a_shell_would(cls, home: Path) -> Path:
+        """In a file of settings there is no shell that replaces the tilde."""
+        return home.expanduser()
 
     @property
     def models(self) -> list[str]:

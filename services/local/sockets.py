@@ -6,7 +6,7 @@ import socket
 from collections.abc import Collection
 from contextlib import suppress
 
-from services.local.errors import PortTaken
+from services.local.errors import AddressUnusable, PortTaken
 
 # Below the range from which Linux takes the ports of outgoing connections (32768 and up by default). A client that
 # keeps trying a dead broker on a port inside that range can be given the very port it dials, connect to itself, and
@@ -21,6 +21,7 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises:
         PortTaken: something listens there already.
+        AddressUnusable: nothing can listen there: it is no address of this machine, or the port is not for this user.
     """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -31,7 +32,10 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise PortTaken(host, port) from error
-        raise
+        raise AddressUnusable(host, port, error.strerror or str(error)) from error
+    except (TypeError, UnicodeError) as error:  # what cannot be the name of a host
+        listener.close()
+        raise AddressUnusable(host, port, "it is no name of a host") from error
     return listener
 
 

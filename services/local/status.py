@@ -1,15 +1,22 @@
 """What a person sees of a running platform: one table kept up to date, or plain lines where there is no terminal."""
 
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Protocol
 
+import click
 import psutil
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from services.local.logs import timestamp
 from services.local.part import State, Status
-from services.local.platform import Platform
+from services.local.platform import SUPERVISOR, Platform
 
 STYLES = {State.READY: "green", State.DONE: "green dim", State.FAILED: "red", State.RESTARTING: "yellow"}
 
@@ -23,11 +30,12 @@ class View(Protocol):
 
     def say(self, text: str) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Leave on the screen what was shown last; what is said later comes below it."""
 
 
 class TableView:
-    """A table redrawn in place."""
+    """A table redrawn in place, with what is said above it."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -38,10 +46,10 @@ class TableView:
         self._live.update(table(platform.statuses()), refresh=True)
 
     def ready(self, platform: Platform) -> None:
-        self.say(announcement(platform))
+        self.say(f"{announcement(platform)}\nCtrl-C stops it.")
 
     def say(self, text: str) -> None:
-        self._live.console.print(text, highlight=False)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def close(self) -> None:
         self._live.stop()
@@ -62,10 +70,37 @@ class LinesView:
                 self.say(line(status))
 
     def ready(self, platform: Platform) -> None:
-        self.say(announcement(platform))
+        self.say(f"{announcement(platform)}\nCtrl-C stops it.")
 
     def say(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        pass
+
+
+class BackgroundView:
+    """For whoever waits for `up --detach`: what was decided for them, then that it is ready, then nothing any more."""
+
+    def __init__(self) -> None:
+        self._into_log = False
+
+    def refresh(self, platform: Platform) -> None:
+        pass
+
+    def ready(self, platform: Platform) -> None:
+        """Ends the standard output, by which the waiting process knows; what may come yet goes into the log."""
+        hint = "`stemwright status` shows it, `stemwright logs` what it logs, and `stemwright stop` stops it."
+        with suppress(OSError):  # nobody may be waiting any more
+            click.echo(f"{announcement(platform)}\n{hint}")
+        log = os.open(platform.home.logs / f"{SUPERVISOR}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(log, stream.fileno())
+        os.close(log)
+        self._into_log = True
+
+    def say(self, text: str) -> None:
+        click.echo(f"{timestamp(datetime.now(UTC))} {text}" if self._into_log else text, err=True)
 
     def close(self) -> None:
         pass
@@ -76,7 +111,15 @@ def view_for(console: Console) -> View:
 
 
 def announcement(platform: Platform) -> str:
-    return f"Stemwright is ready at {platform.gateway_url} (after {platform.seconds_to_ready:.1f} s). Ctrl-C stops it."
+    """That it is ready, and where everything is."""
+    return "\n".join(
+        (
+            f"Stemwright is ready at {platform.gateway_url} (after {platform.seconds_to_ready:.1f} s).",
+            f"  API document  {platform.gateway_url}/docs",
+            f"  data          {platform.home.root}",
+            f"  logs          {platform.home.logs}",
+        )
+    )
 
 
 def line(status: Status) -> str:
@@ -86,12 +129,12 @@ def line(status: Status) -> str:
     return f"{status.name:<14} {status.state:<10}{pid}{address}{detail}"
 
 
-def table(statuses: list[Status]) -> Table:
+def table(statuses: Sequence[Status]) -> Table:
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("part", "state", "pid", "address"):
-        shown.add_column(heading)
-    for heading in ("memory", "restarts"):
-        shown.add_column(heading, justify="right")
+    for heading in ("part", "state", "since"):
+        shown.add_column(heading, no_wrap=True)
+    for heading in ("restarts", "pid", "port", "memory"):
+        shown.add_column(heading, justify="right", no_wrap=True)
     shown.add_column("")
     total = 0
     for status in statuses:
@@ -101,18 +144,28 @@ def table(statuses: list[Status]) -> Table:
         total += memory
         shown.add_row(
             status.name,
-            Text(
-                "elsewhere" if status.elsewhere and status.state == State.READY else status.state,
-                STYLES.get(status.state, ""),
-            ),
+            Text(state_of(status), STYLES.get(status.state, "")),
+            local_time(status.since),
+            "" if status.elsewhere else str(status.restarts),
             "" if status.pid is None else str(status.pid),
-            status.address,
+            "" if status.port is None else str(status.port),
             megabytes(memory),
-            str(status.restarts or ""),
             Text(status.detail, style="dim"),
         )
-    shown.add_row("together", "", "", "", megabytes(total), "", "", style="dim")
+    if total:
+        shown.add_row("together", "", "", "", "", "", megabytes(total), "", style="dim")
     return shown
+
+
+def state_of(status: Status) -> str:
+    return "elsewhere" if status.elsewhere and status.state == State.READY else str(status.state)
+
+
+def local_time(at: datetime) -> str:
+    """The hour, or the day where that is another one."""
+    here = at.astimezone()
+    today = here.date() == datetime.now().astimezone().date()
+    return here.strftime("%H:%M:%S" if today else "%Y-%m-%d")
 
 
 def megabytes(size: int) -> str:
@@ -125,5 +178,5 @@ def resident_bytes(pid: int | None) -> int:
         return 0
     try:
         return int(psutil.Process(pid).memory_info().rss)
-    except psutil.NoSuchProcess:
+    except psutil.Error:
         return 0

@@ -6,9 +6,10 @@ from itertools import groupby
 from pathlib import Path
 
 from services.local.errors import StartFailed
-from services.local.keeper import Keeper
+from services.local.log_lines import Line
 from services.local.logs import PartLog
 from services.local.part import Part, State, Status, Timing
+from services.local.part_runner import PartRunner
 
 LINES_SHOWN = 8
 
@@ -16,7 +17,7 @@ LINES_SHOWN = 8
 class Supervisor:
     """Runs `parts`, each named once, with a log per part in the folder `logs`.
 
-    Everything returns at once except `wait_until_ready` and `stop`. `on_change` is called from the keepers' threads
+    Everything returns at once except `wait_until_ready` and `stop`. `on_change` is called from the runners' threads
     after every change of a state and must not block.
     """
 
@@ -29,14 +30,14 @@ class Supervisor:
     ) -> None:
         self._changed = threading.Condition()
         self._on_change = on_change
-        self._keepers = {
-            part.name: Keeper(part, PartLog(logs / f"{part.name}.log"), timing or Timing(), self._note_change)
+        self._runners = {
+            part.name: PartRunner(part, PartLog(logs / f"{part.name}.log"), timing or Timing(), self._note_change)
             for part in parts
         }
 
     def start(self) -> None:
-        for keeper in self._keepers.values():
-            keeper.start(needs=tuple(self._keepers[name] for name in keeper.part.needs))
+        for runner in self._runners.values():
+            runner.start(needs=tuple(self._runners[name] for name in runner.part.needs))
 
     def is_ready(self) -> bool:
         """Whether every part is ready or done at this moment.
@@ -61,26 +62,30 @@ class Supervisor:
                 self._changed.wait(1)
 
     def statuses(self) -> list[Status]:
-        return [keeper.status() for keeper in self._keepers.values()]
+        return [runner.status() for runner in self._runners.values()]
 
     def pid(self, name: str) -> int | None:
         """The process id of a part's present process."""
-        return self._keepers[name].status().pid
+        return self._runners[name].status().pid
+
+    def restart(self, name: str) -> None:
+        """Replace a part's process by a new one, with the grace of a stop; returns at once."""
+        self._runners[name].restart()
 
     def stop(self) -> None:
         """Stop stage by stage, all parts of a stage at the same time; blocks until every process is gone."""
-        stages = sorted(self._keepers.values(), key=lambda keeper: keeper.part.stop_stage)
-        for _, stage in groupby(stages, key=lambda keeper: keeper.part.stop_stage):
-            keepers = list(stage)
-            for keeper in keepers:
-                keeper.ask_to_stop()
-            for keeper in keepers:
-                keeper.join()
+        stages = sorted(self._runners.values(), key=lambda runner: runner.part.stop_stage)
+        for _, stage in groupby(stages, key=lambda runner: runner.part.stop_stage):
+            runners = list(stage)
+            for runner in runners:
+                runner.ask_to_stop()
+            for runner in runners:
+                runner.join()
 
     def kill_now(self) -> None:
         """End every process without any grace, for somebody who does not want to wait for `stop`."""
-        for keeper in self._keepers.values():
-            keeper.kill_now()
+        for runner in self._runners.values():
+            runner.kill_now()
 
     def _note_change(self) -> None:
         with self._changed:
@@ -90,7 +95,7 @@ class Supervisor:
     def _explain(self, failed: Sequence[Status]) -> str:
         texts = []
         for status in failed:
-            log = self._keepers[status.name].log
-            lines = "".join(f"\n    {line}" for line in log.last_lines(LINES_SHOWN))
+            log = self._runners[status.name].log
+            lines = "".join(f"\n    {Line(status.name, text).in_a_line()}" for text in log.last_lines(LINES_SHOWN))
             texts.append(f"{status.name} did not start: {status.detail or 'no reason given'}{lines}\n  log: {log.path}")
         return "\n".join(texts)

@@ -2,7 +2,7 @@
 
 `python -m services.local.triton` installs it, once per content of `requirements/triton.lock`, into the cache folder
 (`STEMWRIGHT_CACHE`), and prints where. Its Python backend is the only one in the wheel, so the network is run by
-`separation/serving/python_model.py`; production has NVIDIA's image with the ONNX Runtime backend.
+`services/worker/inference/triton/server/python_model.py`; production has NVIDIA's image with the ONNX Runtime backend.
 """
 
 import fcntl
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from separation.cache import cache_directory
+from separation.machine.cache import cache_directory
 from services.local.errors import LocalError, NoPythonForTriton
 from services.local.part import Part
 from services.local.probes import HttpProbe
@@ -32,6 +32,8 @@ _NEWEST_WITH_NUMPY_1 = (3, 12)
 _KEPT_FOR_THE_WORKER = "shared-memory,model-repository,trace,logging"
 _ALL_BUT_HEALTH = "metadata,inference,shared-memory,model-config,model-repository,statistics,trace,logging"
 _RESTRICTED = "stemwright"
+_BASH = '#!/bin/sh\nexec /bin/sh "$@"\n'
+"""The backend starts its stub by `bash -c "exec ..."`, which any shell understands; without a bash it hangs."""
 _SHORTEST_PING_MILLISECONDS = 5000
 """A client that sends keepalive pings more often than this is cut off; ours sends one in ten seconds."""
 
@@ -45,7 +47,7 @@ def environment_folder() -> Path:
     """
     if not LOCK.exists():
         raise LocalError("Triton is installed from a checkout of Stemwright: there is no requirements/triton.lock here")
-    key = hashlib.sha256(LOCK.read_bytes() + repr(_embedded()).encode())
+    key = hashlib.sha256(LOCK.read_bytes() + repr((_embedded(), _BASH)).encode())
     return cache_directory() / "triton" / key.hexdigest()[:16]
 
 
@@ -96,6 +98,7 @@ def install() -> Path:
             if ended.returncode:
                 raise LocalError(f"Triton could not be installed: {ended.stdout.decode(errors='replace').strip()}")
             _put_backend(site, made / "backends" / "python")
+            _put_bash(made / "programs")
             _check_that_it_runs(made)
             made.rename(target)
     return target
@@ -125,6 +128,13 @@ def _put_backend(site: Path, folder: Path) -> None:
         program.chmod(0o755)
 
 
+def _put_bash(folder: Path) -> None:
+    folder.mkdir()
+    bash = folder / "bash"
+    bash.write_text(_BASH)
+    bash.chmod(0o755)
+
+
 def _check_that_it_runs(folder: Path) -> None:
     stub = folder / "backends" / "python" / "triton_python_backend_stub"
     # Told so, the loader lists what a program needs in place of running it, as `ldd` has it do (ld.so(8)).
@@ -145,7 +155,11 @@ def server_environment(folder: Path) -> dict[str, str]:
     """What the server has to be told besides its arguments."""
     site = folder / "site"
     libraries = [str(site / "nvidia_pytriton.libs"), _embedded().libraries]
-    return {"LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)), "PYTHONPATH": str(site)}
+    return {
+        "LD_LIBRARY_PATH": os.pathsep.join(filter(None, libraries)),
+        "PATH": os.pathsep.join((os.environ.get("PATH", os.defpath), str(folder / "programs"))),
+        "PYTHONPATH": str(site),
+    }
 
 
 def server_arguments(

@@ -16,7 +16,7 @@ from services.local.probes import HttpProbe, KafkaProbe
 from services.local.sockets import LOOPBACK
 
 BROKER, STORE = "broker", "object-store"
-GROUND_STAGE = 2
+INFRASTRUCTURE_STAGE = 2
 """What the others rest on is stopped last."""
 
 
@@ -36,12 +36,13 @@ def broker_part(port: int) -> Part:
         address=address,
         ready=KafkaProbe(address),
         alive=KafkaProbe(address),
-        stop_stage=GROUND_STAGE,
+        stop_stage=INFRASTRUCTURE_STAGE,
     )
 
 
-def store_part(port: int, home: Home, bucket: str) -> tuple[Part, dict[str, str]]:
-    """An S3 server over the folder `home.objects`, and the settings that lead to it."""
+def store_part(port: int, home: Home, bucket: str, public_url: str) -> tuple[Part, dict[str, str]]:
+    """An S3 server over the folder `home.objects`, and the settings that lead to it; clients reach it by the gateway,
+    whose address is `public_url`."""
     keys = home.store_keys()
     for prefix in ("incoming", "sources", "stems"):
         # rclone removes a folder with its last object, and a write into that folder at the same moment fails. A folder
@@ -50,17 +51,22 @@ def store_part(port: int, home: Home, bucket: str) -> tuple[Part, dict[str, str]
     url = f"http://{LOOPBACK}:{port}"
     part = Part(
         name=STORE,
-        command=(rclone(), "serve", "s3", "--config", "", "--addr", urlsplit(url).netloc, str(home.objects)),
+        command=(
+            *(rclone(), "serve", "s3", "--config", "", "--use-json-log", "--cache-dir", str(home.temporary / STORE)),
+            *("--addr", urlsplit(url).netloc, str(home.objects)),
+        ),
         # By the environment, which only its owner can read, not on the command line.
         environment={"RCLONE_AUTH_KEY": f'"{keys.access_key_id},{keys.secret_access_key}"'},
         address=url,
         ready=HttpProbe(url, any_answer=True),
         alive=HttpProbe(url, any_answer=True),
-        stop_stage=GROUND_STAGE,
+        stop_stage=INFRASTRUCTURE_STAGE,
     )
     return part, {
         "S3_ENDPOINT_URL": url,
-        "S3_PUBLIC_ENDPOINT_URL": url,
+        "S3_PUBLIC_ENDPOINT_URL": public_url,
+        "STEMWRIGHT_GATEWAY_OBJECT_STORE_URL": url,
+        "STEMWRIGHT_GATEWAY_OBJECT_STORE_BUCKET": bucket,
         "S3_ACCESS_KEY_ID": keys.access_key_id,
         "S3_SECRET_ACCESS_KEY": keys.secret_access_key,
     }

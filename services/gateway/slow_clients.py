@@ -1,4 +1,4 @@
-"""What may be asked of our patience by those who send slowly, read slowly or say nothing."""
+"""Limits for clients that send slowly, read slowly or say nothing: how many may wait, and how long each."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from services.gateway.errors import BodyTimeout
 
 
-class Room:
+class WaitingPool:
     """Those who keep us waiting for their bytes: so many of each client, so many in all.
 
     When there is no place, nobody is refused: of the client who has most here, the one who has waited longest has to
@@ -30,13 +30,13 @@ class Room:
         """How many of this client wait."""
         return len(self._clients.get(client, ()))
 
-    def enter(self, client: str, who: object, send_away: Callable[[], None]) -> None:
-        """Takes a place; `send_away` is called, once, if it is needed for another."""
+    def enter(self, client: str, who: object, evict: Callable[[], None]) -> None:
+        """Takes a place; `evict` is called, once, if it is needed for another."""
         if self.of(client) >= self._per_client:
             self._clear_one(client)
         elif self._total >= self._in_all:
             self._clear_one(max(self._clients, key=self.of))
-        self._clients.setdefault(client, OrderedDict())[who] = send_away
+        self._clients.setdefault(client, OrderedDict())[who] = evict
         self._total += 1
 
     def leave(self, client: str, who: object) -> None:
@@ -63,12 +63,12 @@ class Room:
             raise BodyTimeout("The request did not arrive before others needed its place.") from None
 
     def _clear_one(self, client: str) -> None:
-        who, send_away = next(iter(self._clients[client].items()))
+        who, evict = next(iter(self._clients[client].items()))
         self.leave(client, who)
-        send_away()
+        evict()
 
 
-class Patience:
+class TimeBudget:
     """How long one peer may still keep us waiting: waiting uses it up, bytes earn it back.
 
     So silence may last `seconds`, and in the long run `bytes_per_second` have to come.
@@ -81,7 +81,7 @@ class Patience:
 
     @asynccontextmanager
     async def waiting(self) -> AsyncIterator[None]:
-        """Around what waits for the peer, and nothing else. Raises TimeoutError when patience is used up."""
+        """Around what waits for the peer, and nothing else. Raises TimeoutError when nothing is left of it."""
         begun = self._clock()
         try:
             async with asyncio.timeout(max(0.0, self._left)):

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from services.local.logs import PartLog
@@ -29,16 +30,18 @@ from services.local.probes import NotThere, Probe
 
 LAUNCH = str(Path(__file__).with_name("launch.py"))
 EXPECTED_START_SECONDS = 5.0
+LAST_WORDS_SECONDS = 10.0
+"""How long the log of a process that has ended is waited for: it ends at once unless something left its group."""
 """A process that is still starting after this is asked why, and a person is told."""
 EX_CONFIG = 78
 """Exit status of a service whose settings are wrong: starting it again would change nothing."""
 
 
-class Keeper:
+class PartRunner:
     """One part, its process if it has one, and the thread that watches it.
 
     The kernel ends a process whose parent *thread* ends (see `launch`), so the thread that starts the processes is the
-    one that outlives them: this keeper's own.
+    one that outlives them: this runner's own.
     """
 
     def __init__(self, part: Part, log: PartLog, timing: Timing, on_change: Callable[[], None]) -> None:
@@ -48,19 +51,21 @@ class Keeper:
         """Set once the part is ready, done or failed for the first time, or stopped."""
         self._timing = timing
         self._on_change = on_change
-        self._needs: tuple[Keeper, ...] = ()
-        self._thread = threading.Thread(target=self._run, name=f"keeper {part.name}", daemon=True)
+        self._needs: tuple[PartRunner, ...] = ()
+        self._thread = threading.Thread(target=self._run, name=f"runner {part.name}", daemon=True)
         self._stop_asked = threading.Event()
+        self._restart_asked = threading.Event()
         self._wake_reader, self._wake_writer = os.pipe()
         self._lock = threading.Lock()
         self._state = State.WAITING
         self._detail = ""
+        self._since = datetime.now(UTC)
         self._process: subprocess.Popen[bytes] | None = None
         self._log_copy: threading.Thread | None = None
         self._starts = 0
         self._seconds_to_ready: float | None = None
 
-    def start(self, needs: tuple["Keeper", ...] = ()) -> None:
+    def start(self, needs: tuple["PartRunner", ...] = ()) -> None:
         self._needs = needs
         self._thread.start()
 
@@ -68,6 +73,16 @@ class Keeper:
         """Returns at once; `join` waits for the process to be gone."""
         self._stop_asked.set()
         os.write(self._wake_writer, b"x")
+
+    def restart(self) -> None:
+        """Replace the process by a new one, with the grace of a stop; a part that was not started yet is left alone.
+
+        Returns at once.
+        """
+        with self._lock:
+            if self._starts:
+                self._restart_asked.set()
+                os.write(self._wake_writer, b"x")
 
     def join(self) -> None:
         """Block until the process is gone, then close everything, the part's listening socket too."""
@@ -80,7 +95,7 @@ class Keeper:
             self.part.listener.close()
 
     def kill_now(self) -> None:
-        """SIGKILL the process without any grace; the keeper then acts as for any other crash, or finishes stopping."""
+        """SIGKILL the process without any grace; the runner then acts as for any other crash, or finishes stopping."""
         with self._lock:
             if self._process is not None and self._process.returncode is None:
                 _signal_group(self._process.pid, signal.SIGKILL)
@@ -92,6 +107,7 @@ class Keeper:
                 name=self.part.name,
                 state=self._state,
                 address=self.part.address,
+                since=self._since,
                 pid=process.pid if process is not None and process.returncode is None else None,
                 restarts=max(0, self._starts - 1),
                 detail=self._detail,
@@ -136,24 +152,38 @@ class Keeper:
         self._stop_asked.wait()
 
     def _keep(self, command: tuple[str, ...]) -> None:
-        losses = 0
-        while not self._stop_asked.is_set():
+        losses = hangs = 0
+        while self._shall_run():
             started = time.monotonic()
             process = self._spawn(command)
             reason = self._watch(process, started)
             was_ready = self._state == State.READY
+            hangs += process.returncode is None
             self._end_process()
             if self._stop_asked.is_set() or self._state == State.DONE:
                 return
+            if self._restart_asked.is_set():
+                losses = hangs = 0
+                continue
             was_ready_once = self._seconds_to_ready is not None
-            losses = 1 if time.monotonic() - started > self._timing.steady_after_seconds else losses + 1
+            steady = was_ready and time.monotonic() - started > self._timing.steady_after_seconds
+            losses = 1 if steady else losses + 1
             # An errand that failed, or settings that are wrong, would fail again.
             hopeless = self.part.ready is None or process.returncode == EX_CONFIG
-            if not was_ready_once and (hopeless or losses >= self._timing.start_attempts):
+            hopeless |= losses >= self._timing.start_attempts or hangs >= self._timing.start_hangs
+            if hopeless and not was_ready_once:
                 self._change(State.FAILED, reason)
                 return
             self._change(State.RESTARTING, reason)
             self._wait(self._timing.restart_delay(losses, was_ready=was_ready))
+
+    def _shall_run(self) -> bool:
+        """Whether to start a process (again), by which what was asked for until now is done."""
+        with self._lock:
+            self._restart_asked.clear()
+            while select.select([self._wake_reader], [], [], 0)[0]:
+                os.read(self._wake_reader, 64)
+        return not self._stop_asked.is_set()
 
     def _spawn(self, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
         environment = {**os.environ, **self.part.environment}
@@ -187,8 +217,8 @@ class Keeper:
                 reason = self._why_not_ready()
                 if reason is None:
                     self._became_ready(started)
-                elif time.monotonic() - started > EXPECTED_START_SECONDS:
-                    self._detail = reason
+                elif time.monotonic() - started > EXPECTED_START_SECONDS and reason != self._detail:
+                    self._change(State.STARTING, reason)
             starting = self._state == State.STARTING
             soon = starting and time.monotonic() - started < EXPECTED_START_SECONDS
             pause = self._timing.ready_interval_seconds if soon else self._timing.alive_interval_seconds
@@ -201,7 +231,7 @@ class Keeper:
                 return f"did not answer {failures} times"
 
     def _why_it_ended(self, process: subprocess.Popen[bytes]) -> str:
-        if self._stop_asked.is_set():
+        if self._stop_asked.is_set() or self._restart_asked.is_set():
             return ""
         self._end_process()
         if self.part.ready is None and process.returncode == 0:
@@ -256,18 +286,20 @@ class Keeper:
         process = self._process
         if process is None or process.returncode is not None:
             return
-        if self._stop_asked.is_set():
-            self._change(State.STOPPING)
+        if self._stop_asked.is_set() or self._restart_asked.is_set():
+            self._change(State.STOPPING if self._stop_asked.is_set() else State.RESTARTING)
             os.kill(process.pid, signal.SIGTERM)
             _wait_for_end(process.pid, self._timing.stop_grace_seconds)
         # Before it is reaped, so that the number of the group cannot have been given to anybody else.
         _signal_group(process.pid, signal.SIGKILL)
         process.wait()
         if self._log_copy is not None:
-            self._log_copy.join(timeout=1)
+            self._log_copy.join(LAST_WORDS_SECONDS)
 
     def _change(self, state: State, detail: str = "") -> None:
         with self._lock:
+            if state != self._state:
+                self._since = datetime.now(UTC)
             self._state = state
             self._detail = detail
         self._on_change()

@@ -9,16 +9,17 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-BALLAST_BYTES = 64 * 1024 * 1024
+RESERVED_BYTES = 64 * 1024 * 1024
 """Some thousand times what the databases write to end a job."""
 
 LITTLE_BYTES = 16 * 1024 * 1024
 """With less than this left, a database may not be able to write the next time."""
 
 LOOK_SECONDS = 1.0
+DISK_FULL = "The disk is full: songs will fail until something is deleted. The space kept for this moment is in use."
 
 
-class Ballast:
+class DiskReserve:
     """The file at `path`, and the thread that watches the space left on its disk."""
 
     def __init__(
@@ -32,9 +33,9 @@ class Ballast:
         self._on_change = on_change
         self._free_bytes = free_bytes or free_for_us
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="ballast", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="disk-reserve", daemon=True)
         self.given_up = False
-        """Whether the disk is full and only what the ballast took is left."""
+        """Whether the disk is full and only what the reserve took is left."""
 
     def start(self) -> None:
         self.look()
@@ -52,16 +53,19 @@ class Ballast:
         if free < LITTLE_BYTES:
             self._path.unlink(missing_ok=True)
             full = True
-        elif not self._path.exists() and free > 2 * BALLAST_BYTES:
+        elif not self._path.exists() and free > 2 * RESERVED_BYTES:
             full = not self._make()
         if full != self.given_up:
             self.given_up = full
             self._on_change()
 
     def _make(self) -> bool:
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(descriptor, 0, BALLAST_BYTES)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:  # a disk may have no room for another name, either
+            return False
+        try:
+            os.posix_fallocate(descriptor, 0, RESERVED_BYTES)
         except OSError:
             self._path.unlink(missing_ok=True)
             return False
@@ -72,6 +76,11 @@ class Ballast:
     def _watch(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
             self.look()
+
+
+def is_full(folder: Path) -> bool:
+    """Whether songs fail for want of space."""
+    return free_for_us(folder) < LITTLE_BYTES
 
 
 def free_for_us(folder: Path) -> int:

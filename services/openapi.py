@@ -1,6 +1,7 @@
-"""One public OpenAPI 3.1 document out of the services' own, cut down to what the route table lets through.
+"""One public OpenAPI 3.1 document out of the services' own, cut down to what the gateway's route table lets through.
 
-The document is a file of this package, `openapi.json`, which a test compares with what this module makes of the code.
+`python -m services.openapi` (`make openapi`) writes it to `services/gateway/openapi.json`. That file is committed and
+served as it is; a test compares it with the code. Nothing here runs in a service.
 """
 
 import http.client
@@ -9,13 +10,32 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from services.accounts import routes as accounts
+from services.gateway import docs, export, stream
+from services.gateway.admission import SAFE_METHODS
 from services.gateway.routes import ROUTES, Access, Route, Upstream
+from services.kit.app import create_app
 from services.kit.errors import PROBLEM_MEDIA_TYPE
-from services.kit.phrases import phrase
+from services.kit.reason_phrases import reason_phrase
+from services.kit.schemas import EXAMPLE_IDS
+from services.kit.session_cookie import CSRF_HEADER, CookieNames
+from services.orchestrator.routes import internal, jobs
+from services.upload.routes import router as upload_router
 
 Document = dict[str, Any]
+
+FILE = Path(__file__).parent / "gateway" / "openapi.json"
+"""The committed document."""
+
+ROUTERS = {
+    Upstream.ACCOUNTS: accounts.ROUTERS,
+    Upstream.UPLOAD: [upload_router],
+    Upstream.ORCHESTRATOR: [jobs.router, internal.router],
+    Upstream.GATEWAY: [stream.router, export.router, docs.router],
+}
 
 _REFERENCE = "#/components/schemas/"
 
@@ -25,7 +45,12 @@ INFO = {
     "summary": "Music source separation: a song in, its vocals and the song without them out.",
     "description": (
         "Errors are `application/problem+json` (RFC 9457) with a stable `code`. Send an `Idempotency-Key` with every "
-        "POST that creates something. Lists take `limit` and `cursor`. Limits answer 429 with `Retry-After`."
+        "POST that creates something. HEAD is answered like GET, without the body, except for an export and events. "
+        "Lists take `limit` and `cursor`. Limits answer 429 with `Retry-After`. Name a request with `X-Request-Id`, or "
+        "take the name that the answer has: every problem and every log bears it.\n\n"
+        "On this page every example works as it stands, in this order: sign up, sign in (the page keeps the token), "
+        "begin an upload with the size of your file, send the file, order a separation, download a stem. Where an "
+        "example has an id of zeros, the page sends that of the last thing you made."
     ),
     "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
 }
@@ -33,7 +58,28 @@ INFO = {
 BEARER = {
     "type": "http",
     "scheme": "bearer",
-    "description": "An access token from `POST /v1/auth/token`, or an API key (`sk_...`).",
+    "description": (
+        "An access token from `POST /v1/auth/token`, which is good for all that the account may, or an API key "
+        "(`sk_...`), which is good for its scopes. Each operation names the scope it needs; `x-roles` are the roles of "
+        "which the account has to have one besides."
+    ),
+}
+
+_NAMES = CookieNames.at("https", "")
+
+COOKIE = {
+    "type": "apiKey",
+    "in": "cookie",
+    "name": _NAMES.session,
+    "description": "The session of a web app in a browser, from `POST /v1/auth/session`. Over plain HTTP on the "
+    "machine itself its name lacks the prefix `__Host-`.",
+}
+
+CSRF = {
+    "type": "apiKey",
+    "in": "header",
+    "name": CSRF_HEADER,
+    "description": f"Beside the cookie: the token that signing in answers, and that the cookie `{_NAMES.csrf}` holds.",
 }
 
 PROBLEM = {
@@ -47,8 +93,28 @@ PROBLEM = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "code": {"type": "string", "description": "Stable, for programs."},
+        "request_id": {"type": "string", "description": "The name of the request, for the operator's logs."},
     },
     "additionalProperties": True,
+}
+
+TAGS = ("Accounts", "Uploads", "Jobs", "Money", "Operators")
+"""Headings of the page, in the order in which somebody who begins needs them."""
+
+PATH_EXAMPLES = {
+    "job_id": EXAMPLE_IDS["job"],
+    "upload_id": EXAMPLE_IDS["upl"],
+    "key_id": EXAMPLE_IDS["key"],
+    "session_id": f"ses_{'0' * 26}",
+    "checkout_id": EXAMPLE_IDS["chk"],
+    "payment_id": EXAMPLE_IDS["pay"],
+    "receipt_token": f"er_{'0' * 43}",
+    "price_id": EXAMPLE_IDS["prc"],
+    "account_id": EXAMPLE_IDS["usr"],
+    "name": "vocals",
+    "track": "vocals",
+    "number": 0,
+    "provider": "stripe",
 }
 
 _RETRY = {"Retry-After": {"required": True, "description": "Seconds.", "schema": {"type": "integer", "minimum": 1}}}
@@ -64,7 +130,7 @@ _RATE = {
 
 @dataclass(frozen=True)
 class Refusal:
-    """A status that does not come from what an operation is about, but from the door or from a part that failed."""
+    """A status that does not come from what an operation is about, but from the gateway or from a part that failed."""
 
     name: str
     description: str
@@ -100,8 +166,12 @@ REFUSALS = {
         {"WWW-Authenticate": {"required": True, "schema": {"type": "string", "const": "Bearer"}}},
         _has_account,
     ),
-    403: Refusal("Forbidden", "The credential does not allow this (`forbidden`)", applies=_has_account),
-    404: Refusal("NotFound", "What the path names does not exist (`not_found`)", applies=_has_path_parameter),
+    403: Refusal(
+        "Forbidden",
+        "The credential does not allow this (`forbidden`), or the CSRF token is missing (`csrf_failed`)",
+        applies=_has_account,
+    ),
+    404: Refusal("NotFound", "What the path names does not exist (`route_not_found`)", applies=_has_path_parameter),
     408: Refusal("RequestTimeout", "The body did not arrive in time (`request_timeout`)"),
     413: Refusal("PayloadTooLarge", "The body is too large (`payload_too_large`)"),
     414: Refusal("UriTooLong", "The address is too long (`uri_too_long`)"),
@@ -125,6 +195,14 @@ _FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError", "Problem")
 _OF_ANOTHER_VERSION = "itemSchema"
 
 
+def of_services() -> dict[Upstream, Document]:
+    """What each service says of itself."""
+    return {
+        upstream: create_app(name=upstream, title=upstream, routers=routers).openapi()
+        for upstream, routers in ROUTERS.items()
+    }
+
+
 def merge(documents: Mapping[Upstream, Document], routes: Iterable[Route] = ROUTES) -> Document:
     """The public document. Routes that no given document describes are left out.
 
@@ -142,7 +220,9 @@ def merge(documents: Mapping[Upstream, Document], routes: Iterable[Route] = ROUT
             continue
         path, operation = found
         operation = source.adopt(operation, schemas)
-        operation["security"] = [] if route.access is Access.ANYONE else [{"bearer": []}]
+        operation["security"] = _security(route)
+        if route.roles:
+            operation["x-roles"] = sorted(route.roles)
         operation["tags"] = [tag.capitalize() for tag in operation.get("tags", [])]
         operation["responses"] = _responses(route, operation)
         identifier = operation.get("operationId", f"{route.method.lower()}{path}")
@@ -150,8 +230,12 @@ def merge(documents: Mapping[Upstream, Document], routes: Iterable[Route] = ROUT
             identifier = f"{route.upstream}{identifier[:1].upper()}{identifier[1:]}"
         operation_ids.add(identifier)
         operation["operationId"] = identifier
+        for parameter in operation.get("parameters", []):
+            if parameter["in"] == "path":
+                parameter["example"] = PATH_EXAMPLES[parameter["name"]]
         paths.setdefault(path, {})[route.method.lower()] = operation
-    tags = sorted({tag for path in paths.values() for operation in path.values() for tag in operation["tags"]})
+    used = {tag for path in paths.values() for operation in path.values() for tag in operation["tags"]}
+    tags = sorted(used, key=TAGS.index)
     return {
         "openapi": "3.1.0",
         "info": INFO,
@@ -161,9 +245,17 @@ def merge(documents: Mapping[Upstream, Document], routes: Iterable[Route] = ROUT
         "components": {
             "schemas": dict(sorted(schemas.items())),
             "responses": {refusal.name: refusal.response() for refusal in REFUSALS.values()},
-            "securitySchemes": {"bearer": BEARER},
+            "securitySchemes": {"bearer": BEARER, "cookie": COOKIE, "csrf": CSRF},
         },
     }
+
+
+def _security(route: Route) -> list[Document]:
+    """What a caller needs: any one of these."""
+    if route.scope is None:
+        return []
+    csrf: Document = {} if route.method in SAFE_METHODS else {"csrf": []}
+    return [{"bearer": [route.scope]}, {"cookie": [route.scope], **csrf}]
 
 
 class _Source:
@@ -225,12 +317,14 @@ def _in_our_words(status: str, response: Document) -> Document:
     """Undescribed responses have the names of their statuses, which are not the same in every Python."""
     name = http.client.responses.get(int(status)) if status.isdigit() else None
     return (
-        {**response, "description": phrase(int(status))} if name and response.get("description") == name else response
+        {**response, "description": reason_phrase(int(status))}
+        if name and response.get("description") == name
+        else response
     )
 
 
 def _responses(route: Route, operation: Document) -> Document:
-    """What the operation says, and what the door and a part that failed may answer besides; there is no default."""
+    """What the operation says, and what the gateway and a part that failed may answer besides; there is no default."""
     told: Document = {
         status: _in_our_words(status, response)
         for status, response in operation.get("responses", {}).items()
@@ -243,3 +337,12 @@ def _responses(route: Route, operation: Document) -> Document:
         elif refusal.applies(route, operation):
             told[str(status)] = {"$ref": f"#/components/responses/{refusal.name}"}
     return dict(sorted(told.items()))
+
+
+def main() -> None:
+    """Writes the file."""
+    FILE.write_text(json.dumps(merge(of_services()), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.gateway.headers import first
 from services.kit.ids import new_id
+from services.kit.telemetry import request_id_of, use_request_id
 
 PROBES = frozenset({"/healthz", "/readyz"})
 """Hidden from who comes through a load balancer or from a public address."""
@@ -29,7 +30,7 @@ HEADERS = {
 HSTS = "max-age=31536000"
 
 
-class Boundary:
+class EdgeMiddleware:
     """Pure ASGI, so that streams pass it untouched."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -39,7 +40,8 @@ class Boundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = new_id("req")
+        given = first(scope["headers"], b"x-request-id")
+        request_id = request_id_of({"x-request-id": (given or b"").decode("latin-1")}) or new_id("req")
         scope.setdefault("state", {})["request_id"] = request_id
         if scope["path"] in NOT_PUBLIC or (scope["path"] in PROBES and not _is_near(scope)):
             scope["path"] = _HIDDEN
@@ -55,7 +57,8 @@ class Boundary:
                     headers["strict-transport-security"] = HSTS
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        with use_request_id(request_id):
+            await self._app(scope, receive, send_with_headers)
 
 
 def _is_near(scope: Scope) -> bool:

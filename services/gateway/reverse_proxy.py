@@ -3,28 +3,30 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import httpcore2
 from starlette.types import Message, Receive, Scope, Send
 
 from services.gateway import headers as http
+from services.gateway import object_store
 from services.gateway.admission import Admission, Admitted
-from services.gateway.errors import BodyTimeout, RouteNotFound
-from services.gateway.proxy import ClientGone, Outgoing, Services, relay, target_of
-from services.gateway.routes import Body, Route, Upstream
+from services.gateway.errors import BodyTimeout
+from services.gateway.proxy import ClientGone, Outgoing, Services, relay, relay_head, target_of
+from services.gateway.routes import Access, Body, Route, Upstream
 from services.gateway.settings import Settings
-from services.gateway.waiting import Patience, Room
+from services.gateway.slow_clients import TimeBudget, WaitingPool
 from services.kit.addresses import network_of
-from services.kit.app import problem_response
-from services.kit.errors import PayloadTooLarge, StemwrightError
+from services.kit.errors import PayloadTooLarge, RouteNotFound, StemwrightError
+from services.kit.problems import problem_response
 from services.kit.telemetry import current_traceparent
 
 LINGER_BYTES = 8 * 1024 * 1024
 LINGER_SECONDS = 2.0
 
 
-class Door:
+class ReverseProxy:
     """Admits a request, sends it on by the route table, and writes the answer back.
 
-    A request counts against caps from when services work on it. Until its body is here it only sits in a room from
+    A request counts against caps from when services work on it. Until its body is here it only sits in a pool from
     which the slowest are sent away, so half a request never keeps a whole one out.
     """
 
@@ -63,14 +65,34 @@ class Door:
             body = await incoming.whole(limit_bytes, self._admission.bodies, network_of(admitted.address))
         with self._admission.caps[route.load].one(admitted.address, admitted.account_id):
             outgoing = self._outgoing(admitted, incoming.scope, body)
-            async with self._services[route.upstream].request(outgoing) as response:
-                await relay(response, admitted.rate_headers, incoming.receive, answer.send)
+            service, rates = self._services[route.upstream], admitted.rate_headers
+            if route.upstream is Upstream.OBJECT_STORE:
+                async with object_store.fetched(service, outgoing) as found:
+                    headers = [*rates, *found.more]
+                    await self._relay(found.response, headers, incoming, answer, status=found.status)
+                return
+            async with service.request(outgoing) as response:
+                await self._relay(response, rates, incoming, answer)
+
+    @staticmethod
+    async def _relay(
+        response: httpcore2.Response,
+        more: http.Headers,
+        incoming: "Incoming",
+        answer: "Answer",
+        *,
+        status: int | None = None,
+    ) -> None:
+        # Services are asked with GET: their answer to HEAD would have to be the same but for the body.
+        write = relay_head if incoming.scope["method"] == "HEAD" else relay
+        await write(response, more, incoming.receive, answer.send, status=status)
 
     def _outgoing(self, admitted: Admitted, scope: Scope, body: bytes | AsyncIterator[bytes]) -> Outgoing:
         route, settings = admitted.route, self._settings
         own = {
             b"x-forwarded-for": admitted.address.encode(),
             b"x-forwarded-proto": scope["scheme"].encode(),
+            b"x-forwarded-host": http.first(scope["headers"], b"host") or b"",
             b"x-request-id": scope["state"]["request_id"].encode(),
         }
         if admitted.authorization is not None:
@@ -93,6 +115,7 @@ class Door:
                 settings.slow_response_timeout_seconds if route.slow else settings.response_timeout_seconds
             ),
             load=route.load,
+            host=http.first(scope["headers"], b"host") if route.access is Access.SIGNED else None,
         )
 
 
@@ -105,14 +128,14 @@ class Incoming:
         self.read = not http.announces_body(scope["headers"])
         self.given_up = False
         self._whole_seconds = settings.body_timeout_seconds
-        self._patience = Patience(settings.patience_seconds, settings.min_bytes_per_second)
+        self._time_budget = TimeBudget(settings.stall_timeout_seconds, settings.min_bytes_per_second)
 
     async def chunks(self, limit_bytes: int) -> AsyncIterator[bytes]:
         """The body piece by piece. Raises PayloadTooLarge, BodyTimeout (silence, or too slow), ClientGone."""
         size = 0
         while not self.read:
             try:
-                async with self._patience.waiting():
+                async with self._time_budget.waiting():
                     message = await self.receive()
             except TimeoutError:
                 raise BodyTimeout from None
@@ -121,19 +144,19 @@ class Incoming:
             chunk: bytes = message.get("body", b"")
             self.read = not message.get("more_body", False)
             size += len(chunk)
-            self._patience.earn(len(chunk))
+            self._time_budget.earn(len(chunk))
             if size > limit_bytes:
                 raise PayloadTooLarge(f"At most {limit_bytes} bytes are accepted here.")
             if chunk:
                 yield chunk
 
-    async def whole(self, limit_bytes: int, room: Room, client: str) -> bytes:
-        """A small body, which arrives in the room. Raises as `chunks`; the time is that of the whole body."""
+    async def whole(self, limit_bytes: int, pool: WaitingPool, client: str) -> bytes:
+        """A small body, which arrives in the pool. Raises as `chunks`; the time is that of the whole body."""
         if self.read:
             return b""
         pieces = bytearray()
         try:
-            async with room.place(client), asyncio.timeout(self._whole_seconds):
+            async with pool.place(client), asyncio.timeout(self._whole_seconds):
                 async for chunk in self.chunks(limit_bytes):
                     pieces += chunk
         except TimeoutError:
