@@ -1,0 +1,186 @@
+/** One separation as its page sees it: the job, told live, and what was made of it. */
+
+import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect } from "react";
+import { api } from "./client";
+import { answer, Problem } from "./problem";
+import type { components } from "./schema";
+
+export type Job = components["schemas"]["JobAnswer"];
+export type Stem = components["schemas"]["StemResult"];
+export type Feedback = components["schemas"]["NewFeedback"];
+export type Waveforms = components["schemas"]["Waveforms"];
+
+type Tag = NonNullable<Feedback["tags"]>[number];
+export const TAGS: readonly Tag[] = ["bleed", "artifacts", "muffled", "missing", "clicks", "perfect"];
+
+const FINAL: ReadonlySet<Job["status"]> = new Set(["succeeded", "failed", "canceled", "rejected"]);
+/** Where the stream cannot be had, or says nothing. */
+const ASK_AGAIN_MILLISECONDS = 10_000;
+
+export function isFinal(job: Job): boolean {
+  return FINAL.has(job.status);
+}
+
+const keys = {
+  job: (id: string) => ["job", id],
+  part: (id: string, part: string) => ["job", id, part],
+};
+
+function at(id: string) {
+  return { params: { path: { job_id: id } } };
+}
+
+/** The answer, or null where the API says that there is none (yet). */
+async function unlessAbsent<T>(asked: Promise<T>): Promise<T | null> {
+  try {
+    return await asked;
+  } catch (problem) {
+    if (problem instanceof Problem && (problem.status === 404 || problem.status === 409)) return null;
+    throw problem;
+  }
+}
+
+/** A job, kept up to date by its event stream until it has ended. */
+export function useJob(id: string) {
+  const queries = useQueryClient();
+  const job = useQuery({
+    queryKey: keys.job(id),
+    queryFn: () => answer(api.GET("/v1/jobs/{job_id}", at(id))),
+    refetchInterval: ({ state }) => (state.data && !isFinal(state.data) ? ASK_AGAIN_MILLISECONDS : false),
+  });
+  const live = job.data !== undefined && !isFinal(job.data);
+  useEffect(() => (live ? follow(id, queries) : undefined), [id, live, queries]);
+  return job;
+}
+
+/** Writes what the stream tells into what is known. Returns how to stop. */
+function follow(id: string, queries: QueryClient): () => void {
+  const stream = new EventSource(`/v1/jobs/${encodeURIComponent(id)}/events`);
+  stream.addEventListener("status", (event) => {
+    const job: Job = JSON.parse(event.data);
+    queries.setQueryData(keys.job(id), job);
+    if (isFinal(job)) stream.close();
+    void queries.invalidateQueries({ queryKey: keys.part(id, "playback") });
+  });
+  stream.addEventListener("progress", (event) => {
+    const { stage, fraction, playable_seconds } = JSON.parse(event.data);
+    queries.setQueryData<Job>(keys.job(id), (job) => job && { ...job, progress: { stage, fraction } });
+    queries.setQueryData<Playback | null>(keys.part(id, "playback"), (known) => {
+      if (known && typeof playable_seconds === "number") return { ...known, playable_seconds };
+      return known;
+    });
+    if (!queries.getQueryData(keys.part(id, "playback"))) {
+      void queries.invalidateQueries({ queryKey: keys.part(id, "playback") });
+    }
+  });
+  return () => stream.close();
+}
+
+export type Playback = components["schemas"]["PlaybackAnswer"];
+
+/** What can be listened to; null where there is nothing, or not yet. What was there stays while another worker begins anew. */
+export function usePlayback(job: Job) {
+  const queries = useQueryClient();
+  const queryKey = keys.part(job.id, "playback");
+  return useQuery({
+    queryKey,
+    queryFn: async () => {
+      const playback = await unlessAbsent(answer(api.GET("/v1/jobs/{job_id}/playback", at(job.id))));
+      if (playback !== null || isFinal(job)) return playback;
+      return queries.getQueryData<Playback | null>(queryKey) ?? null;
+    },
+    refetchInterval: isFinal(job) ? false : ASK_AGAIN_MILLISECONDS,
+  });
+}
+
+/** Peaks of every track; null until the stems are made. */
+export function useWaveforms(job: Job) {
+  return useQuery({
+    queryKey: keys.part(job.id, "waveforms"),
+    queryFn: () => unlessAbsent(answer(api.GET("/v1/jobs/{job_id}/waveforms", at(job.id)))),
+    enabled: job.status === "succeeded",
+    staleTime: Number.POSITIVE_INFINITY,
+  }).data;
+}
+
+/** What the song was called when it was uploaded; null where that is not known any more. */
+export function useSongName(job: Job) {
+  return useQuery({
+    queryKey: ["upload", job.upload_id],
+    queryFn: () =>
+      unlessAbsent(
+        answer(api.GET("/v1/uploads/{upload_id}", { params: { path: { upload_id: job.upload_id } } })),
+      ),
+    staleTime: Number.POSITIVE_INFINITY,
+    select: (upload) => upload?.filename.replace(/\.[^.]{1,5}$/, "") ?? null,
+  }).data;
+}
+
+export function useCancel(job: Job) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: () => answer(api.POST("/v1/jobs/{job_id}/cancel", at(job.id))),
+    onSuccess: (canceled) => queries.setQueryData(keys.job(job.id), canceled),
+  });
+}
+
+/** A new job like one that did not succeed. */
+export function useRetry(job: Job) {
+  return useMutation({ mutationFn: () => answer(api.POST("/v1/jobs/{job_id}/retry", at(job.id))) });
+}
+
+export function useRemove(job: Job) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: () => answer(api.DELETE("/v1/jobs/{job_id}", at(job.id))),
+    onSuccess: () => queries.removeQueries({ queryKey: keys.job(job.id) }),
+  });
+}
+
+/** What the whole song of a preview costs. */
+export function useQuoteOfWhole(job: Job) {
+  return useQuery({
+    queryKey: keys.part(job.id, "quote"),
+    queryFn: () =>
+      answer(
+        api.POST("/v1/quotes", {
+          body: { upload_id: job.upload_id, mode: "full", stems: job.requested_stems },
+        }),
+      ),
+  });
+}
+
+/** Orders the whole song, otherwise as the preview was ordered; pressed twice it is one order. */
+export function useOrderWhole(job: Job) {
+  return useMutation({
+    mutationFn: () =>
+      answer(
+        api.POST("/v1/jobs", {
+          params: { header: { "Idempotency-Key": `whole-of-${job.id}` } },
+          body: {
+            upload_id: job.upload_id,
+            mode: "full",
+            stems: job.requested_stems,
+            output: job.output,
+            model: job.model.name,
+          },
+        }),
+      ),
+  });
+}
+
+export function useFeedback(job: Job) {
+  return useQuery({
+    queryKey: keys.part(job.id, "feedback"),
+    queryFn: () => unlessAbsent(answer(api.GET("/v1/jobs/{job_id}/feedback", at(job.id)))),
+  });
+}
+
+export function useSendFeedback(job: Job) {
+  const queries = useQueryClient();
+  return useMutation({
+    mutationFn: (body: Feedback) => answer(api.PUT("/v1/jobs/{job_id}/feedback", { ...at(job.id), body })),
+    onSuccess: (stored) => queries.setQueryData(keys.part(job.id, "feedback"), stored),
+  });
+}

@@ -1,0 +1,92 @@
+import { type ComponentType, type LazyExoticComponent, lazy } from "react";
+import type { Texts } from "../texts/en";
+
+type Role = "partner" | "operator" | "admin";
+
+/** One page of the app. Its module is loaded when it is opened, and exports the page as `default`. */
+export interface Page {
+  /** As the gateway knows it too (`services/gateway/web_app.py`); `:id` is one segment. */
+  path: string;
+  title: (texts: Texts) => string;
+  page: LazyExoticComponent<ComponentType>;
+  /** `guest`: who is signed in is led on to their own pages. */
+  for: "anyone" | "guest" | "account" | Role;
+  /** Whether it stands in the navigation, in the order of this list. */
+  inNavigation?: boolean;
+}
+
+/** Every page there is, `/` first. */
+export const PAGES: readonly Page[] = [
+  {
+    path: "/",
+    title: (texts) => texts.landing.title,
+    page: lazy(() => import("../pages/landing")),
+    for: "anyone",
+  },
+  {
+    path: "/sign-up",
+    title: (texts) => texts.signUp.title,
+    page: lazy(() => import("../pages/sign-up")),
+    for: "guest",
+  },
+  {
+    path: "/sign-in",
+    title: (texts) => texts.signIn.title,
+    page: lazy(() => import("../pages/sign-in")),
+    for: "guest",
+  },
+  {
+    path: "/account/verify-email",
+    title: (texts) => texts.verify.title,
+    page: lazy(() => import("../pages/verify-email")),
+    for: "anyone",
+  },
+  {
+    path: "/account/reset-password",
+    title: (texts) => texts.reset.title,
+    page: lazy(() => import("../pages/reset-password")),
+    for: "anyone",
+  },
+  {
+    path: "/erasures/:token",
+    title: (texts) => texts.erasure.title,
+    page: lazy(() => import("../pages/erasure")),
+    for: "anyone",
+  },
+  {
+    path: "/new",
+    title: (texts) => texts.newSeparation.title,
+    page: lazy(() => import("../pages/new")),
+    for: "account",
+    inNavigation: true,
+  },
+  {
+    path: "/separations",
+    title: (texts) => texts.separations.title,
+    page: lazy(() => import("../pages/separations")),
+    for: "account",
+    inNavigation: true,
+  },
+  {
+    path: "/credits",
+    title: (texts) => texts.credits.title,
+    page: lazy(() => import("../pages/credits")),
+    for: "account",
+    inNavigation: true,
+  },
+  {
+    path: "/account",
+    title: (texts) => texts.account.title,
+    page: lazy(() => import("../pages/account")),
+    for: "account",
+  },
+  {
+    path: "/separations/:id",
+    title: (texts) => texts.separation.title,
+    page: lazy(() => import("../pages/separation")),
+    for: "account",
+  },
+];
+
+/** Where somebody who has just signed in is led, unless a page sent them. */
+export const HOME = "/new";

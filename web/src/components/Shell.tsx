@@ -1,0 +1,76 @@
+import { Anchor, Button } from "@mantine/core";
+import type { ReactNode } from "react";
+import { Link, useLocation } from "wouter";
+import type { User } from "../api/session";
+import { allowed } from "../app/access";
+import { useTexts } from "../app/language";
+import { PAGES } from "../app/pages";
+import { LanguageSwitch, ThemeSwitch } from "./choices";
+import { Mark } from "./Mark";
+import classes from "./Shell.module.css";
+import { UserMenu } from "./UserMenu";
+
+/** What stands around every page; `user` is undefined while it is not known who is signed in. */
+export function Shell({ user, children }: { user: User | null | undefined; children: ReactNode }) {
+  const { common } = useTexts();
+  return (
+    <>
+      <a className={classes.skip} href="#content">
+        {common.skip}
+      </a>
+      <header className={classes.header}>
+        <div className={classes.bar}>
+          <Link href="/" className={classes.brand}>
+            <Mark />
+            <span>Stemwright</span>
+          </Link>
+          {user ? <Navigation user={user} /> : null}
+          <div className={classes.end}>
+            <LanguageSwitch />
+            <ThemeSwitch />
+            {user ? <UserMenu user={user} /> : null}
+            {user === null ? <SignInLink /> : null}
+          </div>
+        </div>
+      </header>
+      <main className={classes.main} id="content" tabIndex={-1}>
+        {children}
+      </main>
+      <footer className={classes.footer}>
+        <span>{common.tagline}</span>
+        <Anchor href="/docs">{common.apiDocs}</Anchor>
+      </footer>
+    </>
+  );
+}
+
+function Navigation({ user }: { user: User }) {
+  const texts = useTexts();
+  const [path] = useLocation();
+  const pages = PAGES.filter((page) => page.inNavigation && allowed(page, user));
+  return (
+    <nav className={classes.pages} aria-label={texts.common.navigation}>
+      {pages.map((page) => (
+        <Link
+          key={page.path}
+          href={page.path}
+          className={classes.link}
+          aria-current={path === page.path ? "page" : undefined}
+        >
+          {page.title(texts)}
+        </Link>
+      ))}
+    </nav>
+  );
+}
+
+function SignInLink() {
+  const { signIn } = useTexts();
+  const [path] = useLocation();
+  if (path === "/sign-in") return null;
+  return (
+    <Button component={Link} href="/sign-in" size="sm" variant="default">
+      {signIn.title}
+    </Button>
+  );
+}

@@ -1,0 +1,265 @@
+/** The mixer of one separation. Its state is one value, replaced whenever it changes; the position is asked for. */
+
+import { Desk, gainsOf, NEUTRAL, type Strip } from "./desk";
+import { RelativeLoudness } from "./loudness";
+import { SegmentPeaks } from "./peaks";
+import type { Loop } from "./plan";
+import { type SegmentSource, SegmentStore } from "./segments";
+import { FADE_SECONDS, Transport, type TransportState } from "./transport";
+
+/** What `GET /v1/jobs/{id}/playback` answers. */
+export interface Playback {
+  readonly sample_rate_hz: number;
+  readonly channels: number;
+  readonly segment_seconds: number;
+  readonly playable_seconds: number;
+  readonly tracks: readonly string[];
+}
+
+/** Seconds of the song; `end` is exclusive. */
+export interface Region {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface MixerState {
+  readonly transport: TransportState;
+  readonly strips: ReadonlyMap<string, Strip>;
+  readonly masterDb: number;
+  /** The original is heard in place of the mix. */
+  readonly comparing: boolean;
+  readonly loop: Region | null;
+  /** How much of the song can be heard by now. */
+  readonly playableSeconds: number;
+  /** Where the song was last led to by somebody, in seconds. */
+  readonly ledTo: number;
+  /** How many segments have arrived, and with them their peaks. */
+  readonly arrived: number;
+  /** Why segments cannot be had at the moment, null where they can; they are asked for again by themselves. */
+  readonly failure: unknown;
+}
+
+export const ORIGINAL = "mixture";
+/** Of decoded audio, whatever the song's length. */
+export const MEMORY_LIMIT_BYTES = 60_000_000;
+/** Shorter ones would need hundreds of sources ahead. */
+export const SHORTEST_LOOP_SECONDS = 0.25;
+const TICK_MILLISECONDS = 200;
+/** Then the device is let go of, which on a phone saves its battery. */
+const SUSPEND_AFTER_MILLISECONDS = 1000 * 20 * FADE_SECONDS;
+
+/** The rate to play at: the stems' own, halved only where two segments would exceed the limit. */
+export function contextRate(playback: Playback): number {
+  let rate = playback.sample_rate_hz;
+  while (2 * segmentBytes(playback, rate) > MEMORY_LIMIT_BYTES && rate >= 44100) rate /= 2;
+  return rate;
+}
+
+/** Decoded bytes of one segment of all tracks. */
+function segmentBytes(playback: Playback, rate: number): number {
+  const samples = Math.round(playback.segment_seconds * rate);
+  return samples * playback.channels * playback.tracks.length * Float32Array.BYTES_PER_ELEMENT;
+}
+
+export class Mixer {
+  readonly stems: readonly string[];
+  readonly hasOriginal: boolean;
+  /** Of the segments that have been here. */
+  readonly peaks: SegmentPeaks;
+
+  private readonly context: AudioContext;
+  private state: MixerState;
+  private readonly listeners = new Set<() => void>();
+  private readonly desk: Desk;
+  private readonly store: SegmentStore;
+  private readonly transport: Transport;
+  private readonly loudness = new RelativeLoudness();
+  private readonly segmentSeconds: number;
+  private readonly timer: ReturnType<typeof setInterval>;
+  private suspendTimer: ReturnType<typeof setTimeout> | undefined;
+
+  /** `context` was made at `contextRate(playback)`. Raises `TooLargeToPlay`. */
+  constructor(playback: Playback, context: AudioContext, fetchSegment: SegmentSource<AudioBuffer>["fetch"]) {
+    this.context = context;
+    const rate = context.sampleRate;
+    this.segmentSeconds = playback.segment_seconds;
+    this.stems = playback.tracks.filter((track) => track !== ORIGINAL);
+    this.hasOriginal = playback.tracks.includes(ORIGINAL);
+    this.peaks = new SegmentPeaks(playback.segment_seconds);
+    this.store = new SegmentStore(
+      playback.tracks,
+      { fetch: fetchSegment, decode: (encoded) => context.decodeAudioData(encoded) },
+      { segmentBytes: segmentBytes(playback, rate), limitBytes: MEMORY_LIMIT_BYTES },
+      (audio, segment) => {
+        if (audio !== null) {
+          this.loudness.add(segment, audio);
+          this.peaks.add(segment, audio);
+          this.update({ arrived: this.state.arrived + 1 });
+        }
+        this.tick();
+      },
+    );
+    this.desk = new Desk(context, this.stems, this.hasOriginal ? ORIGINAL : null);
+    this.desk.output.connect(context.destination);
+    const segmentSamples = Math.round(playback.segment_seconds * rate);
+    this.transport = new Transport(context, this.desk.inputs, this.store, segmentSamples, this.desk.fade);
+    this.state = {
+      transport: "paused",
+      strips: new Map(this.stems.map((stem) => [stem, NEUTRAL])),
+      masterDb: 0,
+      comparing: false,
+      loop: null,
+      playableSeconds: 0,
+      ledTo: 0,
+      arrived: 0,
+      failure: null,
+    };
+    // A call takes the sound away; what was playing does not begin by itself afterwards.
+    context.onstatechange = () => {
+      if (context.state !== "running" && this.playing) this.pause();
+    };
+    this.timer = setInterval(() => this.tick(), TICK_MILLISECONDS);
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  readonly getState = (): MixerState => this.state;
+
+  /** Of the sample that leaves the loudspeaker now, in seconds. */
+  position(): number {
+    const latency = this.playing ? this.context.outputLatency || this.context.baseLatency || 0 : 0;
+    return this.transport.position(latency) / this.context.sampleRate;
+  }
+
+  /** Samples a second that are played. */
+  get rate(): number {
+    return this.context.sampleRate;
+  }
+
+  get memory(): { readonly bytes: number; readonly peakBytes: number } {
+    return { bytes: this.store.bytes, peakBytes: this.store.peakBytes };
+  }
+
+  /** More can be heard. `complete`: that is the whole song. */
+  extend(playableSeconds: number, complete: boolean): void {
+    this.transport.extend(Math.round(playableSeconds * this.context.sampleRate), complete);
+    this.tick();
+  }
+
+  async play(): Promise<void> {
+    clearTimeout(this.suspendTimer);
+    await this.context.resume();
+    this.store.retry();
+    this.transport.play();
+    this.tick();
+  }
+
+  pause(): void {
+    this.transport.pause();
+    clearTimeout(this.suspendTimer);
+    this.suspendTimer = setTimeout(() => void this.context.suspend(), SUSPEND_AFTER_MILLISECONDS);
+    this.tick();
+  }
+
+  async toggle(): Promise<void> {
+    if (this.playing) this.pause();
+    else await this.play();
+  }
+
+  seek(seconds: number): void {
+    this.transport.seek(seconds * this.context.sampleRate);
+    this.update({ ledTo: this.transport.position() / this.context.sampleRate });
+    this.tick();
+  }
+
+  /** Repeats a region, which becomes at least as long as the shortest; null goes on. */
+  setLoop(region: Region | null): void {
+    const rate = this.context.sampleRate;
+    let loop: Loop | null = null;
+    if (region !== null) {
+      const start = Math.max(0, Math.round(region.start * rate));
+      loop = { start, end: Math.max(Math.round(region.end * rate), start + SHORTEST_LOOP_SECONDS * rate) };
+    }
+    this.transport.setLoop(loop);
+    this.tick();
+    this.update({ loop: loop && { start: loop.start / rate, end: loop.end / rate } });
+  }
+
+  setStrip(stem: string, change: Partial<Strip>): void {
+    const strip = this.state.strips.get(stem);
+    if (strip === undefined) return;
+    const strips = new Map(this.state.strips).set(stem, { ...strip, ...change });
+    this.desk.setStrips(strips);
+    this.update({ strips });
+    if (this.state.comparing) this.compare(true);
+  }
+
+  setMaster(masterDb: number): void {
+    this.desk.setMaster(masterDb);
+    this.update({ masterDb });
+  }
+
+  /** Lets the original be heard in place of the mix, as loud as the mix is. */
+  compare(comparing: boolean): void {
+    if (!this.hasOriginal) return;
+    const gain = this.loudness.gainOfOriginal(ORIGINAL, gainsOf(this.state.strips));
+    this.desk.compare(comparing ? gain : null);
+    this.update({ comparing });
+  }
+
+  /** Decoded samples that are here by now of `[from, to)` seconds of a track, first channel, to be drawn. */
+  samples(
+    track: string,
+    from: number,
+    to: number,
+  ): { readonly start: number; readonly data: Float32Array }[] {
+    const rate = this.context.sampleRate;
+    const found = [];
+    for (
+      let segment = Math.floor(from / this.segmentSeconds);
+      segment * this.segmentSeconds < to;
+      segment++
+    ) {
+      const audio = this.store.get(segment)?.get(track);
+      if (audio === undefined) continue;
+      const first = segment * this.segmentSeconds;
+      const begin = Math.max(0, Math.floor((from - first) * rate));
+      const end = Math.min(audio.length, Math.ceil((to - first) * rate) + 1);
+      if (begin < end)
+        found.push({ start: first + begin / rate, data: audio.getChannelData(0).subarray(begin, end) });
+    }
+    return found;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.timer);
+    clearTimeout(this.suspendTimer);
+    this.context.onstatechange = null;
+    this.listeners.clear();
+    this.transport.close();
+    this.store.close();
+    await this.context.close();
+  }
+
+  private get playing(): boolean {
+    return this.transport.current === "playing" || this.transport.current === "waiting";
+  }
+
+  private tick(): void {
+    this.transport.tick();
+    const playableSeconds = this.transport.end / this.context.sampleRate;
+    this.update({ transport: this.transport.current, playableSeconds, failure: this.store.failure });
+  }
+
+  /** Tells the listeners, if anything differs. */
+  private update(change: Partial<MixerState>): void {
+    const next = { ...this.state, ...change };
+    if ((Object.keys(change) as (keyof MixerState)[]).every((key) => Object.is(this.state[key], next[key])))
+      return;
+    this.state = next;
+    for (const listener of this.listeners) listener();
+  }
+}

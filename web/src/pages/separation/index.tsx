@@ -1,0 +1,91 @@
+import { Stack, Text, Title } from "@mantine/core";
+import { useState } from "react";
+import { useParams } from "wouter";
+import { Problem } from "../../api/problem";
+import {
+  isFinal,
+  type Job,
+  type Playback,
+  useJob,
+  usePlayback,
+  useSongName,
+  useWaveforms,
+} from "../../api/separation";
+import { useTexts } from "../../app/language";
+import { Refused } from "../../components/Said";
+import { Waiting } from "../../components/Waiting";
+import type { Region } from "../../mixer/mixer";
+import { Downloads } from "./Downloads";
+import { FeedbackSheet } from "./FeedbackSheet";
+import { Head } from "./Head";
+import { MixerPanel } from "./mixer/MixerPanel";
+import { useMixer } from "./mixer/useMixer";
+import { Proof } from "./Proof";
+import { Remove } from "./Remove";
+import classes from "./separation.module.css";
+import { Upgrade } from "./Upgrade";
+
+export default function Separation() {
+  const { id = "" } = useParams();
+  const { separation } = useTexts();
+  const job = useJob(id);
+  if (job.data) return <Shown job={job.data} />;
+  if (job.error instanceof Problem && job.error.status === 404) {
+    return (
+      <Stack>
+        <Title order={1}>{separation.notFound}</Title>
+        <Text>{separation.notFoundHint}</Text>
+      </Stack>
+    );
+  }
+  return job.error ? <Refused problem={job.error} /> : <Waiting />;
+}
+
+function Shown({ job }: { job: Job }) {
+  const [region, setRegion] = useState<Region | null>(null);
+  const done = job.status === "succeeded";
+  return (
+    <Stack gap="lg">
+      <Head job={job} name={useSongName(job)} />
+      <Listen job={job} onMark={setRegion} />
+      {done ? (
+        <div className={classes.columns}>
+          <Stack gap="lg">
+            {job.mode === "preview" ? <Upgrade job={job} /> : null}
+            <Downloads job={job} />
+            <Proof job={job} />
+          </Stack>
+          <Stack gap="lg">
+            <FeedbackSheet job={job} region={region} />
+          </Stack>
+        </div>
+      ) : null}
+      {isFinal(job) ? <Remove job={job} /> : null}
+    </Stack>
+  );
+}
+
+interface ListenProps {
+  job: Job;
+  onMark: (region: Region | null) => void;
+}
+
+/** The mixer, as soon as there is something to hear. */
+function Listen({ job, onMark }: ListenProps) {
+  const { mixer } = useTexts();
+  const playback = usePlayback(job);
+  if (playback.data) return <Opened job={job} playback={playback.data} onMark={onMark} />;
+  if (playback.error) return <Refused problem={playback.error} />;
+  return job.status === "succeeded" && playback.data === null ? (
+    <Text c="dimmed">{mixer.notPlayable}</Text>
+  ) : null;
+}
+
+function Opened({ job, playback, onMark }: ListenProps & { playback: Playback }) {
+  const { mixer: words } = useTexts();
+  const waveforms = useWaveforms(job);
+  const mixer = useMixer(job.id, playback, job.status === "succeeded");
+  if (mixer === null) return <Text c="dimmed">{words.tooLarge}</Text>;
+  if (mixer === undefined) return null;
+  return <MixerPanel mixer={mixer} job={job} playback={playback} waveforms={waveforms} onMark={onMark} />;
+}

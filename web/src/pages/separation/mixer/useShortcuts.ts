@@ -1,0 +1,84 @@
+import { useEffect, useRef } from "react";
+
+export interface Actions {
+  toggle: () => void;
+  seekBy: (seconds: number) => void;
+  toStart: () => void;
+  toEnd: () => void;
+  choose: (index: number) => void;
+  mute: () => void;
+  solo: () => void;
+  compare: () => void;
+  regionStart: () => void;
+  regionEnd: () => void;
+  loop: () => void;
+  zoom: (factor: number) => void;
+}
+
+const STEP_SECONDS = 5;
+const SMALL_STEP_SECONDS = 1;
+
+/** Keys that mean something to what has the focus are left to it. */
+function taken(event: KeyboardEvent): boolean {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return true;
+  const focus = event.target instanceof HTMLElement ? event.target : null;
+  if (focus === null) return false;
+  if (focus.closest("textarea, select, [contenteditable], [role=dialog], [role=menu]")) return true;
+  const range = focus.matches("input[type=range]");
+  if (focus.matches("input") && !range) return true;
+  const moving = event.key.startsWith("Arrow") || event.key === "Home" || event.key === "End";
+  if (range && moving) return true;
+  return event.key === " " && focus.matches("button, a, summary");
+}
+
+/** The mixer by keyboard, wherever the focus is. */
+export function useShortcuts(actions: Actions): void {
+  const present = useRef(actions);
+  present.current = actions;
+  useEffect(() => {
+    function onKeyDown(event: KeyboardEvent) {
+      if (taken(event)) return;
+      const action = actionOf(event, present.current);
+      if (action === undefined) return;
+      event.preventDefault();
+      action();
+    }
+    document.addEventListener("keydown", onKeyDown);
+    return () => document.removeEventListener("keydown", onKeyDown);
+  }, []);
+}
+
+function actionOf(event: KeyboardEvent, actions: Actions): (() => void) | undefined {
+  const step = event.shiftKey ? SMALL_STEP_SECONDS : STEP_SECONDS;
+  if (/^Digit[1-9]$/.test(event.code)) return () => actions.choose(Number(event.code.slice(5)) - 1);
+  // By the key's place where it is a letter: M is M on a Persian keyboard too.
+  switch (event.code.startsWith("Key") ? event.code.slice(3) : event.key) {
+    case " ":
+      return actions.toggle;
+    case "ArrowLeft":
+      return () => actions.seekBy(-step);
+    case "ArrowRight":
+      return () => actions.seekBy(step);
+    case "Home":
+      return actions.toStart;
+    case "End":
+      return actions.toEnd;
+    case "M":
+      return actions.mute;
+    case "S":
+      return actions.solo;
+    case "O":
+      return actions.compare;
+    case "L":
+      return actions.loop;
+    case "[":
+      return actions.regionStart;
+    case "]":
+      return actions.regionEnd;
+    case "+":
+    case "=":
+      return () => actions.zoom(2);
+    case "-":
+      return () => actions.zoom(0.5);
+  }
+}

@@ -1,0 +1,31 @@
+import { account, erasure } from "./account";
+import { common } from "./common";
+import { credits } from "./credits";
+import { landing } from "./landing";
+import { newSeparation } from "./newSeparation";
+import { problems } from "./problems";
+import { feedback, mixer, results, separation } from "./separation";
+import { separations } from "./separations";
+import { reset, signIn, signUp, verify } from "./signing";
+
+/** The catalogue: every word that a page shows, by page. The other languages have the same shape. */
+export const en = {
+  common,
+  problems,
+  landing,
+  signIn,
+  signUp,
+  verify,
+  reset,
+  account,
+  erasure,
+  credits,
+  separation,
+  mixer,
+  results,
+  feedback,
+  newSeparation,
+  separations,
+};
+
+export type Texts = typeof en;

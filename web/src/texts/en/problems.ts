@@ -1,0 +1,21 @@
+export const problems = {
+  unknown: "Something went wrong on our side. Try again in a moment.",
+  tooMany: "That was a lot at once.",
+  waitSeconds: (seconds: number) =>
+    seconds < 90 ? `Try again in ${seconds} seconds.` : `Try again in ${Math.ceil(seconds / 60)} minutes.`,
+  /** By the API's `code`; one that is not here is told in the API's own words. */
+  codes: {
+    unreachable: "There was no answer. Check your connection and try again.",
+    unauthorized: "You are not signed in any more.",
+    invalid_grant: "Address and password do not go together.",
+    account_disabled: "This account is closed to signing in. Write to whoever runs this platform.",
+    wrong_code: "This code does not fit. Take the one your app shows now.",
+    wrong_password: "This is not your present password.",
+    link_not_valid: "This link has been used, or is too old. Ask for a new one.",
+    too_many_mails: "Several mails are on their way to this address already.",
+    too_many_guesses: "There were several wrong tries.",
+    csrf_failed: "This page and your sign-in do not belong together any more. Load the page again.",
+    upstream_unavailable: "A part of the platform is restarting. Try again in a moment.",
+    overloaded: "Much is going on at the moment. Try again in a moment.",
+  },
+};

@@ -1,0 +1,21 @@
+import type { Texts } from "../en";
+
+export const common: Texts["common"] = {
+  tagline: "دو استم که جمعشان، تا آخرین نمونه، همان آهنگ شماست.",
+  apiDocs: "API",
+  skip: "رفتن به محتوای صفحه",
+  navigation: "صفحه‌ها",
+  loading: "در حال بارگذاری",
+  yourAccount: "حساب شما",
+  signOut: "خروج",
+  themes: { light: "پوستهٔ روشن", dark: "پوستهٔ تیره" },
+  mishap: "این صفحه نشان داده نشد",
+  mishapHint: "شاید از وقتی آن را باز کرده‌اید تازه شده باشد. بارگذاری دوباره معمولاً کارساز است.",
+  reload: "بارگذاری دوباره",
+  notFound: "اینجا چیزی نیست",
+  notFoundHint: "شاید نشانی اشتباه نوشته شده، یا آنچه اینجا بود دیگر نیست.",
+  toStart: "صفحهٔ نخست",
+  save: "ذخیره",
+  saved: "ذخیره شد.",
+  more: "بیشتر",
+};

@@ -1,0 +1,29 @@
+import type { Texts } from "../en";
+import { account, erasure } from "./account";
+import { common } from "./common";
+import { credits } from "./credits";
+import { landing } from "./landing";
+import { newSeparation } from "./newSeparation";
+import { problems } from "./problems";
+import { feedback, mixer, results, separation } from "./separation";
+import { separations } from "./separations";
+import { reset, signIn, signUp, verify } from "./signing";
+
+export const fa: Texts = {
+  common,
+  problems,
+  landing,
+  signIn,
+  signUp,
+  verify,
+  reset,
+  account,
+  erasure,
+  credits,
+  separation,
+  mixer,
+  results,
+  feedback,
+  newSeparation,
+  separations,
+};

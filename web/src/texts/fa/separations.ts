@@ -1,0 +1,31 @@
+import type { Texts } from "../en";
+
+export const separations: Texts["separations"] = {
+  title: "جداسازی‌های من",
+  search: "جستجو با نام",
+  filter: "نمایش",
+  all: "همه",
+  none: "هنوز چیزی جدا نشده است.",
+  noneFound: "چیزی پیدا نشد.",
+  more: "بیشتر",
+  untitled: "آهنگی که پرونده‌اش پاک شده",
+  modes: { preview: "پیش‌نمایش", full: "همهٔ آهنگ" },
+  statuses: {
+    reserving: "در حال سفارش",
+    queued: "در نوبت",
+    running: "در حال جداسازی",
+    succeeded: "انجام شد",
+    failed: "نشد، چیزی برداشته نشد",
+    canceled: "لغو شد، چیزی برداشته نشد",
+    rejected: "پذیرفته نشد",
+  },
+  percent: (percent) => `${percent}٪`,
+  progressOf: (name) => `پیشرفت ${name}`,
+  named: (what, name) => `${what}: ${name}`,
+  download: "دریافت",
+  cancel: "لغو",
+  retry: "تلاش دوباره",
+  delete: "پاک کردن",
+  deleteReally: "برای همیشه پاک کن",
+  keep: "نگه دار",
+};

@@ -1,0 +1,205 @@
+// @vitest-environment happy-dom
+
+import { beforeEach, describe, expect, it } from "vitest";
+import { Problem } from "../api/problem";
+import { type Song, UploadQueue } from "./queue";
+import type { Store, Upload } from "./store";
+
+const PART = 4;
+
+/** A platform in memory: parts of four bytes, and failures on demand. */
+class Platform implements Store {
+  readonly parts = new Map<string, Map<number, string>>();
+  readonly #sizes = new Map<string, number>();
+  readonly #status = new Map<string, Upload["status"]>();
+  begun = 0;
+  failures: unknown[] = [];
+  /** Set: a part stays on its way until it is told to stop. */
+  hanging = false;
+  verdict: Upload["status"] = "ready";
+
+  async begin(file: File): Promise<Upload> {
+    this.begun += 1;
+    const id = `upl_${this.begun}`;
+    this.parts.set(id, new Map());
+    this.#sizes.set(id, file.size);
+    this.#status.set(id, "pending");
+    return this.look(id);
+  }
+
+  async look(id: string): Promise<Upload> {
+    const size = this.#sizes.get(id);
+    const status = this.#status.get(id);
+    if (size === undefined || status === undefined) throw new Problem(404, "upload_not_found", "");
+    const numbers = Array.from({ length: Math.ceil(size / PART) }, (_, index) => index + 1);
+    const bytes = (number: number) => Math.min(PART, size - PART * (number - 1));
+    const there = this.parts.get(id) ?? new Map();
+    return {
+      id,
+      status,
+      size_bytes: size,
+      part_size_bytes: PART,
+      parts:
+        status === "pending"
+          ? numbers
+              .filter((number) => !there.has(number))
+              .map((number) => ({ number, url: `${id}/${number}`, size_bytes: bytes(number) }))
+          : [],
+      uploaded_parts: [...there.keys()].map((number) => ({ number, etag: "", size_bytes: bytes(number) })),
+    } as unknown as Upload;
+  }
+
+  async complete(id: string): Promise<Upload> {
+    this.#status.set(id, this.verdict);
+    return this.look(id);
+  }
+
+  async remove(id: string): Promise<void> {
+    this.#sizes.delete(id);
+  }
+
+  async put(url: string, part: Blob, sent: (bytes: number) => void, signal: AbortSignal): Promise<void> {
+    const failure = this.failures.shift();
+    if (failure !== undefined) throw failure;
+    if (this.hanging) {
+      await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason)));
+    }
+    const [id, number] = url.split("/") as [string, string];
+    sent(part.size);
+    this.parts.get(id)?.set(Number(number), await part.text());
+  }
+}
+
+function file(name: string, content: string): File {
+  return new File([content], name, { lastModified: 1 });
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let turn = 0; !holds(); turn += 1) {
+    if (turn > 10_000) throw new Error("It did not come to hold.");
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+}
+
+const waits: number[] = [];
+const wait = async (milliseconds: number) => {
+  waits.push(milliseconds);
+};
+
+let platform: Platform;
+let queue: UploadQueue;
+const phases = () => queue.songs().map((song) => song.phase);
+const first = (): Song => queue.songs()[0] as Song;
+
+beforeEach(() => {
+  localStorage.clear();
+  waits.length = 0;
+  platform = new Platform();
+  queue = new UploadQueue("shelf", platform, wait);
+});
+
+describe("UploadQueue", () => {
+  it("sends every part of every song, and each part is a cut of its file", async () => {
+    queue.add([file("a.wav", "0123456789"), file("b.wav", "abcd")]);
+    await until(() => phases().join() === "ready,ready");
+    expect(Object.fromEntries(platform.parts.get("upl_1") ?? [])).toEqual({ 1: "0123", 2: "4567", 3: "89" });
+    expect(Object.fromEntries(platform.parts.get("upl_2") ?? [])).toEqual({ 1: "abcd" });
+    expect(first().sent).toBe(10);
+  });
+
+  it("goes on by itself after the connection was lost, with what is missing", async () => {
+    platform.failures = [new Problem(0, "unreachable", ""), new Problem(403, "part_refused", "")];
+    queue.add([file("a.wav", "0123456789")]);
+    await until(() => phases().join() === "ready");
+    expect(platform.begun).toBe(1);
+    expect([...(platform.parts.get("upl_1")?.keys() ?? [])].sort()).toEqual([1, 2, 3]);
+    expect(waits.length).toBeGreaterThan(0);
+  });
+
+  it("says what cannot be mended, and tries again when it is told to", async () => {
+    const refused = new Problem(413, "upload_too_large", "Too large.");
+    platform.failures = [refused];
+    queue.add([file("a.wav", "0123")]);
+    await until(() => phases().join() === "refused");
+    expect(first().problem).toBe(refused);
+    queue.resume(first().key);
+    await until(() => phases().join() === "ready");
+    expect(first().problem).toBeNull();
+  });
+
+  it("does not go on with a song whose file has to be chosen again, and sends the others", async () => {
+    await platform.begin(file("a.wav", "0123"));
+    localStorage.setItem("shelf", JSON.stringify([{ id: "upl_1", name: "a.wav", size: 4, modified: 1 }]));
+    await queue.restore();
+    queue.resume(first().key);
+    queue.add([file("b.wav", "abcd")]);
+    await until(() => phases().join() === "paused,ready");
+    queue.add([file("a.wav", "0123")]);
+    await until(() => phases().join() === "ready,ready");
+    expect(platform.begun).toBe(2);
+  });
+
+  it("pauses one song, goes on with the next, and resumes", async () => {
+    platform.hanging = true;
+    queue.add([file("a.wav", "01234567"), file("b.wav", "abcd")]);
+    await until(() => first().phase === "sending" && first().upload !== null);
+    platform.hanging = false;
+    queue.pause(first().key);
+    await until(() => phases().join() === "paused,ready");
+    queue.resume(first().key);
+    await until(() => phases().join() === "ready,ready");
+    expect(platform.begun).toBe(2);
+  });
+
+  it("sends a file that is chosen twice once", async () => {
+    queue.add([file("a.wav", "0123")]);
+    queue.add([file("a.wav", "0123")]);
+    await until(() => phases().join() === "ready");
+    expect(platform.begun).toBe(1);
+  });
+
+  it("takes up after a reload what had arrived, once the file is chosen again", async () => {
+    platform.hanging = true;
+    queue.add([file("a.wav", "01234567")]);
+    await until(() => first().upload !== null);
+    platform.parts.get("upl_1")?.set(1, "0123");
+    platform.hanging = false;
+
+    queue = new UploadQueue("shelf", platform, wait);
+    await queue.restore();
+    expect(first()).toMatchObject({ name: "a.wav", phase: "paused", sent: 4, hasFile: false });
+    queue.add([file("a.wav", "01234567")]);
+    await until(() => phases().join() === "ready");
+    expect(platform.begun).toBe(1);
+    expect(Object.fromEntries(platform.parts.get("upl_1") ?? [])).toEqual({ 1: "0123", 2: "4567" });
+  });
+
+  it("remembers what is ready until it is ordered, and forgets what is gone", async () => {
+    queue.add([file("a.wav", "0123"), file("b.wav", "0123")]);
+    await until(() => phases().join() === "ready,ready");
+    await platform.remove("upl_2");
+    queue = new UploadQueue("shelf", platform, wait);
+    await queue.restore();
+    await until(() => phases().join() === "ready");
+    queue.leave(first().key);
+    queue = new UploadQueue("shelf", platform, wait);
+    await queue.restore();
+    expect(queue.songs()).toEqual([]);
+  });
+
+  it("tells of a song that the platform rejects", async () => {
+    platform.verdict = "rejected";
+    queue.add([file("a.txt", "0123")]);
+    await until(() => phases().join() === "rejected");
+  });
+
+  it("deletes what has arrived of a song that is removed while it is sent", async () => {
+    platform.hanging = true;
+    queue.add([file("a.wav", "01234567")]);
+    await until(() => first().upload !== null);
+    await queue.remove(first().key);
+    expect(queue.songs()).toEqual([]);
+    await expect(platform.look("upl_1")).rejects.toMatchObject({ status: 404 });
+    expect(localStorage.getItem("shelf")).toBe("[]");
+  });
+});

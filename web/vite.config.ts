@@ -1,0 +1,46 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { brotliCompressSync, gzipSync } from "node:zlib";
+import react from "@vitejs/plugin-react";
+import type { Plugin } from "vite";
+import { defineConfig } from "vitest/config";
+
+/** Lays compressed copies beside the assets, so that the gateway compresses nothing while somebody waits. */
+function compressed(): Plugin {
+  return {
+    name: "compressed",
+    writeBundle({ dir = "." }) {
+      const assets = join(dir, "assets");
+      for (const name of readdirSync(assets).filter((each) => /\.(js|css|svg)$/.test(each))) {
+        const content = readFileSync(join(assets, name));
+        writeFileSync(join(assets, `${name}.br`), brotliCompressSync(content));
+        writeFileSync(join(assets, `${name}.gz`), gzipSync(content, { level: 9 }));
+      }
+    },
+  };
+}
+
+export default defineConfig({
+  plugins: [react(), compressed()],
+  cacheDir: ".vite",
+  // The gateway puts a fresh one in its place with every answer; Mantine reads it for its styles.
+  html: { cspNonce: "NONCE-OF-THIS-ANSWER" },
+  build: {
+    outDir: "../services/gateway/web",
+    emptyOutDir: true,
+    // The policy of the pages allows no data: addresses for scripts and fonts.
+    assetsInlineLimit: 0,
+    manifest: true,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: false,
+  },
+  server: {
+    // `npm run dev` beside `make up`.
+    proxy: Object.fromEntries(
+      ["/v1", "/docs", "/billing"].map((path) => [path, { target: "http://127.0.0.1:8080" }]),
+    ),
+  },
+  // A document is made for the tests that ask for one, for it costs more than they do. Nothing here waits for real time;
+  // a machine on which much runs may take long.
+  test: { include: ["src/**/*.test.{ts,tsx}"], testTimeout: 60_000 },
+});
