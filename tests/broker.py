@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from services.kit.events.admin import ensure_topics
-from services.local.ground import broker_program
+from services.local.infrastructure import broker_program
 from services.local.sockets import LOOPBACK, free_port
 
 START_SECONDS = 120
+PATIENCE_SECONDS = 180.0
 
 
 @dataclass
@@ -109,5 +110,14 @@ def running_broker() -> Iterator[Broker]:
 def broker() -> Iterator[Broker]:
     """A broker of this test's own, with every topic in place."""
     with running_broker() as running:
-        ensure_topics(running.bootstrap)
+        ensure_topics(running.bootstrap, timeout_seconds=PATIENCE_SECONDS)
         yield running
+
+
+@pytest.fixture
+def patient_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients of a broker that stays there: they wait as long as a busy machine takes, and send nothing twice."""
+    for name in ("connection.BOOTSTRAP", "producer.START", "producer.DELIVERY"):
+        monkeypatch.setattr(f"services.kit.events.{name}_SECONDS", PATIENCE_SECONDS)
+    # Less than the two minutes in which kafka-python delivers a record by default.
+    monkeypatch.setattr("services.kit.events.connection.REQUEST_SECONDS", PATIENCE_SECONDS / 3)

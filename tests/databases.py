@@ -12,11 +12,28 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg import sql
+from sqlalchemy import event
 
-from services.kit.database import Clock, Database
+from services.kit.database import POSTGRES_TIMEOUTS, Clock, Database
 from services.kit.migrations import migrate
 
 MakeDatabase = Callable[..., Database]
+
+PATIENCE_SECONDS = 180
+"""How long a connection, a lock or an answer is waited for: as many threads as a test begins share a busy machine."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patience() -> Iterator[None]:
+    """Threads of the test processes wait longer for each other at their databases than those of a service may."""
+    limits = f"-c statement_timeout={PATIENCE_SECONDS}s -c lock_timeout={PATIENCE_SECONDS}s"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("services.kit.database.BUSY_TIMEOUT_SECONDS", PATIENCE_SECONDS)
+        patch.setattr("services.kit.database.POSTGRES_OPTIONS", limits)
+        patch.setattr("services.kit.idempotency.WAIT_SECONDS", float(PATIENCE_SECONDS))
+        patch.setitem(POSTGRES_TIMEOUTS, "connect_timeout", PATIENCE_SECONDS)
+        patch.setitem(POSTGRES_TIMEOUTS, "tcp_user_timeout", PATIENCE_SECONDS * 1000)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -67,13 +84,25 @@ def make_database(database_url: str, request: pytest.FixtureRequest) -> Iterator
             _copy_sqlite(service, database_url, request.getfixturevalue("_migrated_folder"))
         else:
             _empty_postgres(service, database_url)
-        database = Database(database_url, service, clock=clock)
+        database = not_waiting_for_the_disk(Database(database_url, service, clock=clock))
         opened.append(database)
         return database
 
     yield make
     for database in opened:
         database.close()
+
+
+def not_waiting_for_the_disk(database: Database) -> Database:
+    """The database as it is, except that on SQLite what is committed need not survive a power cut: most of the time
+    that a short test takes it would wait for that."""
+    if database.is_sqlite:
+
+        def prepare(connection: Any, _record: Any) -> None:
+            connection.execute("PRAGMA synchronous = OFF")
+
+        event.listen(database.write_engine, "connect", prepare)
+    return database
 
 
 def _copy_sqlite(service: str, url: str, folder: Path) -> None:

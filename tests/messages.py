@@ -9,13 +9,23 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.kit.events.topics import assignments_partition
-from services.kit.keys import source_key
-from services.kit.protos import billing_pb2, jobs_pb2, separation_pb2, uploads_pb2, workers_pb2
+from services.kit.object_keys import source_key
+from services.kit.protos import (
+    accounts_pb2,
+    billing_pb2,
+    jobs_pb2,
+    prices_pb2,
+    separation_pb2,
+    uploads_pb2,
+    workers_pb2,
+)
 from tests.ids import numbered
 
 ACCOUNT, JOB, UPLOAD, WORKER = numbered("usr"), numbered("job"), numbered("upl"), numbered("wrk")
+ERASURE = numbered("era")
 SHA256 = "a" * 64
 
+_moment = Timestamp(seconds=1_795_000_000)
 _balance = billing_pb2.Balance(available_credits=500, reserved_credits=7, version=3, previews_left=12)
 _model = separation_pb2.Model(name="spleeter-2stems", digest="sha256:" + "1" * 64)
 _finished = separation_pb2.SeparationFinished(
@@ -45,6 +55,7 @@ SAMPLES: tuple[Message, ...] = (
     jobs_pb2.ReservationRequested(job_id=JOB, account_id=ACCOUNT, price_credits=2, mode=jobs_pb2.JOB_MODE_FULL),
     jobs_pb2.UploadStatusRequested(upload_id=UPLOAD),
     jobs_pb2.BalanceRequested(account_id=ACCOUNT),
+    jobs_pb2.RatesRequested(product="separation"),
     billing_pb2.BalanceChanged(account_id=ACCOUNT, balance=_balance),
     billing_pb2.ReservationGranted(job_id=JOB, account_id=ACCOUNT, price_credits=2, balance=_balance),
     billing_pb2.ReservationRefused(
@@ -53,11 +64,48 @@ SAMPLES: tuple[Message, ...] = (
     billing_pb2.ReservationSettled(
         job_id=JOB, account_id=ACCOUNT, settlement=billing_pb2.SETTLEMENT_CAPTURED, balance=_balance
     ),
+    billing_pb2.PaymentSucceeded(
+        account_id=ACCOUNT,
+        payment_id=numbered("pay"),
+        name="One hour",
+        total_minor=490,
+        tax_minor=78,
+        currency="eur",
+        credits=3600,
+        receipt_number="2026-00000001",
+        paid_at=_moment,
+    ),
+    billing_pb2.CreditsLow(account_id=ACCOUNT, available_credits=500, threshold_credits=600),
+    prices_pb2.RatesTold(
+        product="separation",
+        rates=[
+            prices_pb2.Rate(
+                rate_id=numbered("prc"),
+                model="*",
+                tier="fast",
+                millicredits_per_second=1000,
+                valid_from=_moment,
+                valid_to=_moment,
+            )
+        ],
+        told_at=_moment,
+    ),
+    accounts_pb2.AccountErased(account_id=ACCOUNT, erasure_id=ERASURE, erased_at=_moment),
+    accounts_pb2.AccountChanged(
+        account_id=ACCOUNT, roles=["partner", "user"], plan="free", disabled=True, changed_at=_moment
+    ),
+    accounts_pb2.AccountErasureReceipt(
+        account_id=ACCOUNT,
+        erasure_id=ERASURE,
+        service="upload",
+        erased=[accounts_pb2.ErasedRecords(kind="uploads", count=3)],
+        finished_at=_moment,
+    ),
     separation_pb2.SeparationAssigned(
         worker_id=WORKER,
         job_id=JOB,
         attempt=1,
-        deadline=Timestamp(seconds=1_795_000_000),
+        deadline=_moment,
         source=separation_pb2.SourceAudio(
             object_key=source_key(UPLOAD), sha256=SHA256, size_bytes=1000, duration_seconds=1.5
         ),

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from services.kit.storage import S3Storage
+from services.kit.s3 import S3Storage
 from services.local.sockets import LOOPBACK, free_port
 
 START_SECONDS = 120

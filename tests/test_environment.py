@@ -1,6 +1,7 @@
 """The first command of a fresh clone finds a Python, or says in one line what is missing."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -85,3 +86,23 @@ def test_a_python_that_will_not_do_is_passed_over_and_a_broken_environment_made_
     made = inside.stat().st_mtime_ns
     assert make_environment(folder, path).returncode == 0
     assert inside.stat().st_mtime_ns == made, "an environment that works is left alone"
+
+
+def test_recipes_run_nothing_but_python_make_and_coreutils() -> None:
+    others = "awk|bash|curl|diff|file|find|gawk|git|grep|jq|perl|pgrep|ps|readelf|sed|tar|unzip|wget|which|xargs|zip"
+    called = re.compile(
+        rf"(?:^\s*@?-?|[|;({{&]\s*|\$\(shell\s+|\bthen\s+|\bdo\s+|\belse\s+|!\s+)({others})\s", re.MULTILINE
+    )
+    for recipe in (ROOT / "Makefile", *sorted((ROOT / "requirements").glob("*.sh")), ROOT / ".ci" / "run"):
+        assert called.findall(recipe.read_text(encoding="utf-8")) == [], recipe.name
+
+
+def test_the_makefile_is_read_where_nothing_else_is_installed(path: Path) -> None:
+    for name in ("cat", "cut", "ls", "nproc", "sha256sum"):
+        (path / name).symlink_to(str(shutil.which(name)))
+    (path / "sh").symlink_to("/bin/sh")
+    command = [str(shutil.which("make")), "--dry-run", "--always-make", "test"]
+    read = subprocess.run(
+        command, cwd=ROOT, env={"PATH": str(path), "HOME": os.devnull}, capture_output=True, text=True, check=False
+    )
+    assert (read.returncode, read.stderr) == (0, "")

@@ -6,6 +6,7 @@ It is installed once into the cache folder; `make triton` does so beforehand.
 import http.client
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -16,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from separation.registry import ModelRepository
-from separation.serving.config import CpuTarget
-from separation.serving.layout import lay_out
+from separation.models.repository import ModelRepository
 from services.local import triton
 from services.local.errors import NoPythonForTriton
 from services.local.sockets import LOOPBACK, free_port
+from services.worker.inference.triton.server.config import CpuTarget
+from services.worker.inference.triton.server.layout import lay_out
 
 START_SECONDS = 120
 KEY = "the key of the tests"
@@ -68,7 +69,7 @@ class TritonServer:
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 command,
-                env={**os.environ, **triton.server_environment(self._installed)},
+                env={**os.environ, **triton.server_environment(self._installed), "PATH": self._path()},
                 stdout=output,
                 stderr=output,
                 process_group=0,
@@ -78,6 +79,14 @@ class TritonServer:
             assert self._process.poll() is None, f"the server ended:\n{self.log.read_text()}"
             assert time.monotonic() < deadline, f"the server is not ready:\n{self.log.read_text()}"
             threading.Event().wait(0.05)
+
+    def _path(self) -> str:
+        """What a machine with coreutils and a shell has, and what the installation brings."""
+        programs = self._folder / "programs"
+        programs.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            (programs / "rm").symlink_to(str(shutil.which("rm")))
+        return os.pathsep.join((str(programs), str(self._installed / "programs")))
 
     @property
     def crashed(self) -> bool:

@@ -22,6 +22,11 @@ def eventually(holds: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
+def balance(available: int) -> Document:
+    """What `GET /v1/billing/balance` answers while nothing is held or owed."""
+    return {"available_credits": available, "reserved_credits": 0, "debt_credits": 0, "expiring": []}
+
+
 def settled(account: Client) -> None:
     """Waits until nothing is held for any job any more: charging follows the end of a job by a moment."""
     eventually(lambda: account.call("GET", "/v1/billing/balance")["reserved_credits"] == 0, "the credits to be settled")

@@ -1,8 +1,14 @@
 """Which processes a platform has on this machine."""
 
+import os
+import signal
+
 import psutil
 
 from services.local.home import Home
+from services.local.part import State
+from services.local.platform import Platform
+from tests.e2e.jobs import eventually
 
 
 def processes_of(home: Home) -> list[str]:
@@ -16,3 +22,17 @@ def processes_of(home: Home) -> list[str]:
         except psutil.Error:
             continue
     return found
+
+
+def kill(platform: Platform, part: str) -> None:
+    """Kills the process of a part as it stands."""
+    pid = platform.supervisor.pid(part)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+
+
+def wait_until_ready(platform: Platform) -> None:
+    """Waits until every part is back."""
+    eventually(
+        lambda: all(status.state in (State.READY, State.DONE) for status in platform.statuses()), "every part to run"
+    )

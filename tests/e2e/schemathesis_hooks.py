@@ -11,10 +11,12 @@ from schemathesis import GenerationMode
 schemathesis.openapi.format("idn-email", st.from_regex(r"[a-z0-9]{1,40}@example\.com", fullmatch=True))
 
 
-@schemathesis.hook
-def before_call(_context: Any, case: "schemathesis.Case[Any]", _options: dict[str, Any]) -> None:
+def before_call(_context: Any, case: Any, _options: dict[str, Any]) -> None:
     """One key means one request: under a key that was used for another, a good request is rightly refused."""
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
     if case.headers and isinstance(case.headers.get("Idempotency-Key"), str):
         case.headers["Idempotency-Key"] = uuid.uuid4().hex
+
+
+schemathesis.hook(before_call)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import wavfile
 
-from separation.decode import open_audio
+from separation.audio.decode import open_audio
 
 Samples = NDArray[np.float32]
 

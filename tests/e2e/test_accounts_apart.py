@@ -19,7 +19,7 @@ FEEDBACK = {"rating": 1}
 
 @pytest.fixture(scope="module")
 def document(platform: Platform) -> Document:
-    document: Document = httpx2.get(f"{platform.gateway_url}/v1/openapi.json").json()
+    document: Document = httpx2.get(f"{platform.gateway_url}/v1/openapi.json", timeout=180).json()
     return document
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from services.local.client import ApiError, Client
-from tests.e2e.jobs import FinishedJob, quote_of
+from tests.e2e.jobs import FinishedJob, balance, quote_of
 from tests.e2e.songs import music, silent_flac, video_only, write_wav_16
 
 pytestmark = pytest.mark.e2e
@@ -68,7 +68,7 @@ def test_a_file_that_is_no_song_is_rejected_with_a_reason(
         assert job["status"] == "rejected", job
         status = 422
     assert 400 <= status < 500
-    assert account.call("GET", "/v1/billing/balance") == {"available_credits": 600, "reserved_credits": 0}
+    assert account.call("GET", "/v1/billing/balance") == balance(600)
 
 
 def test_a_truncated_song_has_a_defined_result(account: Client, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_without_credits_the_order_is_402_and_nothing_is_held(account: Client, t
     with pytest.raises(ApiError) as refused:
         account.create_job(upload["id"])
     assert (refused.value.status, refused.value.code) == (402, "insufficient_credits")
-    assert account.call("GET", "/v1/billing/balance") == {"available_credits": 600, "reserved_credits": 0}
+    assert account.call("GET", "/v1/billing/balance") == balance(600)
     assert [job["status"] for job in account.call("GET", "/v1/jobs")["items"]] == ["rejected"]
 
 

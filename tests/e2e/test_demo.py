@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from separation.importers.spleeter import sample_song
+from separation.machine.cache import cache_directory
+from separation.models.importers.spleeter import sample_song
 from tests.e2e.songs import read
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
-def test_the_demo_leaves_the_stems_and_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["--paid"]], ids=["given", "paid"])
+def test_the_demo_leaves_the_stems_and_nothing_else(tmp_path: Path, options: list[str]) -> None:
     theirs = tmp_path / "home" / "demo" / "precious.txt"
     theirs.parent.mkdir(parents=True)
     theirs.write_text("somebody's")
@@ -23,9 +25,15 @@ def test_the_demo_leaves_the_stems_and_nothing_else(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "STEMWRIGHT_HOME"}
 
     demo = subprocess.run(
-        [sys.executable, "-m", "services.cli", "demo"],
+        [sys.executable, "-m", "services.cli", "demo", *options],
         cwd=here,
-        env={**environment, "HOME": str(tmp_path / "home"), "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={
+            **environment,
+            "HOME": str(tmp_path / "home"),
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            # What was fetched and checked once on this machine need not be again.
+            "STEMWRIGHT_CACHE": str(cache_directory()),
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -33,6 +41,12 @@ def test_the_demo_leaves_the_stems_and_nothing_else(tmp_path: Path) -> None:
 
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "Null-test residual" in demo.stdout
+    receipts = list((here / "demo-output" / "audio_example").glob("receipt-*.pdf"))
+    assert len(receipts) == len(options)
+    if options:
+        for shown in ("402 insufficient_credits", "/billing/sandbox/sbx_", "paid: receipt", "purchase", "capture"):
+            assert shown in demo.stdout
+        assert receipts[0].read_bytes().startswith(b"%PDF-")
     vocals, instrumental = (
         read(here / "demo-output" / "audio_example" / f"{stem}.flac")[0] for stem in ("vocals", "instrumental")
     )

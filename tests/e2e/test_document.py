@@ -14,6 +14,7 @@ import pytest
 
 from services.local.client import Client
 from services.local.platform import Platform
+from tests.e2e.jobs import NewAccount
 from tests.e2e.songs import music, write_wav_16
 
 pytestmark = pytest.mark.e2e
@@ -24,7 +25,7 @@ DOCUMENT = HERE.parents[1] / "services" / "gateway" / "openapi.json"
 
 FINISHED = """
 [[operations]]
-include-operation-id-regex = "^(getJob|getStem|getArchive|getWaveforms|getManifest|getFeedback|jobEvents)$"
+include-operation-id-regex = "^(getJob|getStem|getArchive|getWaveforms|getManifest|getPlayback|getFeedback|jobEvents)$"
 parameters = { job_id = "%s" }
 """
 """These are tried on a job that has what they give out."""
@@ -36,6 +37,7 @@ class Schemathesis:
 
     platform: Platform
     account: Client
+    other: Client
     folder: Path
 
     def finds_nothing(self, phases: str, settings: str = "") -> None:
@@ -54,6 +56,7 @@ class Schemathesis:
                 "SCHEMATHESIS_HOOKS": "tests.e2e.schemathesis_hooks",
                 "PLATFORM_URL": self.platform.gateway_url,
                 "TOKEN": str(self.account.token),
+                "TOKEN_TO_END": str(self.other.token),
             },
             cwd=HERE.parents[1],
             capture_output=True,
@@ -64,8 +67,8 @@ class Schemathesis:
 
 
 @pytest.fixture
-def schemathesis(platform: Platform, account: Client, tmp_path: Path) -> Schemathesis:
-    return Schemathesis(platform, account, tmp_path)
+def schemathesis(platform: Platform, new_account: NewAccount, tmp_path: Path) -> Schemathesis:
+    return Schemathesis(platform, new_account(), new_account(), tmp_path)
 
 
 def test_every_operation_answers_as_its_document_says(schemathesis: Schemathesis, tmp_path: Path) -> None:

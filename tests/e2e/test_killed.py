@@ -1,16 +1,14 @@
 """Any one process is killed while a job runs; the job ends well without a hand on it."""
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from services.local.client import Client, Document
-from services.local.part import State
 from services.local.platform import Platform
-from tests.e2e.jobs import eventually, settled, stems_of
+from tests.e2e.jobs import balance, settled, stems_of
+from tests.e2e.processes import kill, wait_until_ready
 from tests.e2e.songs import music, read, steps_of_16_bit, write_wav_16
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -46,7 +44,7 @@ def test_a_job_survives_the_death_of(
     stems = stems_of(account, ended, tmp_path)
     assert steps_of_16_bit(stems["vocals"][0] + stems["instrumental"][0] - mixture) <= 1
     settled(account)
-    assert account.call("GET", "/v1/billing/balance") == {"available_credits": 540, "reserved_credits": 0}
+    assert account.call("GET", "/v1/billing/balance") == balance(540)
 
 
 @pytest.mark.parametrize("part", ["broker", "accounts", "worker-1"])
@@ -62,15 +60,3 @@ def separating(account: Client, job: Document) -> None:
         if event.type == "progress" and event.data["stage"] == "separating":
             return
     pytest.fail("the job ended before it could be seen at work")
-
-
-def kill(platform: Platform, part: str) -> None:
-    pid = platform.supervisor.pid(part)
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-
-
-def wait_until_ready(platform: Platform) -> None:
-    eventually(
-        lambda: all(status.state in (State.READY, State.DONE) for status in platform.statuses()), "every part to run"
-    )

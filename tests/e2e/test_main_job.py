@@ -42,6 +42,8 @@ def test_a_song_of_five_minutes_is_separated_through_the_api_alone(account: Clie
     assert account.call("GET", "/v1/billing/balance") == {
         "available_credits": 600 - quote["price_credits"],
         "reserved_credits": 0,
+        "debt_credits": 0,
+        "expiring": [],
     }
 
 

@@ -1,40 +1,127 @@
-"""The platform on a PostgreSQL, a broker and an object store that others run, each named by its setting."""
+"""The platform with others in place of all that a setting replaces: database, broker, object store, and the models.
 
-import uuid
+Two models, of which one is on trial: a share of the songs goes to it, by an operator's commands and settings.
+"""
+
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from services.local.client import Client
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from separation.cli.model_commands import models
+from separation.models.repository import ModelRepository
+from services.local.client import Client, Document
 from services.local.platform import Platform
 from services.local.settings import LocalSettings
 from services.local.sockets import LOOPBACK, free_port
 from tests.broker import running_broker
 from tests.e2e.conftest import ENVIRONMENT
-from tests.e2e.songs import music, write_wav_16
+from tests.e2e.jobs import stems_of
+from tests.e2e.songs import music, read, write_wav_16
 from tests.object_store import ACCESS_KEY_ID, SECRET_ACCESS_KEY, running_object_store
+from tests.services.worker.tiny_model import NAME, make_tiny_model
+
+pytestmark = pytest.mark.e2e
+
+SHARES = {"steady": 0.75, "candidate": 0.25}
+"""What each network takes for the vocals, of everything: which of them separated a song can be heard."""
 
 
-def test_a_song_goes_through_parts_that_are_replaced_by_settings(postgres_server: str, tmp_path: Path) -> None:
-    song = write_wav_16(tmp_path / "song.wav", music(8))
-    with running_broker() as broker, running_object_store(tmp_path / "store") as store:
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
+    folder = tmp_path_factory.mktemp("models")
+    for name, share in SHARES.items():
+        make_tiny_model(folder / "files" / name, vocals_share=share)
+        file = ModelRepository(folder / "files" / name).model_file(NAME)
+        words = ["add", name, str(file), "--stems", "vocals,accompaniment", "--licence", "Apache-2.0"]
+        added = CliRunner().invoke(models, [*words, "--repository", str(folder / "repository")])
+        assert added.exit_code == 0, added.output
+    return ModelRepository(folder / "repository")
+
+
+@pytest.fixture(scope="module")
+def platform(
+    repository: ModelRepository, postgres_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    with running_broker() as broker, running_object_store(tmp_path_factory.mktemp("store")) as store:
         settings = LocalSettings(
-            home=tmp_path / "home",
+            home=tmp_path_factory.mktemp("home"),
             gateway_port=free_port(LOOPBACK),
             workers=1,
+            model=",".join(SHARES),
             database_url=postgres_server.replace("{database}", "postgres"),
             kafka_bootstrap_servers=broker.bootstrap,
             s3_endpoint_url=store.endpoint_url,
             s3_bucket="a-bucket-to-be-made",
         )
-        keys = {"S3_ACCESS_KEY_ID": ACCESS_KEY_ID, "S3_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
-        with Platform(settings, environment={**ENVIRONMENT, **keys}) as platform:
+        replaced = {
+            "S3_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "S3_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "STEMWRIGHT_MODEL_REPOSITORY": str(repository.path),
+            "STEMWRIGHT_ORCHESTRATOR_CANDIDATE_MODEL": "candidate",
+            "STEMWRIGHT_ORCHESTRATOR_CANDIDATE_SHARE": "0.5",
+        }
+        with Platform(settings, environment={**ENVIRONMENT, **replaced}) as platform:
             platform.wait_until_ready()
-            ours = {status.name for status in platform.statuses() if status.pid is not None}
-            assert ours.isdisjoint({"broker", "object-store"})
-            with Client(platform.gateway_url) as client:
-                client.register(f"{uuid.uuid4().hex}@example.com", "a long enough password")
-                upload = client.upload(song)
-                assert upload["status"] == "ready", upload
-                job = client.wait_for_job(client.create_job(upload["id"])["id"])
-                assert job["status"] == "succeeded", job
-                client.download(f"/v1/jobs/{job['id']}/stems/vocals", tmp_path / "vocals.flac")
+            yield platform
+
+
+@pytest.fixture(scope="module")
+def client(platform: Platform) -> Iterator[Client]:
+    with Client(platform.gateway_url) as client:
+        client.register("trial@example.com", "a long enough password")
+        yield client
+
+
+def separated(client: Client, upload: Document, **order: Any) -> Document:
+    job = client.wait_for_job(client.create_job(upload["id"], **order)["id"])
+    assert job["status"] == "succeeded", job
+    return job
+
+
+def test_a_song_goes_through_parts_that_are_replaced_by_settings(
+    platform: Platform, client: Client, tmp_path: Path
+) -> None:
+    ours = {status.name for status in platform.statuses() if status.pid is not None}
+    assert ours.isdisjoint({"broker", "object-store"})
+    assert not list(platform.home.data.glob("*.db"))
+    job = separated(client, client.upload(write_wav_16(tmp_path / "song.wav", music(8))))
+    client.download(f"/v1/jobs/{job['id']}/stems/vocals", tmp_path / "vocals.flac")
     assert (tmp_path / "vocals.flac").stat().st_size == job["stems"][0]["size_bytes"]
+
+
+def test_the_song_decides_and_every_result_names_its_model(
+    client: Client, repository: ModelRepository, tmp_path: Path
+) -> None:
+    seen = set()
+    for number in range(24):  # one in eight million such runs has all of them on one side
+        song = write_wav_16(tmp_path / f"{number}.wav", music(3, seed=number))
+        upload = client.upload(song)
+        drawn = int.from_bytes(hashlib.sha256(upload["id"].encode()).digest()[:8]) / 2**64
+        expected = "candidate" if drawn < 0.5 else "steady"
+        if expected in seen:
+            continue
+        preview = separated(client, upload, mode="preview", preview={"start_seconds": 0, "duration_seconds": 2})
+        full = separated(client, upload, output={"format": "wav", "bit_depth": 32})
+        named = {"name": expected, "digest": repository.manifest(expected).digest}
+        assert [preview["model"], full["model"]] == [named, named]
+        manifest = client.call("GET", f"/v1/jobs/{full['id']}/manifest")
+        assert {key: manifest["model"][key] for key in named} == named
+        vocals, _ = stems_of(client, full, tmp_path)["vocals"]
+        mixture = read(song)[0]
+        share = float(np.vdot(vocals, mixture) / np.vdot(mixture, mixture))
+        assert (share > 0.5) == (SHARES[expected] > 0.5)  # the filter behind the network sharpens what it says
+        seen.add(expected)
+        if seen == set(SHARES):
+            break
+    assert seen == set(SHARES)
+
+
+def test_an_order_that_names_a_model_gets_it(client: Client, tmp_path: Path) -> None:
+    upload = client.upload(write_wav_16(tmp_path / "song.wav", music(3, seed=100)))
+    for name in SHARES:
+        assert separated(client, upload, model=name)["model"]["name"] == name

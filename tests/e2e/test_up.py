@@ -14,6 +14,7 @@ import pytest
 
 from services.local.client import Client
 from services.local.home import Home
+from services.local.platform import SUPERVISOR
 from services.local.sockets import LOOPBACK, free_port
 from tests.e2e.jobs import eventually
 from tests.e2e.processes import processes_of
@@ -72,4 +73,4 @@ def test_nothing_outlives_it_and_everything_is_there_the_next_time(tmp_path: Pat
         assert process.wait(120) == 0
         assert processes_of(home) == []
         assert home.read_state() is None
-        assert sorted(path.stem for path in home.logs.glob("*.log")) == sorted(parts)
+        assert sorted(path.stem for path in home.logs.glob("*.log")) == sorted([*parts, SUPERVISOR])

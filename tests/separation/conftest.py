@@ -10,11 +10,13 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-import separation.importers
-from separation.backends import MaskModel, one_by_one
-from separation.cache import cache_directory
-from separation.importers import spleeter
-from separation.registry import ModelManifest, ModelRepository
+import separation.models.importers
+from separation.machine.cache import cache_directory
+from separation.models.importers import spleeter
+from separation.models.repository import ModelRepository
+from separation.models.runtimes.answers import one_by_one
+from separation.models.separator import MaskModel
+from separation.models.spec import ModelManifest
 from tests.separation.signals import music, to_16_bit, write_wav
 
 VECTORS = Path(__file__).parent / "vectors"
@@ -24,7 +26,7 @@ VECTORS = Path(__file__).parent / "vectors"
 def model_repository() -> ModelRepository:
     """The imported model, made once per version of the importer and kept outside the tree."""
     key = hashlib.sha256(f"{spleeter.WHEEL} {onnx.__version__}".encode())
-    importers = Path(separation.importers.__file__).parent
+    importers = Path(separation.models.importers.__file__).parent
     for source in (*sorted(importers.glob("*.py")), importers.parent / "canary.py"):
         key.update(source.read_bytes())
     folder = cache_directory() / "test-models" / key.hexdigest()[:16]
@@ -66,16 +68,13 @@ class EnergyModel:
         self.patches = 0
         self.rests = 0
 
-    def masks(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+    def fractions(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
         self.patches += len(magnitudes)
         total = np.cumsum(magnitudes, axis=2)
         around = np.zeros_like(total)
         around[:, :, 16:-16] = total[:, :, 32:] - total[:, :, :-32]
         vocals = around / (around + 30 * np.abs(magnitudes) + 1)
         return np.stack([vocals, 1 - vocals], axis=1)
-
-    def fractions(self, magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
-        return self.masks(magnitudes)
 
     def fractions_of_each(self, images: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
         return one_by_one(self.fractions, images)

@@ -8,7 +8,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from separation.decode import open_audio
+from separation.audio.decode import open_audio
 
 Samples = NDArray[np.float32]
 
@@ -106,3 +106,9 @@ def id3_tag(picture: bytes, padding: int = 0) -> bytes:
     frame = b"APIC" + struct.pack(">I", len(body)) + b"\0\0" + body + bytes(padding)
     size = len(frame)
     return b"ID3\x03\0\0" + bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0)) + frame
+
+
+def complex_noise(frames: int, bins: int, seed: int = 0) -> NDArray[np.complex64]:
+    """Spectra of white noise, ``(frames, bins)``."""
+    random = np.random.default_rng(seed)
+    return (random.standard_normal((frames, bins)) + 1j * random.standard_normal((frames, bins))).astype(np.complex64)

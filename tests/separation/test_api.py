@@ -13,7 +13,7 @@ import separation
 from separation import OutputFormat, SeparationSettings, separate, separate_array
 from separation.cli import separate as separate_command
 from separation.errors import ModelError, NoSamples, UnknownStem, UnsupportedChannels, UnsupportedRate
-from separation.registry import ModelRepository
+from separation.models.repository import ModelRepository
 from tests.separation.conftest import EnergyModel
 from tests.separation.signals import music, read, to_16_bit, write_encoded, write_wav
 
@@ -119,9 +119,9 @@ def _songs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_repository: Mo
     Path("letter.mp3").write_text("not a song")
 
 
-def _blocks(language: str) -> list[str]:
-    """The examples in ``docs/engine.md``."""
-    text = (_ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
+def _blocks(language: str, page: str) -> list[str]:
+    """The examples on a page of ``docs``."""
+    text = (_ROOT / "docs" / page).read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
@@ -143,7 +143,7 @@ def test_the_examples_of_the_package_run() -> None:
 @pytest.mark.usefixtures("_songs")
 def test_the_examples_of_the_library_run() -> None:
     names: dict[str, object] = {}
-    blocks = _blocks("python")
+    blocks = _blocks("python", "engine.md")
     assert blocks
     for block in blocks:
         exec(compile(block, "docs/engine.md", "exec"), names)
@@ -153,7 +153,7 @@ def test_the_examples_of_the_library_run() -> None:
 @pytest.mark.usefixtures("_songs")
 def test_the_examples_of_the_command_line_run() -> None:
     pytest.importorskip("matplotlib")
-    commands = [line for block in _blocks("bash") for line in block.splitlines()]
+    commands = [line for block in _blocks("bash", "command-line.md") for line in block.splitlines()]
     assert len(commands) >= 3
     for command in commands:
         program, subcommand, *arguments = shlex.split(command, comments=True)

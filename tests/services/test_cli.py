@@ -1,13 +1,16 @@
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from services.kit.settings import KitSettings
+from services.cli import named_with_its_extra
+from services.orchestrator.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,13 +35,13 @@ def test_the_commented_settings_are_the_defaults() -> None:
 
 
 def test_variables_of_other_programs_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    untouched = KitSettings()
+    untouched = Settings()
     others = ("HOST", "PORT", "ENVIRONMENT", "LOG_LEVEL", "LOG_FORMAT", "JWKS_URL", "TOKEN_ISSUER")
-    assert {name.lower() for name in others} <= set(KitSettings.model_fields)
+    assert {name.lower() for name in others} <= set(Settings.model_fields)
     for name in others:
         monkeypatch.setenv(name, "7")
 
-    assert KitSettings() == untouched
+    assert Settings() == untouched
 
 
 def test_every_setting_says_what_it_means() -> None:
@@ -68,3 +71,60 @@ def test_a_start_that_cannot_work_is_one_line_and_status_78(setting: str, value:
     assert started.returncode == 78
     assert started.stderr.count("\n") == 1
     assert named in started.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"),
+    [("opentelemetry.exporter", "otlp"), ("opentelemetry", "services"), ("grpc._channel", "triton")],
+)
+def test_a_library_that_only_a_setting_needs_is_named_with_its_extra(module: str, extra: str) -> None:
+    error = named_with_its_extra(ModuleNotFoundError(name=module), "run")
+    assert f"pip install 'stemwright[{extra}]'" in str(error)
+
+
+def test_a_setting_that_is_none_is_warned_about() -> None:
+    warned = stemwright("settings", STEMWRIGHT_WORKRES="2")
+    assert warned.stderr == (
+        "stemwright: STEMWRIGHT_WORKRES is no setting and has no effect; did you mean STEMWRIGHT_WORKERS?\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("settings",), ("status",)], ids="".join)
+def test_an_output_that_cannot_be_written_is_one_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "services.cli", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=240,
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "STEMWRIGHT_HOME": str(tmp_path / "home")},
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (1, "stemwright: No space left on device\n")
+
+
+def test_a_folder_that_no_disk_can_have_is_one_line() -> None:
+    for command in ("status", "logs", "stop", "up"):
+        ended = stemwright(command, STEMWRIGHT_HOME="x" * 300)
+        assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+        assert "File name too long" in ended.stderr
+
+
+def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "accounts.db").write_text("something else, and long enough to be taken for a page of a database")
+    ended = stemwright("migrate", DATABASE_URL=f"sqlite:///{tmp_path}/{{service}}.db")
+    assert ended.returncode == 1
+    assert ended.stderr == "Error: the database of accounts cannot be used: file is not a database\n"
+
+
+def test_a_database_of_a_newer_version_is_told_with_what_to_do(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/{{service}}.db"
+    assert stemwright("migrate", "accounts", DATABASE_URL=url).returncode == 0
+    with closing(sqlite3.connect(tmp_path / "accounts.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    ended = stemwright("migrate", "accounts", DATABASE_URL=url)
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "made by a newer version of Stemwright" in ended.stderr
+    assert "restore the backup" in ended.stderr

@@ -7,22 +7,24 @@ from collections.abc import Callable, Iterator
 import pytest
 from google.protobuf.message import Message
 
+from services.accounts.accounts import Accounts
 from services.accounts.consumers import job_consumer
-from services.accounts.service.accounts import Accounts
+from services.accounts.sessions.tokens import SigningKeys
 from services.accounts.settings import Settings as AccountsSettings
-from services.accounts.tokens import SigningKeys
 from services.gateway.consumers import news_consumer
 from services.gateway.hub import Hub
+from services.kit.erasures import Eraser
 from services.kit.events.codec import Draft, OutgoingEvent, Record, decode, encode
 from services.kit.events.consumer import HANDLED, Consumer
-from services.kit.events.outcomes import InvalidMessage
-from services.kit.events.topics import ASSIGNMENTS, JOBS_EVENTS, JOBS_INTERNAL, TOPICS, Topic, assignments_partition
+from services.kit.events.errors import InvalidMessage
+from services.kit.events.topics import ASSIGNMENTS, JOBS_EVENTS, TOPICS, Topic, assignments_partition
 from services.orchestrator.consumers import Handlers
-from services.orchestrator.hearing import Hearing
+from services.orchestrator.heartbeats import HeartbeatMonitor
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.settings import Settings as OrchestratorSettings
 from services.orchestrator.signals import Signals
-from services.upload.consumers import UploadQuestions
+from services.upload.consumers import upload_consumer
+from services.upload.settings import Settings as UploadSettings
 from services.worker.consumers import assignments_consumer
 from services.worker.service import WorkerService
 from tests.broker import Broker
@@ -53,8 +55,9 @@ TOPIC_OF: dict[type[Message], Topic] = {kind: topic for topic in TOPICS for kind
 def orchestrator(broker: Broker, make_database: MakeDatabase) -> Consumer:
     settings = OrchestratorSettings(kafka_bootstrap_servers=broker.bootstrap, kafka_sole_consumers=True)
     signals = Signals()
-    handlers = Handlers(make_database("orchestrator"), Lifecycle(settings, signals), signals, Hearing(30.0))
-    return handlers.consumer(settings)
+    database = make_database("orchestrator")
+    handlers = Handlers(database, Lifecycle(settings, signals), signals, HeartbeatMonitor(30.0))
+    return handlers.consumer(settings, Eraser(database, lambda _account_id: True))
 
 
 def accounts(broker: Broker, make_database: MakeDatabase) -> Consumer:
@@ -63,15 +66,9 @@ def accounts(broker: Broker, make_database: MakeDatabase) -> Consumer:
 
 
 def upload(broker: Broker, make_database: MakeDatabase) -> Consumer:
-    questions = UploadQuestions(make_database("upload"))
-    return Consumer(
-        broker.bootstrap,
-        name="upload-questions",
-        group="upload",
-        sole=True,
-        topics=[JOBS_INTERNAL],
-        handlers=questions.handlers,
-    )
+    settings = UploadSettings(kafka_bootstrap_servers=broker.bootstrap, kafka_sole_consumers=True)
+    database = make_database("upload")
+    return upload_consumer(settings, database, Eraser(database, lambda _account_id: True))
 
 
 def worker(broker: Broker, _make_database: MakeDatabase) -> Consumer:

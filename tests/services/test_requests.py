@@ -1,4 +1,4 @@
-"""What clients may send, by the documents of all services: no id passes the door that a sibling would refuse."""
+"""What clients may send, by the documents of all services: no id passes the gateway that a sibling would refuse."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -39,7 +39,10 @@ def ids_in(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             where = f"{method} {path}"
             for parameter in operation.get("parameters", ()):
                 if parameter["name"].endswith("_id"):
-                    yield f"{where} {parameter['name']}", parameter["schema"]
+                    # What may be absent is one of two: an id, or null.
+                    for schema in parameter["schema"].get("anyOf", [parameter["schema"]]):
+                        if schema != {"type": "null"}:
+                            yield f"{where} {parameter['name']}", schema
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 yield from _in_body(document, where, content.get("schema", {}))
 

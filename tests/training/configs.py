@@ -23,10 +23,10 @@ def tiny(*, seed: int = 7, **changes: dict[str, Any]) -> RunConfig:
     return RunConfig.model_validate(sections)
 
 
-def distributed(*, accumulation: int) -> RunConfig:
+def distributed(*, accumulation: int, workers: int) -> RunConfig:
     """For runs of any number of processes: with ``accumulation`` times as many all take the same steps."""
     return tiny(
         optimisation={"accumulation": accumulation, "steps": 4},
         validation={"every_steps": 2, "patches": 3},
-        data={"workers": 1},
+        data={"workers": workers},
     )

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from separation.registry import ModelRepository
+from separation.models.repository import ModelRepository
+from tests.separation.conftest import model_repository
 from tests.training.songs import write_song
 
+__all__ = ["data", "debug_run", "exported", "model_repository", "published", "weights"]
+
 if TYPE_CHECKING:
-    from separation.importers.checkpoint import Weights
+    from separation.models.importers.checkpoint import Weights
     from training.network import SeparationNetwork
 
 if find_spec("torch") is None:
@@ -57,9 +60,9 @@ def debug_run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from training.cli import main
 
     folder = tmp_path_factory.mktemp("runs") / "debug"
-    outcome = CliRunner().invoke(
-        main, ["train", "debug", "--data", str(data), "--run", str(folder), "--device", "cpu"], catch_exceptions=False
-    )
+    # Opening files again and again would take a fifth of the time.
+    where = ["--data", str(data), "--run", str(folder), "--cache", str(tmp_path_factory.mktemp("decoded"))]
+    outcome = CliRunner().invoke(main, ["train", "debug", *where, "--device", "cpu"], catch_exceptions=False)
     assert outcome.exit_code == 0, outcome.output
     return folder
 

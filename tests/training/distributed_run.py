@@ -7,12 +7,12 @@ import torch
 from rich.console import Console
 
 from tests.training.configs import distributed
-from training.place import joined
+from training.distributed import process_group
 from training.run import Run
 
 if __name__ == "__main__":
     data, folder = map(Path, sys.argv[1:])
     torch.set_num_threads(1)
-    with joined("cpu") as place:
-        config = distributed(accumulation=2 // place.processes)
-        Run(config, folder, data, place, cache=None, console=Console(quiet=True)).train()
+    with process_group("cpu") as process:
+        config = distributed(accumulation=2 // process.processes, workers=1)
+        Run(config, folder, data, process, cache=None, console=Console(quiet=True)).train()

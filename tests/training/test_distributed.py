@@ -32,8 +32,8 @@ def torchrun(data: Path, folder: Path) -> None:
 @pytest.mark.slow
 def test_two_processes_do_what_one_does_with_twice_the_accumulation(data: Path, tmp_path: Path) -> None:
     torchrun(data, tmp_path / "two")
-    run = Run(distributed(accumulation=2), tmp_path / "one", data, ALONE, cache=None, console=Console(quiet=True))
-    run.train()
+    alone = distributed(accumulation=2, workers=0)
+    Run(alone, tmp_path / "one", data, ALONE, cache=None, console=Console(quiet=True)).train()
     ours, theirs = newest(tmp_path / "two"), newest(tmp_path / "one")
     assert ours.keys() == theirs.keys()
     for name, tensor in theirs.items():

@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from separation.registry import DEFAULT_MODEL, ModelManifest, ModelRepository
+from separation.models.repository import DEFAULT_MODEL, ModelRepository
+from separation.models.spec import ModelManifest
 from tests.separation.signals import write_wav
 from tests.services.worker.tiny_model import make_tiny_model
 from tests.training.songs import RATE, band, voice, write_song
 from training.cli import main
 from training.errors import DataInvalid, NotRegistered
 from training.evaluation import Comparison, Evaluation, Score, compared, evaluate
-from training.measures import bsseval, global_sdr, leakage, paired_bootstrap
+from training.metrics import bsseval, global_sdr, leakage, paired_bootstrap
 from training.registration import free, objections, register
 
 

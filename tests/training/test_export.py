@@ -8,15 +8,15 @@ import torch
 from numpy.typing import NDArray
 
 from separation import separate_array
-from separation.importers.unet import build_model
-from separation.registry import ModelRepository
+from separation.models.importers.unet import build_model
+from separation.models.repository import ModelRepository
 from tests.training.configs import tiny
 from tests.training.songs import RATE, band, voice
 from training import checkpoint as checkpoints
 from training import export as exporting
 from training.checkpoint import BEST, Checkpoint
 from training.errors import ParityFailed
-from training.measures import global_sdr
+from training.metrics import global_sdr
 from training.network import SeparationNetwork
 from training.progress import Reached
 

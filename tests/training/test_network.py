@@ -4,21 +4,23 @@ import numpy as np
 import pytest
 import torch
 
-from separation.importers.checkpoint import Weights
-from separation.importers.unet import build_model
-from separation.registry import ModelRepository
-from separation.stft import StreamingStft
+from separation.models.importers.checkpoint import Weights
+from separation.models.importers.unet import build_model
+from separation.models.repository import ModelRepository
+from separation.models.unet import FFT_SIZE, HOP
+from separation.spectral.stft import StreamingStft
 from training.config import load_config
 from training.errors import CheckpointInvalid
 from training.export import difference_of
 from training.network import SeparationNetwork
-from training.objective import FFT_SIZE, HOP, Patches, Spectrogram, l1_by_stem, magnitudes, samples_in
+from training.objective import Patches, Spectrogram, l1_by_stem, magnitudes, samples_in
 
 
-def test_published_weights_answer_as_the_imported_model(published: SeparationNetwork) -> None:
-    repository = ModelRepository()
-    manifest = repository.verify()
-    file = repository.model_file(manifest.name)
+def test_published_weights_answer_as_the_imported_model(
+    published: SeparationNetwork, model_repository: ModelRepository
+) -> None:
+    manifest = model_repository.verify()
+    file = model_repository.model_file(manifest.name)
     difference = difference_of(published, file, manifest.frames, manifest.bins)
     assert difference.exact <= 1e-5
     assert difference.rms <= 2e-6

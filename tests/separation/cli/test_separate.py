@@ -15,26 +15,25 @@ from separation import cli as commands
 from separation.cli.batch import Batch, Wishes
 from separation.cli.reuse import Order
 from separation.cli.songs import Song
+from separation.cli.wording import duration
 from separation.manifest import Manifest
 from separation.settings import OutputFormatName
-from separation.wording import duration
 from tests.separation.cli.running import separate, song_lines, stem_folders, write_song
 from tests.separation.conftest import EnergyModel
 from tests.separation.signals import Samples, music, read, write_encoded, write_wav
 
 
-def test_one_line_per_song_and_a_summary() -> None:
+def test_two_lines_a_song_and_a_summary() -> None:
     write_song("first.wav", 0.7)
     write_song("second.wav", 1.5)
     result = separate("first.wav", "second.wav", "-o", "out", "--format", "wav", "--bit-depth", 24)
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
-    first, second, summary = result.stdout.splitlines()
-    assert re.fullmatch(
-        r"first\.wav: 0\.7 s in [\d.]+ s \([\d.]+x real time\), stems minus song exactly zero -> out/first", first
-    )
-    assert second.startswith("second.wav: 1.5 s in ")
-    assert re.fullmatch(r"2 songs separated: 2\.2 s in [\d.]+ s \([\d.]+x real time\)", summary)
+    first, words, second, _, summary = result.stdout.splitlines()
+    assert re.fullmatch(r"first\.wav: 0\.7 s separated in [\d.]+ s", first)
+    assert words == "  vocals + instrumental = the song, exactly -> out/first"
+    assert second.startswith("second.wav: 1.5 s separated in ")
+    assert re.fullmatch(r"2 songs separated in [\d.]+ s \(0:02 of music\)", summary)
     assert sorted(path.name for path in Path("out/second").iterdir()) == [
         "instrumental.wav",
         "manifest.json",
@@ -52,7 +51,7 @@ def test_a_failure_is_one_line_on_standard_error_and_the_others_are_separated() 
         "empty.mp3: The file is empty. [audio_empty]",
         "none.wav: The file cannot be read: No such file or directory. [file_unreadable]",
     ]
-    assert result.stdout.splitlines()[-1].startswith("1 song separated, 2 failed: 0.3 s in ")
+    assert result.stdout.splitlines()[-1].startswith("1 song separated, 2 failed in ")
     assert stem_folders("out/deep") == ["a"]
     assert [path.name for path in Path("out/deep").iterdir()] == ["a"]
 
@@ -61,7 +60,7 @@ def test_nothing_remains_where_no_song_could_be_separated() -> None:
     Path("letter.mp3").write_text("not a song")
     result = separate("letter.mp3", "-o", "out/deep")
     assert result.exit_code == 1
-    assert result.stdout.startswith("0 songs separated, 1 failed in ")
+    assert result.stdout == ""
     assert not Path("out").exists()
 
 
@@ -74,36 +73,38 @@ def test_json_has_one_object_per_song_and_nothing_else() -> None:
     assert result.stderr == ""
     lines = song_lines(result)
     assert [(line.song, line.folder, line.status) for line in lines] == [
-        ("letter.mp3", "out/letter", "failed"),
-        ("a.wav", "out/a", "done"),
-        ("none.wav", "out/none", "failed"),
+        ("letter.mp3", "out/letter/preview 0.5s-1s", "failed"),
+        ("a.wav", "out/a/preview 0.5s-1s", "done"),
+        ("none.wav", "out/none/preview 0.5s-1s", "failed"),
     ]
     assert [line.error and line.error.code for line in lines] == ["audio_unsupported_format", None, "file_unreadable"]
     manifest = lines[1].manifest
-    assert manifest == Manifest.from_json(Path("out/a/manifest.json").read_bytes())
+    assert manifest == Manifest.from_json(Path("out/a/preview 0.5s-1s/manifest.json").read_bytes())
     assert [(stem.file, stem.duration_seconds) for stem in manifest.stems] == [("vocals.flac", 0.5)]
-    assert len(read(Path("out/a/vocals.flac"))) == 22050
+    assert lines[1].files
+    assert lines[1].files["vocals"] == "out/a/preview 0.5s-1s/vocals.flac"
+    assert len(read(Path(lines[1].files["vocals"]))) == 22050
 
 
-def test_remarks_tell_what_a_listener_would_wonder_about() -> None:
+def test_notes_tell_what_a_listener_would_wonder_about() -> None:
     write_wav(Path("silence.wav"), 0 * music(0.5))
     whole = write_encoded(Path("cut.flac"), music(0.5), 44100, "flac", "flac").read_bytes()
     Path("cut.flac").write_bytes(whole[: len(whole) // 2])
     result = separate("silence.wav", "cut.flac", "-o", "out")
-    silence, cut, _ = result.stdout.splitlines()
-    assert silence.endswith("-> out/silence; vocals silent; instrumental silent")
-    assert cut.endswith("-> out/cut; the file is damaged or ends early")
+    lines = result.stdout.splitlines()
+    assert lines[2:4] == ["  note: vocals silent", "  note: instrumental silent"]
+    assert lines[6] == "  note: the file is damaged or ends early"
 
 
 def test_the_wishes_reach_the_engine() -> None:
     write_song("a.wav", 0.5)
     result = separate(
-        "a.wav", "-o", "out", "--json", "--quality", "best", "--overs", "scale", "--format", "mp3", "--bitrate", 128,
-        "--threads", 1, "--stems", "mixture,vocals",
+        "a.wav", "-o", "out", "--json", "--overs", "scale", "--format", "mp3", "--bitrate", 128, "--threads", 1,
+        "--stems", "mixture,vocals",
     )  # fmt: skip
     (line,) = song_lines(result)
     assert line.manifest
-    assert line.manifest.settings == {**asdict(SeparationSettings.best()), "overs": "scale"}
+    assert line.manifest.settings == {**asdict(SeparationSettings()), "overs": "scale"}
     assert [(stem.name, stem.format, stem.bitrate_kbps) for stem in line.manifest.stems] == [
         ("mixture", "mp3", 128),
         ("vocals", "mp3", 128),
@@ -122,7 +123,6 @@ def test_the_wishes_reach_the_engine() -> None:
         ["--format", "mp3", "--bit-depth", "16"],
         ["--stems", "vocals,drums"],
         ["--stems", ","],
-        ["--quality", "worst"],
         ["--threads", "0"],
     ],
 )
@@ -133,9 +133,35 @@ def test_wrong_usage_ends_with_2(arguments: Sequence[str]) -> None:
     assert not Path("out").exists()
 
 
-def test_no_songs_and_no_folder_are_wrong_usage() -> None:
-    assert separate("-o", "out").exit_code == 2
-    assert separate("a.wav").exit_code == 2
+def test_without_a_folder_stems_go_to_stems() -> None:
+    write_song("a.wav")
+    assert separate("a.wav").exit_code == 0
+    assert stem_folders("stems") == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--format", "wav", "--bit-depth", 32], "vocals + instrumental = the song, to the last bit"),
+        (["--format", "flac"], "vocals + instrumental = the song, to the last of 16 bits"),
+        (["--format", "mp3"], "vocals + instrumental = the song, before its encoding as MP3"),
+    ],
+)
+def test_the_sum_check_is_told_in_words(arguments: Sequence[object], words: str) -> None:
+    write_encoded(Path("a.mp3"), music(0.5), 44100, "mp3", "libmp3lame")  # no whole numbers of 16 bits
+    result = separate("a.mp3", *arguments)
+    assert result.stdout.splitlines()[1] == f"  {words} -> stems/a"
+
+
+def test_figures_are_for_those_who_ask() -> None:
+    write_song("a.wav", 1)
+    lines = separate("a.wav", "--verbose").stdout.splitlines()
+    assert lines[2] == "  song: wav, pcm_s16le, 44100 Hz, 2 channels"
+    assert re.fullmatch(r"  vocals: -[\d.]+ LUFS, peak -[\d.]+ dBFS, [\d.]+ MB", lines[3])
+    assert lines[5] == "  sum: stems minus song exactly zero"
+    assert lines[6].startswith("  model: tiny-2stems sha256:")
+    assert "x real time" in lines[7]
+    assert "total " in lines[8]
 
 
 def test_help_names_every_format() -> None:

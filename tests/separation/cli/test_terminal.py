@@ -79,7 +79,7 @@ def test_a_signal_leaves_nothing_of_the_song_in_work(tmp_path: Path, number: sig
         stdout, stderr = process.communicate(timeout=_DEADLINE_SECONDS)
     assert process.returncode == code
     assert stderr == "Stopped; nothing half done is left behind.\n"
-    assert stdout.splitlines()[-1].startswith("1 song separated, 2 not done: ")
+    assert stdout.splitlines()[-1].startswith("1 song separated, 2 not done in ")
     assert sorted(path.name for path in out.iterdir()) == ["a"]
     assert not list(out.rglob(".partial-*"))
 
@@ -94,7 +94,8 @@ def test_what_was_killed_in_the_midst_of_a_song_is_cleared_by_the_same_command(t
         process.communicate(timeout=_DEADLINE_SECONDS)
     assert list(out.rglob(".partial-*"))
     shutil.rmtree(tmp_path / "models")
-    with _running(tmp_path, "a.wav", "-o", "out", "--preview", "0:1", **streams) as process:
+    write_wav(tmp_path / "a.wav", music(0.3))
+    with _running(tmp_path, "a.wav", "-o", "out", **streams) as process:
         process.communicate(timeout=_DEADLINE_SECONDS)
     assert process.returncode == 0
     assert not list(out.rglob(".partial-*"))
@@ -184,8 +185,43 @@ def test_a_terminal_shows_a_bar_with_speed_and_time_left(tmp_path: Path, termina
     assert process.returncode == 0
     assert re.search(r"\[1/2\] a\.wav +[━╸╺ ]+ +\d+% +[\d.]+x real time ETA [\d:]+", shown)
     assert re.search(r"\[2/2\] \[b\]\.wav +[━╸╺ ]+ +\d+%", shown)
-    lines = [line for line in re.split(r"[\r\n]+", shown) if " -> " in line]
+    lines = [line for line in re.split(r"[\r\n]+", shown) if " separated in " in line and ": " in line]
     assert [line.partition(":")[0] for line in lines] == ["a.wav", "[b].wav"]
+
+
+def _shown(tmp_path: Path, terminal: _Terminal, *arguments: str) -> str:
+    with _running(tmp_path, *arguments, **terminal.streams) as process:
+        deadline = time.monotonic() + _DEADLINE_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            terminal.read()
+            time.sleep(0.01)
+    return terminal.read()
+
+
+def test_lines_fit_the_terminal_and_failures_are_red(tmp_path: Path, terminal: _Terminal) -> None:
+    long = "a very long name of a song " * 6
+    write_wav(tmp_path / f"{long}.wav", music(0.3))
+    (tmp_path / "empty.mp3").touch()
+    shown = _shown(
+        tmp_path, terminal, f"{long}.wav", "empty.mp3", "-o", "a folder of some length/and another one in it"
+    )
+    assert "\x1b[31mempty.mp3: The file is empty. [audio_empty]\x1b[0m" in shown
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown))
+    (first,) = [line for line in lines if " separated in " in line and ": 0.3 s" in line]
+    (second,) = [line for line in lines if " -> " in line]
+    assert max(len(first), len(second)) <= 100
+    assert first.startswith("a very long name")
+    assert "\u2026: 0.3 s separated in " in first
+    assert second.startswith("  vocals + instrumental = the song")
+    assert second.rstrip().endswith(long.rstrip()[-20:])
+
+
+def test_colour_is_left_out_where_it_is_not_wanted(
+    tmp_path: Path, terminal: _Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    (tmp_path / "empty.mp3").touch()
+    assert "\x1b[3" not in _shown(tmp_path, terminal, "empty.mp3")
 
 
 def test_ctrl_c_in_a_terminal(tmp_path: Path, terminal: _Terminal) -> None:

@@ -1,26 +1,35 @@
 """The accounts service on a migrated database, without a broker: what it would publish lies in the outbox."""
 
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from typing import Any
 
+import jwt
 import pytest
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from google.protobuf.message import Message
 from sqlalchemy import select
 
+from services.accounts.accounts import Accounts
 from services.accounts.app import build
-from services.accounts.service.accounts import Accounts
+from services.accounts.mail.service import MailSender
+from services.accounts.sessions.tokens import SigningKeys
 from services.accounts.settings import Settings
-from services.accounts.tokens import SigningKeys
+from services.accounts.users.emails import parse
+from services.accounts.users.roles import Role
 from services.kit.database import Database
 from services.kit.events.codec import Event, decode
 from services.kit.tables import OUTBOX
 from tests.databases import MakeDatabase
 
 PASSWORD = "correct horse battery"
+QUICK_HASHES_KIB = 8
+"""The least that argon2 takes: a person who joins would else cost a fifth of a second of processor time."""
 
 
 class Clock:
@@ -28,7 +37,7 @@ class Clock:
 
     def __init__(self) -> None:
         # Tokens are verified by the machine's clock, so this one begins there.
-        self.now = datetime.now(UTC).replace(microsecond=0)
+        self.began = self.now = datetime.now(UTC).replace(microsecond=0)
 
     def __call__(self) -> datetime:
         return self.now
@@ -105,7 +114,13 @@ def clock() -> Clock:
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(welcome_credits=600, previews_per_day={"free": 3}, password_waiting_max=100)
+    return Settings(
+        verify_email=False,
+        welcome_credits=600,
+        previews_per_day={"free": 3},
+        password_waiting_max=100,
+        password_memory_kib=QUICK_HASHES_KIB,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -134,6 +149,52 @@ def client(settings: Settings, database: Database, keys: SigningKeys) -> TestCli
     return TestClient(build(settings, keys, database), raise_server_exceptions=False)
 
 
+class Post:
+    """A transport that keeps what it takes."""
+
+    def __init__(self) -> None:
+        self.taken: list[EmailMessage] = []
+
+    def send(self, mail_id: str, message: EmailMessage) -> None:
+        self.taken.append(message)
+
+
+class Mailbox:
+    """Everybody's mails: those that wait are sent when somebody looks."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._post = Post()
+        self._sender = MailSender(
+            accounts.database,
+            accounts.mail,
+            self._post,
+            sender="mail@stemwright.example",
+            public_url="https://stemwright.example",
+            composers=accounts.composers,
+        )
+
+    def all(self) -> list[EmailMessage]:
+        while self._sender.send_next():
+            pass
+        return self._post.taken
+
+    def subjects_to(self, address: str) -> list[str]:
+        return [message["Subject"] for message in self.all() if message["To"] == address]
+
+    def token_to(self, address: str) -> str:
+        """The token in the newest mail to this address."""
+        newest = [message for message in self.all() if message["To"] == address][-1]
+        found = re.search(r"#token=(\S+)", newest.get_body(("plain",)).get_content())  # type: ignore[union-attr]
+        assert found is not None, newest
+        return found[1]
+
+
+@pytest.fixture
+def mailbox(client: TestClient) -> Mailbox:
+    assert isinstance(client.app, FastAPI)
+    return Mailbox(client.app.state.accounts)
+
+
 @pytest.fixture
 def sign_in(client: TestClient) -> Callable[..., Any]:
     def request(email: str, password: str = PASSWORD) -> Any:
@@ -151,9 +212,20 @@ def join(client: TestClient, sign_in: Callable[..., Any]) -> Join:
         email = email or f"person{next(counter)}@example.com"
         registered = client.post("/v1/auth/register", json={"email": email, "password": PASSWORD})
         assert registered.status_code == 201, registered.text
-        return Person(client, registered.json()["id"], email, sign_in(email).json())
+        tokens = sign_in(email).json()
+        claims = jwt.decode(tokens["access_token"], options={"verify_signature": False})
+        return Person(client, claims["sub"], email, tokens)
 
     return make
+
+
+@pytest.fixture
+def admin(join: Join, accounts: Accounts, sign_in: Callable[..., Any]) -> Person:
+    person = join("admin@example.com")
+    with accounts.database.write() as session:
+        accounts.users.add_role(session, parse(person.email), Role.ADMIN)
+    person.tokens = sign_in(person.email).json()
+    return person
 
 
 def in_parallel(calls: list[Callable[[], Any]]) -> list[Any]:

@@ -8,17 +8,19 @@ import pytest
 from google.protobuf.message import Message
 from sqlalchemy.exc import OperationalError
 
+from services.accounts.accounts import Accounts
 from services.accounts.consumers import handlers
-from services.accounts.ledger import Balance
-from services.accounts.service.accounts import Accounts
+from services.accounts.ledger.transfers import Balance
+from services.accounts.plans.models import PriceKind
+from services.accounts.plans.service import NewPrice, set_price
 from services.kit.events.codec import Event
 from services.kit.events.contracts import broken
-from services.kit.events.outcomes import InvalidMessage, RetryLater
+from services.kit.events.errors import InvalidMessage, RetryLater
 from services.kit.events.topics import JOBS_EVENTS, JOBS_INTERNAL, type_of
 from services.kit.ids import new_id
-from services.kit.protos import billing_pb2, jobs_pb2
-from tests.services.accounts.billing_cases import Money
+from services.kit.protos import billing_pb2, jobs_pb2, prices_pb2
 from tests.services.accounts.conftest import Outbox
+from tests.services.accounts.ledger.billing_cases import Money
 
 Deliver = Callable[..., None]
 
@@ -102,6 +104,19 @@ def test_a_balance_is_told_to_whoever_asks(deliver: Deliver, money: Money, outbo
         account_id=money.account_id,
         balance=billing_pb2.Balance(available_credits=600, reserved_credits=0, version=1, previews_left=3),
     )
+
+
+def test_what_a_second_costs_is_told_to_whoever_asks(deliver: Deliver, outbox: Outbox, accounts: Accounts) -> None:
+    with accounts.database.write() as session:
+        made = set_price(session, NewPrice(PriceKind.RATE, "*/fast", "Separation", rate_millicredits=1200)).id
+    for _ in range(2):
+        deliver(jobs_pb2.RatesRequested(product="separation"))
+
+    told = outbox.messages(prices_pb2.RatesTold)
+    assert len(told) == 3
+    rates = {rate.rate_id: (rate.model, rate.tier, rate.millicredits_per_second) for rate in told[-1].rates}
+    assert rates[made] == ("*", "fast", 1200)
+    assert told[2].rates == told[1].rates == told[0].rates
 
 
 def test_an_unknown_account_has_nothing(deliver: Deliver, outbox: Outbox) -> None:

@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+import urllib.request
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
@@ -24,9 +25,28 @@ from services.gateway.consumers import news_consumer
 from services.gateway.hub import Hub
 from services.gateway.protocol import guarded
 from services.gateway.settings import Settings
+from services.kit.auth import KeySet, TokenVerifier
 
 KEY = Ed25519PrivateKey.generate()
 KEY_ID = "test"
+
+PATIENCE_SECONDS = 180.0
+PATIENT: dict[str, Any] = {
+    f"{name}_timeout_seconds": PATIENCE_SECONDS for name in ("connect", "response", "body", "stall")
+}
+"""Settings of a gateway whose neighbours and clients run on a machine that has other things to do."""
+
+
+def patient_verifier(settings: Settings, clock: Callable[[], float] = time.monotonic) -> TokenVerifier:
+    """A verifier that waits for the keys as long as it takes; `clock` is the one by which they grow old."""
+
+    def fetch(url: str, _timeout_seconds: float) -> bytes:
+        with urllib.request.urlopen(url, timeout=PATIENCE_SECONDS) as answer:
+            content: bytes = answer.read()
+            return content
+
+    keys = KeySet(settings.jwks_url, fetch=fetch, clock=clock)
+    return TokenVerifier(keys, issuer=settings.token_issuer, audience=settings.token_audience)
 
 
 def token(account_id: str = "usr_alice", *, lifetime_seconds: int = 600, **claims: Any) -> str:
@@ -88,6 +108,9 @@ class StandIn:
     def __init__(self) -> None:
         self.seen: list[Seen] = []
         self.answer: Callable[[Seen], Reply] = lambda _seen: Reply()
+        self.revoked: list[str] = []
+        """Sessions and keys that were ended, as accounts says."""
+        self.asked_for_revocations: list[str] = []
         self.keep_bodies = True
         self.received_bytes = 0
         self.aborted = threading.Event()
@@ -112,6 +135,9 @@ class StandIn:
             more = message.get("more_body", False)
         if target == "/.well-known/jwks.json":
             reply = Reply(body=json.dumps(key_set()).encode())
+        elif target.startswith("/internal/revocations"):
+            self.asked_for_revocations.append(target)
+            reply = Reply(body=json.dumps({"ids": self.revoked, "told_at": "2026-11-28T12:00:00+00:00"}).encode())
         else:
             self.seen.append(seen)
             reply = self.answer(seen)
@@ -144,7 +170,15 @@ def serving(app: Any, *, on_stopping: Callable[[], None] | None = None, port: in
     """Serves an ASGI app on a port of its own for the length of the block."""
     listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(
-        app, loop="uvloop", ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=2, **options
+        app,
+        loop="uvloop",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        # Neither side closes what the other is about to use.
+        timeout_keep_alive=600,
+        timeout_graceful_shutdown=2,
+        **options,
     )
     server = _Server(config, on_stopping)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -282,10 +316,12 @@ def platform(*, bootstrap: str | None = None, **settings: Any) -> Iterator[Platf
         jwks_url = f"http://127.0.0.1:{ports['accounts']}/.well-known/jwks.json"
         hub = Hub()
         news = None if bootstrap is None else news_consumer(bootstrap, hub)
-        chosen = Settings(**{**urls, "jwks_url": jwks_url, "log_level": "ERROR", **settings})
-        app = gateway_app(chosen, hub=hub, tasks=() if news is None else (news,))
+        chosen = Settings(**{**PATIENT, **urls, "jwks_url": jwks_url, "log_level": "ERROR", **settings})
+        app = gateway_app(chosen, hub=hub, tasks=() if news is None else (news,), verifier=patient_verifier(chosen))
         options: dict[str, Any] = {"http": guarded(chosen), "proxy_headers": False, "server_header": False}
         port = stack.enter_context(serving(app, on_stopping=hub.close, **options))
-        client = stack.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60))
-        assert news is None or news.wait_until_ready(20)
+        client = stack.enter_context(
+            httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE_SECONDS)
+        )
+        assert news is None or news.wait_until_ready(PATIENCE_SECONDS)
         yield Platform(accounts, upload, orchestrator, app, hub, port, client)

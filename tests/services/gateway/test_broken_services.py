@@ -1,13 +1,16 @@
 """Services and clients that fail in the middle: what the other side sees of it through a real gateway."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from services.gateway import proxy
 from services.gateway.routes import Load
 from services.local.sockets import LOOPBACK, free_port
 from tests.ids import numbered
@@ -61,7 +64,9 @@ def test_an_upload_that_is_cut_is_cut_for_the_service_too(gateway: Platform) -> 
         b"PUT /v1/uploads/upl_1/content HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n"
         b"Content-Length: 1000000\r\n\r\nonly the beginning" % token().encode()
     )
-    gateway.raw(request, seconds=0.5)
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as connection:
+        connection.sendall(request)
+        eventually(lambda: gateway.upload.received_bytes == len(b"only the beginning"))
     assert gateway.upload.aborted.wait(60)
     assert not gateway.upload.seen
 
@@ -92,9 +97,18 @@ def test_a_service_that_is_away() -> None:
         assert gateway.client.get("/v1/me", headers=bearer()).status_code == 200
 
 
-def test_a_service_that_comes_back_while_the_gateway_waits() -> None:
+def test_a_service_that_comes_back_while_the_gateway_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port(LOOPBACK)
-    with platform(orchestrator_url=f"http://127.0.0.1:{port}", retry_delay_seconds=1.0) as gateway:
+    paused, back = threading.Event(), threading.Event()
+
+    async def pause(_seconds: float) -> None:
+        paused.set()
+        while not back.is_set():
+            await asyncio.sleep(0.01)
+
+    # The pause before the second try lasts as long as the service takes to start on this machine.
+    monkeypatch.setattr(proxy, "asyncio", SimpleNamespace(sleep=pause))
+    with platform(orchestrator_url=f"http://127.0.0.1:{port}") as gateway:
         answers: list[httpx2.Response] = []
 
         def ask() -> None:
@@ -102,7 +116,9 @@ def test_a_service_that_comes_back_while_the_gateway_waits() -> None:
 
         thread = threading.Thread(target=ask)
         thread.start()
+        assert paused.wait(60)
         with serving(gateway.orchestrator, port=port):
+            back.set()
             thread.join(60)
             assert answers[0].status_code == 200
             assert [seen.body for seen in gateway.orchestrator.seen] == [b'{"a":1}']
@@ -144,8 +160,8 @@ def test_a_service_that_is_too_slow() -> None:
 
 
 def test_more_requests_than_a_service_has_connections_for() -> None:
-    with (
-        platform(upstream_connections=1, connect_timeout_seconds=0.1) as gateway,
-        unfinished_answer(gateway, "/v1/jobs/job_1"),
-    ):
+    with platform(upstream_connections=1) as gateway, unfinished_answer(gateway, "/v1/jobs/job_1"):
+        # From here on: what came before had to be connected, however long that took.
+        impatient = gateway.app.state.settings.model_copy(update={"connect_timeout_seconds": 0.1})
+        gateway.app.state.services["orchestrator"]._settings = impatient
         problem(gateway.client.get("/v1/jobs", headers=bearer()), 503, "overloaded")

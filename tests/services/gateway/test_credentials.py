@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from services.gateway.credentials import Credentials, ExpiringCache, bearer
+from services.gateway.credentials import Credentials, bearer
 from services.gateway.errors import BadRequest, InvalidKey, UpstreamDown
+from services.gateway.revocations import Revocations, Told
 from services.kit.auth import InvalidToken, Principal
 from services.kit.errors import Unauthorized
 
@@ -48,9 +49,15 @@ class Clock:
 class Scene:
     def __init__(self, entries: int = 100) -> None:
         self.verifier, self.accounts, self.clock = Verifier(), Accounts(), Clock()
+        self.ended: list[str] = []
+        self.changed: dict[str, int] = {}
+        revocations = Revocations(self.told, fresh_seconds=1, outage_seconds=60, clock=self.clock)
         self.credentials = Credentials(
-            self.verifier, self.accounts.exchange, key_seconds=60, entries=entries, clock=self.clock
+            self.verifier, self.accounts.exchange, revocations, key_seconds=60, entries=entries, clock=self.clock
         )
+
+    async def told(self, _mark: str | None) -> Told:
+        return Told(self.ended, "now", self.changed)
 
 
 def test_a_token_is_checked_once_and_passed_on() -> None:
@@ -124,6 +131,19 @@ def test_a_wrong_key_is_refused_without_asking_again_at_once() -> None:
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(("presented", "error"), [("token-of-usr_a", InvalidToken), ("sk_usr_a", InvalidKey)])
+def test_what_was_ended_is_refused_a_second_later_whatever_is_kept(presented: str, error: type[Exception]) -> None:
+    async def run() -> None:
+        scene = Scene()
+        await scene.credentials.of(presented)
+        scene.ended = ["id"]
+        scene.clock.now = 1.0
+        with pytest.raises(error):
+            await scene.credentials.of(presented)
+
+    asyncio.run(run())
+
+
 def test_accounts_being_away_is_not_remembered() -> None:
     async def run() -> None:
         scene = Scene()
@@ -153,21 +173,12 @@ def test_what_is_remembered_is_bounded_and_holds_no_credential() -> None:
         scene = Scene(entries=10)
         for number in range(100):
             await scene.credentials.of(f"sk_{number}")
-        keys, accounts = scene.credentials._keys, scene.credentials._accounts
+        keys, accounts = scene.credentials._of_secrets, scene.credentials._verified
         assert (len(keys), len(accounts)) == (10, 10)
-        assert all(len(digest) == 32 for digest in [*keys._values, *accounts._values])
+        assert all(len(digest) == 32 for digest in [*keys, *accounts])
         assert not scene.credentials._under_way
 
     asyncio.run(run())
-
-
-def test_a_cache_forgets_what_expired() -> None:
-    clock = Clock()
-    cache: ExpiringCache[str] = ExpiringCache(2, clock)
-    cache.put(b"a", "1", 10)
-    clock.now = 10
-    assert cache.get(b"a") is None
-    assert len(cache) == 0
 
 
 @pytest.mark.parametrize(
@@ -189,3 +200,20 @@ def test_headers_that_are_no_credential() -> None:
         bearer(b"Bearer \xff")
     with pytest.raises(InvalidToken):
         bearer(b"Bearer " + b"a" * 5000)
+
+
+def test_a_token_from_before_a_change_of_the_account_is_refused_and_a_key_is_exchanged_anew() -> None:
+    async def run() -> None:
+        scene = Scene()
+        await scene.credentials.of("token-of-usr_a")
+        await scene.credentials.of("sk_usr_a")
+        scene.changed = {"usr_a": 1000}
+        scene.clock.now += 2
+
+        with pytest.raises(InvalidToken):
+            await scene.credentials.of("token-of-usr_a")
+        assert (await scene.credentials.of("sk_usr_a")).account_id == "usr_a"
+        assert scene.accounts.asked == 2
+        assert (await scene.credentials.of("token-of-usr_b")).account_id == "usr_b"
+
+    asyncio.run(run())

@@ -48,6 +48,8 @@ def test_reports_that_come_late_are_no_news() -> None:
     assert not Progress(1, "uploading", 0.9).follows(known)
     assert Progress(2, "uploading", 0.6).follows(known)
     assert Progress(3, "downloading", 0.0).follows(known)
+    assert Progress(2, "separating", 0.5, playable_seconds=6).follows(known)
+    assert not Progress(2, "separating", 0.5, 6).follows(Progress(2, "separating", 0.5, 12))
     assert known.follows(None)
 
 

@@ -11,7 +11,7 @@ from limits.errors import StorageError
 from services.gateway.counters import SweptMemoryStorage
 from services.gateway.errors import Overloaded, TooManyAtOnce
 from services.gateway.limits import Cap, Limits
-from services.gateway.routes import Pace
+from services.gateway.routes import RateClass
 from services.gateway.settings import Settings
 from services.kit.addresses import network_of
 from services.kit.errors import RateLimited
@@ -36,11 +36,11 @@ def test_an_account_gets_its_rate_and_no_more() -> None:
 def test_sign_in_has_a_stricter_rate_than_the_rest() -> None:
     async def run() -> None:
         limits = Limits(Settings(auth_rate="1/minute", address_rate="100/minute"))
-        await limits.of_address("192.0.2.1", Pace.AUTH)
+        await limits.of_address("192.0.2.1", RateClass.AUTH)
         with pytest.raises(RateLimited):
-            await limits.of_address("192.0.2.1", Pace.AUTH)
-        await limits.of_address("192.0.2.1", Pace.GENERAL)
-        await limits.of_address("192.0.2.2", Pace.AUTH)
+            await limits.of_address("192.0.2.1", RateClass.AUTH)
+        await limits.of_address("192.0.2.1", RateClass.GENERAL)
+        await limits.of_address("192.0.2.2", RateClass.AUTH)
 
     asyncio.run(run())
 

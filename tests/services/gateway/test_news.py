@@ -1,16 +1,17 @@
 """Event streams fed by the real broker, and without it."""
 
 import gc
-import time
 from collections.abc import Iterator
+from itertools import count
 
 import pytest
 
-from services.kit.events.codec import OutgoingEvent
+from services.kit.events.codec import OutgoingEvent, encode
+from services.kit.events.connection import connect
 from services.kit.events.producer import EventProducer
 from services.kit.events.topics import JOBS_EVENTS, PROGRESS
 from services.kit.protos import separation_pb2
-from tests.broker import Broker
+from tests.broker import PATIENCE_SECONDS, Broker
 from tests.ids import numbered
 from tests.services.gateway.standin import eventually, platform
 from tests.services.gateway.watching import Job, watched
@@ -22,13 +23,12 @@ pytestmark = [pytest.mark.kafka, pytest.mark.filterwarnings("ignore:unclosed <so
 @pytest.fixture(autouse=True)
 def _sockets_are_collected_here() -> Iterator[None]:
     yield
-    gc.unfreeze()  # an app that starts freezes what is there
     gc.collect()
 
 
 @pytest.fixture
-def producer(broker: Broker) -> Iterator[EventProducer]:
-    with EventProducer(broker.bootstrap, "test") as running:
+def producer(broker: Broker, patient_clients: None) -> Iterator[EventProducer]:
+    with EventProducer(broker.bootstrap, "test", timeout_seconds=PATIENCE_SECONDS) as running:
         yield running
 
 
@@ -81,14 +81,14 @@ def test_news_of_the_event_log_reach_the_stream(broker: Broker, producer: EventP
         eventually(lambda: gateway.hub.jobs == 0)
 
 
-def test_bad_records_close_no_door(broker: Broker, producer: EventProducer) -> None:
+def test_bad_records_stop_no_news(broker: Broker, producer: EventProducer) -> None:
     from kafka import KafkaProducer
 
     with platform(bootstrap=broker.bootstrap, stream_poll_seconds=600) as gateway:
-        raw = KafkaProducer(bootstrap_servers=broker.bootstrap)
+        raw = connect(KafkaProducer, broker.bootstrap, "tests")
         for number in range(30):
             raw.send(PROGRESS.name, b"nonsense %d" % number, partition=0)
-        raw.flush(10)
+        raw.flush(PATIENCE_SECONDS)
         raw.close()
         job = Job()
         job.move("queued")
@@ -109,14 +109,15 @@ def test_a_broker_that_restarts_empty_ends_no_stream(broker: Broker) -> None:
             broker.restart_empty()
             with EventProducer(broker.bootstrap, "test") as producer:
                 # Progress is repeated by nature; each report may be the first that is heard again.
-                deadline = time.monotonic() + 30
-                number = 0
-                while not reader.fractions():
-                    assert time.monotonic() < deadline
-                    number += 1
-                    producer.send(progress(number / 1000))
+                reports = count(1)
+
+                def hears_progress() -> bool:
+                    producer.send_records([encode(progress(next(reports) / 10_000))])
+                    return bool(reader.fractions())
+
+                eventually(hears_progress)
                 job.move("succeeded")
-                producer.send(status_changed(job))
+                eventually(lambda: producer.send_records([encode(status_changed(job))]) == [None])
                 reader.wait_for_end()
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.routes import ROUTES, Access, Route, RouteTable, Upstream
+from services.gateway.routes import APP_PAGES, ROUTES, Access, Route, RouteTable, Upstream
 
 TABLE = RouteTable()
 
@@ -71,19 +71,27 @@ def test_no_text_reaches_a_service_by_accident(tail: str) -> None:
         assert re.fullmatch(r"[A-Za-z0-9_/-]+", tail)
 
 
-def test_only_sign_in_keys_and_pages_are_for_anyone() -> None:
+def test_only_sign_in_keys_receipts_of_the_erased_and_pages_are_for_anyone() -> None:
     public = {route.path for route in ROUTES if route.access is Access.ANYONE}
     assert {path for path in public if not path.startswith("/v1/auth/")} == {
         "/.well-known/jwks.json",
-        "/",
+        "/v1/erasures/{token}",
+        "/v1/billing/prices",
+        *APP_PAGES,
+        "/assets/{name}",
+        "/early.js",
         "/docs",
         "/docs/assets/{name}",
         "/v1/openapi.json",
+        "/v1/billing/providers/{name}/webhook",
+        "/billing/return/{id}",
+        "/billing/sandbox/{id}",
+        "/account/account.js",
     }
 
 
 def test_a_route_stands_in_the_table_once() -> None:
-    twice = Route("GET", "/v1/me", Upstream.ACCOUNTS)
+    twice = Route("GET", "/v1/me", Upstream.ACCOUNTS, "account")
     with pytest.raises(ValueError, match="twice"):
         RouteTable([twice, twice])
 

@@ -33,7 +33,7 @@ class Job:
     def move(self, status: str) -> None:
         self.status = status
         event_id = numbered("evt", len(self.events) + 1)
-        self.events.append({"id": event_id, "type": f"job.{status}", "data": {"job": self.document()}})
+        self.events.append({"id": event_id, "type": f"job.{status}", "job": self.document()})
 
     def document(self) -> dict[str, Any]:
         return {"id": JOB_ID, "status": self.status, "attempt": self.attempt, "progress": self.progress}

@@ -1,6 +1,7 @@
 """Access tokens, good and forged."""
 
 import base64
+import hmac
 import json
 import time
 from typing import Any
@@ -10,7 +11,16 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.kit.auth import InvalidToken, KeySet, KeySetUnavailable, TokenVerifier
+from services.kit.auth import (
+    FETCH_INTERVAL_SECONDS,
+    FETCH_TIMEOUT_SECONDS,
+    FIRST_FETCH_TIMEOUT_SECONDS,
+    KEY_SET_SECONDS,
+    InvalidToken,
+    KeySet,
+    KeySetUnavailable,
+    TokenVerifier,
+)
 
 KEY = Ed25519PrivateKey.generate()
 OTHER_KEY = Ed25519PrivateKey.generate()
@@ -29,9 +39,12 @@ class Accounts:
         self.keys = [public_jwk(KEY, "k1")]
         self.asked = 0
         self.away = False
+        self.waited_for: list[float] = []
+        """How long it might have been silent, each time it was asked."""
 
-    def fetch(self, _url: str) -> bytes:
+    def fetch(self, _url: str, timeout_seconds: float) -> bytes:
         self.asked += 1
+        self.waited_for.append(timeout_seconds)
         if self.away:
             raise OSError("away")
         return json.dumps({"keys": self.keys}).encode()
@@ -42,11 +55,24 @@ def accounts() -> Accounts:
     return Accounts()
 
 
+class Clock:
+    """A monotonic clock that a test moves."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @pytest.fixture
-def verifier(accounts: Accounts) -> TokenVerifier:
-    return TokenVerifier(
-        KeySet("http://accounts", fetch=accounts.fetch), issuer="stemwright", audience="stemwright-api"
-    )
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def verifier(accounts: Accounts, clock: Clock) -> TokenVerifier:
+    keys = KeySet("http://accounts", fetch=accounts.fetch, clock=clock)
+    return TokenVerifier(keys, issuer="stemwright", audience="stemwright-api")
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -84,6 +110,25 @@ def test_a_good_token_says_who_is_asking(verifier: TokenVerifier) -> None:
 
 
 now = int(time.time())
+GOOD_HEADER = {"alg": "EdDSA", "typ": "at+jwt", "kid": "k1"}
+PUBLIC_PEM = KEY.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+PUBLIC_RAW = KEY.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
+def by_hand(header: dict[str, Any], content: dict[str, Any], signature: bytes | None, *, text: str = "") -> str:
+    """A token that no library would make; without a signature given, under ours."""
+    parts = [json.dumps(header), text or json.dumps(content)]
+    signed_part = b".".join(base64.urlsafe_b64encode(part.encode()).rstrip(b"=") for part in parts)
+    made = KEY.sign(signed_part) if signature is None else signature
+    return (signed_part + b"." + base64.urlsafe_b64encode(made).rstrip(b"=")).decode()
+
+
+def hmac_signed(secret: bytes) -> str:
+    """What a verifier takes that lets the token say how it is signed: our public key as the secret of an HMAC."""
+    header = {"alg": "HS256", "typ": "at+jwt", "kid": "k1"}
+    signing = by_hand(header, claims(), b"").rpartition(".")[0]
+    mac = hmac.digest(secret, signing.encode(), "sha256")
+    return f"{signing}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +156,21 @@ now = int(time.time())
         *(signed({**claims(), "scope": scope}) for scope in (None, ["jobs"], 1)),
         jwt.encode(claims(), "", algorithm="none", headers={"typ": "at+jwt", "kid": "k1"}),
         jwt.encode(claims(), "0" * 64, algorithm="HS256", headers={"typ": "at+jwt", "kid": "k1"}),
+        *(by_hand({"alg": alg, "typ": "at+jwt", "kid": "k1"}, claims(), b"") for alg in ("None", "nOnE", "NONE", "")),
+        *(hmac_signed(secret) for secret in (PUBLIC_PEM, PUBLIC_RAW, json.dumps(public_jwk(KEY, "k1")).encode())),
+        token(header={"kid": "' OR 1=1 --"}),
+        token(header={"kid": "k" * 3000}),
+        token(exp=-1),
+        token(exp=now + 600.5),
+        token(iat=str(now)),
+        signed({**claims(), "iat_ms": "soon"}),
+        signed({**claims(), "iat_ms": True}),
+        # Which of the two accounts would it be?
+        by_hand(GOOD_HEADER, claims(), None, text=json.dumps(claims())[:-1] + ', "exp": "never"}'),
+        by_hand({**GOOD_HEADER, "cty": "JWT"}, {"jwt": token()}, None),
+        # Five parts: an encrypted token, whose content may be compressed.
+        ".".join([base64.urlsafe_b64encode(b'{"alg":"dir","enc":"A256GCM","zip":"DEF"}').decode(), "", "a", "a", "a"]),
+        "x" * 1_000_000,
         token()[:-4],
         token().rpartition(".")[0] + ".",
         "",
@@ -147,12 +207,46 @@ def test_before_any_key_could_be_fetched_it_is_our_fault_not_the_callers(
     assert refused.value.status == 503
 
 
-def test_a_new_key_is_fetched_when_it_turns_up(
-    verifier: TokenVerifier, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+def test_accounts_is_waited_for_longer_while_nobody_gets_in_without_it(
+    verifier: TokenVerifier, accounts: Accounts, clock: Clock
 ) -> None:
+    accounts.away = True
+    with pytest.raises(KeySetUnavailable):
+        verifier.verify(token())
+    accounts.away = False
+    for _ in range(2):
+        clock.now += KEY_SET_SECONDS + 1
+        verifier.verify(token())
+    assert accounts.waited_for == [FIRST_FETCH_TIMEOUT_SECONDS] * 2 + [FETCH_TIMEOUT_SECONDS]
+
+
+def test_a_new_key_is_fetched_when_it_turns_up(verifier: TokenVerifier, accounts: Accounts, clock: Clock) -> None:
     verifier.verify(token())
     accounts.keys.append(public_jwk(OTHER_KEY, "k2"))
-    later = time.monotonic() + 31
-    monkeypatch.setattr("services.kit.auth.time.monotonic", lambda: later)
+    clock.now += 31
     assert verifier.verify(token(key=OTHER_KEY, header={"kid": "k2"})).account_id == "usr_1"
     assert verifier.verify(token()).account_id == "usr_1"
+
+
+def test_a_key_that_is_published_no_more_stops_working(
+    verifier: TokenVerifier, accounts: Accounts, clock: Clock
+) -> None:
+    verifier.verify(token())
+    accounts.keys = [public_jwk(OTHER_KEY, "k2")]
+    clock.now += KEY_SET_SECONDS + 1
+
+    with pytest.raises(InvalidToken):
+        verifier.verify(token())
+    assert verifier.verify(token(key=OTHER_KEY, header={"kid": "k2"})).account_id == "usr_1"
+
+
+def test_while_accounts_is_away_it_is_asked_twice_a_minute_and_known_keys_go_on(
+    verifier: TokenVerifier, accounts: Accounts, clock: Clock
+) -> None:
+    verifier.verify(token())
+    accounts.away = True
+    clock.now += KEY_SET_SECONDS + 1
+    for _ in range(120):
+        assert verifier.verify(token()).account_id == "usr_1"
+        clock.now += 1
+    assert accounts.asked == 1 + 120 // FETCH_INTERVAL_SECONDS

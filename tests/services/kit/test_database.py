@@ -11,26 +11,26 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from services.kit.database import Database, DatabaseContended, service_url
-from services.orchestrator.models import BalanceView, Worker
+from services.orchestrator.models import KnownBalance, Worker
 from tests.ids import numbered
 
 
 def balance(database: Database) -> int:
     with database.read() as session:
-        return session.get_one(BalanceView, "usr_1").available_credits
+        return session.get_one(KnownBalance, "usr_1").available_credits
 
 
 @pytest.fixture
 def with_balance(database: Database) -> Database:
     with database.write() as session:
-        session.add(BalanceView(account_id="usr_1", available_credits=0, version=0))
+        session.add(KnownBalance(account_id="usr_1", available_credits=0, version=0))
     return database
 
 
 def test_a_block_that_raises_leaves_nothing_behind(with_balance: Database) -> None:
     done: list[str] = []
     with pytest.raises(RuntimeError), with_balance.write() as session:
-        session.execute(update(BalanceView).values(available_credits=7))
+        session.execute(update(KnownBalance).values(available_credits=7))
         session.after_commit(lambda: done.append("committed"))
         raise RuntimeError
     assert balance(with_balance) == 0
@@ -40,14 +40,14 @@ def test_a_block_that_raises_leaves_nothing_behind(with_balance: Database) -> No
 def test_actions_run_after_the_commit_only(with_balance: Database) -> None:
     seen: list[int] = []
     with with_balance.write() as session:
-        session.execute(update(BalanceView).values(available_credits=7))
+        session.execute(update(KnownBalance).values(available_credits=7))
         session.after_commit(lambda: seen.append(balance(with_balance)))
     assert seen == [7]
 
 
 def test_nothing_can_be_written_through_a_reading_session(with_balance: Database) -> None:
     with pytest.raises(RuntimeError), with_balance.read() as session:
-        session.get_one(BalanceView, "usr_1").available_credits = 9
+        session.get_one(KnownBalance, "usr_1").available_credits = 9
         session.flush()
     assert balance(with_balance) == 0
 
@@ -55,7 +55,7 @@ def test_nothing_can_be_written_through_a_reading_session(with_balance: Database
 def test_read_modify_write_by_many_threads_loses_no_update(with_balance: Database) -> None:
     def add_one(_: int) -> None:
         with with_balance.write() as session:
-            row = session.scalars(select(BalanceView).with_for_update()).one()
+            row = session.scalars(select(KnownBalance).with_for_update()).one()
             row.available_credits += 1
 
     with ThreadPoolExecutor(8) as pool:
@@ -65,7 +65,7 @@ def test_read_modify_write_by_many_threads_loses_no_update(with_balance: Databas
 
 def test_readers_are_not_kept_waiting_by_a_writer(with_balance: Database) -> None:
     with with_balance.write() as session:
-        session.execute(update(BalanceView).values(available_credits=5))
+        session.execute(update(KnownBalance).values(available_credits=5))
         with ThreadPoolExecutor(1) as pool:
             assert pool.submit(balance, with_balance).result(timeout=60) == 0
     assert balance(with_balance) == 5
@@ -102,11 +102,11 @@ def test_an_accepted_write_survives_a_process_that_dies_in_the_next(tmp_path: Pa
     migrate(url, "orchestrator")
     database = Database(url, "orchestrator")
     with database.write() as session:
-        session.add(BalanceView(account_id="usr_1", available_credits=3, version=0))
+        session.add(KnownBalance(account_id="usr_1", available_credits=3, version=0))
     left = tmp_path / "left"
     left.mkdir()
     with database.write() as session:
-        session.execute(update(BalanceView).values(available_credits=4))
+        session.execute(update(KnownBalance).values(available_credits=4))
         for file in tmp_path.glob("orchestrator.db*"):
             (left / file.name).write_bytes(file.read_bytes())
     database.close()
@@ -136,7 +136,7 @@ def test_a_defect_is_told_apart_from_a_database_that_is_away(database: Database)
 
 def test_asking_for_the_time_does_not_write_what_is_only_half_filled_in(database: Database) -> None:
     with database.write() as session:
-        row = BalanceView(account_id="usr_2")
+        row = KnownBalance(account_id="usr_2")
         session.add(row)
         assert session.now().tzinfo is UTC
         row.available_credits, row.version = 1, 1
@@ -146,9 +146,9 @@ def test_a_limit_that_is_counted_holds_under_parallel_writers(with_balance: Data
     def add_while_there_is_room(number: int) -> bool:
         with with_balance.write() as session:
             session.serialize("balances")
-            if session.scalars(select(BalanceView)).all()[1:]:
+            if session.scalars(select(KnownBalance)).all()[1:]:
                 return False
-            session.add(BalanceView(account_id=numbered("usr", number), available_credits=0, version=0))
+            session.add(KnownBalance(account_id=numbered("usr", number), available_credits=0, version=0))
             return True
 
     with ThreadPoolExecutor(8) as pool:
@@ -159,15 +159,15 @@ def test_a_limit_that_is_counted_holds_under_parallel_writers(with_balance: Data
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 def test_a_deadlock_is_told_apart_from_a_database_that_is_away(with_balance: Database) -> None:
     with with_balance.write() as session:
-        session.add(BalanceView(account_id="usr_2", available_credits=0, version=0))
+        session.add(KnownBalance(account_id="usr_2", available_credits=0, version=0))
     both_hold_one = threading.Barrier(2, timeout=60)
 
     def lock(first: str, second: str) -> type[BaseException] | None:
         try:
             with with_balance.write() as session:
-                session.execute(select(BalanceView).where(BalanceView.account_id == first).with_for_update())
+                session.execute(select(KnownBalance).where(KnownBalance.account_id == first).with_for_update())
                 both_hold_one.wait()
-                session.execute(select(BalanceView).where(BalanceView.account_id == second).with_for_update())
+                session.execute(select(KnownBalance).where(KnownBalance.account_id == second).with_for_update())
         except OperationalError as error:
             return type(error)
         return None
@@ -197,7 +197,7 @@ def test_what_a_server_says_is_read_by_its_code(database: Database, statement: s
 
 def test_values_are_not_repeated_in_errors(with_balance: Database) -> None:
     with pytest.raises(IntegrityError) as caught, with_balance.write() as session:
-        session.execute(insert(BalanceView).values(account_id="a-secret", available_credits=None, version=0))
+        session.execute(insert(KnownBalance).values(account_id="a-secret", available_credits=None, version=0))
     assert "a-secret" not in str(caught.value)
 
 
@@ -213,17 +213,26 @@ def test_writers_of_one_process_wait_for_each_other(with_balance: Database) -> N
     def second() -> None:
         inside.wait(60)
         with with_balance.write() as session:
-            session.scalars(select(BalanceView).with_for_update()).one()
+            session.scalars(select(KnownBalance).with_for_update()).one()
             order.append("second")
 
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(second)
         with with_balance.write() as session:
-            session.scalars(select(BalanceView).with_for_update()).one()
+            session.scalars(select(KnownBalance).with_for_update()).one()
             inside.set()
             order.append("first")
         waiting.result(timeout=60)
     assert order == ["first", "second"]
+
+
+def test_what_is_committed_survives_a_power_cut(tmp_path: Path) -> None:
+    """SQLite waits for the disk at every commit. The databases of other tests do not (`tests.databases`)."""
+    database = Database(f"sqlite:///{tmp_path}/{{service}}.db", "upload")
+    with database.write() as session:
+        assert session.execute(text("PRAGMA synchronous")).scalar_one() == 2, "FULL"
+        assert session.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
+    database.close()
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077], ids=oct)

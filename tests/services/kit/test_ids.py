@@ -1,4 +1,4 @@
-"""One rule for ids, whoever asks: the door, the event log and the database."""
+"""One rule for ids, whoever asks: the gateway, the event log and the database."""
 
 import re
 

@@ -13,7 +13,6 @@ from services.kit.database import Database
 from services.kit.events.codec import OutgoingEvent, Record
 from services.kit.events.producer import EventProducer, RecordRefused
 from services.kit.events.topics import ASSIGNMENTS, JOBS_INTERNAL
-from services.kit.inbox import first_time
 from services.kit.outbox import OutboxRelay
 from services.kit.protos import jobs_pb2, separation_pb2
 from services.kit.tables import OUTBOX, OUTBOX_REFUSED
@@ -159,13 +158,10 @@ def test_the_running_relay_is_woken_by_a_commit_and_ends_when_told(database: Dat
         outbox.add(session, ask(numbered("upl", 1)))
         session.after_commit(done.set)
     assert done.wait(60)
-    for _ in range(500):
-        if broker.taken:
-            break
-        threading.Event().wait(0.01)
+    until(lambda: broker.taken, "the relay to wake")
     assert broker.taken == [numbered("upl", 1)]
     stop.set()
-    database.outbox_ready.set()
+    relay.wake()
     thread.join(60)
     assert not thread.is_alive()
     assert broker.closed
@@ -188,18 +184,6 @@ def test_an_event_that_breaks_its_topics_contract_is_the_callers_fault(database:
         outbox.add(session, wrong)
 
 
-def test_the_inbox_knows_what_it_has_seen(database: Database) -> None:
-    with database.write() as session:
-        assert first_time(session, "accounts", "evt_1")
-        assert not first_time(session, "accounts", "evt_1")
-        assert first_time(session, "notifier", "evt_1")
-    with pytest.raises(RuntimeError), database.write() as session:
-        assert first_time(session, "accounts", "evt_2")
-        raise RuntimeError
-    with database.write() as session:
-        assert first_time(session, "accounts", "evt_2")
-
-
 def test_a_round_that_fails_is_not_the_end_of_the_relay(database: Database) -> None:
     class Broken(Broker):
         def send_records(self, records: Sequence[Record]) -> list[Exception | None]:
@@ -211,10 +195,11 @@ def test_a_round_that_fails_is_not_the_end_of_the_relay(database: Database) -> N
     broker, stop = Broken(), threading.Event()
     with database.write() as session:
         outbox.add(session, ask(numbered("upl", 1)))
-    thread = threading.Thread(target=relay_of(database, broker).run, args=(stop,))
+    relay = relay_of(database, broker)
+    thread = threading.Thread(target=relay.run, args=(stop,))
     thread.start()
     until(lambda: broker.taken == ["nothing", numbered("upl", 1)], "the next round")
     stop.set()
-    database.outbox_ready.set()
-    thread.join(10)
+    relay.wake()
+    thread.join(60)
     assert not thread.is_alive()

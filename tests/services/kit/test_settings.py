@@ -3,27 +3,39 @@
 import pytest
 from pydantic import ValidationError
 
-from services.kit.settings import EX_CONFIG, KitSettings, has_known_password, load
+from services.accounts.settings import Settings as AccountsSettings
+from services.gateway.settings import Settings as GatewaySettings
+from services.kit.settings import EX_CONFIG, DatabaseSettings, EnvironmentSettings, has_known_password, load
 from services.orchestrator.settings import Settings as OrchestratorSettings
+from services.upload.settings import Settings as UploadSettings
+from services.worker.settings import Settings as WorkerSettings
 
-PRODUCTION = {"STEMWRIGHT_ENVIRONMENT": "production", "S3_SECRET_ACCESS_KEY": "x" * 40}
+PRODUCTION = {
+    "STEMWRIGHT_ENVIRONMENT": "production",
+    "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE": "/keys/signing.pem",
+    "STEMWRIGHT_ACCOUNTS_PUBLIC_URL": "https://stemwright.example",
+    "STEMWRIGHT_ACCOUNTS_MAIL_FROM": "mail@stemwright.example",
+    "STEMWRIGHT_ACCOUNTS_SMTP_HOST": "mail.example",
+}
 GOOD = "postgresql://stemwright:kR7-_p4q%20zz@db.example/stemwright"
 
 
 @pytest.fixture(autouse=True)
 def _no_password_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PGPASSWORD", "PGPASSFILE", "DATABASE_URL"):
+    for name in ("PGPASSWORD", "PGPASSFILE", "DATABASE_URL", "S3_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
 
 
-def started(
-    monkeypatch: pytest.MonkeyPatch, url: str | None, kind: type[KitSettings] = OrchestratorSettings
-) -> KitSettings:
+@pytest.fixture
+def production(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in PRODUCTION.items():
         monkeypatch.setenv(name, value)
+
+
+def started(monkeypatch: pytest.MonkeyPatch, url: str | None) -> DatabaseSettings:
     if url is not None:
         monkeypatch.setenv("DATABASE_URL", url)
-    return load(kind)
+    return load(DatabaseSettings)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +52,7 @@ def started(
         None,
     ],
 )
+@pytest.mark.usefixtures("production")
 def test_production_refuses_a_password_that_everybody_knows_in_one_line_that_names_the_setting(
     url: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -50,6 +63,7 @@ def test_production_refuses_a_password_that_everybody_knows_in_one_line_that_nam
     assert "DATABASE_URL" in line
 
 
+@pytest.mark.usefixtures("production")
 @pytest.mark.parametrize("url", [GOOD, "sqlite:////data/{service}.db", "postgresql://u@db/x?passfile=/run/secrets/pg"])
 def test_production_takes_a_password_of_its_own(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert started(monkeypatch, url).database_url.get_secret_value() == url
@@ -61,16 +75,37 @@ def test_a_password_may_come_as_libpq_takes_it(monkeypatch: pytest.MonkeyPatch) 
     assert not has_known_password("postgresql://u@db/x")
 
 
-def test_a_service_without_a_database_needs_no_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert started(monkeypatch, None, KitSettings).environment == "production"
+@pytest.mark.usefixtures("production")
+@pytest.mark.parametrize(
+    ("kind", "needed"),
+    [
+        (GatewaySettings, {}),
+        (WorkerSettings, {"S3_SECRET_ACCESS_KEY": "x" * 40}),
+        (DatabaseSettings, {"DATABASE_URL": GOOD}),
+        (AccountsSettings, {"DATABASE_URL": GOOD}),
+        (UploadSettings, {"DATABASE_URL": GOOD, "S3_SECRET_ACCESS_KEY": "x" * 40}),
+        (OrchestratorSettings, {"DATABASE_URL": GOOD, "S3_SECRET_ACCESS_KEY": "x" * 40}),
+    ],
+    ids=["gateway", "worker", "migrate", "accounts", "upload", "orchestrator"],
+)
+def test_production_needs_the_secrets_that_a_process_uses_and_no_others(
+    kind: type[EnvironmentSettings], needed: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in needed.items():
+        monkeypatch.setenv(name, value)
+    assert load(kind).environment == "production"
+    for name in needed:
+        with monkeypatch.context() as without, pytest.raises(SystemExit):
+            without.delenv(name)
+            load(kind)
 
 
 @pytest.mark.parametrize("url", ["mysql://u:verysecret@db/x", "verysecret", "postgresql://u:verysecret@db:port/x"])
 def test_what_is_no_url_is_refused_without_being_repeated(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValidationError) as caught:
-        KitSettings(database_url=url)
+        DatabaseSettings(database_url=url)
     assert "is no URL of SQLite or PostgreSQL" in str(caught.value)
 
 
 def test_the_url_is_not_shown() -> None:
-    assert "kR7" not in repr(KitSettings(database_url=GOOD))
+    assert "kR7" not in repr(DatabaseSettings(database_url=GOOD))

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from services.kit.s3 import S3Storage
 from services.kit.storage import (
     MultipartNotFound,
     ObjectNotFound,
     ObjectStorage,
     Part,
-    S3Storage,
     StorageRefused,
     StorageUnavailable,
     attachment,

@@ -1,4 +1,5 @@
-"""A tiny service that does what it is told: answers, crashes, hangs, ignores SIGTERM, leaves a child behind."""
+"""A tiny service that does what it is told: answers, crashes, hangs, ignores SIGTERM or says that it heard it, leaves
+a child behind."""
 
 import os
 import signal
@@ -31,6 +32,8 @@ class StandIn(BaseHTTPRequestHandler):
 def main() -> None:
     if "stubborn" in sys.argv:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if "polite" in sys.argv:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("asked to end"))
     server = HTTPServer(("127.0.0.1", 0), StandIn, bind_and_activate=False)
     server.socket = socket.socket(fileno=int(os.environ["LISTEN_FD"]))
     sys.stdout.write(f"standing in as {os.getpid()}\n")

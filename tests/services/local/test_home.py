@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from services.local.errors import HomeInUse, HomeUnusable
-from services.local.ground import store_part
 from services.local.home import Home, write_private
-from services.local.keeper import LAUNCH
+from services.local.infrastructure import store_part
 from services.local.logs import PartLog
+from services.local.part_runner import LAUNCH
+from services.local.platform import Platform
+from services.local.settings import LocalSettings
 
 
 @pytest.fixture
@@ -64,6 +66,21 @@ def test_a_home_on_a_read_only_disk_is_unusable(home: Home, monkeypatch: pytest.
         home.make()
 
 
+def test_a_home_on_a_full_disk_says_so_at_whatever_it_writes(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Path.mkdir
+
+    def refuse(path: Path, mode: int = 0o777, *, exist_ok: bool = False) -> None:
+        if path.name == "tmp":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        make(path, mode, exist_ok=exist_ok)
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    platform = Platform(LocalSettings(home=home.root))
+    with pytest.raises(HomeUnusable, match="No space left on device; make room there, or set STEMWRIGHT_HOME"):
+        platform.__enter__()
+    assert home.holder() is None
+
+
 def test_a_home_is_free_again_after_its_holder_is_gone(home: Home) -> None:
     for _ in range(2):
         with home.locked():
@@ -103,6 +120,22 @@ def test_state_and_ports_are_what_was_last_written(home: Home) -> None:
     assert home.read_state() is None
 
 
+@pytest.mark.parametrize(
+    "content", ["", "[]", "null", '{"broker"', '{"broker": "x"}', '{"broker": 99999}', '{"broker": true}', "\xff"]
+)
+def test_ports_that_cannot_be_read_are_taken_anew(home: Home, content: str) -> None:
+    (home.run / "ports.json").write_text(content, encoding="latin-1")
+    assert home.remembered_ports() == {}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"access_key_id": "x"}', '{"access_key_id": 3}'])
+def test_keys_of_the_store_that_are_damaged_are_made_anew(home: Home, content: str) -> None:
+    (home.secrets / "object-store.json").write_text(content)
+    keys = home.store_keys()
+    assert keys.access_key_id
+    assert Home(home.root).store_keys() == keys
+
+
 def test_writing_leaves_nothing_but_the_file(tmp_path: Path) -> None:
     write_private(tmp_path / "file", b"one")
     write_private(tmp_path / "file", b"two")
@@ -134,7 +167,7 @@ def test_whatever_the_umask_a_home_is_its_owners_alone(tmp_path: Path) -> None:
     home.signing_key()
     home.write_state({})
     home.remember_ports({})
-    store_part(1, home, "bucket")
+    store_part(1, home, "bucket", "http://127.0.0.1:8080")
     log = PartLog(home.logs / "part.log", bytes_per_file=10)
     log.write(b"a line\n")
     log.write(b"another line\n")

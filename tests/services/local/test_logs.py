@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 from pathlib import Path
 
 from services.local.logs import PartLog
@@ -39,16 +40,51 @@ def test_the_last_lines_are_the_newest(tmp_path: Path) -> None:
     log.close()
 
 
-def test_everything_that_comes_out_of_a_pipe_is_written(tmp_path: Path) -> None:
+def copied(tmp_path: Path, *pieces: bytes) -> list[str]:
+    """What the log has of the pieces that a part printed."""
     log = PartLog(tmp_path / "part.log")
     reader, writer = os.pipe()
     copying = log.follow(reader)
-    os.write(writer, b"one\n")
-    os.write(writer, b"two, not ended")
+    for piece in pieces:
+        os.write(writer, piece)
     os.close(writer)
     copying.join(timeout=60)
     log.close()
-    assert (tmp_path / "part.log").read_bytes() == b"one\ntwo, not ended"
+    return (tmp_path / "part.log").read_text().splitlines()
+
+
+def test_the_last_lines_are_none_of_an_earlier_run(tmp_path: Path) -> None:
+    before = PartLog(tmp_path / "part.log")
+    before.write(b"shut down as asked\n")
+    before.close()
+    log = PartLog(tmp_path / "part.log")
+    assert log.last_lines(8) == []
+    log.write(b"wrong setting\n")
+    assert log.last_lines(8) == ["wrong setting"]
+    log.close()
+
+
+def test_a_long_line_is_among_the_last_as_a_whole(tmp_path: Path) -> None:
+    log = PartLog(tmp_path / "part.log")
+    log.write(b'{"exc_info": "' + b"x" * 5000 + b'"}\nthe end\n')
+    assert [len(line) for line in log.last_lines(8)] == [5016, 7]
+    log.close()
+
+
+def test_every_line_that_comes_out_of_a_pipe_is_kept_with_its_time(tmp_path: Path) -> None:
+    lines = copied(tmp_path, b"one\n", b"tw", b"o\n\nthree, not ended")
+    assert [line.split(" ", 1)[1] for line in lines] == ["one", "two", "three, not ended"]
+    for line in lines:
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", line)
+
+
+def test_a_line_of_json_has_its_own_time(tmp_path: Path) -> None:
+    assert copied(tmp_path, b'{"time": "now"}\n') == ['{"time": "now"}']
+
+
+def test_no_line_keeps_the_colours_of_a_terminal(tmp_path: Path) -> None:
+    [line] = copied(tmp_path, b"\x1b[1;31mERROR\x1b[0m broker\x1b[K\r\n")
+    assert line.endswith("Z ERROR broker")
 
 
 class OnAFullDisk(PartLog):

@@ -85,7 +85,7 @@ def test_songs_are_for_the_first_model_that_is_not_on_trial(plan: Planner, monke
     assert told("mine,spleeter-2stems") == ("mine,spleeter-2stems", "spleeter-2stems")
 
 
-def test_services_find_each_other_and_their_ground(plan: Planner) -> None:
+def test_services_find_each_other_and_their_infrastructure(plan: Planner) -> None:
     parts = plan()
     told = parts["gateway"].environment
     for service in ("accounts", "upload", "orchestrator"):
@@ -93,7 +93,16 @@ def test_services_find_each_other_and_their_ground(plan: Planner) -> None:
     assert told["STEMWRIGHT_JWKS_URL"] == f"{parts['accounts'].address}/.well-known/jwks.json"
     assert told["KAFKA_BOOTSTRAP_SERVERS"] == parts["broker"].address
     assert told["STEMWRIGHT_KAFKA_SOLE_CONSUMERS"] == "true"
-    assert told["S3_ENDPOINT_URL"] == told["S3_PUBLIC_ENDPOINT_URL"] == parts["object-store"].address
+    assert told["S3_ENDPOINT_URL"] == told["STEMWRIGHT_GATEWAY_OBJECT_STORE_URL"] == parts["object-store"].address
+    assert told["S3_PUBLIC_ENDPOINT_URL"] == parts["gateway"].address
+
+
+def test_the_name_under_which_other_machines_reach_it_can_be_told(
+    plan: Planner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S3_PUBLIC_ENDPOINT_URL", "https://stems.example")
+    upload = plan()["upload"]
+    assert upload.environment["S3_PUBLIC_ENDPOINT_URL"] == "https://stems.example"
 
 
 def test_services_with_a_database_wait_for_its_schema(plan: Planner) -> None:
@@ -113,7 +122,7 @@ def test_a_model_that_is_missing_is_imported_before_a_worker_starts(
     assert "model" not in plan(home="other")
 
 
-def test_the_door_closes_first_and_the_ground_goes_last(plan: Planner) -> None:
+def test_the_gateway_closes_first_and_the_infrastructure_goes_last(plan: Planner) -> None:
     stages = {name: part.stop_stage for name, part in plan().items()}
     assert stages["gateway"] < stages["worker-1"] == stages["orchestrator"] < stages["broker"] == stages["object-store"]
 
@@ -184,3 +193,28 @@ def test_a_triton_that_is_not_installed_is_one_line(
     monkeypatch.setenv("STEMWRIGHT_CACHE", str(tmp_path / "empty"))
     with pytest.raises(LocalError, match="make triton"):
         plan(triton=True)
+
+
+@pytest.mark.parametrize(
+    ("listens_on", "reached_by"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]")]
+)
+def test_the_gateway_is_known_by_an_address_that_leads_to_it(plan: Planner, listens_on: str, reached_by: str) -> None:
+    parts = plan(gateway_host=listens_on)
+    assert plan.last.gateway_url.startswith(f"http://{reached_by}:")
+    assert parts["upload"].environment["S3_PUBLIC_ENDPOINT_URL"] == plan.last.gateway_url
+    noted = any("S3_PUBLIC_ENDPOINT_URL" in note for note in plan.last.notes)
+    assert noted == (listens_on != LOOPBACK)  # links would lead other machines to themselves
+
+
+def test_links_lead_where_others_reach_the_gateway(plan: Planner) -> None:
+    public = "https://music.example.com"
+    parts = plan(gateway_host="0.0.0.0", extra={"S3_PUBLIC_ENDPOINT_URL": public})
+    assert parts["upload"].environment["S3_PUBLIC_ENDPOINT_URL"] == public
+    assert not any("S3_PUBLIC_ENDPOINT_URL" in note for note in plan.last.notes)
+
+
+def test_metrics_of_the_gateway_have_a_port_that_stays(plan: Planner) -> None:
+    name = "STEMWRIGHT_GATEWAY_METRICS_PORT"
+    first = plan()["gateway"].environment[name]
+    assert plan()["gateway"].environment[name] == first
+    assert plan(extra={name: "9464"})["gateway"].environment[name] == "9464"

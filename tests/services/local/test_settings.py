@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from services.kit.settings import home_folder, load
 from services.local.settings import LocalSettings
 
 OURS = {
@@ -45,3 +46,34 @@ def test_what_belongs_to_others_is_left_alone(monkeypatch: pytest.MonkeyPatch) -
 
     assert LocalSettings() == untouched
     assert untouched.home == Path(".stemwright")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("KAFKA_BOOTSTRAP_SERVERS", "kafka", "it must be host:port, several separated by commas"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "a:1,b", "it must be host:port, several separated by commas"),
+        ("S3_ENDPOINT_URL", "nonsense", "it must be a URL that begins with http:// or https://"),
+        ("S3_ENDPOINT_URL", "http://", "it must be a URL that begins with http:// or https://"),
+    ],
+)
+def test_an_address_that_is_none_is_told_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        load(LocalSettings)
+    assert ended.value.code == 78
+    assert capsys.readouterr().err == f"stemwright: {name} is {value!r}; {told}\n"
+
+
+def test_addresses_elsewhere_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "one.example:9092, [::1]:9093")
+    monkeypatch.setenv("S3_ENDPOINT_URL", "https://s3.example/path")
+    assert LocalSettings().s3_endpoint_url == "https://s3.example/path"
+
+
+def test_a_tilde_in_the_home_is_the_person_s_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("STEMWRIGHT_HOME", "~/music")
+    assert LocalSettings().home == home_folder() == Path("/home/somebody/music")

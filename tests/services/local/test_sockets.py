@@ -1,6 +1,6 @@
 import pytest
 
-from services.local.errors import PortTaken
+from services.local.errors import AddressUnusable, PortTaken
 from services.local.sockets import FREE_PORTS, free_port, listen, listen_on_a_free_port, port_of
 
 LOOPBACK = "127.0.0.1"
@@ -12,6 +12,12 @@ def test_a_port_that_is_taken_is_said_so() -> None:
         pytest.raises(PortTaken, match=f"port {port_of(holder)} on 127.0.0.1 is in use"),
     ):
         listen(LOOPBACK, port_of(holder))
+
+
+@pytest.mark.parametrize("host", ["203.0.113.9", "no-such-host.invalid", "a b", "ä" + "x" * 80, "::ffff:zz"])
+def test_an_address_that_is_none_of_this_machine_is_said_so(host: str) -> None:
+    with pytest.raises(AddressUnusable, match=r"the gateway cannot listen on .*STEMWRIGHT_GATEWAY_HOST is an address"):
+        listen(host, 8080)
 
 
 def test_free_ports_are_none_that_outgoing_connections_are_given() -> None:

@@ -26,10 +26,9 @@ STAND_IN = str(Path(__file__).with_name("standin.py"))
 IMPATIENT = Timing(
     ready_interval_seconds=0.02,
     alive_interval_seconds=0.1,
-    alive_probe_seconds=0.2,
+    alive_probe_seconds=120,
     alive_failures=2,
     stop_grace_seconds=0.5,
-    start_limit_seconds=5,
     first_restart_seconds=0.05,
     longest_restart_seconds=0.2,
 )
@@ -54,7 +53,7 @@ def errand(name: str, code: str) -> Part:
     return Part(name=name, command=(sys.executable, "-c", textwrap.dedent(code)))
 
 
-def get(part: Part, path: str, timeout: float = 5) -> str:
+def get(part: Part, path: str, timeout: float = 60) -> str:
     with urlopen(part.address + path, timeout=timeout) as answer:
         body: bytes = answer.read()
     return body.decode()
@@ -65,6 +64,21 @@ def eventually(holds: Callable[[], bool], seconds: float = 180.0) -> None:
     while not holds():
         assert time.monotonic() < until, "it never came to hold"
         time.sleep(0.01)
+
+
+def ready(supervisor: Supervisor, other_than: int | None = None) -> int:
+    """The process of the first part once it is ready, and is not the one of before, in one look at both: after a kill
+    the part is ready, for whoever asks, until the supervisor has seen it."""
+    found: list[int] = []
+
+    def looked() -> bool:
+        status = supervisor.statuses()[0]
+        if status.state == State.READY and status.pid is not None and status.pid != other_than:
+            found.append(status.pid)
+        return bool(found)
+
+    eventually(looked)
+    return found[0]
 
 
 def gone(pid: int) -> bool:
@@ -121,40 +135,52 @@ def test_a_part_waits_for_the_errands_it_needs(run: Running, tmp_path: Path) -> 
 def test_a_crash_is_followed_by_a_new_process(run: Running) -> None:
     part = stand_in("one")
     supervisor = run(part, timing=Timing())
-    supervisor.wait_until_ready()
-    first = supervisor.pid("one")
-    assert first is not None
+    first = ready(supervisor)
     os.kill(first, signal.SIGKILL)
-    eventually(lambda: supervisor.pid("one") not in (first, None))
-    eventually(lambda: supervisor.statuses()[0].state == State.READY)
+    ready(supervisor, other_than=first)
     assert supervisor.statuses()[0].restarts == 1
 
 
 def test_a_request_made_while_a_part_restarts_is_answered_by_the_next_process(run: Running) -> None:
     part = stand_in("one")
     supervisor = run(part)
-    supervisor.wait_until_ready()
-    first = supervisor.pid("one")
-    assert first is not None
+    first = ready(supervisor)
     os.kill(first, signal.SIGKILL)
     eventually(lambda: gone(first))
     assert get(part, "/pid") not in (str(first), "")
 
 
+class Losing:
+    """A probe that loses its patience when it is told to; until then nobody who is only slow is taken for hanging."""
+
+    def __init__(self, probe: Callable[[float], None]) -> None:
+        self._probe = probe
+        self.seconds = 1.0
+
+    def __call__(self, timeout_seconds: float) -> None:
+        until = time.monotonic() + timeout_seconds
+        while True:
+            try:
+                return self._probe(self.seconds)
+            except NotThere:
+                if self.seconds < 1 or time.monotonic() > until:
+                    raise
+
+
 @pytest.mark.parametrize("how", ["hangs", "is stopped"])
 def test_a_process_that_hangs_is_replaced(run: Running, how: str) -> None:
     part = stand_in("one")
-    supervisor = run(part)
-    supervisor.wait_until_ready()
-    first = supervisor.pid("one")
-    assert first is not None
+    assert part.alive is not None
+    probe = Losing(part.alive)
+    supervisor = run(replace(part, alive=probe))
+    first = ready(supervisor)
     if how == "hangs":
         with pytest.raises(TimeoutError):
             get(part, "/hang", timeout=0.1)
     else:
         os.kill(first, signal.SIGSTOP)
-    eventually(lambda: supervisor.pid("one") not in (first, None))
-    eventually(lambda: supervisor.statuses()[0].state == State.READY)
+    probe.seconds = 0.1
+    ready(supervisor, other_than=first)
     assert gone(first)
 
 
@@ -211,6 +237,26 @@ def test_a_part_that_keeps_crashing_fails_the_start(run: Running) -> None:
     with pytest.raises(StartFailed, match="sad did not start: exited with 1"):
         supervisor.wait_until_ready()
     assert supervisor.statuses()[0].restarts == quick.start_attempts - 1
+
+
+def test_a_part_that_hangs_at_its_start_fails_the_start_and_shows_its_last_words(run: Running) -> None:
+    def silent(timeout_seconds: float) -> None:
+        if "looking for a shell" in (run.logs / "lost.log").read_text():
+            raise NotThere("silent")
+
+    def never(timeout_seconds: float) -> None:
+        raise NotThere("not ready")
+
+    code = "import signal; print('looking for a shell', flush=True); signal.pause()"
+    lost = Part("lost", (sys.executable, "-c", code), ready=never, alive=silent)
+    # Each of its processes lasts longer than what would clear the record of one that was ready.
+    timing = replace(IMPATIENT, start_limit_seconds=0.1, steady_after_seconds=0.05, start_hangs=3)
+    supervisor = run(lost, timing=timing)
+    with pytest.raises(
+        StartFailed, match=r"lost did not start: did not answer 2 times(\n +looking for a shell)+\n +log: "
+    ):
+        supervisor.wait_until_ready()
+    assert supervisor.statuses()[0].restarts == timing.start_hangs - 1
 
 
 def test_a_part_elsewhere_is_waited_for_and_not_started(run: Running) -> None:
@@ -273,15 +319,13 @@ class Patient:
 def test_a_death_is_seen_while_a_probe_still_waits_for_an_answer(run: Running) -> None:
     probe, part = Patient(), stand_in("one")
     supervisor = run(replace(part, alive=probe), timing=replace(IMPATIENT, alive_probe_seconds=600))
-    supervisor.wait_until_ready()
-    first = supervisor.pid("one")
-    assert first is not None
+    first = ready(supervisor)
     assert probe.asked.wait(60)
 
     os.kill(first, signal.SIGKILL)
 
     eventually(lambda: not psutil.pid_exists(first))
-    eventually(lambda: supervisor.pid("one") not in (first, None))
+    ready(supervisor, other_than=first)
     probe.over.set()
 
 
@@ -290,13 +334,11 @@ def test_what_was_ready_comes_back_soon_however_often_it_is_killed(run: Running)
         IMPATIENT, first_restart_seconds=1, longest_restart_seconds=3600, longest_restart_of_ready_seconds=0.05
     )
     supervisor = run(stand_in("one"), timing=slow)
+    pid = None
     for _ in range(6):
-        eventually(lambda: supervisor.statuses()[0].state == State.READY)
-        pid = supervisor.pid("one")
-        assert pid is not None
+        pid = ready(supervisor, other_than=pid)
         os.kill(pid, signal.SIGKILL)
-        eventually(lambda pid=pid: supervisor.pid("one") != pid)  # type: ignore[misc]
-    eventually(lambda: supervisor.statuses()[0].state == State.READY)
+    ready(supervisor, other_than=pid)
 
 
 def test_delays_between_restarts_grow_to_a_limit() -> None:

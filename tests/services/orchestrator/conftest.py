@@ -1,11 +1,12 @@
 """The orchestrator on a migrated database, with its siblings' voices and a clock in the test's hand."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fastapi import FastAPI
@@ -19,18 +20,21 @@ from services.kit.database import Database, WriteSession
 from services.kit.errors import Unauthorized
 from services.kit.events.codec import Draft, Event, Record, decode
 from services.kit.events.contracts import broken
-from services.kit.events.outcomes import InvalidMessage
+from services.kit.events.errors import InvalidMessage
 from services.kit.handling import in_transaction
 from services.kit.ids import new_id
-from services.kit.keys import source_key
-from services.kit.protos import billing_pb2, separation_pb2, uploads_pb2, workers_pb2
+from services.kit.object_keys import source_key
+from services.kit.protos import billing_pb2, prices_pb2, separation_pb2, uploads_pb2, workers_pb2
+from services.kit.storage import ObjectInfo, ObjectNotFound
 from services.kit.tables import OUTBOX
 from services.orchestrator.consumers import Handlers
 from services.orchestrator.deletions import Deleter
 from services.orchestrator.dispatcher import Dispatcher
-from services.orchestrator.hearing import Hearing
+from services.orchestrator.errors import SegmentNotFound
+from services.orchestrator.heartbeats import HeartbeatMonitor
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.models import Job
+from services.orchestrator.playback import Listening
 from services.orchestrator.results import Results
 from services.orchestrator.routes import internal, jobs
 from services.orchestrator.service import Jobs
@@ -41,6 +45,10 @@ from tests.databases import MakeDatabase
 
 MODEL, DIGEST = "spleeter-2stems", "sha256:" + "1" * 64
 SHA256 = "a" * 64
+
+
+def bearer(account_id: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {account_id}"}
 
 
 class Clock:
@@ -61,6 +69,18 @@ class MemoryStorage:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+
+    def head(self, key: str) -> ObjectInfo | None:
+        data = self.objects.get(key)
+        return None if data is None else ObjectInfo(key, len(data), "etag")
+
+    def read_bytes(self, key: str, limit_bytes: int) -> bytes:
+        if key not in self.objects:
+            raise ObjectNotFound(key)
+        return self.objects[key][:limit_bytes]
+
+    def presign_get(self, key: str, expires_seconds: int, download_name: str | None = None) -> str:
+        return f"https://store/{key}?name={quote(download_name or '', safe='()')}&seconds={expires_seconds}"
 
     def delete_prefix(self, prefix: str) -> int:
         found = [key for key in self.objects if key.startswith(prefix)]
@@ -110,6 +130,7 @@ class World:
             uploads_pb2.UploadRejected: self.handlers.upload_rejected,
             uploads_pb2.UploadDeleted: self.handlers.upload_deleted,
             billing_pb2.BalanceChanged: self.handlers.balance_changed,
+            prices_pb2.RatesTold: self.handlers.rates_told,
             billing_pb2.ReservationGranted: self.handlers.reservation_granted,
             billing_pb2.ReservationRefused: self.handlers.reservation_refused,
             billing_pb2.ReservationSettled: self.handlers.reservation_settled,
@@ -117,6 +138,12 @@ class World:
             workers_pb2.WorkerHeartbeat: self.handlers.heartbeat,
         }
         return types[kind]
+
+    def tell_rates(self, *rates: prices_pb2.Rate) -> None:
+        """Accounts tells what a second costs."""
+        told = prices_pb2.RatesTold(product="separation", rates=rates)
+        told.told_at.FromDatetime(self.clock())
+        self.hear(told)
 
     def pass_time(self, seconds: float, *, beating: Sequence[str] = (), sweeping: bool = True) -> None:
         """Time passes in steps of a heartbeat; the workers named are heard in each, idle, and the sweeper comes by."""
@@ -148,9 +175,14 @@ class World:
         self, account_id: str, *, seconds: float = 90.5, sample_rate_hz: int = 44100, channels: int = 2
     ) -> str:
         """An upload that can be separated."""
+        upload_id = self.pending_upload(account_id)
+        self.make_ready(account_id, upload_id, seconds=seconds, sample_rate_hz=sample_rate_hz, channels=channels)
+        return upload_id
+
+    def pending_upload(self, account_id: str) -> str:
+        """An upload that is still coming."""
         upload_id = new_id("upl")
         self.hear(uploads_pb2.UploadCreated(upload_id=upload_id, account_id=account_id))
-        self.make_ready(account_id, upload_id, seconds=seconds, sample_rate_hz=sample_rate_hz, channels=channels)
         return upload_id
 
     def make_ready(
@@ -161,6 +193,7 @@ class World:
         seconds: float = 90.5,
         sample_rate_hz: int = 44100,
         channels: int = 2,
+        filename: str = "Song.mp3",
     ) -> None:
         """The upload's bytes are there and good."""
         self.hear(
@@ -170,7 +203,7 @@ class World:
                 object_key=source_key(upload_id),
                 sha256=SHA256,
                 size_bytes=1000,
-                filename="Song.mp3",
+                filename=filename,
                 audio=uploads_pb2.AudioFacts(
                     duration_seconds=seconds, samples=1, sample_rate_hz=sample_rate_hz, channels=channels
                 ),
@@ -203,6 +236,7 @@ class World:
         slots: int = 1,
         stopping: bool = False,
         models: Sequence[str] = (MODEL,),
+        playable_seconds: float = 0.0,
     ) -> None:
         """A worker's heartbeat."""
         self._sequences[worker_id] = self._sequences.get(worker_id, 0) + 1
@@ -213,7 +247,13 @@ class World:
                 slots=slots,
                 assignments_partition=2,
                 running=[
-                    workers_pb2.RunningAttempt(job_id=job_id, attempt=attempt, stage="separating", fraction=0.5)
+                    workers_pb2.RunningAttempt(
+                        job_id=job_id,
+                        attempt=attempt,
+                        stage="separating",
+                        fraction=0.5,
+                        playable_seconds=playable_seconds,
+                    )
                     for job_id, attempt in running or []
                 ],
                 finished=finished,
@@ -240,9 +280,9 @@ class World:
         self.grant(job)
         return str(job["id"])
 
-    def running_job(self, worker_id: str, account_id: str | None = None) -> str:
+    def running_job(self, worker_id: str, account_id: str | None = None, **wanted: Any) -> str:
         """A job that a worker has confirmed to run, as its first attempt."""
-        job_id = self.queued_job(account_id)
+        job_id = self.queued_job(account_id, **wanted)
         self.beat(worker_id)
         assert self.dispatcher.place()
         self.beat(worker_id, running=[(job_id, 1)])
@@ -257,6 +297,21 @@ class World:
 
     def account_of(self, job_id: str) -> str:
         return self.job(job_id).account_id
+
+
+def rate(
+    millicredits: int = 1000,
+    model: str = "*",
+    *,
+    begins: datetime = datetime(2026, 1, 1, tzinfo=UTC),
+    ends: datetime | None = None,
+) -> prices_pb2.Rate:
+    """A version of what a second costs."""
+    made = prices_pb2.Rate(rate_id=new_id("prc"), model=model, tier="fast", millicredits_per_second=millicredits)
+    made.valid_from.FromDatetime(begins)
+    if ends is not None:
+        made.valid_to.FromDatetime(ends)
+    return made
 
 
 def _event(message: Message, time: datetime) -> Event:
@@ -276,7 +331,15 @@ def _event(message: Message, time: datetime) -> Event:
     )
 
 
-def succeeded(worker_id: str, job_id: str, attempt: int, *, sha256: str = SHA256) -> separation_pb2.SeparationFinished:
+def succeeded(
+    worker_id: str,
+    job_id: str,
+    attempt: int,
+    *,
+    sha256: str = SHA256,
+    quality: Mapping[str, Any] | None = None,
+    playback: Mapping[str, Any] | None = None,
+) -> separation_pb2.SeparationFinished:
     """The message of an attempt that went well."""
     stem = {
         "format": "flac",
@@ -293,7 +356,8 @@ def succeeded(worker_id: str, job_id: str, attempt: int, *, sha256: str = SHA256
         "input": {"sha256": sha256},
         "model": {"name": MODEL, "digest": DIGEST},
         "stems": [{**stem, "name": name, "file": f"{name}.flac"} for name in ("vocals", "instrumental")],
-        "quality": {"null_residual_dbfs": None},
+        "quality": {"null_residual_dbfs": None} if quality is None else dict(quality),
+        "playback": playback,
     }
     return separation_pb2.SeparationFinished(
         worker_id=worker_id,
@@ -318,12 +382,14 @@ def failed(
 
 
 @contextmanager
-def running_world(database: Database, clock: Clock, **settings_changed: Any) -> Iterator[World]:
+def running_world(
+    database: Database, clock: Clock, *, rates_known: bool = True, **settings_changed: Any
+) -> Iterator[World]:
     """The orchestrator with some settings of its own."""
     unchanged = {"answer_wait_seconds": 0.0, "log_level": "ERROR", "database_url": "sqlite:///unused.db"}
     settings = Settings(**{**unchanged, **settings_changed})
     signals = Signals()
-    hearing = Hearing(settings.lease_seconds / 2, clock=lambda: clock().timestamp())
+    heartbeats = HeartbeatMonitor(settings.lease_seconds / 2, clock=lambda: clock().timestamp())
     storage = MemoryStorage()
     lifecycle = Lifecycle(settings, signals)
     app = create_app(
@@ -334,22 +400,27 @@ def running_world(database: Database, clock: Clock, **settings_changed: Any) -> 
             "verifier": NamesAreTokens(),
             "jobs": Jobs(database, settings, lifecycle, signals),
             "results": Results(database, storage, settings),  # type: ignore[arg-type]
+            "listening": Listening(database, storage),  # type: ignore[arg-type]
         },
+        missing={"track": SegmentNotFound, "number": SegmentNotFound},
     )
     with TestClient(app, follow_redirects=False) as client:
-        yield World(
+        world = World(
             database=database,
             clock=clock,
             settings=settings,
             storage=storage,
             lifecycle=lifecycle,
-            handlers=Handlers(database, lifecycle, signals, hearing),
-            dispatcher=Dispatcher(database, settings, lifecycle, signals, hearing),
+            handlers=Handlers(database, lifecycle, signals, heartbeats),
+            dispatcher=Dispatcher(database, settings, lifecycle, signals, heartbeats),
             sweeper=Sweeper(database, settings, lifecycle),
             deleter=Deleter(database, storage, settings),  # type: ignore[arg-type]
             app=app,
             client=client,
         )
+        if rates_known:
+            world.tell_rates(rate())
+        yield world
 
 
 @pytest.fixture

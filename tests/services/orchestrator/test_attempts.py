@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.kit.events.outcomes import InvalidMessage
+from services.kit.events.errors import InvalidMessage
 from services.kit.ids import new_id
 from services.kit.protos import separation_pb2, workers_pb2
 from tests.services.orchestrator.conftest import World, failed, succeeded

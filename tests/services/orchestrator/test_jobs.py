@@ -1,28 +1,20 @@
 """Jobs from the API's and the siblings' side, on a real database."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from services.kit.events.outcomes import InvalidMessage
 from services.kit.ids import new_id
 from services.kit.migrations import drift
 from services.kit.protos import billing_pb2, uploads_pb2
-from services.kit.tables import IDEMPOTENCY, OUTBOX
-from services.orchestrator import repository
+from services.kit.tables import IDEMPOTENCY
 from services.orchestrator.deletions import Forgetter
-from services.orchestrator.models import Base, UploadView
-from tests.databases import MakeDatabase
-from tests.services.orchestrator.conftest import SHA256, Clock, World, running_world, succeeded
+from services.orchestrator.models import Base, KnownUpload
+from tests.services.orchestrator.conftest import SHA256, World, bearer, succeeded
 
 WORKER = new_id("wrk")
-
-
-def bearer(account_id: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {account_id}"}
 
 
 def test_models_and_migrations_agree(world: World) -> None:
@@ -137,87 +129,6 @@ def test_a_window_outside_of_a_song_that_comes_later_is_the_reason_given(world: 
     assert job["error"]["code"] == "preview_outside_song"
 
 
-def test_an_upload_that_does_not_exist_is_404_and_one_nobody_answers_about_is_503(world: World) -> None:
-    account, upload = new_id("usr"), new_id("upl")
-    silent = world.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(account))
-    assert silent.status_code == 503
-    assert "Retry-After" in silent.headers
-    assert world.types_told() == ["UploadStatusRequested"]
-    world.hear(uploads_pb2.UploadDeleted(upload_id=upload))
-    for path in ("/v1/jobs", "/v1/quotes"):
-        answer = world.client.post(path, json={"upload_id": upload}, headers=bearer(account))
-        assert (answer.status_code, answer.json()["code"]) == (404, "upload_not_found")
-
-
-def test_no_credits_is_402_and_names_the_job(world: World) -> None:
-    account = new_id("usr")
-    job = world.post_job(account, world.ready_upload(account))
-    world.hear(
-        billing_pb2.ReservationRefused(
-            job_id=job["id"], account_id=account, code="insufficient_credits", detail="91 credits, 0 available"
-        )
-    )
-    assert world.job(job["id"]).status == "rejected"
-    again = world.client.post(f"/v1/jobs/{job['id']}/retry", headers={**bearer(account), "Idempotency-Key": "again"})
-    assert again.status_code == 202
-    assert again.json()["retry_of"] == job["id"]
-    world.hear(
-        billing_pb2.ReservationRefused(
-            job_id=again.json()["id"], account_id=account, code="insufficient_credits", detail="still none"
-        )
-    )
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"stems": ["drums"]},
-        {"stems": []},
-        {"stems": ["vocals", "vocals"]},
-        {"output": {"format": "wma"}},
-        {"output": {"format": "mp3", "bit_depth": 16}},
-        {"output": {"format": "opus", "bit_depth": 24}},
-        {"output": {"format": "ogg", "bitrate_kbps": 160}},
-        {"output": {"format": "flac", "bit_depth": 32}},
-        {"mode": "half"},
-        {"preview": {"start_seconds": 1}},
-        {"mode": "preview", "preview": {"start_seconds": -1}},
-        {"mode": "preview", "preview": {"duration_seconds": 31}},
-        {"mode": "preview", "preview": {"start_seconds": 91}},
-        {"mode": "preview", "preview": {"start_seconds": "NaN"}},
-        {"mode": "preview", "preview": {"start_seconds": "1"}},
-        {"mode": "preview", "preview": {"start_seconds": True}},
-        {"mode": "preview", "preview": {"start_seconds": 90.49}},
-        {"mode": "preview", "preview": {"duration_seconds": 1e-9}},
-        {"model": "other"},
-        {"price_credits": 0},
-        {"status": "queued"},
-        {"metadata": {"a": "b\x00"}},
-    ],
-)
-def test_what_cannot_be_made_is_422(world: World, body: dict[str, Any]) -> None:
-    account = new_id("usr")
-    upload = world.ready_upload(account)
-    answer = world.client.post("/v1/jobs", json={"upload_id": upload, **body}, headers=bearer(account))
-    assert answer.status_code == 422
-    assert answer.headers["content-type"] == "application/problem+json"
-    listed = world.client.get("/v1/jobs", headers=bearer(account)).json()
-    assert listed == {"items": [], "next_cursor": None}
-
-
-@pytest.mark.parametrize(
-    ("name", "rate", "channels"),
-    [("mp3", 96_000, 2), ("mp3", 44_100, 6), ("m4a", 192_000, 2), ("ogg", 44_100, 1), ("opus", 48_000, 7)],
-)
-def test_a_format_that_cannot_hold_the_song_is_422(world: World, name: str, rate: int, channels: int) -> None:
-    account = new_id("usr")
-    upload = world.ready_upload(account, sample_rate_hz=rate, channels=channels)
-    body = {"upload_id": upload, "output": {"format": name}}
-    answer = world.client.post("/v1/jobs", json=body, headers=bearer(account))
-    assert (answer.status_code, answer.json()["code"]) == (422, "output_format_unsuitable")
-    assert world.post_job(account, upload)["status"] == "reserving"
-
-
 @pytest.mark.parametrize("output", [{"format": "m4a", "bitrate_kbps": 256}, {"format": "ogg"}, {"format": "opus"}])
 def test_every_format_reaches_the_worker(world: World, output: dict[str, Any]) -> None:
     account = new_id("usr")
@@ -255,72 +166,8 @@ def test_the_quote_is_the_price(world: World) -> None:
     )
     quote = world.client.post("/v1/quotes", json={"upload_id": upload}, headers=bearer(account)).json()
     assert (quote["price_credits"], quote["available_credits"], quote["affordable"]) == (91, 90, False)
+    assert quote["reason"] == "insufficient_credits"
     assert world.post_job(account, upload)["price_credits"] == 91
-
-
-@pytest.mark.parametrize("job_id", ["a%00b", "..%2Fx", "x" * 65, "%F0%9F%98%80"])
-def test_an_id_that_is_none_is_refused(world: World, job_id: str) -> None:
-    answer = world.client.get(f"/v1/jobs/{job_id}", headers=bearer(new_id("usr")))
-    assert answer.status_code in (404, 422)
-
-
-def test_one_key_sent_twenty_times_at_once_makes_one_job(world: World) -> None:
-    account = new_id("usr")
-    upload = world.ready_upload(account)
-    world.told()
-
-    def send(_: int) -> tuple[int, str | None]:
-        answer = world.client.post(
-            "/v1/jobs", json={"upload_id": upload}, headers={**bearer(account), "Idempotency-Key": "k1"}
-        )
-        return answer.status_code, answer.json().get("id")
-
-    with ThreadPoolExecutor(20) as pool:
-        answers = set(pool.map(send, range(20)))
-    assert len(answers) == 1
-    assert answers.pop()[0] == 202
-    assert world.types_told() == ["ReservationRequested"]
-    other = world.client.post(
-        "/v1/jobs",
-        json={"upload_id": upload, "stems": ["vocals"]},
-        headers={**bearer(account), "Idempotency-Key": "k1"},
-    )
-    assert (other.status_code, other.json()["code"]) == (422, "idempotency_conflict")
-
-
-def test_nobody_sees_or_touches_what_belongs_to_another(world: World) -> None:
-    owner, stranger = new_id("usr"), new_id("usr")
-    upload = world.ready_upload(owner)
-    job_id = world.post_job(owner, upload)["id"]
-    calls = [
-        ("GET", f"/v1/jobs/{job_id}"),
-        ("DELETE", f"/v1/jobs/{job_id}"),
-        ("POST", f"/v1/jobs/{job_id}/cancel"),
-        ("POST", f"/v1/jobs/{job_id}/retry"),
-        ("GET", f"/v1/jobs/{job_id}/stems/vocals"),
-        ("GET", f"/v1/jobs/{job_id}/archive"),
-        ("GET", f"/v1/jobs/{job_id}/waveforms"),
-        ("GET", f"/v1/jobs/{job_id}/manifest"),
-        ("GET", f"/v1/jobs/{job_id}/feedback"),
-        ("GET", f"/internal/jobs/{job_id}/events"),
-    ]
-    for method, path in calls:
-        assert world.client.request(method, path, headers=bearer(stranger)).status_code == 404, path
-        assert world.client.request(method, path).status_code == 401, path
-    put = world.client.put(f"/v1/jobs/{job_id}/feedback", json={"rating": 1}, headers=bearer(stranger))
-    assert put.status_code == 404
-    assert world.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(stranger)).status_code == 404
-    assert world.client.post("/v1/quotes", json={"upload_id": upload}, headers=bearer(stranger)).status_code == 404
-    assert world.client.get("/v1/jobs", headers=bearer(stranger)).json()["items"] == []
-
-
-def test_an_answer_about_credits_in_another_accounts_name_changes_nothing(world: World) -> None:
-    account = new_id("usr")
-    job = world.post_job(account, world.ready_upload(account))
-    world.hear(
-        billing_pb2.ReservationGranted(job_id=job["id"], account_id=new_id("usr"), price_credits=job["price_credits"])
-    )
-    assert world.job(job["id"]).status == "reserving"
 
 
 def test_canceling(world: World) -> None:
@@ -392,91 +239,55 @@ def test_a_stream_learns_what_it_missed(world: World) -> None:
     assert rest["job"]["status"] == "running"
 
 
-def test_results_of_a_job_that_is_not_done_are_a_conflict(world: World) -> None:
+def test_each_event_of_a_stream_has_the_whole_job_as_it_was_then(world: World) -> None:
     account = new_id("usr")
-    job_id = world.post_job(account, world.ready_upload(account))["id"]
-    for part in ("stems/vocals", "archive", "waveforms", "manifest"):
-        answer = world.client.get(f"/v1/jobs/{job_id}/{part}", headers=bearer(account))
-        assert (answer.status_code, answer.json()["code"]) == (409, "job_not_finished")
-
-
-@pytest.mark.parametrize("route", ["quotes", "jobs"])
-@pytest.mark.parametrize(
-    "upload_id", ["upl_" + "i" * 26, "upl_" + "z" * 26, "upl_" + "0" * 25 + "A", "upl_" + "0" * 26 + "\n"]
-)
-def test_an_id_that_a_sibling_would_refuse_goes_no_further_than_the_door(
-    world: World, route: str, upload_id: str
-) -> None:
-    answer = world.client.post(f"/v1/{route}", json={"upload_id": upload_id}, headers=bearer(new_id("usr")))
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-    assert world.told() == []
-
-
-@pytest.mark.parametrize("position", ["x", "upl_" + "0" * 26, "job_" + "i" * 26, "'; --"])
-def test_a_cursor_that_we_did_not_make_is_refused(world: World, position: str) -> None:
-    answer = world.client.get(f"/v1/jobs?cursor={position}", headers=bearer(new_id("usr")))
-    assert answer.status_code == 422
-
-
-@pytest.fixture
-def narrow(make_database: MakeDatabase) -> Iterator[World]:
-    """An orchestrator with room for few jobs of an account."""
-    clock = Clock()
-    limits = {"open_jobs_per_account": 5, "waiting_jobs_per_account": 3}
-    with running_world(make_database("orchestrator", clock=clock), clock, **limits) as world:
-        yield world
-
-
-def statuses(world: World, account: str, upload: str, count: int) -> list[int]:
-    def post(_number: int) -> int:
-        return int(world.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(account)).status_code)
-
-    with ThreadPoolExecutor(8) as pool:
-        return sorted(pool.map(post, range(count)))
-
-
-def test_open_jobs_of_an_account_are_bounded_under_parallel_requests(narrow: World) -> None:
-    account = new_id("usr")
-    upload = narrow.ready_upload(account)
-    assert statuses(narrow, account, upload, 12) == [202] * 5 + [429] * 7
-    refused = narrow.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(account))
-    assert (refused.json()["code"], refused.headers["retry-after"]) == ("too_many_open_jobs", "10")
-    other = new_id("usr")
-    assert statuses(narrow, other, narrow.ready_upload(other), 1) == [202]
-
-
-def test_jobs_that_wait_for_an_upload_are_bounded(narrow: World) -> None:
-    account, upload = new_id("usr"), new_id("upl")
-    narrow.hear(uploads_pb2.UploadCreated(upload_id=upload, account_id=account))
-    assert statuses(narrow, account, upload, 8) == [202] * 3 + [429] * 5
-    refused = narrow.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(account))
-    assert refused.json()["code"] == "too_many_waiting_jobs"
-    narrow.make_ready(account, upload)
-    assert statuses(narrow, account, upload, 3) == [202] * 2 + [429]
+    job_id = world.running_job(WORKER, account)
+    world.hear(succeeded(WORKER, job_id, 1))
+    told = world.client.get(f"/internal/jobs/{job_id}/events", headers=bearer(account)).json()
+    now = world.client.get(f"/v1/jobs/{job_id}", headers=bearer(account)).json()
+    queued, started, done = (event["job"] for event in told["events"])
+    assert done == told["job"] == now
+    assert queued.keys() == started.keys() == now.keys()
+    assert [job["status"] for job in (queued, started, done)] == ["queued", "running", "succeeded"]
+    assert [len(job["stems"]) for job in (queued, started, done)] == [0, 0, 2]
+    assert (queued["started_at"], queued["attempt"], queued["quality"]) == (None, 0, None)
+    assert (started["started_at"], started["finished_at"]) == (now["started_at"], None)
 
 
 @pytest.mark.parametrize(
-    ("word", "status"), [("ready", "reserving"), ("rejected", "rejected"), ("deleted", "rejected")]
+    ("stems", "quality", "exact"),
+    [
+        (["vocals", "instrumental"], {"null_residual_dbfs": None, "null_measured": "in_files"}, True),
+        (["vocals", "instrumental"], {"null_residual_dbfs": None, "null_measured": "before_encoding"}, False),
+        (["vocals", "instrumental"], {"null_residual_dbfs": -96.3, "null_measured": "in_files"}, False),
+        (["vocals"], {"null_residual_dbfs": None, "null_measured": "in_files"}, None),
+    ],
 )
-def test_more_jobs_than_one_transaction_should_see_to_get_their_price_or_end_all_the_same(
-    world: World, monkeypatch: pytest.MonkeyPatch, word: str, status: str
+def test_a_job_says_in_a_word_whether_its_stems_sum_to_the_song(
+    world: World, stems: list[str], quality: dict[str, Any], exact: bool | None
 ) -> None:
-    monkeypatch.setattr(repository, "AT_ONCE", 2)
-    account, upload = new_id("usr"), new_id("upl")
-    world.hear(uploads_pb2.UploadCreated(upload_id=upload, account_id=account))
-    jobs = [world.post_job(account, upload)["id"] for _ in range(5)]
-    if word == "ready":
-        world.make_ready(account, upload, seconds=10.0)
-    elif word == "rejected":
-        world.hear(uploads_pb2.UploadRejected(upload_id=upload, account_id=account, code="no_audio", reason="No."))
-    else:
-        world.hear(uploads_pb2.UploadDeleted(upload_id=upload, account_id=account))
-    assert sum(world.job(job).price_credits is None and world.job(job).status == "reserving" for job in jobs) == 3
-    with world.database.write() as session:
-        session.execute(update(OUTBOX).values(published_at=session.now()))
-    world.pass_time(120)
-    assert {world.job(job).status for job in jobs} == {status}
-    assert {world.job(job).price_credits for job in jobs} == ({10} if word == "ready" else {None})
+    account = new_id("usr")
+    made = world.running_job(WORKER, account, stems=stems)
+    world.hear(succeeded(WORKER, made, 1, quality=quality))
+    answer = world.client.get(f"/v1/jobs/{made}", headers=bearer(account)).json()
+    assert answer["requested_stems"] == stems
+    assert answer["expires_at"] is None
+    assert answer["quality"] == {**quality, "sum_is_exact": exact}
+
+
+def test_where_a_stem_is_can_be_asked_for(world: World) -> None:
+    account = new_id("usr")
+    job_id = world.running_job(WORKER, account)
+    world.hear(succeeded(WORKER, job_id, 1))
+    world.storage.objects[f"stems/{job_id}/1/vocals.flac"] = b"0123456789"
+    path = f"/v1/jobs/{job_id}/stems/vocals"
+    link = world.client.get(path, headers={**bearer(account), "Accept": "application/json"})
+    assert link.status_code == 200
+    assert (link.json()["size_bytes"], link.json()["sha256"]) == (10, "b" * 64)
+    assert datetime.fromisoformat(link.json()["expires_at"]) > datetime.now(UTC)
+    followed = world.client.get(path, headers=bearer(account))
+    assert (followed.status_code, followed.headers["location"]) == (307, link.json()["url"])
+    assert link.headers["vary"] == followed.headers["vary"] == "Accept"
 
 
 def test_a_quote_of_a_preview_says_when_the_days_allowance_is_gone(world: World) -> None:
@@ -490,6 +301,8 @@ def test_a_quote_of_a_preview_says_when_the_days_allowance_is_gone(world: World)
         return bool(world.client.post("/v1/quotes", json=asked, headers=bearer(account)).json()["affordable"])
 
     assert [affordable(left) for left in (None, 3, 0)] == [True, True, False]
+    answer = world.client.post("/v1/quotes", json={"upload_id": upload, "mode": "preview"}, headers=bearer(account))
+    assert answer.json()["reason"] == "preview_allowance_exhausted"
     world.clock.advance(13 * 3600)
     answer = world.client.post("/v1/quotes", json={"upload_id": upload, "mode": "preview"}, headers=bearer(account))
     assert answer.json()["affordable"] is True
@@ -503,23 +316,15 @@ def test_what_a_deleted_upload_was_called_and_held_is_erased_once_no_job_needs_i
     forgetter = Forgetter(world.database)
     forgetter.forget()
 
-    def known() -> UploadView:
+    def known() -> KnownUpload:
         with world.database.read() as session:
-            return session.get_one(UploadView, upload_id)
+            return session.get_one(KnownUpload, upload_id)
 
     assert (known().filename, known().sha256) == (None, SHA256)
     world.hear(succeeded(WORKER, job_id, 1))
     assert world.job(job_id).status == "succeeded"
     forgetter.forget()
     assert (known().status, known().sha256, known().duration_seconds) == ("deleted", None, None)
-
-
-def test_an_upload_of_one_account_is_not_told_anew_by_another(world: World) -> None:
-    account, stranger = new_id("usr"), new_id("usr")
-    upload = world.ready_upload(account, seconds=10.0)
-    with pytest.raises(InvalidMessage):
-        world.make_ready(stranger, upload, seconds=99.0)
-    assert world.post_job(account, upload)["price_credits"] == 10
 
 
 def test_the_key_of_a_job_that_was_deleted_tells_nothing_and_makes_nothing(world: World) -> None:
@@ -534,12 +339,18 @@ def test_the_key_of_a_job_that_was_deleted_tells_nothing_and_makes_nothing(world
         assert "a secret" not in str(session.execute(select(IDEMPOTENCY)).all())
 
 
-def test_a_job_that_cannot_be_placed_fails_and_the_others_are_placed(world: World) -> None:
-    bad, good = world.queued_job(), world.queued_job()
-    with world.database.write() as session:
-        session.execute(update(UploadView).where(UploadView.id == world.job(bad).upload_id).values(sha256="no digest"))
-    world.beat(WORKER)
-    while world.dispatcher.place():
-        pass
-    assert (world.job(bad).status, world.job(bad).error_code) == ("failed", "internal")
-    assert world.job(good).status == "running"
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [("song", 2), ("SONG", 2), ("g.mp", 1), ("100%", 1), ("%", 1), ("_", 0), ("other", 0), ("' OR 1=1 --", 0)],
+)
+def test_jobs_are_found_by_part_of_their_songs_name(world: World, search: str, found: int) -> None:
+    account, stranger = new_id("usr"), new_id("usr")
+    for owner, filename in ((account, "Song.mp3"), (account, "My song 100%.wav"), (stranger, "Song.mp3")):
+        upload = world.pending_upload(owner)
+        world.make_ready(owner, upload, filename=filename)
+        world.post_job(owner, upload)
+    world.post_job(account, world.pending_upload(account))  # whose name is not known yet
+    answer = world.client.get("/v1/jobs", params={"search": search}, headers=bearer(account))
+    assert len(answer.json()["items"]) == found
+    first = world.client.get("/v1/jobs", params={"search": search, "limit": 1}, headers=bearer(account)).json()
+    assert (first["next_cursor"] is not None) == (found > 1)

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.orchestrator.placement import FREE_HANDICAP_SECONDS, Candidate, Slot, choose
-from services.orchestrator.pricing import price_credits
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 DIGEST = "sha256:1"
@@ -35,6 +34,11 @@ def test_an_account_with_jobs_running_lets_others_pass() -> None:
     assert chosen(greedy, modest, running={"greedy": 1}) == "modest"
 
 
+def test_of_equal_jobs_the_first_goes_first() -> None:
+    equal = [candidate(account, waited=9) for account in ("c", "a", "b")]
+    assert chosen(*equal) == "c"
+
+
 def test_a_pinned_job_waits_for_a_worker_with_its_model() -> None:
     pinned = replace(candidate("pinned", waited=9), model_digest="sha256:0")
     assert chosen(pinned) is None
@@ -53,10 +57,3 @@ def test_no_free_job_starves_however_many_paid_ones_keep_coming(waited: float, f
     paid = [candidate(f"paid{n}", waited=min(waited, n)) for n in range(fresh)]
     old = candidate("free", mode="preview", waited=waited + FREE_HANDICAP_SECONDS + fresh)
     assert chosen(*paid, old) == "free"
-
-
-def test_prices_are_whole_seconds_rounded_up_and_previews_are_free() -> None:
-    assert price_credits("full", 61.01) == 62
-    assert price_credits("full", 61.0) == 61
-    assert price_credits("full", 0.001) == 1
-    assert price_credits("preview", 61.0) == 0

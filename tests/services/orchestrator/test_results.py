@@ -5,7 +5,7 @@ import pytest
 from services.kit.ids import new_id
 from services.kit.storage import ObjectInfo, ObjectNotFound
 from services.orchestrator.errors import ResultDamaged, ResultGone
-from services.orchestrator.models import UploadView
+from services.orchestrator.models import KnownUpload
 from services.orchestrator.results import Results, _file_name
 from services.orchestrator.settings import Settings
 from tests.services.orchestrator.conftest import World, succeeded
@@ -31,7 +31,7 @@ from tests.services.orchestrator.conftest import World, succeeded
     ],
 )
 def test_files_are_named_after_the_song_and_lead_to_no_other_folder(given: str | None, name: str) -> None:
-    assert _file_name(UploadView(filename=given), "vocals", "flac") == name
+    assert _file_name(KnownUpload(filename=given), "vocals", "flac") == name
 
 
 class Stored:
@@ -76,7 +76,9 @@ def results(world: World, **objects: bytes) -> Results:
 
 def test_stems_that_are_stored_as_they_were_made_are_handed_out(world: World, finished: tuple[str, str]) -> None:
     whole = results(world, vocals_flac=b"v" * 10, instrumental_flac=b"i" * 10, manifest_json=b"{}")
-    assert "vocals.flac" in whole.stem_url(*finished, "vocals")
+    link = whole.stem_link(*finished, "vocals")
+    assert "vocals.flac" in link.url
+    assert link.size_bytes == 10
     _, length, content = whole.archive(*finished)
     assert len(b"".join(content)) == length
     assert whole.manifest(*finished) == {}
@@ -92,7 +94,7 @@ def test_a_stem_that_is_not_as_it_was_made_is_a_clear_problem(
     stored = {"instrumental_flac": b"i" * 10} | ({} if vocals is None else {"vocals_flac": vocals})
     spoilt = results(world, **stored)
     with pytest.raises(error):
-        spoilt.stem_url(*finished, "vocals")
+        spoilt.stem_link(*finished, "vocals")
     with pytest.raises(error):
         spoilt.archive(*finished)
 

@@ -13,7 +13,7 @@ from services.kit.tables import OUTBOX
 from services.orchestrator import repository
 from services.orchestrator.deletions import Forgetter
 from services.orchestrator.dispatcher import Dispatcher
-from services.orchestrator.hearing import Hearing
+from services.orchestrator.heartbeats import HeartbeatMonitor
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.models import Job
 from services.orchestrator.signals import Signals
@@ -50,15 +50,15 @@ def test_everything_stopped_in_order_again_and_again_counts_no_death(world: Worl
     for attempt in range(2, 6):
         worker = new_id("wrk")
         world.clock.advance(world.settings.lease_seconds + 1)
-        hearing = Hearing(world.settings.lease_seconds / 2, clock=lambda: world.clock().timestamp())
+        heartbeats = HeartbeatMonitor(world.settings.lease_seconds / 2, clock=lambda: world.clock().timestamp())
         signals = Signals()
-        dispatcher = Dispatcher(world.database, world.settings, Lifecycle(world.settings, signals), signals, hearing)
+        dispatcher = Dispatcher(world.database, world.settings, Lifecycle(world.settings, signals), signals, heartbeats)
         assert not dispatcher.place()
         world.sweeper.sweep()
         for _ in range(4):
             world.clock.advance(15)
             world.beat(worker)
-            hearing.heard()
+            heartbeats.received()
         assert dispatcher.place()
         world.beat(worker, running=[(job_id, attempt)])
         assert (world.job(job_id).attempt, world.job(job_id).silent_deaths) == (attempt, 0)
@@ -300,14 +300,14 @@ def test_a_lease_that_lapses_waits_for_its_worker_without_holding_the_job(world:
     with world.database.write() as heartbeat, ThreadPoolExecutor(1) as pool:
         repository.locked_worker(heartbeat, WORKER)
         sweeping = pool.submit(world.sweeper.sweep)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not waits_for_a_lock(world):
             assert time.monotonic() < deadline
             time.sleep(0.01)
         job = heartbeat.scalar(select(Job).where(Job.id == job_id).with_for_update(nowait=True))
         assert job is not None
         heartbeat.commit()
-        sweeping.result(timeout=20)
+        sweeping.result(timeout=120)
     assert world.job(job_id).status == "queued"
 
 

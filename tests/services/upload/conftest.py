@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,10 @@ from sqlalchemy import select
 from services.kit.auth import SCOPES, InvalidToken, Principal, TokenVerifier
 from services.kit.database import Database
 from services.kit.events.codec import decode
-from services.kit.storage import ObjectStorage, S3Storage
+from services.kit.ids import new_id
+from services.kit.migrations import migrate
+from services.kit.s3 import S3Storage
+from services.kit.storage import ObjectStorage
 from services.kit.tables import OUTBOX
 from services.upload.app import assemble
 from services.upload.cleaning import Cleaner, Sweeper
@@ -27,9 +30,9 @@ from services.upload.prober import Prober
 from services.upload.scratch import Scratch
 from services.upload.service import Uploads
 from services.upload.settings import Settings
+from services.upload.signals import StatusSignals, WorkSignal
 from services.upload.validation import Validator
-from services.upload.verdicts import Bell, Verdicts
-from tests.databases import MakeDatabase
+from tests.databases import MakeDatabase, not_waiting_for_the_disk
 from tests.ids import numbered
 from tests.object_store import ObjectStore
 
@@ -68,9 +71,10 @@ class Parts:
     uploads: Uploads
     cleaner: Cleaner
     sweeper: Sweeper
-    bell: Bell
-    verdicts: Verdicts
+    work_signal: WorkSignal
+    status_signals: StatusSignals
     scratch: Scratch
+    prober: Prober
 
     def validator(self, storage: ObjectStorage | None = None, prober: Prober | None = None) -> Validator:
         return Validator(
@@ -79,10 +83,10 @@ class Parts:
             storage or self.storage,
             self.settings,
             cleaner=Cleaner(self.database, storage or self.storage),
-            prober=prober or Prober(self.settings),
+            prober=prober or self.prober,
             scratch=self.scratch,
-            bell=self.bell,
-            verdicts=self.verdicts,
+            work_signal=self.work_signal,
+            status_signals=self.status_signals,
         )
 
 
@@ -118,14 +122,19 @@ class _Stored:
 
 @pytest.fixture
 def settings(object_store: ObjectStore, storage: S3Storage, tmp_path: Path) -> Settings:
+    return _settings(object_store, storage, tmp_path)
+
+
+def _settings(object_store: ObjectStore, storage: S3Storage, folder: Path, **changes: Any) -> Settings:
     return Settings(
         **object_store.settings(storage.bucket),
-        scratch_directory=tmp_path / "scratch",
-        lease_seconds=5,
-        validator_poll_seconds=0.2,
+        scratch_directory=folder / "scratch",
+        lease_seconds=600,
+        verdict_wait_seconds=DEADLINE_SECONDS,
         sweep_seconds=0.2,
         retry_seconds=0.1,
         log_format="console",
+        **changes,
     )
 
 
@@ -143,8 +152,10 @@ def events(database: Database) -> Events:
 def parts(database: Database, storage: S3Storage, settings: Settings) -> Iterator[Parts]:
     """The service without its background tasks; requests do not wait for verdicts."""
     settings = settings.model_copy(update={"verdict_wait_seconds": 0})
-    bell, verdicts, cleaner = Bell(), Verdicts(), Cleaner(database, storage)
-    uploads = Uploads(database, storage, settings, cleaner=cleaner, bell=bell, verdicts=verdicts)
+    work_signal, status_signals, cleaner = WorkSignal(), StatusSignals(), Cleaner(database, storage)
+    uploads = Uploads(
+        database, storage, settings, cleaner=cleaner, work_signal=work_signal, status_signals=status_signals
+    )
     scratch = Scratch(settings.scratch_directory)
     yield Parts(
         database,
@@ -153,9 +164,10 @@ def parts(database: Database, storage: S3Storage, settings: Settings) -> Iterato
         uploads,
         cleaner,
         Sweeper(database, storage, cleaner, settings),
-        bell,
-        verdicts,
+        work_signal,
+        status_signals,
         scratch,
+        Prober(settings),
     )
     scratch.close()
 
@@ -164,18 +176,61 @@ def parts(database: Database, storage: S3Storage, settings: Settings) -> Iterato
 def serving(settings: Settings, database: Database, storage: ObjectStorage) -> Iterator["Client"]:
     """The whole service, validators and sweeper included."""
     app = assemble(settings, database, storage, verifier=NamedTokens(), tasks=[])
-    config = uvicorn.Config(app, port=0, http="httptools", log_config=None, timeout_graceful_shutdown=5)
+    config = uvicorn.Config(
+        app, port=0, http="httptools", log_config=None, timeout_keep_alive=600, timeout_graceful_shutdown=5
+    )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         try:
             until(lambda: server.started, "the service starts")
-            with httpx2.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=60) as http:
+            with httpx2.Client(
+                base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=DEADLINE_SECONDS
+            ) as http:
                 yield Client(http)
         finally:
             server.should_exit = True
             thread.join()
+
+
+@dataclass
+class Service:
+    """A running service, as one account sees it, and what it writes."""
+
+    client: "Client"
+    events: Events
+    storage: S3Storage
+
+    def stored(self) -> set[str]:
+        """Keys of all objects."""
+        return {found.key for found in self.storage.list_objects("")}
+
+
+@pytest.fixture(scope="module")
+def changes() -> dict[str, Any]:
+    """What a module's shared service is told besides."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def running(
+    object_store: ObjectStore, tmp_path_factory: pytest.TempPathFactory, changes: dict[str, Any]
+) -> Iterator[Service]:
+    """One service for all tests of a module that need none of their own: to start it takes a second."""
+    folder, storage = tmp_path_factory.mktemp("service"), object_store.new_bucket()
+    url = f"sqlite:///{folder}/upload.db"
+    migrate(url, "upload")
+    database = not_waiting_for_the_disk(Database(url, "upload"))
+    with serving(_settings(object_store, storage, folder, **changes), database, storage) as client:
+        yield Service(client, Events(database), storage)
+    database.close()
+
+
+@pytest.fixture
+def shared(running: Service) -> Service:
+    """The module's service, as an account that it has not seen before."""
+    return replace(running, client=running.client.of(new_id("usr")))
 
 
 @pytest.fixture
@@ -189,6 +244,7 @@ class Client:
 
     def __init__(self, http: httpx2.Client, account: str = numbered("usr", 1)) -> None:
         self.http = http
+        self.account = account
         self.headers = {"Authorization": f"Bearer {account}"}
 
     def of(self, account: str) -> "Client":
@@ -219,7 +275,7 @@ class Client:
         named = []
         for part in upload["parts"]:
             begin = (part["number"] - 1) * size
-            answer = httpx2.put(part["url"], content=data[begin : begin + size])
+            answer = httpx2.put(part["url"], content=data[begin : begin + size], timeout=DEADLINE_SECONDS)
             answer.raise_for_status()
             named.append({"number": part["number"], "etag": answer.headers["ETag"]})
         return named

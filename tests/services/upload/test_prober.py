@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -128,7 +127,7 @@ def test_no_file_takes_more_memory_than_decoding_may(file: Callable[[bytes], Pat
 TAKES = """
 import sys
 from pathlib import Path
-from separation.decode import probe
+from separation.audio.decode import probe
 from services.upload.probe.__main__ import _rehearse
 
 def peak():
@@ -179,11 +178,11 @@ def ended(path: Path) -> tuple[int, bytes]:
     return int(child.stderr.split()[-1]), child.stdout
 
 
-@pytest.mark.parametrize("codec", ["flac", "libopus"])
+@pytest.mark.parametrize("codec", ["flac", pytest.param("libopus", marks=pytest.mark.slow)])
 def test_the_decode_ends_with_the_sample_that_is_too_much(file: Callable[[bytes], Path], codec: str) -> None:
     container = {"flac": "flac", "libopus": "ogg"}[codec]
     settings = Settings().model_copy(update={"max_decoded_samples": 5 * 48_000, "probe_wall_seconds": 60})
-    bomb = songs.encoded(codec, container, 600, rate=48_000, silent=True)
+    bomb = songs.encoded(codec, container, 60, rate=48_000, silent=True)
 
     verdict = Prober(settings).probe(file(bomb), nothing)
 
@@ -198,13 +197,11 @@ def test_what_beat_raises_ends_the_child(file: Callable[[bytes], Path]) -> None:
     def stop() -> None:
         raise Stop
 
-    command = [sys.executable, "-I", "-c", "import time; time.sleep(60)"]
-    begun = time.monotonic()
+    command = [sys.executable, "-I", "-c", "import signal; signal.pause()"]
     with pytest.raises(Stop):
         Prober(Settings(), command=command).probe(file(b"x"), stop)
 
-    assert time.monotonic() - begun < 50
-    assert not [child for child in psutil.Process().children() if "sleep(60)" in " ".join(child.cmdline())]
+    assert not [child for child in psutil.Process().children() if "signal.pause()" in " ".join(child.cmdline())]
 
 
 def confined(script: str, tmp_path: Path, *, memory: int = 136 * MEBIBYTE, cpu_seconds: int = 5) -> str:
@@ -219,7 +216,7 @@ def confined(script: str, tmp_path: Path, *, memory: int = 136 * MEBIBYTE, cpu_s
         "max_decoded_samples": 1_000_000,
         "memory_bytes": memory,
         "cpu_seconds": cpu_seconds,
-        "wall_seconds": 20,
+        "wall_seconds": 200,
     }
     (tmp_path / "audio").write_bytes(b"x")
     child = subprocess.run(

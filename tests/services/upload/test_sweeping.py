@@ -12,7 +12,7 @@ from services.upload.schemas import NewUpload
 from tests.databases import MakeDatabase
 from tests.ids import numbered
 from tests.services.upload.conftest import Events, Parts
-from tests.services.upload.test_validation import Clock
+from tests.services.upload.validating import Clock
 
 pytestmark = pytest.mark.s3
 

@@ -2,27 +2,27 @@
 
 import pytest
 
-from services.kit.storage import S3Storage
+from services.kit.s3 import S3Storage
 from services.upload.errors import TooManyTransfers, TransferStalled, UploadNotFound
 from services.upload.models import Upload
 from services.upload.service import Uploads
 from services.upload.settings import Settings
-from services.upload.transfers import Pace, Transfers
+from services.upload.transfers import MinimumRate, Transfers
 
 NOWHERE = S3Storage.from_settings(Settings())
 """Makes no connection before it is used."""
 
 
 def test_pace_is_measured_over_the_time_that_was_waited() -> None:
-    pace = Pace(bytes_per_second=100, window_seconds=10)
+    rate = MinimumRate(bytes_per_second=100, window_seconds=10)
     for _ in range(30):
-        pace.note(100, 1)
-    pace.note(1_000, 0)
-    pace.note(0, 9)
-    pace.note(0, 1)
-    pace.note(999, 9)
+        rate.note(100, 1)
+    rate.note(1_000, 0)
+    rate.note(0, 9)
+    rate.note(0, 1)
+    rate.note(999, 9)
     with pytest.raises(TransferStalled):
-        pace.note(0, 1)
+        rate.note(0, 1)
 
 
 class Places(Uploads):

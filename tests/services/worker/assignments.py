@@ -17,7 +17,7 @@ from separation.manifest import (
     WindowRecord,
 )
 from services.kit.ids import new_id
-from services.kit.keys import source_key
+from services.kit.object_keys import source_key
 from services.kit.protos import separation_pb2
 from tests.ids import numbered
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tritonclient.grpc import model_config_pb2, service_pb2, service_pb2_grpc
 
-from separation.registry import ModelManifest
-from separation.serving.config import served_name
+from separation.models.spec import ModelManifest
+from services.worker.inference.triton.server.config import served_name
 
 Answer = Callable[[NDArray[np.float32], grpc.ServicerContext], NDArray[np.generic]]
 

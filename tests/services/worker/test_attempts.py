@@ -9,10 +9,10 @@ from services.worker.attempts import (
     FINISHED_KEPT_SECONDS,
     JOBS_REMEMBERED,
     AbortReason,
+    AssignmentDecision,
     Attempt,
     AttemptKey,
     AttemptTable,
-    Verdict,
 )
 from tests.services.worker.assignments import assigned, succeeded
 
@@ -39,7 +39,7 @@ def table(clock: Clock) -> AttemptTable:
 
 def take(table: AttemptTable, job_id: str, attempt: int = 1) -> Attempt:
     assignment = assigned(ME, job_id=job_id, attempt=attempt)
-    assert table.judge(assignment) is Verdict.TAKE
+    assert table.decide(assignment) is AssignmentDecision.TAKE
     entry = Attempt(assignment, "usr_a", None)
     table.take(entry)
     return entry
@@ -51,8 +51,8 @@ def finish(table: AttemptTable, job_id: str, attempt: int = 1, manifest: bytes =
     table.finish(message)
 
 
-def judge(table: AttemptTable, job_id: str, attempt: int = 1) -> Verdict:
-    return table.judge(assigned(ME, job_id=job_id, attempt=attempt))
+def decide(table: AttemptTable, job_id: str, attempt: int = 1) -> AssignmentDecision:
+    return table.decide(assigned(ME, job_id=job_id, attempt=attempt))
 
 
 def names(table: AttemptTable) -> list[str]:
@@ -60,27 +60,27 @@ def names(table: AttemptTable) -> list[str]:
 
 
 def test_an_assignment_for_another_worker_is_not_work(table: AttemptTable) -> None:
-    assert table.judge(assigned("wrk_other")) is Verdict.FOREIGN
+    assert table.decide(assigned("wrk_other")) is AssignmentDecision.FOREIGN
 
 
 @pytest.mark.parametrize("ahead", [timedelta(seconds=20), timedelta(hours=1), timedelta(days=400)])
 def test_a_clock_that_is_ahead_keeps_no_worker_from_its_work(table: AttemptTable, ahead: timedelta) -> None:
     """Whether the lease still stands is for the orchestrator to say, by its own clock."""
-    assert table.judge(assigned(ME, deadline=datetime.now(UTC) - ahead)) is Verdict.TAKE
+    assert table.decide(assigned(ME, deadline=datetime.now(UTC) - ahead)) is AssignmentDecision.TAKE
 
 
 def test_the_same_attempt_is_taken_once(table: AttemptTable) -> None:
     take(table, "job_a")
-    assert judge(table, "job_a") is Verdict.RUNNING
+    assert decide(table, "job_a") is AssignmentDecision.RUNNING
     finish(table, "job_a")
-    assert judge(table, "job_a") is Verdict.FINISHED
+    assert decide(table, "job_a") is AssignmentDecision.FINISHED
 
 
 def test_there_is_no_more_work_than_slots(table: AttemptTable) -> None:
     take(table, "job_a")
-    assert judge(table, "job_b") is Verdict.BUSY
+    assert decide(table, "job_b") is AssignmentDecision.BUSY
     finish(table, "job_a")
-    assert judge(table, "job_b") is Verdict.TAKE
+    assert decide(table, "job_b") is AssignmentDecision.TAKE
 
 
 def test_a_higher_attempt_makes_the_running_one_stale_and_takes_its_slot(table: AttemptTable) -> None:
@@ -90,23 +90,23 @@ def test_a_higher_attempt_makes_the_running_one_stale_and_takes_its_slot(table: 
     assert [(entry.job_id, entry.attempt) for entry in table.running()] == [("job_a", 2)]
     assert table.busy_slots == 1
     assert not table.idle
-    assert judge(table, "job_a", 1) is Verdict.RUNNING
+    assert decide(table, "job_a", 1) is AssignmentDecision.RUNNING
     finish(table, "job_a", 1)
-    assert judge(table, "job_a", 1) is Verdict.STALE
-    assert judge(table, "job_a", 2) is Verdict.RUNNING
+    assert decide(table, "job_a", 1) is AssignmentDecision.STALE
+    assert decide(table, "job_a", 2) is AssignmentDecision.RUNNING
 
 
 def test_a_lower_attempt_is_never_work(table: AttemptTable) -> None:
     take(table, "job_a", 3)
     finish(table, "job_a", 3)
-    assert judge(table, "job_a", 2) is Verdict.STALE
+    assert decide(table, "job_a", 2) is AssignmentDecision.STALE
 
 
 def test_a_stopping_worker_takes_nothing_new(table: AttemptTable) -> None:
     take(table, "job_a")
     table.drain()
-    assert judge(table, "job_b") is Verdict.STOPPING
-    assert judge(table, "job_a") is Verdict.RUNNING
+    assert decide(table, "job_b") is AssignmentDecision.STOPPING
+    assert decide(table, "job_a") is AssignmentDecision.RUNNING
 
 
 def test_the_first_reason_to_stop_stays(table: AttemptTable) -> None:

@@ -16,21 +16,22 @@ from numpy.typing import NDArray
 from tritonclient.grpc import service_pb2, service_pb2_grpc
 
 from separation import separate_array
-from separation.backends import MaskModel
-from separation.backends.onnxruntime import OnnxRuntimeModel
 from separation.errors import Cancelled, ModelNotFound
-from separation.registry import DEFAULT_MODEL, ModelManifest, ModelRepository
-from separation.serving.config import CpuTarget, served_name
+from separation.models.repository import DEFAULT_MODEL, ModelRepository
+from separation.models.runtimes.onnxruntime import OnnxRuntimeModel
+from separation.models.separator import MaskModel
+from separation.models.spec import ModelManifest
 from services.worker.errors import InferenceUnavailable, ModelUnavailable
 from services.worker.inference import Inference
 from services.worker.inference.local import LocalInference
 from services.worker.inference.triton.inference import TritonInference, TritonSettings
+from services.worker.inference.triton.server.config import CpuTarget, served_name
 from tests.separation.signals import music
 from tests.services.worker.waiting import until
 from tests.triton_server import KEY, NewServer, TritonServer
 
-MASKS, STEMS_DB = 1e-3, -70.0
-HALF_MASKS, HALF_STEMS_DB = 0.02, -50.0
+FRACTIONS, STEMS_DB = 1e-3, -70.0
+HALF_FRACTIONS, HALF_STEMS_DB = 0.02, -50.0
 """Half-precision transport rounds what goes in and comes out to 11 bits."""
 
 WAYS = ["local", "messages", "shared memory", "half precision"]
@@ -92,17 +93,15 @@ def patches(seed: int, count: int = 1) -> NDArray[np.float32]:
     return np.random.default_rng(seed).gamma(1, 20, (count, 2, 512, 1024)).astype(np.float32)
 
 
-def test_masks_are_those_of_the_reference(way: str, model: MaskModel, reference: MaskModel) -> None:
+def test_answers_are_those_of_the_reference(way: str, model: MaskModel, reference: MaskModel) -> None:
     patch = patches(1)
-    masks = model.masks(patch)
-    tolerance = HALF_MASKS if way == "half precision" else MASKS
-    np.testing.assert_allclose(masks, reference.masks(patch), atol=tolerance)
-    np.testing.assert_allclose(masks.sum(axis=1), 1, atol=1e-6)
+    tolerance = HALF_FRACTIONS if way == "half precision" else FRACTIONS
+    np.testing.assert_allclose(model.fractions(patch), reference.fractions(patch), atol=tolerance)
 
 
 def test_the_lowest_bins_alone_are_answered(way: str, model: MaskModel, reference: MaskModel) -> None:
     low = np.ascontiguousarray(patches(2)[..., :256])
-    tolerance = HALF_MASKS if way == "half precision" else MASKS
+    tolerance = HALF_FRACTIONS if way == "half precision" else FRACTIONS
     np.testing.assert_allclose(model.fractions(low), reference.fractions(low), atol=tolerance)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from google.protobuf.message import Message
 
-from separation.backends.choice import PassedOver
+from separation.models.runtimes.choice import PassedOver
 from services.kit.events.codec import Record
 from services.kit.events.topics import ASSIGNMENTS, FINISHED, PROGRESS, WORKERS, assignments_partition
 from services.kit.ids import new_id

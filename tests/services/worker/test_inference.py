@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from separation.backends.winograd import kernels_for
 from separation.errors import ModelAnswerInvalid, ModelNotFound
-from separation.registry import UNET
+from separation.models.runtimes.unet.model import kernels_for
+from separation.models.unet import ARCHITECTURE
 from services.worker.errors import InferenceUnavailable, ModelUnavailable
 from services.worker.inference.local import LocalInference
 from tests.services.worker.tiny_model import NAME, make_tiny_model
@@ -44,14 +44,14 @@ def test_a_missing_model_is_said_so(tmp_path: Path) -> None:
         LocalInference(tmp_path, [NAME], threads=1).open()
 
 
-def test_the_canary_refuses_masks_that_do_not_share_the_mixture_out(tmp_path: Path) -> None:
-    make_tiny_model(tmp_path, total=1.2)
-    with pytest.raises(ModelAnswerInvalid, match="do not share the mixture out"):
+def test_without_a_canary_answers_beyond_the_mixture_are_refused(tmp_path: Path) -> None:
+    make_tiny_model(tmp_path, total=2.5)
+    with pytest.raises(ModelAnswerInvalid, match="outside 0 to 1"):
         LocalInference(tmp_path, [NAME], threads=1).open()
 
 
 def test_a_runtime_that_fails_is_passed_over_and_the_worker_says_so(tmp_path: Path) -> None:
-    manifest = make_tiny_model(tmp_path, architecture=UNET)
+    manifest = make_tiny_model(tmp_path, architecture=ARCHITECTURE)
     kernels = kernels_for(manifest)
     inference = LocalInference(tmp_path, [NAME], threads=1)
     inference.open()
@@ -61,6 +61,6 @@ def test_a_runtime_that_fails_is_passed_over_and_the_worker_says_so(tmp_path: Pa
     assert [(one.model, one.runtime) for one in inference.passed_over] == [(NAME, runtime) for runtime in failed]
     assert all("lacks the weights" in one.reason for one in inference.passed_over)
     said = generate_latest().decode()
-    assert f'worker_inference_runtime{{model="{NAME}",runtime="{inference.runtime}"}} 1.0' in said
+    assert f'stemwright_worker_inference_runtime{{model="{NAME}",runtime="{inference.runtime}"}} 1.0' in said
     for runtime in failed:
-        assert f'worker_inference_runtime_passed_over{{model="{NAME}",runtime="{runtime}"}} 1.0' in said
+        assert f'stemwright_worker_inference_runtime_passed_over{{model="{NAME}",runtime="{runtime}"}} 1.0' in said

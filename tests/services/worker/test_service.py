@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from services.kit.protos import separation_pb2
-from services.worker.attempts import AbortReason, Attempt, Stage, Verdict
+from services.worker.attempts import AbortReason, AssignmentDecision, Attempt, Stage
 from services.worker.errors import AttemptAborted, AttemptStuck
 from services.worker.service import News, WorkerService, check
 from tests.services.worker.assignments import assigned, succeeded
@@ -35,7 +35,7 @@ def news(service: WorkerService) -> News:
 
 
 def start(service: WorkerService, job_id: str = "job_a", attempt: int = 1) -> Attempt:
-    assert service.assign(assigned(ME, job_id=job_id, attempt=attempt), account_id="usr_a") is Verdict.TAKE
+    assert service.assign(assigned(ME, job_id=job_id, attempt=attempt), account_id="usr_a") is AssignmentDecision.TAKE
     taken = service.next_attempt()
     assert taken is not None
     return taken
@@ -79,16 +79,16 @@ def test_an_end_that_the_broker_did_not_take_is_told_again(service: WorkerServic
 
 def test_more_work_than_slots_is_handed_back(service: WorkerService) -> None:
     start(service)
-    assert service.assign(assigned(ME, job_id="job_b")) is Verdict.BUSY
+    assert service.assign(assigned(ME, job_id="job_b")) is AssignmentDecision.BUSY
     [message] = news(service).finished
     assert message.job_id == "job_b"
     assert (message.failed.code, message.failed.retryable) == ("worker_busy", True)
-    assert service.assign(assigned(ME, job_id="job_b")) is Verdict.FINISHED
+    assert service.assign(assigned(ME, job_id="job_b")) is AssignmentDecision.FINISHED
 
 
 def test_work_for_a_stopping_worker_is_handed_back(service: WorkerService) -> None:
     service.drain()
-    assert service.assign(assigned(ME)) is Verdict.STOPPING
+    assert service.assign(assigned(ME)) is AssignmentDecision.STOPPING
     told = news(service)
     assert told.stopping
     assert told.finished[0].aborted.reason == "shutdown"
@@ -121,7 +121,7 @@ def test_a_cancellation_of_something_else_leaves_the_attempt_alone(
 
 def test_a_cancellation_before_the_assignment_wins(service: WorkerService) -> None:
     service.cancel(canceled("job_a"))
-    assert service.assign(assigned(ME, job_id="job_a")) is Verdict.FINISHED
+    assert service.assign(assigned(ME, job_id="job_a")) is AssignmentDecision.FINISHED
     assert [message.aborted.reason for message in news(service).finished] == ["canceled"]
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from separation import separate_array
-from separation.importers.onnx_file import import_onnx
-from separation.registry import ModelRepository
+from separation.models.importers.onnx_file import import_onnx
+from separation.models.repository import ModelRepository
 from services.worker.inference import Inference
 from services.worker.inference.local import LocalInference
 from services.worker.inference.triton.inference import TritonInference, TritonSettings
+from tests.separation.models.toy_network import STEMS, write_toy_network
 from tests.separation.signals import music
-from tests.separation.toy_network import STEMS, write_toy_network
 from tests.services.worker.tiny_model import NAME, make_tiny_model
 from tests.triton_server import KEY, NewServer
 

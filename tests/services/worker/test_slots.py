@@ -33,7 +33,7 @@ def running(separate: Separate, slots: int = 1, grace_seconds: float = 5.0) -> I
 
 
 def ends(service: WorkerService) -> list[separation_pb2.SeparationFinished]:
-    assert service.wait_idle(5)
+    assert service.wait_idle(60)
     return service.wait_for_news(0.0).finished
 
 

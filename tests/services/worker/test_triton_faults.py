@@ -19,16 +19,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from separation.canary import write_canary
-from separation.registry import ModelRepository
+from separation.models.repository import ModelRepository
 from services.kit.protos import separation_pb2
 from services.worker.inference.triton.inference import TritonInference, TritonSettings
 from services.worker.metrics import INFERENCE_CALLS
 from tests.broker import running_broker
 from tests.object_store import running_object_store
 from tests.services.worker import tiny_model
+from tests.services.worker.harness import Harness, Orchestrator, Worker
 from tests.services.worker.songs import write_song
-from tests.services.worker.stage import Orchestrator, Stage, Worker
 from tests.triton_server import KEY, TritonServer
 
 pytestmark = [
@@ -83,13 +82,13 @@ class Server(TritonServer):
                         self.kill()
                         self.start()
 
-        keeper = threading.Thread(target=keep, name="keeper of the server")
-        keeper.start()
+        restarts = threading.Thread(target=keep, name="restarts of the server")
+        restarts.start()
         try:
             yield
         finally:
             over.set()
-            keeper.join()
+            restarts.join()
 
     def start(self) -> None:
         with self._changing:
@@ -119,23 +118,23 @@ def _collected() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    folder = tmp_path_factory.mktemp("stage")
+def harness(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Harness]:
+    folder = tmp_path_factory.mktemp("harness")
     with running_broker() as broker, running_object_store(folder / "objects") as store:
-        stage = Stage(folder, broker.bootstrap, store)
-        write_canary(ModelRepository(folder / "models"), tiny_model.NAME)
-        with stage.orchestrator:
-            yield stage
+        harness = Harness(folder, broker.bootstrap, store)
+        ModelRepository(folder / "models").make_canary(tiny_model.NAME)
+        with harness.orchestrator:
+            yield harness
 
 
 @pytest.fixture(scope="module")
-def repository(stage: Stage) -> ModelRepository:
-    return ModelRepository(stage.folder / "models")
+def repository(harness: Harness) -> ModelRepository:
+    return ModelRepository(harness.folder / "models")
 
 
 @pytest.fixture(scope="module")
-def song(stage: Stage) -> separation_pb2.SourceAudio:
-    return stage.upload(write_song(stage.folder / "song.wav", SONG_SECONDS))
+def song(harness: Harness) -> separation_pb2.SourceAudio:
+    return harness.upload(write_song(harness.folder / "song.wav", SONG_SECONDS))
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +150,8 @@ def server(
 
 
 @pytest.fixture(scope="module")
-def worker(stage: Stage, server: Server) -> Iterator[Worker]:
-    with stage.worker(**where(server)) as worker:
+def worker(harness: Harness, server: Server) -> Iterator[Worker]:
+    with harness.worker(**where(server)) as worker:
         yield worker
 
 
@@ -162,18 +161,18 @@ def where(server: TritonServer, **settings: Any) -> dict[str, Any]:
         "triton_address": server.address,
         "triton_key": KEY,
         "triton_shared_memory": "true",
-        "triton_deadline_seconds": 2,
-        "triton_patience_seconds": 60,
+        "triton_call_timeout_seconds": 2,
+        "triton_answer_timeout_seconds": 60,
         **settings,
     }
 
 
 @pytest.fixture
-def orchestrator(stage: Stage, server: Server, worker: Worker) -> Orchestrator:
+def orchestrator(harness: Harness, server: Server, worker: Worker) -> Orchestrator:
     """With the server and the worker as each test finds them: running and ready."""
     server.tell()
     worker.until(lambda: worker.get("/readyz")[0] == 200)
-    return stage.orchestrator
+    return harness.orchestrator
 
 
 def metric(worker: Worker, name: str) -> float:
@@ -183,15 +182,15 @@ def metric(worker: Worker, name: str) -> float:
 
 
 def calls(worker: Worker, outcome: str) -> float:
-    return metric(worker, f'worker_inference_calls_total{{outcome="{outcome}"}}')
+    return metric(worker, f'stemwright_worker_inference_calls_total{{outcome="{outcome}"}}')
 
 
-def begin(stage: Stage, worker: Worker, song: separation_pb2.SourceAudio, attempt: int = 1) -> Any:
+def begin(harness: Harness, worker: Worker, song: separation_pb2.SourceAudio, attempt: int = 1) -> Any:
     """A song whose patches are on their way."""
-    assignment = stage.assignment(worker, song, attempt=attempt)
+    assignment = harness.assignment(worker, song, attempt=attempt)
     before = calls(worker, "answered")
-    stage.orchestrator.send(worker, assignment)
-    stage.orchestrator.wait_stage(assignment.job_id, "separating")
+    harness.orchestrator.send(worker, assignment)
+    harness.orchestrator.wait_stage(assignment.job_id, "separating")
     worker.until(lambda: calls(worker, "answered") > before)
     return assignment
 
@@ -200,7 +199,7 @@ def hangs(worker: Worker) -> bool:
     """Whether a patch is on its way and no answer comes: those that the server had sent have had time to be read."""
     before = calls(worker, "answered")
     time.sleep(1)
-    return metric(worker, "worker_inference_in_flight") > 0 and calls(worker, "answered") == before
+    return metric(worker, "stemwright_worker_inference_in_flight") > 0 and calls(worker, "answered") == before
 
 
 def not_ready(worker: Worker) -> bool:
@@ -213,31 +212,31 @@ def announced(orchestrator: Orchestrator, worker: Worker) -> bool:
 
 
 def test_a_song_is_separated_and_the_heartbeat_says_where_and_how_fast(
-    stage: Stage, orchestrator: Orchestrator, worker: Worker, song: separation_pb2.SourceAudio
+    harness: Harness, orchestrator: Orchestrator, worker: Worker, song: separation_pb2.SourceAudio
 ) -> None:
-    assignment = stage.assignment(worker, song)
+    assignment = harness.assignment(worker, song)
     orchestrator.send(worker, assignment)
-    manifest = stage.manifest(orchestrator.end_of(assignment.job_id))
-    assert manifest["model"]["digest"] == stage.model.digest
+    manifest = harness.manifest(orchestrator.end_of(assignment.job_id))
+    assert manifest["model"]["digest"] == harness.model.digest
     assert (manifest["model"]["runtime"], manifest["model"]["device"]) == ("triton 2.51.0 python fp32", "cpu")
     beat = orchestrator.heartbeats(worker.id)[-1]
-    assert (beat.device, [model.digest for model in beat.models]) == ("cpu", [stage.model.digest])
+    assert (beat.device, [model.digest for model in beat.models]) == ("cpu", [harness.model.digest])
     assert beat.speed > 1
-    assert metric(worker, "worker_inference_ready") == 1
-    assert metric(worker, "worker_inference_in_flight") == 0
+    assert metric(worker, "stemwright_worker_inference_ready") == 1
+    assert metric(worker, "stemwright_worker_inference_in_flight") == 0
 
 
 def test_a_server_that_is_killed_and_comes_back_costs_nothing(
-    stage: Stage, orchestrator: Orchestrator, worker: Worker, server: Server, song: separation_pb2.SourceAudio
+    harness: Harness, orchestrator: Orchestrator, worker: Worker, server: Server, song: separation_pb2.SourceAudio
 ) -> None:
     server.tell(seconds=0.3)
-    assignment = begin(stage, worker, song)
+    assignment = begin(harness, worker, song)
     before = calls(worker, "unavailable")
     server.kill()
     worker.until(lambda: not_ready(worker))
     orchestrator.wait(lambda: not announced(orchestrator, worker))
     server.start()
-    stage.manifest(orchestrator.end_of(assignment.job_id))
+    harness.manifest(orchestrator.end_of(assignment.job_id))
     assert calls(worker, "unavailable") > before
     assert "inference failed: UNAVAILABLE" in worker.log.read_text()
     worker.until(lambda: not not_ready(worker))
@@ -245,42 +244,42 @@ def test_a_server_that_is_killed_and_comes_back_costs_nothing(
 
 
 def test_a_server_that_stands_still_is_waited_for_and_its_late_answers_are_not_taken(
-    stage: Stage, orchestrator: Orchestrator, worker: Worker, server: Server, song: separation_pb2.SourceAudio
+    harness: Harness, orchestrator: Orchestrator, worker: Worker, server: Server, song: separation_pb2.SourceAudio
 ) -> None:
     server.tell(seconds=0.3)
-    assignment = begin(stage, worker, song)
+    assignment = begin(harness, worker, song)
     before = calls(worker, "deadline_exceeded")
     server.signal(signal.SIGSTOP)
     worker.until(lambda: calls(worker, "deadline_exceeded") > before and not_ready(worker))
     server.signal(signal.SIGCONT)
-    stage.manifest(orchestrator.end_of(assignment.job_id))
+    harness.manifest(orchestrator.end_of(assignment.job_id))
     assert "inference failed: DEADLINE_EXCEEDED" in worker.log.read_text()
 
 
 def test_a_song_whose_server_stays_away_fails_for_this_worker_alone(
-    stage: Stage, orchestrator: Orchestrator, server: Server, song: separation_pb2.SourceAudio
+    harness: Harness, orchestrator: Orchestrator, server: Server, song: separation_pb2.SourceAudio
 ) -> None:
-    with stage.worker(**where(server, triton_patience_seconds=2)) as impatient:
+    with harness.worker(**where(server, triton_answer_timeout_seconds=2)) as impatient:
         server.tell(seconds=0.3)
-        assignment = begin(stage, impatient, song)
+        assignment = begin(harness, impatient, song)
         server.kill()
         try:
             failed = orchestrator.end_of(assignment.job_id).failed
         finally:
             server.start()
         assert (failed.code, failed.retryable) == ("inference_unavailable", True)
-        assert metric(impatient, 'worker_attempts_total{outcome="inference_unavailable"}') == 1
-        assert stage.stored(assignment.job_id) == []
+        assert metric(impatient, 'stemwright_worker_attempts_total{outcome="inference_unavailable"}') == 1
+        assert harness.stored(assignment.job_id) == []
         assert impatient.left_behind() == []
 
 
 def test_a_cancelled_song_ends_while_its_server_stands_still(
-    stage: Stage, orchestrator: Orchestrator, server: Server, song: separation_pb2.SourceAudio
+    harness: Harness, orchestrator: Orchestrator, server: Server, song: separation_pb2.SourceAudio
 ) -> None:
     # No call runs into its deadline before the cancellation comes, however busy the machine is.
-    with stage.worker(**where(server, triton_deadline_seconds=60)) as patient:
+    with harness.worker(**where(server, triton_call_timeout_seconds=60)) as patient:
         server.tell(seconds=1)
-        assignment = begin(stage, patient, song)
+        assignment = begin(harness, patient, song)
         server.signal(signal.SIGSTOP)
         try:
             patient.until(lambda: hangs(patient))
@@ -293,7 +292,7 @@ def test_a_cancelled_song_ends_while_its_server_stands_still(
 
 @pytest.mark.parametrize("nonsense", [{"vocals": float("nan")}, {"stems": 3}], ids=["not a number", "a stem too many"])
 def test_nonsense_fails_the_song_and_the_worker_is_not_ready_until_the_canary_is_right(
-    stage: Stage,
+    harness: Harness,
     orchestrator: Orchestrator,
     worker: Worker,
     server: Server,
@@ -301,25 +300,25 @@ def test_nonsense_fails_the_song_and_the_worker_is_not_ready_until_the_canary_is
     nonsense: dict[str, Any],
 ) -> None:
     server.tell(seconds=0.1)
-    assignment = begin(stage, worker, song)
+    assignment = begin(harness, worker, song)
     server.tell(seconds=0.1, **nonsense)
     failed = orchestrator.end_of(assignment.job_id).failed
     assert (failed.code, failed.retryable) in [("model_answer_invalid", True), ("inference_unavailable", True)]
-    assert stage.stored(assignment.job_id) == []
-    worker.until(lambda: not_ready(worker) and metric(worker, "worker_inference_ready") == 0)
+    assert harness.stored(assignment.job_id) == []
+    worker.until(lambda: not_ready(worker) and metric(worker, "stemwright_worker_inference_ready") == 0)
     orchestrator.wait(lambda: not announced(orchestrator, worker))
     server.tell()
     worker.until(lambda: not not_ready(worker))
-    again = stage.assignment(worker, song, job_id=assignment.job_id, attempt=2)
+    again = harness.assignment(worker, song, job_id=assignment.job_id, attempt=2)
     orchestrator.send(worker, again)
-    stage.manifest(orchestrator.end_of(again.job_id, attempt=2))
+    harness.manifest(orchestrator.end_of(again.job_id, attempt=2))
 
 
 def test_a_server_that_comes_back_with_other_weights_is_not_trusted(
-    stage: Stage, orchestrator: Orchestrator, worker: Worker, server: Server, song: separation_pb2.SourceAudio
+    harness: Harness, orchestrator: Orchestrator, worker: Worker, server: Server, song: separation_pb2.SourceAudio
 ) -> None:
     server.tell(seconds=0.3)
-    assignment = begin(stage, worker, song)
+    assignment = begin(harness, worker, song)
     server.kill()
     server.tell(vocals=0.6)
     server.start()
@@ -332,7 +331,7 @@ def test_a_server_that_comes_back_with_other_weights_is_not_trusted(
 
 
 def test_a_server_that_comes_back_with_another_model_ends_the_song(
-    stage: Stage,
+    harness: Harness,
     orchestrator: Orchestrator,
     worker: Worker,
     server: Server,
@@ -340,7 +339,7 @@ def test_a_server_that_comes_back_with_another_model_ends_the_song(
     tmp_path: Path,
 ) -> None:
     server.tell(seconds=0.3)
-    assignment = begin(stage, worker, song)
+    assignment = begin(harness, worker, song)
     server.kill()
     hidden = [path.rename(tmp_path / path.name) for path in server.models.glob(f"{tiny_model.NAME}-*")]
     other = ModelRepository(tmp_path / "others")
@@ -359,13 +358,13 @@ def test_a_server_that_comes_back_with_another_model_ends_the_song(
 
 
 def test_memory_that_a_new_server_does_not_know_is_registered_again(
-    orchestrator: Orchestrator, server: Server, repository: ModelRepository, stage: Stage
+    orchestrator: Orchestrator, server: Server, repository: ModelRepository, harness: Harness
 ) -> None:
     settings = TritonSettings(server.address, KEY, shared_memory=True, window=1)
     inference = TritonInference(repository.path, [tiny_model.NAME], settings)
     inference.open()
     inference.verify()
-    model = inference.model(tiny_model.NAME, stage.model.digest)
+    model = inference.model(tiny_model.NAME, harness.model.digest)
     patch = np.ones((1, 2, 512, 64), np.float32)
     before = model.fractions(patch)
     server.kill()
@@ -377,31 +376,33 @@ def test_memory_that_a_new_server_does_not_know_is_registered_again(
 
 
 def test_a_full_queue_is_waited_for_and_every_song_ends(
-    triton_installed: Path, stage: Stage, repository: ModelRepository, song: separation_pb2.SourceAudio, tmp_path: Path
+    triton_installed: Path,
+    harness: Harness,
+    repository: ModelRepository,
+    song: separation_pb2.SourceAudio,
+    tmp_path: Path,
 ) -> None:
     server = Server(triton_installed, tmp_path)
     server.serve(repository, queue=1)
     server.tell(seconds=0.1)
     server.start()
     try:
-        with stage.worker(**where(server, slots=6, triton_window=6)) as worker:
-            assignments = [stage.assignment(worker, song) for _ in range(6)]
+        with harness.worker(**where(server, slots=6, triton_window=6)) as worker:
+            assignments = [harness.assignment(worker, song) for _ in range(6)]
             for assignment in assignments:
-                stage.orchestrator.send(worker, assignment)
+                harness.orchestrator.send(worker, assignment)
             for assignment in assignments:
-                stage.manifest(stage.orchestrator.end_of(assignment.job_id))
+                harness.manifest(harness.orchestrator.end_of(assignment.job_id))
             assert calls(worker, "unavailable") > 0
             assert "Exceeds maximum queue size" in worker.log.read_text()
     finally:
         server.kill()
 
 
-def test_a_gpu_worker_that_finds_itself_on_the_cpu_is_not_ready(stage: Stage, server: Server) -> None:
-    with (
-        pytest.raises(AssertionError, match="on cpu, not on a GPU"),
-        stage.worker(patience_seconds=10, **where(server, device="gpu")),
-    ):
-        pass
+def test_a_gpu_worker_that_finds_itself_on_the_cpu_is_not_ready(harness: Harness, server: Server) -> None:
+    with harness.starting(**where(server, device="gpu")) as worker:
+        worker.until(lambda: "on cpu, not on a GPU" in worker.log.read_text())
+        assert worker.get("/readyz")[0] == 503
 
 
 def test_apis_that_change_the_server_are_for_the_holder_of_the_key(server: Server) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from separation.hashing import sha256_of
-from separation.registry import ModelManifest, ModelRepository
+from separation.machine.hashing import sha256_of
+from separation.models.repository import ModelRepository
+from separation.models.spec import ModelManifest
 
 NAME = "tiny-2stems"
 VOCALS_SHARE = 0.75
@@ -16,7 +17,7 @@ VOCALS_SHARE = 0.75
 def make_tiny_model(
     path: Path, *, vocals_share: float = VOCALS_SHARE, total: float = 1.0, architecture: str | None = None
 ) -> ModelManifest:
-    """Lays the model out below `path`. With a `total` other than 1 its masks do not share the mixture out.
+    """Lays the model out below `path`. With a `total` of 2 and more one of its masks is larger than 1.
 
     With an `architecture` it claims to be a network that it is not.
     """

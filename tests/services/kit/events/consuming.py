@@ -9,12 +9,12 @@ from typing import Any, Self
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from services.kit.events.codec import Event, OutgoingEvent, Record
+from services.kit.events.connection import connect
 from services.kit.events.consumer import Consumer
 from services.kit.events.topics import PROGRESS, Topic, dead_letters
-from services.kit.protos import separation_pb2
+from services.kit.protos import separation_pb2, uploads_pb2
+from tests.broker import PATIENCE_SECONDS, Broker
 from tests.ids import numbered
-
-PATIENCE_SECONDS = 180.0
 
 
 def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> None:
@@ -88,12 +88,12 @@ class Seen:
 
 def write_raw(bootstrap: str, *records: Record) -> None:
     """Writes records as they are, past every check."""
-    producer = KafkaProducer(bootstrap_servers=bootstrap, metrics_enabled=False)
+    producer = connect(KafkaProducer, bootstrap, "tests", metrics_enabled=False)
     try:
         for record in records:
             producer.send(
                 record.topic, value=record.value, key=record.key, headers=record.headers, partition=record.partition
-            ).get(10)
+            ).get(PATIENCE_SECONDS)
     finally:
         producer.close(timeout=5)
 
@@ -101,8 +101,8 @@ def write_raw(bootstrap: str, *records: Record) -> None:
 def read_dead_letters(bootstrap: str, topic: Topic, count: int) -> list[Any]:
     """The first `count` dead letters of a topic, as raw records; fails where there are fewer."""
     name = dead_letters(topic)
-    consumer = KafkaConsumer(
-        bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False, metrics_enabled=False
+    consumer = connect(
+        KafkaConsumer, bootstrap, "tests", auto_offset_reset="earliest", enable_auto_commit=False, metrics_enabled=False
     )
     letters: list[Any] = []
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -120,3 +120,27 @@ def read_dead_letters(bootstrap: str, topic: Topic, count: int) -> list[Any]:
 def headers_of(record: Any) -> dict[str, str]:
     """Headers of a raw record as text."""
     return {name: value.decode() for name, value in record.headers}
+
+
+def progress_consumer(broker: Broker, handle: Callable[[Event], None], **options: Any) -> Consumer:
+    return Consumer(
+        broker.bootstrap,
+        **{
+            "name": "tests",
+            "topics": [PROGRESS],
+            "handlers": {separation_pb2.SeparationProgress: handle},
+            **options,
+        },
+    )
+
+
+def has(seen: Seen, count: int) -> bool:
+    return len(seen.events) == count
+
+
+def jobs(count: int) -> list[str]:
+    return [numbered("job", number) for number in range(count)]
+
+
+def created(number: int) -> uploads_pb2.UploadCreated:
+    return uploads_pb2.UploadCreated(upload_id=numbered("upl", number), account_id=numbered("usr"))

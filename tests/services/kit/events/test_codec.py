@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.kit.events.codec import MAX_VALUE_BYTES, Event, OutgoingEvent, decode, encode
-from services.kit.events.outcomes import InvalidMessage
+from services.kit.events.errors import InvalidMessage
 from services.kit.events.topics import ASSIGNMENTS, BILLING, JOBS_EVENTS, PROGRESS, TOPICS, UPLOADS, type_of
 from services.kit.protos import billing_pb2, separation_pb2, uploads_pb2
 from services.kit.telemetry import current_traceparent, span

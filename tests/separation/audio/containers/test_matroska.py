@@ -1,0 +1,63 @@
+"""What of a Matroska file is not shown to FFmpeg, and that it changes nothing."""
+
+import contextlib
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from separation.audio.decode import open_audio, probe
+from separation.errors import AudioError, AudioTooComplex
+from tests.separation.signals import music, read, write_encoded
+
+
+def element(kind: str, content: bytes, width: int = 8) -> bytes:
+    return bytes.fromhex(kind) + (len(content) | 1 << 7 * width).to_bytes(width, "big") + content
+
+
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_encoded(tmp_path_factory.mktemp("mka") / "song.mka", music(1), 44100, "matroska", "flac")
+
+
+def _with(song: Path, path: Path, *elements: bytes) -> Path:
+    """The song with other elements first, in a segment that does not say where it ends."""
+    content = song.read_bytes()
+    place = content.index(bytes.fromhex("18538067")) + 4
+    path.write_bytes(content[:place] + b"\x01" + b"\xff" * 7 + b"".join(elements) + content[place + 8 :])
+    return path
+
+
+def _tags(count: int) -> bytes:
+    simple = [element("67C8", element("45A3", b"%06d" % n) + element("4487", b"x")) for n in range(count)]
+    return element("1254C367", element("7373", element("63C0", b"") + b"".join(simple)))
+
+
+@pytest.mark.parametrize("width", [4, 5, 8])
+def test_what_is_attached_or_too_long_is_not_shown(song: Path, tmp_path: Path, width: int) -> None:
+    attached = element("61A7", element("466E", b"a.png") + element("465C", bytes(100_000)))
+    chapter = element("B6", element("73C4", struct.pack(">I", 1)) + element("91", b"\1"))
+    elements = [
+        element("1941A469", attached, width),
+        element("1043A770", element("45B9", 1000 * chapter), width),
+        element("1C53BB6B", 1000 * element("BB", element("B3", b"\1")), width),
+        _tags(10_000),
+    ]
+    path = _with(song, tmp_path / "song.mka", *elements)
+    np.testing.assert_array_equal(read(path), read(song))
+    assert probe(path).complete
+    with open_audio(path) as audio:
+        assert not audio.tags
+
+
+def test_an_element_of_any_size_is_survived(song: Path, tmp_path: Path) -> None:
+    for size in (b"\x01\x7f" + b"\xff" * 6, b"\x01\xff" + b"\xff" * 5 + b"\xfe"):
+        with contextlib.suppress(AudioError):
+            probe(_with(song, tmp_path / "song.mka", bytes.fromhex("1254C367") + size))
+
+
+def test_more_tracks_than_a_film_has_are_refused(song: Path, tmp_path: Path) -> None:
+    track = element("AE", element("D7", b"\7") + element("83", b"\2") + element("86", b"A_FLAC"))
+    with pytest.raises(AudioTooComplex):
+        probe(_with(song, tmp_path / "song.mka", element("1654AE6B", 500 * track)))

@@ -1,0 +1,139 @@
+"""WAV by hand: samples in containers of any width, chunks in any order, lengths that say anything."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from separation.audio.decode import open_audio, probe
+from separation.errors import AudioTooComplex, NoSamples, UndecodableAudio
+from tests.separation.reference import samples_by_pyav
+from tests.separation.signals import Samples, music, read, to_16_bit, write_wav
+
+
+def _chunk(name: bytes, content: bytes, said: int | None = None) -> bytes:
+    size = len(content) if said is None else said
+    return name + struct.pack("<I", size) + content + b"\0" * (len(content) % 2)
+
+
+def _format(kind: int, channels: int, rate: int, bits: int, extension: bytes = b"") -> bytes:
+    frame = channels * bits // 8
+    return struct.pack("<HHIIHH", kind, channels, rate, rate * frame, frame, bits) + extension
+
+
+def _extension(bits: int, mask: int, kind: int) -> bytes:
+    guid = struct.pack("<H", kind) + bytes.fromhex("000000001000800000aa00389b71")
+    return struct.pack("<HHI", 22, bits, mask) + guid
+
+
+def _pcm(samples: Samples, bits: int) -> bytes:
+    whole = np.rint(samples.astype(np.float64) * 2 ** (bits - 1)).astype("<i4")
+    return np.ascontiguousarray(whole).view(np.uint8).reshape(-1, 4)[:, : bits // 8].tobytes()
+
+
+@pytest.mark.parametrize("bits", [16, 24, 32])
+def test_wave_format_extensible(tmp_path: Path, bits: int) -> None:
+    samples = music(0.3, 48000, 6)
+    layout = _format(0xFFFE, 6, 48000, bits, _extension(bits, 0x60F, 1))
+    content = b"WAVE" + _chunk(b"fmt ", layout) + _chunk(b"data", _pcm(samples, bits))
+    path = tmp_path / "song.wav"
+    path.write_bytes(_chunk(b"RIFF", content))
+    decoded = read(path)
+    assert decoded.shape == samples.shape
+    assert np.abs(decoded - samples).max() <= 2.0**-bits + 1e-7
+
+
+@pytest.mark.parametrize("magic", [b"RF64", b"BW64"])
+def test_rf64_and_bw64(tmp_path: Path, magic: bytes) -> None:
+    samples = music(0.3)
+    data = _pcm(samples, 24)
+    sizes = struct.pack("<QQQI", len(data) + 100, len(data), len(samples), 0)
+    content = b"WAVE" + _chunk(b"ds64", sizes) + _chunk(b"fmt ", _format(1, 2, 44100, 24))
+    path = tmp_path / "song.wav"
+    path.write_bytes(magic + b"\xff\xff\xff\xff" + content + b"data\xff\xff\xff\xff" + data)
+    decoded = read(path)
+    assert decoded.shape == samples.shape
+    assert np.abs(decoded - samples).max() <= 2.0**-24 + 1e-7
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 5])
+def test_a_last_frame_that_is_not_whole_is_left_out(tmp_path: Path, cut: int) -> None:
+    path = write_wav(tmp_path / "song.wav", music(0.1))
+    path.write_bytes(path.read_bytes()[:-cut])
+    assert probe(path).samples == 4410 - -(-cut // 4)
+
+
+@pytest.mark.parametrize("said", [0, 1, 3, 0x7FFFFFFF, 0xFFFFFFFE, 0xFFFFFFFF])
+def test_a_data_chunk_that_says_anything(tmp_path: Path, said: int) -> None:
+    path = tmp_path / "song.wav"
+    data = _pcm(music(0.1), 16)
+    path.write_bytes(_chunk(b"RIFF", b"WAVE" + _chunk(b"fmt ", _format(1, 2, 44100, 16)) + _chunk(b"data", data, said)))
+    if said in (1, 3):  # less than one sample
+        with pytest.raises((NoSamples, UndecodableAudio)):
+            probe(path)
+    else:
+        assert probe(path).samples == samples_by_pyav(path) == 4410
+
+
+def _wav(layout: bytes, data: bytes, before: bytes = b"", behind: bytes = b"") -> bytes:
+    return _chunk(b"RIFF", b"WAVE" + before + _chunk(b"fmt ", layout) + _chunk(b"data", data) + behind)
+
+
+@pytest.mark.parametrize(
+    ("valid", "width"),
+    [(4, 8), (8, 8), (8, 16), (12, 16), (16, 16), (16, 24), (20, 24), (24, 24), (16, 32), (20, 32), (24, 32), (31, 32)],
+)
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_samples_are_as_wide_as_their_container_however_many_of_its_bits_are_valid(
+    tmp_path: Path, valid: int, width: int, channels: int
+) -> None:
+    samples = music(0.1, channels=channels)
+    whole = np.rint(samples.astype(np.float64) * 2 ** (valid - 1)).astype(np.int64) << (width - valid)
+    raw = (whole + (128 if width == 8 else 0)).astype("<i8").view(np.uint8).reshape(-1, 8)[:, : width // 8].tobytes()
+    path = tmp_path / "song.wav"
+    path.write_bytes(_wav(_format(0xFFFE, channels, 44100, width, _extension(valid, 0, 1)), raw))
+    np.testing.assert_array_equal(read(path), (whole / 2.0 ** (width - 1)).astype(np.float32))
+
+
+def test_the_block_tells_the_width_where_the_bits_are_those_that_are_valid(tmp_path: Path) -> None:
+    samples = to_16_bit(music(0.1))
+    raw = np.rint(samples * 2.0**31).astype("<i4").tobytes()
+    layout = struct.pack("<HHIIHH", 0xFFFE, 2, 44100, 44100 * 8, 8, 24) + _extension(24, 3, 1)
+    path = tmp_path / "song.wav"
+    path.write_bytes(_wav(layout, raw))
+    np.testing.assert_array_equal(read(path), samples)
+
+
+@pytest.mark.parametrize("valid", [0, 24, 32])
+def test_floats_are_as_wide_as_their_container(tmp_path: Path, valid: int) -> None:
+    samples = music(0.1)
+    path = tmp_path / "song.wav"
+    path.write_bytes(_wav(_format(0xFFFE, 2, 44100, 32, _extension(valid, 3, 3)), samples.astype("<f4").tobytes()))
+    np.testing.assert_array_equal(read(path), samples)
+
+
+def test_a_block_of_no_length_loses_nothing(tmp_path: Path) -> None:
+    samples = to_16_bit(music(0.5, channels=6))
+    layout = struct.pack("<HHIIHH", 1, 6, 44100, 0, 0, 16)
+    path = tmp_path / "song.wav"
+    path.write_bytes(_wav(layout, _pcm(samples, 16)))
+    np.testing.assert_array_equal(read(path), samples)
+
+
+def test_texts_of_an_info_list_wherever_it_stands_and_whatever_its_letters(tmp_path: Path) -> None:
+    def info(**texts: bytes) -> bytes:
+        return _chunk(b"LIST", b"INFO" + b"".join(_chunk(key.encode(), text) for key, text in texts.items()))
+
+    before, behind = info(INAM="Größe".encode(), IART=b"Mot\xf6rhead\0"), info(ICRD=b"1999")
+    path = tmp_path / "song.wav"
+    path.write_bytes(_wav(_format(1, 1, 44100, 16), bytes(2000), before, behind))
+    with open_audio(path) as audio:
+        assert audio.tags == {"title": "Größe", "artist": "Motörhead", "date": "1999"}
+
+
+def test_more_chunks_than_any_writer_makes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "song.wav"
+    path.write_bytes(_wav(_format(1, 1, 44100, 16), bytes(2000), 100_000 * _chunk(b"LIST", b"INFO")))
+    with pytest.raises(AudioTooComplex):
+        probe(path)

@@ -1,0 +1,106 @@
+"""What a person gets who asks for all that the platform has of them."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pytest
+
+from services.gateway.export import PAGE_ITEMS, PAGES_IN_A_FILE, PARTS
+from services.gateway.routes import ROUTES, Access
+from tests.services.gateway.standin import Platform, Reply, Seen, bearer, platform, problem, token
+
+JOBS = PAGE_ITEMS * PAGES_IN_A_FILE + 50
+
+
+def documents(seen: Seen) -> Reply:
+    """Services that have two of everything, and of jobs more than fit into a file."""
+    url = urlsplit(seen.target)
+    part = next(part for part in PARTS if part.path == url.path)
+    if part.name == "subscription":
+        return Reply(status=404)
+    if not part.listed:
+        return Reply(body=json.dumps({"about": part.name}).encode())
+    query = parse_qs(url.query)
+    begin, limit = int(query.get("cursor", ["0"])[0]), int(query["limit"][0])
+    total = JOBS if part.name == "jobs" else 2
+    end = min(total, begin + limit)
+    page = {"items": [{"number": n} for n in range(begin, end)], "next_cursor": str(end) if end < total else None}
+    return Reply(body=json.dumps(page).encode())
+
+
+@pytest.fixture
+def services() -> Iterator[Platform]:
+    with platform() as running:
+        for service in (running.accounts, running.upload, running.orchestrator):
+            service.answer = documents
+        yield running
+
+
+def export(services: Platform, credential: str | None = None) -> httpx2.Response:
+    return services.client.get("/v1/me/export", headers=bearer(credential))
+
+
+def test_the_zip_has_every_list_to_its_end_and_says_what_each_file_is(services: Platform) -> None:
+    answer = export(services)
+
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/zip"
+    assert answer.headers["cache-control"] == "no-store"
+    assert "stemwright-export-" in answer.headers["content-disposition"]
+    assert "ratelimit-limit" in answer.headers
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert archive.testzip() is None
+        names = set(archive.namelist())
+        files: dict[str, Any] = {name: json.loads(archive.read(name)) for name in names if name.endswith(".json")}
+        readme = archive.read("README.txt").decode()
+    assert names == {"README.txt", "jobs-2.json", *(f"{part.name}.json" for part in PARTS)}
+    assert all(f"{part.name}.json" in readme for part in PARTS)
+    assert files["subscription.json"] is None
+    assert files["profile.json"] == {"about": "profile"}
+    assert files["uploads.json"] == [{"number": 0}, {"number": 1}]
+    assert len(files["jobs.json"]) == PAGE_ITEMS * PAGES_IN_A_FILE
+    assert [job["number"] for job in files["jobs.json"] + files["jobs-2.json"]] == list(range(JOBS))
+
+
+def test_services_are_asked_in_the_callers_name(services: Platform) -> None:
+    mine = token("usr_mine")
+    assert export(services, mine).status_code == 200
+
+    asked = [seen for service in (services.accounts, services.upload, services.orchestrator) for seen in service.seen]
+    assert {seen.header("authorization") for seen in asked} == {f"Bearer {mine}"}
+    assert {seen.method for seen in asked} == {"GET"}
+
+
+def test_a_service_that_is_away_is_told_before_a_zip_begins(services: Platform) -> None:
+    services.upload.answer = lambda _seen: Reply(status=500)
+
+    answer = export(services)
+
+    problem(answer, 503, "unavailable")
+
+
+def test_a_zip_that_cannot_be_finished_does_not_look_whole(services: Platform) -> None:
+    services.orchestrator.answer = lambda seen: Reply(status=500) if "cursor=" in seen.target else documents(seen)
+
+    with pytest.raises(httpx2.TransportError):
+        export(services)
+
+
+def test_a_key_does_not_export_what_its_account_has(services: Platform) -> None:
+    assert export(services, token(scope="jobs uploads")).status_code == 403
+    assert services.client.get("/v1/me/export").status_code == 401
+
+
+def test_whatever_a_service_tells_an_account_of_itself_is_in_its_export() -> None:
+    """Whoever adds a list of something of an account adds it here."""
+    told = {
+        route.path
+        for route in ROUTES
+        if route.method == "GET" and route.access is Access.ACCOUNT and not route.roles and "{" not in route.path
+    }
+    assert told - {"/v1/me/export"} == {part.path for part in PARTS if part.path.startswith("/v1/")}

@@ -1,0 +1,82 @@
+"""The guide to the API says what the API does: each code that it can answer, each path that it names."""
+
+import importlib
+import json
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from services.gateway.routes import ROUTES
+from services.kit.errors import StemwrightError
+
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+TABLE = {
+    (int(row[1]), code)
+    for row in re.finditer(r"^\| (\d{3}) \| ([^|]+) \|", GUIDE, re.MULTILINE)
+    for code in re.findall(r"`([a-z_]+)`", row[2])
+}
+INTERNAL = {
+    *("conflict", "not_found", "payment_required", "object_not_found", "multipart_not_found", "storage_refused"),
+    "session_ended",
+    "email_taken",
+}
+"""Of errors that always have a code of their own by the time a client sees them."""
+
+
+def test_every_code_that_the_document_names_has_a_row() -> None:
+    document = json.loads((ROOT / "services" / "gateway" / "openapi.json").read_text(encoding="utf-8"))
+    shared = document["components"]["responses"]
+    told = set()
+    for item in document["paths"].values():
+        for operation in item.values():
+            for status, response in operation["responses"].items():
+                described = shared[response["$ref"].rpartition("/")[2]] if "$ref" in response else response
+                if status[0] in "45":
+                    told |= {(int(status), code) for code in re.findall(r"\(?`([a-z_]+)`", described["description"])}
+    assert told
+    assert told <= TABLE
+
+
+@pytest.mark.parametrize("service", ["accounts", "upload", "orchestrator", "gateway", "kit"])
+def test_every_error_that_a_service_raises_towards_clients_has_a_row(service: str) -> None:
+    files = sorted((ROOT / "services" / service).rglob("errors.py"))
+    assert files
+    modules = [".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files]
+    errors = [
+        value
+        for module in modules
+        for value in vars(importlib.import_module(module)).values()
+        if isinstance(value, type) and issubclass(value, StemwrightError)
+    ]
+    missing = {
+        (error.status, error.code) for error in errors if "code" in vars(error) and error.code not in INTERNAL
+    } - TABLE
+    assert not missing
+
+
+def test_every_path_that_it_names_is_one() -> None:
+    named = {
+        re.sub(r"\{[^}]*\}", "{}", path) for path in re.findall(r"`(?:GET|POST|PUT|DELETE|PATCH) (/v1/[^`?]*)`", GUIDE)
+    }
+    assert named
+    assert named <= {re.sub(r"\{[^}]*\}", "{}", route.path) for route in ROUTES}
+
+
+def test_what_it_links_to_is_there() -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", GUIDE):
+        assert (ROOT / "docs" / link).exists(), link
+
+
+@pytest.mark.parametrize(
+    ("quality", "words"),
+    [
+        ({"sum_is_exact": True, "null_residual_dbfs": None}, "exactly"),
+        ({"sum_is_exact": False, "null_residual_dbfs": None}, "exactly, before they were encoded"),
+        ({"sum_is_exact": False, "null_residual_dbfs": -96.33}, "but for -96.3 dBFS"),
+    ],
+)
+def test_the_program_says_how_exactly_the_stems_sum(quality: dict[str, object], words: str) -> None:
+    assert runpy.run_path(str(ROOT / "examples" / "separate_song.py"))["how_exactly"](quality) == words

@@ -1,0 +1,191 @@
+"""Every command there is: its help, its completion, and what it says of a mistake. Nothing of that leaves a trace."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import click
+import pytest
+from rich.cells import cell_len
+
+from services.cli import SHELLS, main
+from tests.services.test_extras import blocked_modules
+
+ROOT = Path(__file__).parents[2]
+COLUMNS = 80
+
+PROGRAM = """
+import json, sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in blocked:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+blocked, commands = json.loads(sys.argv[1])
+sys.meta_path.insert(0, Blocker())
+from click.testing import CliRunner
+from services.cli import main
+
+for command in commands:
+    outcome = CliRunner().invoke(main, command, prog_name="stemwright")
+    raised = None if isinstance(outcome.exception, SystemExit) else outcome.exception
+    print(json.dumps([outcome.exit_code, outcome.stdout, outcome.stderr, raised and repr(raised)]))
+"""
+
+
+def every_command(group: click.Command = main, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    if isinstance(group, click.Group):
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            assert command is not None
+            yield from every_command(command, (*path, name))
+
+
+@pytest.fixture(scope="module")
+def commands() -> list[tuple[str, ...]]:
+    return list(every_command())
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """Of somebody who has just installed it: a home with nothing in it, and no setting at all."""
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(home), "COLUMNS": str(COLUMNS), **more}
+
+
+def ran(
+    tmp_path: Path, commands: list[list[str]], extras: set[str] | None = None
+) -> list[tuple[int, str, str, str | None]]:
+    """Status, standard output, standard error and exception of each, in one process; without what the extras bring."""
+    import json
+
+    (tmp_path / "home").mkdir()
+    (tmp_path / "here").mkdir()
+    blocked = [] if extras is None else blocked_modules(extras)
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", PROGRAM, json.dumps([blocked, commands])],
+        cwd=tmp_path / "here",
+        env=environment(tmp_path / "home"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+
+
+def traces(tmp_path: Path) -> list[str]:
+    return [str(path.relative_to(tmp_path)) for name in ("home", "here") for path in (tmp_path / name).rglob("*")]
+
+
+# Help
+
+
+def test_help_fits_80_columns_is_not_cut_and_leaves_no_trace(tmp_path: Path, commands: list[tuple[str, ...]]) -> None:
+    assert len(commands) > 15
+    for command, outcome in zip(commands, ran(tmp_path, [[*one, "--help"] for one in commands]), strict=True):
+        status, out, err, raised = outcome
+        name = " ".join(("stemwright", *command))
+        assert (status, err, raised) == (0, "", None), f"{name}: {outcome}"
+        assert out.startswith(f"Usage: {name}"), out
+        assert [line for line in out.splitlines() if cell_len(line) > COLUMNS] == [], name
+        rest = out.partition("\n")[2]
+        assert not re.search(r"[^ .]\.\.\.$", rest, flags=re.MULTILINE), f"{name}: a sentence is cut off"
+        assert re.search(r"^  [A-Z]", rest, flags=re.MULTILINE), f"{name} says nothing of itself"
+    assert traces(tmp_path) == []
+
+
+def test_help_without_extras_is_there_or_names_the_extra(tmp_path: Path, commands: list[tuple[str, ...]]) -> None:
+    for command, outcome in zip(commands, ran(tmp_path, [[*one, "--help"] for one in commands], set()), strict=True):
+        status, out, err, raised = outcome
+        name = " ".join(("stemwright", *command))
+        assert raised is None, f"{name}: {raised}"
+        if status == 0:
+            assert (out.startswith(f"Usage: {name}"), err) == (True, "")
+        else:
+            assert re.fullmatch(r"Error: .*: pip install 'stemwright\[[a-z,]+\]'\n", err), f"{name}: {err}"
+        if command[:1] in ((), ("separate",), ("models",), ("completion",)):
+            assert status == 0, f"{name}: {err}"
+    assert traces(tmp_path) == []
+
+
+def test_every_mistake_is_told_in_two_lines_at_most(tmp_path: Path, commands: list[tuple[str, ...]]) -> None:
+    mistakes = [[*one, "--no-such-option"] for one in commands] + [["no-such-command"], ["models", "lst"]]
+    for command, (status, out, err, raised) in zip(mistakes, ran(tmp_path, mistakes), strict=True):
+        assert (status, out, raised) == (2, "", None), f"{command}: {out}{err}{raised}"
+        assert 1 <= err.count("\n") <= 2, f"{command}: {err}"
+        assert err.startswith("Error: ")
+    assert traces(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("command", "meant"),
+    [
+        (["seperate", "song.mp3"], "separate"),
+        (["model"], "models"),
+        (["models", "verfy"], "verify"),
+        (["separate", "song.mp3", "--outptu", "x"], "--output"),
+        (["run", "gatway"], "gateway"),
+        (["completion", "fihs"], "fish"),
+    ],
+)
+def test_what_was_probably_meant_is_suggested(tmp_path: Path, command: list[str], meant: str) -> None:
+    ((status, _, err, _),) = ran(tmp_path, [command])
+    assert status == 2
+    assert f"Did you mean {meant}?" in err.splitlines()[0]
+
+
+# Completion
+
+
+def completed(tmp_path: Path, *words: str, **settings: str) -> list[str]:
+    """What the Tab key would offer behind these words, by what the scripts ask the command."""
+    (tmp_path / "home").mkdir(exist_ok=True)
+    asked = {
+        "_STEMWRIGHT_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(("stemwright", *words)),
+        "COMP_CWORD": str(len(words)),
+    }
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", "from services.cli import main; main(prog_name='stemwright')"],
+        cwd=tmp_path,
+        env=environment(tmp_path / "home", **asked, **settings),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_script_asks_the_command_and_printing_it_leaves_no_trace(tmp_path: Path, shell: str) -> None:
+    ((status, script, err, _),) = ran(tmp_path, [["completion", shell]], set())
+    assert (status, err) == (0, "")
+    assert f"_STEMWRIGHT_COMPLETE={shell}_complete" in script
+    assert "stemwright" in script
+    assert traces(tmp_path) == []
+    if program := shutil.which(shell):  # whose own parser has to take it
+        subprocess.run([program, "-n"], input=script, text=True, check=True)
+
+
+def test_commands_options_and_words_are_completed(tmp_path: Path, models: Mapping[str, str]) -> None:
+    assert completed(tmp_path, "se") == ["separate", "settings"]
+    assert completed(tmp_path, "separate", "--form") == ["--format"]
+    assert completed(tmp_path, "separate", "--format", "m") == ["mp3", "m4a"]
+    assert completed(tmp_path, "separate", "--stems", "vocals,in") == ["vocals,instrumental"]
+    assert completed(tmp_path, "separate", "--model", "t", **models) == ["tiny-2stems"]
+    assert completed(tmp_path, "models", "v") == ["verify"]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Mapping[str, str]:
+    from tests.services.worker.tiny_model import make_tiny_model
+
+    make_tiny_model(tmp_path / "repository")
+    return {"STEMWRIGHT_MODEL_REPOSITORY": str(tmp_path / "repository")}

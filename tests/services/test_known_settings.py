@@ -1,0 +1,43 @@
+"""A variable that nothing listens to is told of, and those that something listens to are not."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from services.known_settings import known_names, unknown_settings
+
+DOCUMENTED = (Path(__file__).parents[2] / "deploy/settings.env").read_text()
+
+
+def test_what_is_known_is_what_is_documented() -> None:
+    assert known_names() == set(re.findall(r"^#(STEMWRIGHT_\w+)=", DOCUMENTED, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("mistyped", "meant"),
+    [
+        ("STEMWRIGHT_WORKRES", "STEMWRIGHT_WORKERS"),
+        ("STEMWRIGHT_GATEWAY_PROT", "STEMWRIGHT_GATEWAY_PORT"),
+        ("STEMWRIGHT_HOM", "STEMWRIGHT_HOME"),
+    ],
+)
+def test_what_was_meant_is_said(mistyped: str, meant: str) -> None:
+    [sentence] = unknown_settings([mistyped, "PATH"])
+    assert sentence == f"{mistyped} is no setting and has no effect; did you mean {meant}?"
+
+
+def test_what_is_like_nothing_is_told_where_to_look() -> None:
+    [sentence] = unknown_settings(["STEMWRIGHT_ZZZZZZZZZZZZZZZZZZZZ"])
+    assert sentence.endswith("`stemwright settings` lists those there are")
+
+
+def test_what_the_guide_s_programs_read_is_not_told_of() -> None:
+    guide = Path(__file__).parents[2] / "docs/api.md"
+    named = set(re.findall(r"STEMWRIGHT_\w+", guide.read_text(encoding="utf-8")))
+    assert {"STEMWRIGHT_URL", "STEMWRIGHT_PASSWORD"} <= named
+    assert list(unknown_settings({*named, "STEMWRIGHT_API_KEY"})) == []
+
+
+def test_what_is_known_is_not_told_of() -> None:
+    assert list(unknown_settings([*known_names(), "STEMWRIGHT_TEST_SEED", "STEMWRIGHT_PEER", "HOME"])) == []

@@ -1,0 +1,68 @@
+"""The platform, every part real, and a real browser before it."""
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from services.local.platform import Platform
+from tests.e2e import conftest as e2e
+from tests.web.browsing import PASSWORD, Visitor, sign_up
+
+platform = e2e.platform
+NewVisitor = Callable[..., Visitor]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("The tests of pages need Chromium: apt install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def new_visitor(browser: Browser, platform: Platform) -> Iterator[NewVisitor]:
+    """Makes visitors with browsers of their own. What their pages complain of fails the test at its end."""
+    contexts: list[BrowserContext] = []
+    visitors: list[Visitor] = []
+
+    def make(*, signed_in: bool = False, width: int = 1440, **options: object) -> Visitor:
+        context = browser.new_context(
+            base_url=platform.gateway_url,
+            viewport={"width": width, "height": 900},
+            **{"locale": "en-GB", **options},  # type: ignore[arg-type]
+        )
+        contexts.append(context)
+        visitor = Visitor(context.new_page(), f"{uuid.uuid4().hex}@example.com", PASSWORD)
+        visitors.append(visitor)
+        if signed_in:
+            sign_up(visitor)
+        return visitor
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert [complaint for visitor in visitors for complaint in visitor.complaints] == []
+
+
+@pytest.fixture
+def visitor(new_visitor: NewVisitor) -> Visitor:
+    """Somebody who has no account."""
+    return new_visitor()
+
+
+@pytest.fixture
+def member(new_visitor: NewVisitor) -> Visitor:
+    """Somebody who is signed in."""
+    return new_visitor(signed_in=True)
+
+
+@pytest.fixture
+def page(visitor: Visitor) -> Page:
+    return visitor.page

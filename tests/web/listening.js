@@ -1,0 +1,85 @@
+// Runs in a page before its own scripts: hears what the mixer plays, through its audio graph.
+//
+// One processor gets every track as it leaves its sources, and what goes to the loudspeaker, in channels of the same
+// clock. `window.listening` has sums over what was heard since `reset()`.
+(() => {
+  const BLOCK = 4096;
+  const decoded = [];
+  const connect = AudioNode.prototype.connect;
+  const inputs = new Map();
+  let merger = null;
+
+  const listening = {
+    reset() {
+      Object.assign(listening, {
+        // How many frames had music, and sums of squares over them.
+        frames: 0,
+        output: 0,
+        mix: 0,
+        tracks: [0, 0, 0],
+        outputMinusTrack: [0, 0, 0],
+        outputMinusMix: 0,
+        residual: 0,
+        residualOneSampleLate: 0,
+      });
+    },
+  };
+  listening.reset();
+  // Of what was decoded and has not been collected.
+  listening.audioBytes = () =>
+    decoded.reduce((sum, one) => {
+      const audio = one.deref();
+      return sum + (audio === undefined ? 0 : audio.length * audio.numberOfChannels * 4);
+    }, 0);
+  listening.decodedBytes = 0;
+  const decode = BaseAudioContext.prototype.decodeAudioData;
+  BaseAudioContext.prototype.decodeAudioData = async function (encoded) {
+    const audio = await decode.call(this, encoded);
+    decoded.push(new WeakRef(audio));
+    listening.decodedBytes += audio.length * audio.numberOfChannels * 4;
+    return audio;
+  };
+  window.listening = listening;
+
+  // Channel 0 is the original, then the stems, as the API names them; the last is what is heard.
+  function hear(event) {
+    const [original, first, second, out] = [0, 1, 2, 3].map((channel) => event.inputBuffer.getChannelData(channel));
+    for (let i = 1; i < BLOCK; i++) {
+      if (original[i] === 0 && first[i] === 0 && second[i] === 0) continue;
+      const mix = first[i] + second[i];
+      listening.frames += 1;
+      listening.mix += mix * mix;
+      listening.output += out[i] * out[i];
+      listening.outputMinusMix += (out[i] - mix) ** 2;
+      listening.residual += (original[i] - mix) ** 2;
+      listening.residualOneSampleLate += (original[i] - first[i - 1] - second[i]) ** 2;
+      [original, first, second].forEach((track, t) => {
+        listening.tracks[t] += track[i] * track[i];
+        listening.outputMinusTrack[t] += (out[i] - track[i]) ** 2;
+      });
+    }
+  }
+
+  function listen(node, channel) {
+    if (merger === null) {
+      const { context } = node;
+      merger = context.createChannelMerger(4);
+      const processor = context.createScriptProcessor(BLOCK, 4, 1);
+      processor.onaudioprocess = hear;
+      connect.call(merger, processor);
+      connect.call(processor, context.destination);
+      // What nothing refers to is collected.
+      window.listeningNodes = [merger, processor];
+    }
+    connect.call(node, merger, 0, channel);
+  }
+
+  AudioNode.prototype.connect = function (to, ...rest) {
+    if (this instanceof AudioBufferSourceNode && to instanceof AudioNode) {
+      if (!inputs.has(to)) inputs.set(to, inputs.size);
+      listen(this, inputs.get(to));
+    }
+    if (to instanceof AudioDestinationNode) listen(this, 3);
+    return connect.call(this, to, ...rest);
+  };
+})();

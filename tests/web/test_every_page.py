@@ -1,0 +1,42 @@
+"""What holds for every page of the app's list: whom it lets in, that it fits, and that everybody can use it."""
+
+import pytest
+
+from tests.web.browsing import Visitor, accessibility_findings, settled
+from tests.web.conftest import NewVisitor
+from tests.web.pages import PAGES, AppPage
+
+
+def opened_by(page: AppPage, new_visitor: NewVisitor, **options: object) -> Visitor:
+    return new_visitor(signed_in=page.whose not in {"anyone", "guest"}, **options)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("app_page", PAGES, ids=lambda page: page.name)
+def test_axe_finds_nothing_serious(app_page: AppPage, scheme: str, new_visitor: NewVisitor) -> None:
+    visitor = opened_by(app_page, new_visitor, color_scheme=scheme, reduced_motion="reduce")
+    for address in app_page.addresses:
+        visitor.page.goto(address)
+        settled(visitor.page)
+
+        assert accessibility_findings(visitor.page) == []
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "fa-IR"])
+@pytest.mark.parametrize("app_page", PAGES, ids=lambda page: page.name)
+def test_nothing_is_wider_than_a_phone(app_page: AppPage, locale: str, new_visitor: NewVisitor) -> None:
+    visitor = opened_by(app_page, new_visitor, width=320, locale=locale)
+    for address in app_page.addresses:
+        visitor.page.goto(address)
+        settled(visitor.page)
+
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 320
+        assert visitor.page.locator("html").get_attribute("dir") == ("rtl" if locale == "fa-IR" else "ltr")
+
+
+@pytest.mark.parametrize("app_page", [page for page in PAGES if page.whose == "account"], ids=lambda page: page.name)
+def test_who_is_not_signed_in_is_led_to_signing_in_and_back(app_page: AppPage, visitor: Visitor) -> None:
+    (address,) = app_page.addresses
+    visitor.page.goto(address)
+
+    visitor.page.wait_for_url("**/sign-in*")

@@ -1,0 +1,304 @@
+"""The page of a separation: listened to while it is made, mixed, measured through the audio graph."""
+
+import os
+import signal
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from services.local.client import FINAL, ApiError, Client, Document
+from services.local.platform import Platform
+from tests.e2e.jobs import PATIENCE_SECONDS
+from tests.e2e.songs import Samples, music, read, write_wav_16
+from tests.web.browsing import PASSWORD, Visitor, accessibility_findings, settled
+from tests.web.conftest import NewVisitor
+from tests.web.listening import TRACKS, Listener
+
+LENGTH_SECONDS = 75
+
+
+@dataclass(frozen=True)
+class Separated:
+    """An account with a whole song and a preview of it."""
+
+    email: str
+    client: Client
+    mixture: Samples
+    job: Document
+    preview: Document
+
+
+@pytest.fixture(scope="module")
+def separated(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Separated]:
+    email = f"{uuid.uuid4().hex}@example.com"
+    song = write_wav_16(tmp_path_factory.mktemp("songs") / "A song, «live».wav", music(LENGTH_SECONDS))
+    with Client(platform.gateway_url) as client:
+        client.register(email, PASSWORD)
+        upload = client.upload(song)
+        preview = client.create_job(upload["id"], mode="preview", output={"format": "mp3"})
+        preview = client.wait_for_job(preview["id"], PATIENCE_SECONDS)
+        job = client.create_job(upload["id"])
+        job = client.wait_for_job(job["id"], PATIENCE_SECONDS)
+        assert (job["status"], preview["status"]) == ("succeeded", "succeeded")
+        yield Separated(email, client, read(song)[0], job, preview)
+
+
+def signed_in(visitor: Visitor, email: str) -> Visitor:
+    body = {"email": email, "password": PASSWORD}
+    assert visitor.page.context.request.post("/v1/auth/session", data=body).status == 200
+    return visitor
+
+
+@pytest.fixture
+def listener(separated: Separated, new_visitor: NewVisitor) -> Iterator[Listener]:
+    """The account's owner, before the page is opened."""
+    listener = Listener(signed_in(new_visitor(), separated.email))
+    yield listener
+    listener.forgive_the_processor()
+
+
+@contextmanager
+def stopped(platform: Platform, part: str) -> Iterator[None]:
+    """A part that goes no further for as long as the block lasts."""
+    pid = platform.supervisor.pid(part)
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.timeout(900)
+def test_a_song_plays_while_it_is_separated_and_waits_for_the_rest(
+    platform: Platform, new_visitor: NewVisitor, tmp_path: Path
+) -> None:
+    visitor = new_visitor(signed_in=True)
+    listener = Listener(visitor)
+    song = write_wav_16(tmp_path / "song.wav", music(180))
+    with Client(platform.gateway_url) as client:
+        client.sign_in(visitor.email, PASSWORD)
+        job_id = client.create_job(client.upload(song)["id"])["id"]
+        made = (event.data.get("playable_seconds", 0) for event in client.events(job_id) if event.type == "progress")
+        next(seconds for seconds in made if seconds >= 6)
+        with stopped(platform, "worker-1"):
+            listener.open(job_id)
+            listener.button("Play").click()
+            listener.hear(1)
+            assert client.job(job_id)["status"] not in FINAL
+            # It comes to the edge of what is made, however much that was, and stands there.
+            listener.wait_until("() => document.querySelector('[data-waiting=true]') !== null")
+            assert listener.position >= 6
+            assert client.job(job_id)["status"] not in FINAL
+        listener.wait_until("() => listening.frames > 44100 && document.querySelector('[data-waiting=true]') === null")
+        listener.hear(2)
+        assert client.wait_for_job(job_id, PATIENCE_SECONDS)["status"] == "succeeded"
+        expect(listener.page.get_by_role("heading", name="What is sure")).to_be_visible(timeout=PATIENCE_SECONDS * 1000)
+        listener.page.keyboard.press("Home")
+        listener.hear(2)
+    listener.forgive_the_processor()
+
+
+@pytest.mark.timeout(600)
+def test_stems_are_in_step_to_the_sample_over_the_song_and_after_every_seek(
+    separated: Separated, listener: Listener
+) -> None:
+    listener.open(separated.job["id"])
+    listener.button("Play").click()
+    for key in ("Home", "PageUp", "ArrowUp"):
+        listener.page.get_by_role("slider", name="Position in the song").press(key)
+        heard = listener.hear(7)
+
+        # What is left is how Chromium scales integers; a single sample between two tracks would be far above it.
+        assert heard.residual < heard.mix * 1e-8
+        assert heard.residualOneSampleLate > heard.residual * 1000
+        assert heard.outputMinusMix < heard.mix * 1e-10
+
+
+@pytest.mark.timeout(600)
+def test_what_is_heard_follows_the_desk(separated: Separated, listener: Listener) -> None:
+    listener.open(separated.job["id"])
+    listener.button("Play").click()
+    vocals, instrumental = TRACKS.index("vocals"), TRACKS.index("instrumental")
+    listener.button("Mute Vocals").click()
+    heard = listener.hear(2)
+    assert heard.outputMinusTrack[instrumental] == 0 < heard.tracks[vocals]
+
+    listener.button("Vocals alone").click()
+    heard = listener.hear(2)
+    assert heard.outputMinusTrack[vocals] == 0 < heard.tracks[instrumental]
+
+    listener.page.get_by_role("slider", name="Volume of Vocals").fill("-20")
+    heard = listener.hear(2)
+    assert heard.output == pytest.approx(heard.tracks[vocals] / 100, rel=1e-3)
+
+    # The original takes its place, as loud as it: twenty decibels and more below itself.
+    listener.page.get_by_text("Original", exact=True).last.click()
+    heard = listener.hear(2)
+    assert heard.output < heard.tracks[TRACKS.index("mixture")] / 90
+    assert heard.output > 0
+
+
+@pytest.mark.timeout(600)
+def test_a_region_repeats(separated: Separated, listener: Listener) -> None:
+    listener.open(separated.job["id"])
+    page = listener.page
+    page.get_by_role("slider", name="Position in the song").press("PageUp")
+    page.keyboard.press("[")
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("]")
+    page.keyboard.press("l")
+    expect(listener.button("Repeat the region")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_role("slider", name="Start of the region")).to_have_attribute("aria-valuenow", "30")
+    expect(page.get_by_role("slider", name="End of the region")).to_have_attribute("aria-valuenow", "33")
+    page.keyboard.press("Space")
+    listener.hear(7)
+    assert 30 <= listener.position <= 33
+
+    page.keyboard.press("l")
+    listener.wait_until("() => document.querySelector('[role=slider]').ariaValueNow > 34")
+
+
+def test_everything_is_done_by_keyboard(separated: Separated, listener: Listener) -> None:
+    listener.open(separated.job["id"])
+    page = listener.page
+    page.keyboard.press("Space")
+    expect(listener.button("Pause")).to_be_visible()
+    page.keyboard.press("Space")
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    listener.wait_until("() => document.querySelector('[role=slider]').ariaValueNow == 5")
+    page.keyboard.press("2")
+    volume = page.get_by_role("slider", name="Volume of Instrumental")
+    expect(volume).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(volume).to_have_attribute("aria-valuetext", "-0.5 dB")
+    page.keyboard.press("m")
+    expect(listener.button("Mute Instrumental")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("1")
+    page.keyboard.press("s")
+    expect(listener.button("Vocals alone")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("o")
+    expect(page.get_by_role("radio", name="Original")).to_be_checked()
+    # Every control is reached by Tab.
+    page.evaluate("document.activeElement.blur()")
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent"))
+    assert {"Pause", "Play"} & reached
+    assert {"Position in the song", "Volume of Vocals", "Panorama of Instrumental", "Mute Vocals"} <= reached
+    assert {"Repeat the region", "Nearer", "Download Vocals as FLAC", "All stems as one zip"} <= reached
+
+
+@pytest.mark.timeout(600)
+def test_audio_in_memory_is_bounded(separated: Separated, listener: Listener) -> None:
+    listener.open(separated.job["id"])
+    listener.button("Play").click()
+    slider = listener.page.get_by_role("slider", name="Position in the song")
+    for key in ("PageUp", "PageUp", "Home", "PageUp", "Home"):
+        slider.press(key)
+        listener.hear(1)
+    assert listener.page.evaluate("listening.decodedBytes") > 60_000_000
+    assert listener.collected_audio_bytes() < 60_000_000
+
+
+@pytest.mark.parametrize(("scheme", "locale"), [("light", "en-GB"), ("dark", "fa-IR")])
+def test_axe_finds_nothing_serious_and_a_phone_is_wide_enough(
+    scheme: str, locale: str, separated: Separated, new_visitor: NewVisitor
+) -> None:
+    visitor = signed_in(
+        new_visitor(width=320, color_scheme=scheme, locale=locale, reduced_motion="reduce"), separated.email
+    )
+    for job in (separated.job, separated.preview):
+        visitor.page.goto(f"/separations/{job['id']}")
+        settled(visitor.page)
+        visitor.page.get_by_role("slider").first.wait_for()
+        # A region has sliders of its own.
+        visitor.page.keyboard.press("l")
+        assert accessibility_findings(visitor.page) == []
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_reduced_motion_is_honoured(separated: Separated, new_visitor: NewVisitor) -> None:
+    animated = []
+    for motion in ("no-preference", "reduce"):
+        visitor = signed_in(new_visitor(reduced_motion=motion), separated.email)
+        # No segment ever comes, so that playing waits.
+        visitor.page.route("**/playback/*/*", lambda _: None)
+        visitor.page.goto(f"/separations/{separated.job['id']}")
+        visitor.page.get_by_role("button", name="Play", exact=True).click()
+        button = visitor.page.locator("[data-waiting=true]")
+        button.wait_for()
+        animated.append(button.evaluate("one => getComputedStyle(one).animationName !== 'none'"))
+    assert animated == [True, False]
+
+
+def test_what_is_downloaded_sums_to_the_song(separated: Separated, listener: Listener, tmp_path: Path) -> None:
+    listener.open(separated.job["id"])
+    page = listener.page
+    expect(page.get_by_role("heading", level=1)).to_have_text("A song, «live»")
+    expect(page.get_by_text("you have your song again, sample for sample")).to_be_visible()
+    total = np.zeros_like(separated.mixture)
+    for name in ("Vocals", "Instrumental"):
+        with page.expect_download() as download:
+            page.get_by_role("link", name=f"Download {name} as FLAC").click()
+        assert download.value.suggested_filename == f"A song, «live» ({name.lower()}).flac"
+        path = tmp_path / f"{name}.flac"
+        download.value.save_as(path)
+        total += read(path)[0]
+    assert np.array_equal(total, separated.mixture)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="All stems as one zip").click()
+    assert download.value.suggested_filename.endswith(".zip")
+
+
+def test_feedback_is_kept_with_the_region_that_was_marked(separated: Separated, listener: Listener) -> None:
+    listener.open(separated.job["id"])
+    page = listener.page
+    page.keyboard.press("l")
+    # As a screen reader chooses it, and then by the keyboard.
+    page.get_by_role("radio", name="3 of 5 stars").evaluate("one => one.click()")
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()
+    page.get_by_role("radio", name="3 of 5 stars").press("ArrowRight")
+    page.get_by_text("Muffled").click()
+    page.get_by_label("Where").select_option("Vocals")
+    page.get_by_label("Only between 0:00 and 0:08").check()
+    page.get_by_label("In your words").fill("<b>breathy</b>")
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_text("Thank you.")).to_be_visible()
+    stored = separated.client.call("GET", f"/v1/jobs/{separated.job['id']}/feedback")
+    assert (stored["rating"], stored["tags"], stored["stem"]) == (4, ["muffled"], "vocals")
+    assert (stored["start_seconds"], stored["end_seconds"], stored["comment"]) == (0, 8, "<b>breathy</b>")
+    page.reload()
+    expect(page.get_by_label("In your words")).to_have_value("<b>breathy</b>")
+
+
+@pytest.mark.timeout(600)
+def test_a_preview_leads_to_the_whole_song_for_the_price_it_names(separated: Separated, listener: Listener) -> None:
+    listener.open(separated.preview["id"])
+    page = listener.page
+    expect(page.get_by_text("MP3 leaves sound out to be small")).to_be_visible()
+    quote = separated.client.call(
+        "POST", "/v1/quotes", json={"upload_id": separated.preview["upload_id"], "mode": "full"}
+    )
+    page.get_by_role("button", name=f"Separate the whole song for {quote['price_credits']} credits").click()
+    page.wait_for_url(lambda url: separated.preview["id"] not in url)
+    ordered = separated.client.job(page.url.rpartition("/")[2])
+    assert (ordered["mode"], ordered["output"]["format"]) == ("full", "mp3")
+    # Its page is told live until it has ended.
+    expect(page.get_by_text("Done", exact=True)).to_be_visible(timeout=PATIENCE_SECONDS * 1000)
+
+    page.get_by_role("button", name="Delete this separation").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.wait_for_url(lambda url: ordered["id"] not in url)
+    with pytest.raises(ApiError) as gone:
+        separated.client.job(ordered["id"])
+    assert gone.value.status == 404
