@@ -114,6 +114,7 @@ PATH_EXAMPLES = {
     "name": "vocals",
     "track": "vocals",
     "number": 0,
+    "worker_id": EXAMPLE_IDS["wrk"],
     "provider": "stripe",
 }
 

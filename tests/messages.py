@@ -12,6 +12,7 @@ from services.kit.events.topics import assignments_partition
 from services.kit.object_keys import source_key
 from services.kit.protos import (
     accounts_pb2,
+    audit_pb2,
     billing_pb2,
     jobs_pb2,
     prices_pb2,
@@ -100,6 +101,14 @@ SAMPLES: tuple[Message, ...] = (
         service="upload",
         erased=[accounts_pb2.ErasedRecords(kind="uploads", count=3)],
         finished_at=_moment,
+    ),
+    audit_pb2.OperatorActed(
+        operator_id=ACCOUNT,
+        action="job_requeued",
+        account_id=ACCOUNT,
+        target_id=JOB,
+        reason="The worker was out of memory.",
+        acted_at=_moment,
     ),
     separation_pb2.SeparationAssigned(
         worker_id=WORKER,

@@ -1,4 +1,5 @@
-"""Events that accounts acts on: the orchestrator's questions, the ends of jobs, and what services have erased."""
+"""Events that accounts acts on: the orchestrator's questions, the ends of jobs, what services have erased, and what
+operators did."""
 
 from collections.abc import Mapping
 
@@ -8,13 +9,14 @@ from services.accounts.accounts import Accounts
 from services.accounts.ledger.holds import Ending
 from services.accounts.ledger.service import AccountMismatchError, HoldRequest
 from services.accounts.plans.news import tell_rates
+from services.accounts.security_events.service import note_operator
 from services.kit.database import WriteSession
 from services.kit.events.codec import Event
 from services.kit.events.consumer import Consumer, Handler
 from services.kit.events.errors import InvalidMessage
-from services.kit.events.topics import ACCOUNT_RECEIPTS, JOBS_EVENTS, JOBS_INTERNAL
+from services.kit.events.topics import ACCOUNT_RECEIPTS, AUDIT, JOBS_EVENTS, JOBS_INTERNAL
 from services.kit.handling import in_transaction
-from services.kit.protos import accounts_pb2, jobs_pb2
+from services.kit.protos import accounts_pb2, audit_pb2, jobs_pb2
 from services.kit.settings import ConsumerGroupSettings
 
 ENDINGS: Mapping[str, Ending] = {
@@ -32,7 +34,7 @@ def job_consumer(settings: ConsumerGroupSettings, accounts: Accounts) -> Consume
         name="accounts",
         group="accounts",
         sole=settings.kafka_sole_consumers,
-        topics=[JOBS_INTERNAL, JOBS_EVENTS, ACCOUNT_RECEIPTS],
+        topics=[JOBS_INTERNAL, JOBS_EVENTS, ACCOUNT_RECEIPTS, AUDIT],
         handlers=handlers(accounts),
     )
 
@@ -74,6 +76,7 @@ def handlers(accounts: Accounts) -> Mapping[type[Message] | str, Handler]:
 
     return {
         accounts_pb2.AccountErasureReceipt: in_transaction(accounts.database, on_erased),
+        audit_pb2.OperatorActed: in_transaction(accounts.database, note_operator),
         jobs_pb2.ReservationRequested: in_transaction(accounts.database, on_reservation_requested),
         jobs_pb2.BalanceRequested: in_transaction(accounts.database, on_balance_requested),
         jobs_pb2.RatesRequested: in_transaction(accounts.database, on_rates_requested),

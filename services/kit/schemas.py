@@ -24,6 +24,7 @@ AccountCursor = Annotated[str | None, Query(pattern=_id("usr"), description=_PAG
 ApiKeyCursor = Annotated[str | None, Query(pattern=_id("key"), description=_PAGE)]
 SecurityEventCursor = Annotated[str | None, Query(pattern=_id("sec"), description=_PAGE)]
 PaymentCursor = Annotated[str | None, Query(pattern=_id("pay"), description=_PAGE)]
+WorkerCursor = Annotated[str | None, Query(pattern=_id("wrk"), description=_PAGE)]
 PriceCursor = Annotated[str | None, Query(pattern=_id("prc"), description=_PAGE)]
 """Where a page begins: after the last id of the page before."""
 
@@ -36,6 +37,7 @@ CheckoutId = Annotated[str, StringConstraints(pattern=_id("chk"))]
 PaymentId = Annotated[str, StringConstraints(pattern=_id("pay"))]
 SandboxSessionId = Annotated[str, StringConstraints(pattern=_id("sbx"))]
 PriceId = Annotated[str, StringConstraints(pattern=_id("prc"))]
+WorkerId = Annotated[str, StringConstraints(pattern=_id("wrk"))]
 EventId = Annotated[str, StringConstraints(pattern=_id("evt"))]
 """Ids as clients send them, in paths, queries and bodies. What passes is an id by our own rule, and so by every
 sibling's: it may go into an event."""
@@ -66,7 +68,7 @@ class RequestBody(BaseModel):
 
 
 EXAMPLE_IDS: Mapping[str, str] = {
-    **{prefix: f"{prefix}_{'0' * 26}" for prefix in ("usr", "upl", "job", "key", "chk", "pay")},
+    **{prefix: f"{prefix}_{'0' * 26}" for prefix in ("usr", "upl", "job", "key", "chk", "pay", "wrk")},
     # The first pack of a new platform is there before anybody makes one.
     "prc": f"prc_{1:026d}",
 }

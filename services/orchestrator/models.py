@@ -278,8 +278,43 @@ class Worker(Base):
     passed_over_until: Mapped[datetime | None]
     """It was heard and yet did not take what it was given; until then it gets nothing."""
     host: Mapped[str] = mapped_column(String(120))
+    drained_at: Mapped[datetime | None]
+    """Since when an operator has it take no new work. A worker that starts anew is another one."""
     first_seen_at: Mapped[datetime]
     last_seen_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class QueuePause(Base):
+    """There is a row while the queue is paused, and then one."""
+
+    __tablename__ = "queue_pause"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)
+    since: Mapped[datetime]
+    reason: Mapped[str] = mapped_column(String(200))
+
+
+class JobMeasure(Base):
+    """What a job that ended tells of the platform, and nothing of whose it was: kept when the job itself is deleted."""
+
+    __tablename__ = "job_measures"
+
+    id: Mapped[int] = mapped_column(RowNumber, primary_key=True, autoincrement=True)
+    ended_at: Mapped[datetime] = mapped_column(index=True)
+    status: Mapped[str] = mapped_column(String(12))
+    error_code: Mapped[str | None] = mapped_column(String(80))
+    audio_seconds: Mapped[float]
+    wait_seconds: Mapped[float | None]
+    """From the queue to the first worker; None where no worker had it."""
+
+
+class QueueSample(Base):
+    """How much there was to do in one minute."""
+
+    __tablename__ = "queue_samples"
+
+    minute: Mapped[datetime] = mapped_column(primary_key=True)
+    outstanding_audio_seconds: Mapped[float]
 
 
 class Deletion(Base):

@@ -1,5 +1,6 @@
 """Remembering what happened to the safety of an account."""
 
+from datetime import UTC
 from typing import cast
 
 from sqlalchemy import Table, insert
@@ -8,11 +9,18 @@ from services.accounts.security_events.kinds import Kind
 from services.accounts.security_events.models import SecurityEvent
 from services.accounts.security_events.origin import Origin
 from services.kit.database import WriteSession
-from services.kit.ids import new_id
+from services.kit.events.codec import Event
+from services.kit.events.errors import InvalidMessage
+from services.kit.ids import is_id, new_id
+from services.kit.inserting import insert_unless_present
+from services.kit.protos import audit_pb2
 
 _EVENTS = cast(Table, SecurityEvent.__table__)
 COMMAND_LINE = "command line"
 """The actor of what an operator does on the machine itself."""
+_TOLD_BY_SIBLINGS = frozenset(
+    {Kind.JOB_REQUEUED, Kind.WORKER_DRAINED, Kind.WORKER_RESUMED, Kind.QUEUE_PAUSED, Kind.QUEUE_RESUMED}
+)
 
 
 def add(
@@ -39,4 +47,32 @@ def add(
             user_agent=origin.user_agent,
             details=details,
         )
+    )
+
+
+def note_operator(session: WriteSession, event: Event) -> None:
+    """Remembers what somebody who runs the platform did at a sibling: once, however often it is heard.
+
+    Raises InvalidMessage for an action that the audit log has no word for.
+    """
+    told: audit_pb2.OperatorActed = event.data
+    if told.action not in _TOLD_BY_SIBLINGS:
+        raise InvalidMessage("the audit log has no such action")
+    if not is_id("evt", event.id):
+        raise InvalidMessage("the id is none of ours")
+    insert_unless_present(
+        session,
+        _EVENTS,
+        {
+            "id": event.id.replace("evt_", "sec_", 1),
+            "account_id": told.account_id or None,
+            "kind": told.action,
+            "occurred_at": told.acted_at.ToDatetime(tzinfo=UTC),
+            "actor": told.operator_id,
+            "network": None,
+            "user_agent": None,
+            "details": {
+                name: value for name, value in (("target", told.target_id), ("reason", told.reason)) if value
+            },
+        },
     )

@@ -82,6 +82,12 @@ RULES: Mapping[str, Rule] = {
     # Whose an upload was that does not exist, or a job that never came here, is not known.
     "UploadDeleted.account_id": _optional(_id("usr")),
     "SeparationProgress.account_id": _optional(_id("usr")),
+    # What concerns the whole queue is nobody's and has no id.
+    "OperatorActed.account_id": _optional(_id("usr")),
+    "operator_id": _id("usr"),
+    "action": _name,
+    "target_id": _text(40),
+    "acted_at": _time,
     "attempt": _attempt,
     "price_credits": _number(0, MAX_PRICE_CREDITS),
     "mode": _one_of(jobs_pb2.JOB_MODE_FULL, jobs_pb2.JOB_MODE_PREVIEW),
@@ -177,6 +183,7 @@ MOST: Mapping[str, int] = {
 REQUIRED = frozenset(
     {
         "AccountErased.erased_at",
+        "OperatorActed.acted_at",
         "RatesTold.told_at",
         "Rate.valid_from",
         "AccountChanged.changed_at",

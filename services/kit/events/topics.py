@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 from services.kit.events.public import JOB_EVENT_TYPES
 from services.kit.protos import (
     accounts_pb2,
+    audit_pb2,
     billing_pb2,
     jobs_pb2,
     prices_pb2,
@@ -213,6 +214,16 @@ JOBS_EVENTS = Topic(
     json_types=JOB_EVENT_TYPES,
 )
 
+AUDIT = Topic(
+    name="audit.v1",
+    key="id of who acted",
+    owner="orchestrator",
+    consumers=("accounts",),
+    retention=timedelta(days=7),
+    summary="What people who run the platform did at a service, for the audit log.",
+    messages=MappingProxyType({audit_pb2.OperatorActed: "operator_id"}),
+)
+
 TOPICS: tuple[Topic, ...] = (
     UPLOADS,
     JOBS_INTERNAL,
@@ -225,6 +236,7 @@ TOPICS: tuple[Topic, ...] = (
     FINISHED,
     WORKERS,
     JOBS_EVENTS,
+    AUDIT,
 )
 
 DEAD_LETTER_RETENTION = timedelta(days=14)
