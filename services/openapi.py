@@ -22,7 +22,7 @@ from services.kit.errors import PROBLEM_MEDIA_TYPE
 from services.kit.reason_phrases import reason_phrase
 from services.kit.schemas import EXAMPLE_IDS
 from services.kit.session_cookie import CSRF_HEADER, CookieNames
-from services.orchestrator.routes import internal, jobs
+from services.orchestrator import routes as orchestrator
 from services.upload.routes import router as upload_router
 
 Document = dict[str, Any]
@@ -33,7 +33,7 @@ FILE = Path(__file__).parent / "gateway" / "openapi.json"
 ROUTERS = {
     Upstream.ACCOUNTS: accounts.ROUTERS,
     Upstream.UPLOAD: [upload_router],
-    Upstream.ORCHESTRATOR: [jobs.router, internal.router],
+    Upstream.ORCHESTRATOR: orchestrator.ROUTERS,
     Upstream.GATEWAY: [stream.router, export.router, docs.router],
 }
 

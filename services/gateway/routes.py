@@ -190,6 +190,12 @@ def _money() -> Iterable[Route]:
 
 def _operators() -> Iterable[Route]:
     yield Route("GET", "/v1/admin/ledger-check", Upstream.ACCOUNTS, "account", OPERATORS)
+    for method, path in (
+        *(("GET", "overview"), ("GET", "queue"), ("POST", "queue/pause"), ("POST", "queue/resume")),
+        *(("GET", "workers"), ("POST", "workers/{id}/drain"), ("POST", "workers/{id}/resume")),
+        *(("GET", "jobs"), ("GET", "jobs/{id}"), ("POST", "jobs/{id}/requeue")),
+    ):
+        yield Route(method, f"/v1/admin/{path}", Upstream.ORCHESTRATOR, "account", OPERATORS)
     yield Route("GET", "/v1/admin/audit-log", Upstream.ACCOUNTS, "account", ADMINS)
     yield Route("GET", "/v1/admin/users", Upstream.ACCOUNTS, "account", ADMINS)
     yield Route("GET", "/v1/admin/users/{id}", Upstream.ACCOUNTS, "account", ADMINS)

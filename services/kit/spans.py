@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, case
+from sqlalchemy.orm import InstrumentedAttribute
 
 
 class Span(StrEnum):
@@ -32,7 +33,7 @@ def edges_of(span: Span, now: datetime) -> list[datetime]:
     return [end - step * (count - number) for number in range(count + 1)]
 
 
-def step_of(moment: ColumnElement[datetime], edges: Sequence[datetime]) -> ColumnElement[Any]:
+def step_of(moment: InstrumentedAttribute[datetime], edges: Sequence[datetime]) -> ColumnElement[Any]:
     """SQL of the number of the step that a moment between the first and the last edge lies in. To be given a name and
     grouped by in an outer query: PostgreSQL does not see that two such expressions are the same."""
     return case(*((moment < edge, number) for number, edge in enumerate(edges[1:])))

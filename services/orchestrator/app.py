@@ -10,17 +10,19 @@ from services.kit.events.producer import EventProducer
 from services.kit.housekeeping import Housekeeping
 from services.kit.outbox import OutboxRelay
 from services.kit.s3 import S3Storage
+from services.orchestrator.administration.measures import Sampler
+from services.orchestrator.administration.service import Administration
 from services.orchestrator.consumers import Handlers
 from services.orchestrator.deletions import Deleter, Forgetter
 from services.orchestrator.dispatcher import Dispatcher
 from services.orchestrator.erasing import Forgetting
-from services.orchestrator.errors import JobNotFound, SegmentNotFound, StemNotFound
+from services.orchestrator.errors import JobNotFound, SegmentNotFound, StemNotFound, WorkerNotFound
 from services.orchestrator.heartbeats import HeartbeatMonitor
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.playback import Listening
 from services.orchestrator.rates import RatesWatch
 from services.orchestrator.results import Results
-from services.orchestrator.routes import internal, jobs
+from services.orchestrator.routes import ROUTERS
 from services.orchestrator.service import Jobs
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
@@ -37,12 +39,14 @@ def build(settings: Settings) -> FastAPI:
     heartbeats = HeartbeatMonitor(settings.lease_seconds / 2)
     lifecycle = Lifecycle(settings, signals)
     eraser = Eraser(database, Forgetting(database, storage, lifecycle))
+    jobs = Jobs(database, settings, lifecycle, signals)
     tasks: list[BackgroundTask] = [
         OutboxRelay(database, EventProducer(settings.kafka_bootstrap_servers, NAME)),
         Handlers(database, lifecycle, signals, heartbeats).consumer(settings, eraser),
         eraser,
         Dispatcher(database, settings, lifecycle, signals, heartbeats),
         Sweeper(database, settings, lifecycle),
+        Sampler(database),
         RatesWatch(database, settings.ask_again_seconds),
         Deleter(database, storage, settings),
         Forgetter(database),
@@ -51,14 +55,21 @@ def build(settings: Settings) -> FastAPI:
     return create_app(
         name=NAME,
         title="Stemwright: jobs",
-        routers=[jobs.router, internal.router],
+        routers=ROUTERS,
         tasks=tasks,
         checks={"database": database.ping},
         state={
             "verifier": TokenVerifier.from_settings(settings),
-            "jobs": Jobs(database, settings, lifecycle, signals),
+            "jobs": jobs,
+            "administration": Administration(database, settings, lifecycle, signals, jobs),
             "results": Results(database, storage, settings),
             "listening": Listening(database, storage),
         },
-        missing={"job_id": JobNotFound, "name": StemNotFound, "track": SegmentNotFound, "number": SegmentNotFound},
+        missing={
+            "job_id": JobNotFound,
+            "name": StemNotFound,
+            "track": SegmentNotFound,
+            "number": SegmentNotFound,
+            "worker_id": WorkerNotFound,
+        },
     )

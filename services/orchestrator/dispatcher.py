@@ -10,6 +10,7 @@ from prometheus_client import Counter as PrometheusCounter
 
 from services.kit.database import DATABASE_AWAY, Database, WriteSession
 from services.orchestrator import repository
+from services.orchestrator.administration import repository as administration
 from services.orchestrator.heartbeats import HeartbeatMonitor
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.models import Job, Worker
@@ -67,12 +68,12 @@ class Dispatcher:
         self._signals.placement.set()
 
     def place(self) -> bool:
-        """Gives one job to one worker; False where no job fits a free slot."""
+        """Gives one job to one worker; False where no job fits a free slot, or an operator has paused the queue."""
         # Looked at without any lock first: most of the time there is nothing to do, and a queue may be long.
         with self._database.read() as session:
             if self._listening_since is None:
                 self._listening_since = session.now()
-            if not repository.anything_queued(session):
+            if administration.pause(session) is not None or not repository.anything_queued(session):
                 return False
             now = session.now()
             workers = repository.live_workers(session, now, self._heard_since(now))

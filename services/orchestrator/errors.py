@@ -84,6 +84,16 @@ class JobNotRetryable(Conflict):
     title = "Only a job that failed, was canceled or was rejected can be tried again"
 
 
+class JobNotRequeueable(Conflict):
+    code = "job_not_requeueable"
+    title = "Only a job that waits, runs or failed can be requeued"
+
+
+class WorkerNotFound(NotFound):
+    code = "worker_not_found"
+    title = "No such worker was heard of lately"
+
+
 class SegmentNotReady(Conflict):
     code = "segment_not_ready"
     title = "The segment is not made yet"

@@ -19,6 +19,7 @@ from services.kit.object_keys import stems_prefix
 from services.kit.protos import jobs_pb2, separation_pb2, workers_pb2
 from services.kit.telemetry import use_traceparent
 from services.orchestrator import preview_credits, quotes, rates, repository
+from services.orchestrator.administration import measures
 from services.orchestrator.errors import OutputUnsuitable, PreviewOutside
 from services.orchestrator.formats import check_output
 from services.orchestrator.manifests import segments_of
@@ -315,6 +316,7 @@ class Lifecycle:
                 if stems_prefix(job.id, attempt) != job.result_prefix:
                     self.remove_objects(session, stems_prefix(job.id, attempt))
         ENDED.labels(job.status, code or "").inc()
+        measures.note(session, job)
         self._announce(session, job)
         # Repeated until accounts says that it is settled.
         job.asked_times = 0

@@ -49,7 +49,7 @@ def job_answer(job: Job) -> JobAnswer:
             "started_at": job.started_at,
             "finished_at": job.finished_at,
             "expires_at": job.expires_at,
-            "error": _error(job),
+            "error": error_of(job),
             "stems": _stems(job),
             "quality": _quality(job),
             "metadata": job.job_metadata,
@@ -84,7 +84,8 @@ def _quality(job: Job) -> Quality | None:
     )
 
 
-def _error(job: Job) -> JobError | None:
+def error_of(job: Job) -> JobError | None:
+    """Why the job did not succeed, if it did not."""
     return JobError(code=job.error_code, message=job.error_message or "") if job.error_code else None
 
 

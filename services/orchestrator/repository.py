@@ -230,7 +230,9 @@ def locked_live_workers(session: WriteSession, now: datetime, since: datetime) -
 
 def _live_workers(now: datetime, since: datetime) -> Select[Worker]:
     passed_over = or_(Worker.passed_over_until.is_(None), Worker.passed_over_until <= now)
-    live = select(Worker).where(Worker.last_seen_at >= since, Worker.stopping.is_(False), passed_over)
+    live = select(Worker).where(
+        Worker.last_seen_at >= since, Worker.stopping.is_(False), Worker.drained_at.is_(None), passed_over
+    )
     return live.order_by(Worker.id)
 
 

@@ -140,23 +140,7 @@ class Jobs:
             old = self._owned(session, account_id, job_id)
             if old.state not in FINAL or old.state is Status.SUCCEEDED:
                 raise JobNotRetryable
-            if old.model_ordered:
-                self._check_known(session, old.model_name)
-            job = Job(
-                id=new_id("job"),
-                account_id=account_id,
-                upload_id=old.upload_id,
-                mode=old.mode,
-                preview_start_seconds=old.preview_start_seconds,
-                preview_duration_seconds=old.preview_duration_seconds,
-                stems=old.stems,
-                output=old.output,
-                model_name=old.model_name,
-                model_ordered=old.model_ordered,
-                job_metadata=old.job_metadata,
-                retry_of=old.id,
-            )
-            return self._start(session, job)
+            return self.start_again(session, old)
 
         return idempotent(
             self._database,
@@ -167,6 +151,26 @@ class Jobs:
             create=make,
             respond=lambda job_id: self._first_answer(account_id, job_id),
         )
+
+    def start_again(self, session: WriteSession, old: Job) -> str:
+        """Makes a new job like one that has ended; its id. Raises what ordering it anew would."""
+        if old.model_ordered:
+            self._check_known(session, old.model_name)
+        job = Job(
+            id=new_id("job"),
+            account_id=old.account_id,
+            upload_id=old.upload_id,
+            mode=old.mode,
+            preview_start_seconds=old.preview_start_seconds,
+            preview_duration_seconds=old.preview_duration_seconds,
+            stems=old.stems,
+            output=old.output,
+            model_name=old.model_name,
+            model_ordered=old.model_ordered,
+            job_metadata=old.job_metadata,
+            retry_of=old.id,
+        )
+        return self._start(session, job)
 
     def get(self, account_id: str, job_id: str) -> JobAnswer:
         """The job; raises JobNotFound."""

@@ -71,8 +71,6 @@ def note_operator(session: WriteSession, event: Event) -> None:
             "actor": told.operator_id,
             "network": None,
             "user_agent": None,
-            "details": {
-                name: value for name, value in (("target", told.target_id), ("reason", told.reason)) if value
-            },
+            "details": {name: value for name, value in (("target", told.target_id), ("reason", told.reason)) if value},
         },
     )

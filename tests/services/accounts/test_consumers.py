@@ -13,12 +13,14 @@ from services.accounts.consumers import handlers
 from services.accounts.ledger.transfers import Balance
 from services.accounts.plans.models import PriceKind
 from services.accounts.plans.service import NewPrice, set_price
+from services.accounts.security_events import repository as security_events
+from services.accounts.security_events.kinds import Kind
 from services.kit.events.codec import Event
 from services.kit.events.contracts import broken
 from services.kit.events.errors import InvalidMessage, RetryLater
-from services.kit.events.topics import JOBS_EVENTS, JOBS_INTERNAL, type_of
+from services.kit.events.topics import AUDIT, JOBS_EVENTS, JOBS_INTERNAL, Topic, type_of
 from services.kit.ids import new_id
-from services.kit.protos import billing_pb2, jobs_pb2, prices_pb2
+from services.kit.protos import audit_pb2, billing_pb2, jobs_pb2, prices_pb2
 from tests.services.accounts.conftest import Outbox
 from tests.services.accounts.ledger.billing_cases import Money
 
@@ -39,24 +41,26 @@ def deliver(accounts: Accounts) -> Deliver:
         if problem is not None:
             raise InvalidMessage(problem)
         handler = known[type(data) if isinstance(data, Message) else str(kind)]
-        handler(
-            Event(
-                id=new_id("evt"),
-                type=type_of(type(data)) if isinstance(data, Message) else str(kind),
-                source="/stemwright/orchestrator",
-                subject=None,
-                time=datetime.now(UTC),
-                traceparent=None,
-                topic=(JOBS_INTERNAL if isinstance(data, Message) else JOBS_EVENTS).name,
-                partition=0,
-                offset=0,
-                key="key",
-                data=data,
-                account_id=None,
-            )
-        )
+        handler(_heard(data, JOBS_INTERNAL if isinstance(data, Message) else JOBS_EVENTS, kind))
 
     return send
+
+
+def _heard(data: Any, topic: Topic, kind: str | None = None) -> Event:
+    return Event(
+        id=new_id("evt"),
+        type=type_of(type(data)) if isinstance(data, Message) else str(kind),
+        source="/stemwright/orchestrator",
+        subject=None,
+        time=datetime.now(UTC),
+        traceparent=None,
+        topic=topic.name,
+        partition=0,
+        offset=0,
+        key="key",
+        data=data,
+        account_id=None,
+    )
 
 
 def _asked(money: Money, job_id: str, price: int = 100, mode: Any = jobs_pb2.JOB_MODE_FULL) -> Message:
@@ -212,3 +216,21 @@ def test_a_preview_that_failed_gives_its_place_back(deliver: Deliver, money: Mon
     ended["job"]["started_at"] = "2026-01-01T00:00:00Z"
     deliver(ended, "job.failed")
     assert outbox.last().balance.previews_left == 3
+
+
+def test_what_an_operator_did_is_in_the_audit_log_once(accounts: Accounts) -> None:
+    operator, owner, job = new_id("usr"), new_id("usr"), new_id("job")
+    acted = audit_pb2.OperatorActed(
+        operator_id=operator, action="job_requeued", account_id=owner, target_id=job, reason="A full disk"
+    )
+    acted.acted_at.FromDatetime(datetime(2026, 11, 22, 12, tzinfo=UTC))
+    heard = _heard(acted, AUDIT)
+    for _ in range(2):
+        handlers(accounts)[audit_pb2.OperatorActed](heard)
+
+    with accounts.database.read() as session:
+        [noted] = security_events.page(session, kind=Kind.JOB_REQUEUED, before=None, limit=10)
+    assert (noted.actor, noted.account_id, noted.details) == (operator, owner, {"target": job, "reason": "A full disk"})
+    acted.action = "signed_in"  # which is for nobody to say but the account
+    with pytest.raises(InvalidMessage):
+        handlers(accounts)[audit_pb2.OperatorActed](_heard(acted, AUDIT))

@@ -27,6 +27,8 @@ from services.kit.object_keys import source_key
 from services.kit.protos import billing_pb2, prices_pb2, separation_pb2, uploads_pb2, workers_pb2
 from services.kit.storage import ObjectInfo, ObjectNotFound
 from services.kit.tables import OUTBOX
+from services.orchestrator.administration.measures import Sampler
+from services.orchestrator.administration.service import Administration
 from services.orchestrator.consumers import Handlers
 from services.orchestrator.deletions import Deleter
 from services.orchestrator.dispatcher import Dispatcher
@@ -36,7 +38,7 @@ from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.models import Job
 from services.orchestrator.playback import Listening
 from services.orchestrator.results import Results
-from services.orchestrator.routes import internal, jobs
+from services.orchestrator.routes import ROUTERS
 from services.orchestrator.service import Jobs
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
@@ -90,12 +92,13 @@ class MemoryStorage:
 
 
 class NamesAreTokens:
-    """Takes the token for the account id, so that tests need no keys."""
+    """Takes the token for the account id, with a role behind a slash, so that tests need no keys."""
 
     def verify(self, token: str) -> Principal:
         if not token.startswith("usr_"):
             raise Unauthorized
-        return Principal(token, frozenset({"user"}), frozenset({"jobs"}), "token")
+        account_id, _, role = token.partition("/")
+        return Principal(account_id, frozenset({"user", role}), frozenset({"jobs", "account"}), "token")
 
 
 @dataclass
@@ -111,6 +114,7 @@ class World:
     dispatcher: Dispatcher
     sweeper: Sweeper
     deleter: Deleter
+    sampler: Sampler
     app: FastAPI
     client: TestClient
     _read: int = 0
@@ -392,13 +396,15 @@ def running_world(
     heartbeats = HeartbeatMonitor(settings.lease_seconds / 2, clock=lambda: clock().timestamp())
     storage = MemoryStorage()
     lifecycle = Lifecycle(settings, signals)
+    jobs = Jobs(database, settings, lifecycle, signals)
     app = create_app(
         name="orchestrator",
         title="test",
-        routers=[jobs.router, internal.router],
+        routers=ROUTERS,
         state={
             "verifier": NamesAreTokens(),
-            "jobs": Jobs(database, settings, lifecycle, signals),
+            "jobs": jobs,
+            "administration": Administration(database, settings, lifecycle, signals, jobs),
             "results": Results(database, storage, settings),  # type: ignore[arg-type]
             "listening": Listening(database, storage),  # type: ignore[arg-type]
         },
@@ -414,6 +420,7 @@ def running_world(
             handlers=Handlers(database, lifecycle, signals, heartbeats),
             dispatcher=Dispatcher(database, settings, lifecycle, signals, heartbeats),
             sweeper=Sweeper(database, settings, lifecycle),
+            sampler=Sampler(database),
             deleter=Deleter(database, storage, settings),  # type: ignore[arg-type]
             app=app,
             client=client,

@@ -76,6 +76,11 @@ export const account = {
     second_factor_added: "Second factor turned on",
     second_factor_removed: "Second factor turned off",
     recovery_code_used: "Signed in with a recovery code",
+    job_requeued: "A separation was started anew",
+    worker_drained: "A worker was drained",
+    worker_resumed: "A worker was resumed",
+    queue_paused: "The queue was paused",
+    queue_resumed: "The queue was resumed",
   },
 
   data: "Your data",
