@@ -111,6 +111,7 @@ PATH_EXAMPLES = {
     "receipt_token": f"er_{'0' * 43}",
     "price_id": EXAMPLE_IDS["prc"],
     "account_id": EXAMPLE_IDS["usr"],
+    "share": "0" * 22,
     "name": "vocals",
     "track": "vocals",
     "number": 0,

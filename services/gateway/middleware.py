@@ -17,6 +17,9 @@ NOT_PUBLIC = frozenset({"/metrics"})
 
 _HIDDEN = "/hidden"
 
+UNLISTED = ("/s/", "/v1/shares/", "/erasures/", "/v1/erasures/")
+"""Where the address is the secret: what follows one must not end up in an index."""
+
 HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -53,6 +56,8 @@ class EdgeMiddleware:
                 for name, value in HEADERS.items():
                     headers.setdefault(name, value)
                 headers["x-request-id"] = request_id
+                if scope["path"].startswith(UNLISTED):
+                    headers["x-robots-tag"] = "noindex"
                 if secure:
                     headers["strict-transport-security"] = HSTS
             await send(message)

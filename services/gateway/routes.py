@@ -91,6 +91,7 @@ APP_PAGES = (
     "/account/verify-email",
     "/account/reset-password",
     "/erasures/{token}",
+    "/s/{token}",
     "/new",
     "/separations",
     "/credits",
@@ -164,6 +165,15 @@ def _jobs() -> Iterable[Route]:
         yield Route("GET", f"/v1/jobs/{{id}}/{part}", *of_jobs, load=Load.DOWNLOAD)
     yield Route("GET", "/v1/jobs/{id}/playback", *of_jobs)
     yield Route("GET", "/v1/jobs/{id}/playback/{track}/{number}", *of_jobs, load=Load.DOWNLOAD)
+    yield Route("POST", "/v1/jobs/{id}/shares", *of_jobs)
+    yield Route("GET", "/v1/jobs/{id}/shares", *of_jobs)
+    yield Route("DELETE", "/v1/shares/{share}", *of_jobs)
+    # Whoever listens has no account: the token in the address is the secret.
+    yield Route("GET", "/v1/shares/{share}", Upstream.ORCHESTRATOR, access=Access.ANYONE)
+    yield Route("GET", "/v1/shares/{share}/playback", Upstream.ORCHESTRATOR, access=Access.ANYONE)
+    for part in ("playback/{track}/{number}", "waveforms"):
+        path = f"/v1/shares/{{share}}/{part}"
+        yield Route("GET", path, Upstream.ORCHESTRATOR, access=Access.ANYONE, load=Load.DOWNLOAD)
     yield Route("GET", "/v1/jobs/{id}/feedback", *of_jobs)
     yield Route("PUT", "/v1/jobs/{id}/feedback", *of_jobs)
     yield Route("GET", "/v1/jobs/{id}/events", Upstream.GATEWAY, "jobs")

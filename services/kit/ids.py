@@ -10,6 +10,7 @@ PREFIXES = (
     "ema",
     "prc",
     "rfd",
+    "shr",
 )
 
 _DIGITS = "[0-7][0-9a-hjkmnp-tv-z]{25}"

@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+from itertools import zip_longest
 
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter, Histogram
@@ -18,6 +19,9 @@ MAX_BODY_BYTES = 256 * 1024
 """Largest body of a request that a service reads whole, whoever asks."""
 
 QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
+
+SECRETS = frozenset({"{token}", "{receipt_token}", "{share}"})
+"""Parts of routes that whoever knows them may do something with: no log holds one."""
 
 REQUESTS = Counter("stemwright_http_requests_total", "Requests answered.", ["method", "route", "status"])
 DURATION = Histogram(
@@ -86,7 +90,7 @@ class TelemetryMiddleware:
             try:
                 await self._app(scope, receive, observed_send)
             except Exception:
-                log.exception("unexpected error in %s %s", scope["method"], scope["path"])
+                log.exception("unexpected error in %s %s", scope["method"], _told(scope))
                 if status:
                     raise
                 status = 500
@@ -110,5 +114,12 @@ class TelemetryMiddleware:
                     scope["method"],
                     route,
                     status,
-                    extra={"path": scope["path"][:200], "status": status, "milliseconds": round(seconds * 1000, 1)},
+                    extra={"path": _told(scope), "status": status, "milliseconds": round(seconds * 1000, 1)},
                 )
+
+
+def _told(scope: Scope) -> str:
+    """The path for logs, without the secrets that its route has in it."""
+    route = getattr(scope.get("route"), "path", "")
+    parts = zip_longest(scope["path"][:200].split("/"), route.split("/"), fillvalue="")
+    return "/".join("..." if name in SECRETS else part for part, name in parts)

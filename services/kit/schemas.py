@@ -26,6 +26,7 @@ SecurityEventCursor = Annotated[str | None, Query(pattern=_id("sec"), descriptio
 PaymentCursor = Annotated[str | None, Query(pattern=_id("pay"), description=_PAGE)]
 WorkerCursor = Annotated[str | None, Query(pattern=_id("wrk"), description=_PAGE)]
 PriceCursor = Annotated[str | None, Query(pattern=_id("prc"), description=_PAGE)]
+ShareCursor = Annotated[str | None, Query(pattern=_id("shr"), description=_PAGE)]
 """Where a page begins: after the last id of the page before."""
 
 AccountId = Annotated[str, StringConstraints(pattern=_id("usr"))]
@@ -39,6 +40,7 @@ SandboxSessionId = Annotated[str, StringConstraints(pattern=_id("sbx"))]
 PriceId = Annotated[str, StringConstraints(pattern=_id("prc"))]
 WorkerId = Annotated[str, StringConstraints(pattern=_id("wrk"))]
 EventId = Annotated[str, StringConstraints(pattern=_id("evt"))]
+ShareId = Annotated[str, StringConstraints(pattern=_id("shr"))]
 """Ids as clients send them, in paths, queries and bodies. What passes is an id by our own rule, and so by every
 sibling's: it may go into an event."""
 

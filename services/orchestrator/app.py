@@ -16,7 +16,7 @@ from services.orchestrator.consumers import Handlers
 from services.orchestrator.deletions import Deleter, Forgetter
 from services.orchestrator.dispatcher import Dispatcher
 from services.orchestrator.erasing import Forgetting
-from services.orchestrator.errors import JobNotFound, SegmentNotFound, StemNotFound, WorkerNotFound
+from services.orchestrator.errors import JobNotFound, SegmentNotFound, ShareNotFound, StemNotFound, WorkerNotFound
 from services.orchestrator.heartbeats import HeartbeatMonitor
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.playback import Listening
@@ -25,6 +25,7 @@ from services.orchestrator.results import Results
 from services.orchestrator.routes import ROUTERS
 from services.orchestrator.service import Jobs
 from services.orchestrator.settings import Settings
+from services.orchestrator.shares import Shares
 from services.orchestrator.signals import Signals
 from services.orchestrator.sweeper import Sweeper
 
@@ -40,6 +41,7 @@ def build(settings: Settings) -> FastAPI:
     lifecycle = Lifecycle(settings, signals)
     eraser = Eraser(database, Forgetting(database, storage, lifecycle))
     jobs = Jobs(database, settings, lifecycle, signals)
+    results, listening = Results(database, storage, settings), Listening(database, storage)
     tasks: list[BackgroundTask] = [
         OutboxRelay(database, EventProducer(settings.kafka_bootstrap_servers, NAME)),
         Handlers(database, lifecycle, signals, heartbeats).consumer(settings, eraser),
@@ -62,8 +64,9 @@ def build(settings: Settings) -> FastAPI:
             "verifier": TokenVerifier.from_settings(settings),
             "jobs": jobs,
             "administration": Administration(database, settings, lifecycle, signals, jobs),
-            "results": Results(database, storage, settings),
-            "listening": Listening(database, storage),
+            "results": results,
+            "listening": listening,
+            "shares": Shares(database, listening, results),
         },
         missing={
             "job_id": JobNotFound,
@@ -71,5 +74,6 @@ def build(settings: Settings) -> FastAPI:
             "track": SegmentNotFound,
             "number": SegmentNotFound,
             "worker_id": WorkerNotFound,
+            "share": ShareNotFound,
         },
     )

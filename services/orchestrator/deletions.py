@@ -62,6 +62,7 @@ class Forgetter(Periodic):
             repository.erase_deleted_uploads(session)
             quotes.forget(session)
             preview_credits.forget(session)
+            repository.forget_shares(session, now)
             for job in repository.expired_jobs(session, now):
                 session.add(Deletion(prefix=job.result_prefix, due_at=now))
                 job.result_prefix = None

@@ -51,6 +51,7 @@ class Forgetting:
         if job.state not in FINAL:
             self._lifecycle.cancel(session, job)
         self._lifecycle.remove_objects(session, stems_prefix(job.id))
+        count(session, account_id, "shares", repository.delete_shares(session, job.id))
         count(session, account_id, "feedback", repository.delete_feedback(session, job.id))
         repository.empty_events(session, job.id)
 

@@ -13,7 +13,8 @@ Stem = Literal["vocals", "instrumental"]
 Tag = Literal["bleed", "artifacts", "muffled", "missing", "clicks", "perfect"]
 
 MAX_METADATA_KEYS = 16
-MAX_SONG_SECONDS = 24 * 3600
+DAY_SECONDS = 24 * 3600
+MAX_SONG_SECONDS = DAY_SECONDS
 
 
 def _distinct(stems: list[Stem]) -> list[Stem]:
@@ -310,6 +311,39 @@ class PlaybackAnswer(BaseModel):
     duration_seconds: float = Field(description="Of each track; exact once the job has succeeded.")
     playable_seconds: float = Field(description="How much is there, from the beginning.")
     tracks: list[str] = Field(description="`mixture`, and the stems that were asked for.")
+
+
+class NewShare(RequestBody):
+    """A link to be made."""
+
+    title: Annotated[Line, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="What listeners are told of the song; without it, nothing. Never the name of the file."
+    )
+    expires_in_seconds: Annotated[WholeNumber, Field(ge=60, le=365 * DAY_SECONDS)] = Field(
+        30 * DAY_SECONDS, description="Without it, thirty days."
+    )
+
+
+class ShareAnswer(BaseModel):
+    """A link that works, as its owner sees it: its token is not known any more."""
+
+    id: str
+    job_id: str
+    title: str | None
+    created_at: datetime
+    expires_at: datetime
+
+
+class MadeShare(ShareAnswer):
+    """A link that was just made."""
+
+    token: str = Field(description="Shown this once. The page that plays it is `/s/<token>`.")
+
+
+class SharedSong(BaseModel):
+    """What listeners are told."""
+
+    title: str | None
 
 
 class MissedEvent(BaseModel):

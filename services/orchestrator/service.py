@@ -205,6 +205,7 @@ class Jobs:
             if job.state not in FINAL:
                 self._lifecycle.cancel(session, job)
             job.deleted_at = session.now()
+            repository.delete_shares(session, job.id)
             # What the client noted on the job goes with it.
             replace_answers(session, account_id, job.id, JobDeleted())
             self._lifecycle.remove_objects(session, stems_prefix(job.id))

@@ -34,6 +34,8 @@ def body_for(method: str, path: str) -> dict[str, Any]:
         return {"content": b"RIFF"}
     if path.endswith("/feedback") and method == "PUT":
         return {"json": FEEDBACK}
+    if path.endswith("/shares"):
+        return {"json": {}}
     if path.endswith("/complete"):
         return {"json": {"parts": []}}
     return {}

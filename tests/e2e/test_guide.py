@@ -172,6 +172,7 @@ ORDER = (
         "createQuote",
         "createJob",
         "putFeedback",
+        "createShare",
         "beginSecondFactor",
         "changeEmail",
         "changePassword",

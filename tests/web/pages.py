@@ -9,6 +9,7 @@ LIST = Path(__file__).parents[2] / "web" / "src" / "app" / "pages.ts"
 _ENTRY = re.compile(r'path: "(?P<path>[^"]+)".*?\bfor: "(?P<whose>\w+)"', re.DOTALL)
 IDS = {
     "/erasures/:token": "/erasures/er_nobody",
+    "/s/:token": "/s/AAAAAAAAAAAAAAAAAAAAAA",
     "/separations/:id": "/separations/job_00000000000000000000000000",
 }
 """The address of a page that has an id in its path."""

@@ -1,6 +1,6 @@
-"""HTTP of the orchestrator: `jobs` for clients, `internal` for the gateway."""
+"""HTTP of the orchestrator: `jobs` and `shares` for clients, `internal` for the gateway."""
 
 from services.orchestrator.administration import routes as administration
-from services.orchestrator.routes import internal, jobs
+from services.orchestrator.routes import internal, jobs, shares
 
-ROUTERS = (jobs.router, administration.router, internal.router)
+ROUTERS = (jobs.router, shares.router, administration.router, internal.router)

@@ -2,9 +2,10 @@
 
 from fastapi import APIRouter
 
-from services.kit.schemas import EventId, JobCursor, JobId, Limit, Page
+from services.kit.schemas import EventId, JobCursor, JobId, Limit, Page, ShareCursor
 from services.orchestrator.routes.jobs import Caller, JobsDep
-from services.orchestrator.schemas import FeedbackAnswer, MissedEvents
+from services.orchestrator.routes.shares import SharesDep
+from services.orchestrator.schemas import FeedbackAnswer, MissedEvents, ShareAnswer
 
 router = APIRouter(prefix="/internal", include_in_schema=False)
 
@@ -13,6 +14,13 @@ router = APIRouter(prefix="/internal", include_in_schema=False)
 def list_feedback(caller: Caller, jobs: JobsDep, limit: Limit = 20, cursor: JobCursor = None) -> Page[FeedbackAnswer]:
     """All feedback that the account gave, for its export."""
     items, following = jobs.list_feedback(caller.account_id, limit=limit, before=cursor)
+    return Page(items=items, next_cursor=following)
+
+
+@router.get("/shares")
+def list_shares(caller: Caller, shares: SharesDep, limit: Limit = 20, cursor: ShareCursor = None) -> Page[ShareAnswer]:
+    """All links that the account made and that have not ended, for its export."""
+    items, following = shares.list_of_account(caller.account_id, limit=limit, before=cursor)
     return Page(items=items, next_cursor=following)
 
 

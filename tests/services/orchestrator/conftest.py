@@ -32,7 +32,7 @@ from services.orchestrator.administration.service import Administration
 from services.orchestrator.consumers import Handlers
 from services.orchestrator.deletions import Deleter
 from services.orchestrator.dispatcher import Dispatcher
-from services.orchestrator.errors import SegmentNotFound
+from services.orchestrator.errors import SegmentNotFound, ShareNotFound
 from services.orchestrator.heartbeats import HeartbeatMonitor
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.models import Job
@@ -41,6 +41,7 @@ from services.orchestrator.results import Results
 from services.orchestrator.routes import ROUTERS
 from services.orchestrator.service import Jobs
 from services.orchestrator.settings import Settings
+from services.orchestrator.shares import Shares
 from services.orchestrator.signals import Signals
 from services.orchestrator.sweeper import Sweeper
 from tests.databases import MakeDatabase
@@ -397,6 +398,8 @@ def running_world(
     storage = MemoryStorage()
     lifecycle = Lifecycle(settings, signals)
     jobs = Jobs(database, settings, lifecycle, signals)
+    results = Results(database, storage, settings)  # type: ignore[arg-type]
+    listening = Listening(database, storage)  # type: ignore[arg-type]
     app = create_app(
         name="orchestrator",
         title="test",
@@ -405,10 +408,11 @@ def running_world(
             "verifier": NamesAreTokens(),
             "jobs": jobs,
             "administration": Administration(database, settings, lifecycle, signals, jobs),
-            "results": Results(database, storage, settings),  # type: ignore[arg-type]
-            "listening": Listening(database, storage),  # type: ignore[arg-type]
+            "results": results,
+            "listening": listening,
+            "shares": Shares(database, listening, results),
         },
-        missing={"track": SegmentNotFound, "number": SegmentNotFound},
+        missing={"track": SegmentNotFound, "number": SegmentNotFound, "share": ShareNotFound},
     )
     with TestClient(app, follow_redirects=False) as client:
         world = World(

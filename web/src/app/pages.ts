@@ -54,6 +54,12 @@ export const PAGES: readonly Page[] = [
     for: "anyone",
   },
   {
+    path: "/s/:token",
+    title: (texts) => texts.share.title,
+    page: lazy(() => import("../pages/share")),
+    for: "anyone",
+  },
+  {
     path: "/new",
     title: (texts) => texts.newSeparation.title,
     page: lazy(() => import("../pages/new")),

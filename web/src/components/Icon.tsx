@@ -12,6 +12,7 @@ const SHAPES = {
   plus: "M12 5v14M5 12h14",
   minus: "M5 12h14",
   download: "M12 4v11M7.5 11l4.5 4.5 4.5-4.5M5 20h14",
+  link: "M10 14a4.5 4.5 0 0 0 6.4 0l3-3A4.5 4.5 0 0 0 13 4.6l-1 1M14 10a4.5 4.5 0 0 0-6.4 0l-3 3A4.5 4.5 0 0 0 11 19.4l1-1",
 } as const;
 
 export type IconName = keyof typeof SHAPES;

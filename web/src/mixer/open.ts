@@ -8,14 +8,13 @@ interface AudioSessionNavigator {
   readonly audioSession?: { type: string };
 }
 
-/** Raises `TooLargeToPlay`. */
-export function openMixer(jobId: string, playback: Playback): Mixer {
+/** `source` is the path of what is played, of a job or of a link to one. Raises `TooLargeToPlay`. */
+export function openMixer(source: string, playback: Playback): Mixer {
   // Music is heard though the switch at a phone's side is on silent.
   const session = (navigator as AudioSessionNavigator).audioSession;
   if (session !== undefined) session.type = "playback";
   return new Mixer(playback, newContext(contextRate(playback)), async (track, segment, signal) => {
-    const path = `/v1/jobs/${encodeURIComponent(jobId)}/playback/${encodeURIComponent(track)}/${segment}`;
-    const response = await fetch(path, { signal });
+    const response = await fetch(`${source}/playback/${encodeURIComponent(track)}/${segment}`, { signal });
     if (!response.ok) throw new Problem(response.status, "segment_unavailable", response.statusText);
     return response.arrayBuffer();
   });

@@ -3,6 +3,7 @@ import { useLocation } from "wouter";
 import { isFinal, type Job, useCancel, useRetry } from "../../api/separation";
 import { useLanguage } from "../../app/language";
 import { Refused } from "../../components/Said";
+import { ShareButton } from "../share/ShareButton";
 import classes from "./separation.module.css";
 
 /** Which song, and how far it is. */
@@ -36,6 +37,7 @@ export function Head({ job, name }: { job: Job; name: string | null | undefined 
             {words.cancel}
           </Button>
         )}
+        {job.status === "succeeded" ? <ShareButton jobId={job.id} name={name} /> : null}
         {failed ? (
           <Button
             className={classes.action}

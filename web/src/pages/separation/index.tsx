@@ -84,8 +84,10 @@ function Listen({ job, onMark }: ListenProps) {
 function Opened({ job, playback, onMark }: ListenProps & { playback: Playback }) {
   const { mixer: words } = useTexts();
   const waveforms = useWaveforms(job);
-  const mixer = useMixer(job.id, playback, job.status === "succeeded");
+  const mixer = useMixer(`/v1/jobs/${job.id}`, playback, job.status === "succeeded");
   if (mixer === null) return <Text c="dimmed">{words.tooLarge}</Text>;
   if (mixer === undefined) return null;
-  return <MixerPanel mixer={mixer} job={job} playback={playback} waveforms={waveforms} onMark={onMark} />;
+  return (
+    <MixerPanel mixer={mixer} stems={job.stems} playback={playback} waveforms={waveforms} onMark={onMark} />
+  );
 }

@@ -6,6 +6,7 @@ import { newSeparation } from "./newSeparation";
 import { problems } from "./problems";
 import { feedback, mixer, results, separation } from "./separation";
 import { separations } from "./separations";
+import { share } from "./share";
 import { reset, signIn, signUp, verify } from "./signing";
 
 /** The catalogue: every word that a page shows, by page. The other languages have the same shape. */
@@ -26,6 +27,7 @@ export const en = {
   feedback,
   newSeparation,
   separations,
+  share,
 };
 
 export type Texts = typeof en;

@@ -7,6 +7,7 @@ import { newSeparation } from "./newSeparation";
 import { problems } from "./problems";
 import { feedback, mixer, results, separation } from "./separation";
 import { separations } from "./separations";
+import { share } from "./share";
 import { reset, signIn, signUp, verify } from "./signing";
 
 export const fa: Texts = {
@@ -26,4 +27,5 @@ export const fa: Texts = {
   feedback,
   newSeparation,
   separations,
+  share,
 };

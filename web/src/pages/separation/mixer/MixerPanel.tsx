@@ -2,7 +2,7 @@ import { Alert } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Problem } from "../../../api/problem";
-import type { Job, Playback, Waveforms } from "../../../api/separation";
+import type { Playback, Stem, Waveforms } from "../../../api/separation";
 import { forget } from "../../../api/session";
 import { useLanguage } from "../../../app/language";
 import { Icon } from "../../../components/Icon";
@@ -25,17 +25,18 @@ import { useWheel } from "./useWheel";
 
 interface Props {
   mixer: Mixer;
-  job: Job;
+  /** What is known of the stems; those who merely listen are told nothing. */
+  stems?: readonly Stem[];
   playback: Playback;
   waveforms: Waveforms | null | undefined;
   /** Told whenever the region is marked: feedback can be about it. */
-  onMark: (region: Region | null) => void;
+  onMark?: (region: Region | null) => void;
 }
 
 const COLORS: Record<string, string> = { vocals: "--vocals", instrumental: "--instrumental" };
 
 /** The console. */
-export function MixerPanel({ mixer, job, playback, waveforms, onMark }: Props) {
+export function MixerPanel({ mixer, stems = [], playback, waveforms, onMark }: Props) {
   const { texts, formats } = useLanguage();
   const words = texts.mixer;
   const state = useMixerState(mixer);
@@ -111,7 +112,7 @@ export function MixerPanel({ mixer, job, playback, waveforms, onMark }: Props) {
   );
 
   function noteOf(stem: string): string | null {
-    const result = job.stems.find(({ name }) => name === stem);
+    const result = stems.find(({ name }) => name === stem);
     if (result?.silent) return words.silentStem;
     return typeof result?.loudness_lufs === "number"
       ? words.loudness(formats.number(Math.round(10 * result.loudness_lufs) / 10))

@@ -3,22 +3,25 @@ import type { Playback } from "../../../api/separation";
 import type { Mixer, MixerState } from "../../../mixer/mixer";
 import { openMixer } from "../../../mixer/open";
 
-/** A mixer for as long as the page shows it: undefined at first, null where the recording is too large. */
-export function useMixer(jobId: string, playback: Playback, complete: boolean): Mixer | null | undefined {
+/**
+ * A mixer for as long as the page shows it: undefined at first, null where the recording is too large.
+ * `source` is the path of the job, or of a link to it.
+ */
+export function useMixer(source: string, playback: Playback, complete: boolean): Mixer | null | undefined {
   const [mixer, setMixer] = useState<Mixer | null>();
   const [first] = useState(playback);
   const { playable_seconds } = playback;
   useEffect(() => {
     let made: Mixer;
     try {
-      made = openMixer(jobId, first);
+      made = openMixer(source, first);
     } catch {
       setMixer(null);
       return;
     }
     setMixer(made);
     return () => void made.close();
-  }, [jobId, first]);
+  }, [source, first]);
   useEffect(() => mixer?.extend(playable_seconds, complete), [mixer, playable_seconds, complete]);
   return mixer;
 }

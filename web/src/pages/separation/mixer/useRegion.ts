@@ -16,13 +16,13 @@ export function useRegion(
   mixer: Mixer,
   looping: boolean,
   duration: number,
-  onMark: (region: Region | null) => void,
+  onMark: ((region: Region | null) => void) | undefined,
 ): Marked {
   const [region, setRegion] = useState<Region | null>(null);
   const keep = useCallback(
     (next: Region | null) => {
       setRegion(next);
-      onMark(next);
+      onMark?.(next);
     },
     [onMark],
   );

@@ -1,0 +1,25 @@
+export const share = {
+  title: "A song to listen to",
+  untitled: "A song",
+  lead: "Hear it whole, or each of its stems: mute, solo and mix as you like.",
+  gone: "This link has ended",
+  goneHint: "Whoever sent it to you can make another.",
+  yours: "Take a song of your own apart",
+
+  open: "Share",
+  dialog: "Let others listen",
+  dialogLead:
+    "Whoever has the link hears the stems in the mixer. They get no files, and learn nothing but the title.",
+  name: "Title that listeners see",
+  ends: "The link ends",
+  after: { day: "in a day", week: "in a week", month: "in 30 days", year: "in a year" },
+  make: "Make a link",
+  made: "Your link. Copy it now: it is shown this once.",
+  link: "Link",
+  copy: "Copy",
+  copied: "Copied",
+  working: "Links that work",
+  until: (day: string) => `until ${day}`,
+  end: "End",
+  endOf: (title: string, day: string) => `End the link “${title}”, which works until ${day}`,
+};
