@@ -25,7 +25,7 @@ const MOST_CHARACTERS = 200;
 
 /** On the page of a separation: links for others to listen by are made, copied and ended behind it. */
 export function ShareButton({ jobId, name }: Props) {
-  const { share: words } = useTexts();
+  const { share: words, common } = useTexts();
   const [opened, dialog] = useDisclosure();
   return (
     <>

@@ -16,4 +16,5 @@ export const common = {
   save: "Save",
   saved: "Saved.",
   more: "Show more",
+  close: "Close",
 };

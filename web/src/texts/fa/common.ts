@@ -18,4 +18,5 @@ export const common: Texts["common"] = {
   save: "ذخیره",
   saved: "ذخیره شد.",
   more: "بیشتر",
+  close: "بستن",
 };
