@@ -36,6 +36,7 @@ export function ShareButton({ jobId, name }: Props) {
         opened={opened}
         onClose={dialog.close}
         title={words.dialog}
+        closeButtonProps={{ "aria-label": common.close }}
         centered
         lockScroll={false}
         size="lg"
