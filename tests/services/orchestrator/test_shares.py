@@ -15,8 +15,9 @@ from services.kit.protos import billing_pb2
 from services.orchestrator.deletions import Forgetter
 from services.orchestrator.erasing import Forgetting
 from services.orchestrator.models import Job, Share
-from tests.erasing import counts_of, hear, publish, receipts
+from tests.erasing import counts_of, hear, receipts
 from tests.services.orchestrator.conftest import World, bearer, succeeded
+from tests.services.orchestrator.test_erasing import round_of
 from tests.services.orchestrator.test_playback import MADE, code
 
 WORKER = new_id("wrk")
@@ -213,8 +214,7 @@ def test_they_are_in_the_export_and_go_with_the_account(world: World, account: s
     world.settle(job_id, billing_pb2.SETTLEMENT_CAPTURED)
     eraser = Eraser(world.database, Forgetting(world.database, world.storage, world.lifecycle))  # type: ignore[arg-type]
     hear(eraser, account)
-    assert eraser.erase()
+    assert round_of(world, eraser)
 
     assert code(follow(world, shares[0])) == NOTHING
-    publish(world.database)
     assert counts_of(receipts(world.database)[0])["shares"] == 3
