@@ -71,11 +71,12 @@ def test_no_text_reaches_a_service_by_accident(tail: str) -> None:
         assert re.fullmatch(r"[A-Za-z0-9_/-]+", tail)
 
 
-def test_only_sign_in_keys_receipts_of_the_erased_and_pages_are_for_anyone() -> None:
+def test_only_sign_in_keys_receipts_of_the_erased_shared_songs_and_pages_are_for_anyone() -> None:
     public = {route.path for route in ROUTES if route.access is Access.ANYONE}
     assert {path for path in public if not path.startswith("/v1/auth/")} == {
         "/.well-known/jwks.json",
         "/v1/erasures/{token}",
+        *(f"/v1/shares/{{share}}{part}" for part in ("", "/playback", "/playback/{track}/{number}", "/waveforms")),
         "/v1/billing/prices",
         *APP_PAGES,
         "/assets/{name}",
