@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from separation.audio.decode import AudioFile, AudioLimits, open_audio
+from separation.audio.decode import AudioFile, AudioLimits, read_audio
 from separation.errors import (
     Cancelled,
     ModelError,
@@ -30,7 +31,7 @@ from separation.errors import (
 )
 from separation.machine.console import printable
 from separation.machine.drafts import draft, publish, refuse_folders
-from separation.machine.hashing import sha256_of
+from separation.machine.hashing import sha256_of, sha256_of_open
 from separation.machine.memory import return_kept_blocks
 from separation.machine.timing import StageClock
 from separation.manifest import (
@@ -79,6 +80,7 @@ def separate_file(
     should_cancel: Callable[[], bool] | None = None,
     file_name: Callable[[str], str] = str,
     playback: Playback | None = None,
+    open_source: Callable[[], BufferedReader] | None = None,
 ) -> Manifest:
     """Separates ``source`` and writes ``<stem>.<format>``, ``waveforms.json`` and ``manifest.json`` into ``out_dir``.
 
@@ -95,6 +97,8 @@ def separate_file(
     ``file_name`` says what those of ``vocals``, ``instrumental``, ``mixture``, ``waveforms`` and ``manifest`` are
     called, without their suffixes; just so, if it is not given. Separations of other names may share a folder.
     ``playback``: segments to listen to while the separation goes on, which are no part of ``out_dir``.
+    ``open_source``: opens ``source`` where reading it takes more than that: a file that is still being written, whose
+    length must be known. It is read in the thread of the decoder, from its beginning on once more for its hash.
 
     Raises ``AudioError`` (the song), ``RequestError`` (the wish), ``ModelError``, ``OutputWriteFailed``, ``Cancelled``;
     ``StemsDoNotNull`` where the sum is not the song; ``OSError`` when ``source`` cannot be read. Then ``out_dir`` is as
@@ -103,7 +107,6 @@ def separate_file(
     begun = time.perf_counter()
     chosen, output = checked_stems(stems), output or OutputFormat()
     job = _Job(
-        source,
         model,
         output,
         settings or SeparationSettings(),
@@ -112,6 +115,7 @@ def separate_file(
         should_cancel,
         file_name,
         playback,
+        open_source or (lambda: source.open("rb")),
     )
     names = [*(stem_file(file_name(stem), output) for stem in chosen), *_records(file_name)]
     _check_place(source, out_dir, names)
@@ -201,7 +205,6 @@ class _Job:
 
     def __init__(
         self,
-        source: Path,
         model: MaskModel,
         output: OutputFormat,
         settings: SeparationSettings,
@@ -210,9 +213,11 @@ class _Job:
         should_cancel: Callable[[], bool] | None,
         file_name: Callable[[str], str],
         playback: Playback | None,
+        open_source: Callable[[], BufferedReader],
     ) -> None:
         self._file_name, self._playback = file_name, playback
-        self._source, self._model, self._output, self._settings, self._stems = source, model, output, settings, stems
+        self._open_source = open_source
+        self._model, self._output, self._settings, self._stems = model, output, settings, stems
         self._on_progress = on_progress or (lambda _: None)
         self._should_cancel = should_cancel or (lambda: False)
         self._fraction = self._audio_seconds = 0.0
@@ -231,15 +236,17 @@ class _Job:
     def run(self, scratch: Path, window: Window | None, limits: AudioLimits, begun: float) -> Manifest:
         self.report("preparing", 0.0)
         self._stop_if_cancelled()
-        with self._clock.stage("hash"):
-            input_sha256 = sha256_of(self._source)
-        with open_audio(self._source, limits) as audio, ExitStack() as stack:
-            begin, end = _window_samples(window, audio.sample_rate_hz)
-            stem_set = stack.enter_context(self._stem_set(scratch, audio))
-            self._separate(audio, stem_set, begin, end, scratch)
-            stem_set.complete(self._stop_if_cancelled)
-            info = audio.info()
-            self._audio_seconds = stem_set.samples / audio.sample_rate_hz
+        with self._open_source() as raw:
+            with read_audio(raw, limits) as audio, ExitStack() as stack:
+                begin, end = _window_samples(window, audio.sample_rate_hz)
+                stem_set = stack.enter_context(self._stem_set(scratch, audio))
+                self._separate(audio, stem_set, begin, end, scratch)
+                stem_set.complete(self._stop_if_cancelled)
+                info = audio.info()
+                self._audio_seconds = stem_set.samples / audio.sample_rate_hz
+            # Last, and of the file that was decoded: nobody waits for it who wants to listen.
+            with self._clock.stage("hash"):
+                input_sha256, input_size = sha256_of_open(raw), raw.tell()
         self.report("finishing", 0.99)
         with self._clock.stage("finish"), _writing():
             waveforms_file, manifest_file = _records(self._file_name)
@@ -259,7 +266,7 @@ class _Job:
             ),
             input=InputRecord(
                 sha256=input_sha256,
-                size_bytes=self._source.stat().st_size,
+                size_bytes=input_size,
                 container=info.container,
                 codec=info.codec,
                 sample_rate_hz=info.sample_rate_hz,

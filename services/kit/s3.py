@@ -195,9 +195,12 @@ class S3Storage:
             raise ValueError(f"object {key!r} is larger than {limit_bytes} bytes")
         return data
 
-    def stream(self, key: str) -> Iterator[bytes]:
+    def stream(self, key: str, begin: int = 0, end: int | None = None) -> Iterator[bytes]:
+        part: dict[str, Any] = {}
+        if begin or end is not None:
+            part["Range"] = f"bytes={begin}-{'' if end is None else end - 1}"
         with _translated():
-            body = self._s3.get_object(Bucket=self.bucket, Key=key)["Body"]
+            body = self._s3.get_object(Bucket=self.bucket, Key=key, **part)["Body"]
             with body:
                 yield from body.iter_chunks(CHUNK_BYTES)
 

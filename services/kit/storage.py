@@ -77,8 +77,8 @@ class ObjectStorage(Protocol):
     def read_bytes(self, key: str, limit_bytes: int) -> bytes:
         """A small object whole; raises ValueError when it is larger than the limit."""
 
-    def stream(self, key: str) -> Iterator[bytes]:
-        """The object in chunks of at most 1 MiB."""
+    def stream(self, key: str, begin: int = 0, end: int | None = None) -> Iterator[bytes]:
+        """The object in chunks of at most 1 MiB, or only its bytes from `begin` up to `end`, one at least."""
 
     def download(self, key: str, path: Path) -> str:
         """Writes the object to a file; returns the lower-case hexadecimal SHA-256 of what was written."""

@@ -1,6 +1,7 @@
 """The engine as an attempt sees it: an assignment and a source file in, a folder of results and their proof out."""
 
 from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -27,6 +28,8 @@ CONTENT_TYPES = {
 class Engine(Protocol):
     """Separates the song in `source` into files in `results`, which the manifest names, and segments of `playback`.
 
+    `source` may still be arriving: `open_source` opens it such that whoever reads waits.
+
     Raises EngineFailed, or the engine's Cancelled where `should_cancel` said so.
     """
 
@@ -37,6 +40,7 @@ class Engine(Protocol):
         results: Path,
         model: MaskModel,
         *,
+        open_source: Callable[[], BufferedReader],
         playback: Playback,
         progress: Callable[[float], None],
         should_cancel: Callable[[], bool],
@@ -49,6 +53,7 @@ def separate_song(
     results: Path,
     model: MaskModel,
     *,
+    open_source: Callable[[], BufferedReader],
     playback: Playback,
     progress: Callable[[float], None],
     should_cancel: Callable[[], bool],
@@ -63,6 +68,7 @@ def separate_song(
             window=_window(assignment),
             output=_output(assignment.output),
             playback=playback,
+            open_source=open_source,
             on_progress=lambda state: progress(state.fraction),
             should_cancel=should_cancel,
         )

@@ -76,9 +76,14 @@ class SourceMissing(AttemptFailed):
     code = "source_missing"
     retryable = False
 
+    def __init__(self) -> None:
+        super().__init__("The uploaded file is no longer there.")
+
 
 class SourceChanged(AttemptFailed):
-    """The object is not the one that was checked: another size or hash than assigned, each time it was read."""
+    """What arrived is not what was checked: another size or hash than assigned. The next attempt fetches it anew."""
 
     code = "source_changed"
-    retryable = False
+
+    def __init__(self) -> None:
+        super().__init__("The uploaded file is not the one that was checked.")

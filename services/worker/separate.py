@@ -2,14 +2,13 @@
 
     a finished lower attempt with the same parameters?  ──yes──> its manifest is the answer
       │ no
-    download the source, checked ─> separate ─> put stems and waveforms ─> put manifest.json, the commit mark
-                                       └── segments to listen to are put meanwhile
+    separate the source as it arrives ─> checked ─> put stems and waveforms ─> put manifest.json, the commit mark
+        └── segments to listen to are put meanwhile
 
 Everything before the manifest is invisible: whoever looks for results looks for manifests. Only segments can be had
 before.
 """
 
-import hashlib
 import json
 import logging
 import time
@@ -21,15 +20,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from separation.errors import Cancelled, SeparationError, StemsDoNotNull
+from separation.errors import Cancelled, SeparationError
 from separation.manifest import Manifest
 from separation.stems.proof import check_sum
 from separation.stems.set import STEM_NAMES
 from services.kit.protos import separation_pb2
 from services.kit.storage import ObjectNotFound, ObjectStorage, StorageUnavailable
+from services.worker.arriving import ArrivingSource
 from services.worker.attempts import Attempt, Stage
 from services.worker.engine import CONTENT_TYPES, Engine, separate_song
-from services.worker.errors import EngineFailed, SourceChanged, SourceMissing
+from services.worker.errors import EngineFailed, SourceChanged
 from services.worker.inference import Inference
 from services.worker.metrics import STAGE_SECONDS
 from services.worker.playback import SegmentUploader, keys_of
@@ -42,9 +42,6 @@ _log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 MANIFEST_LIMIT_BYTES = 128 * 1024
 """A manifest travels in events, several to a heartbeat."""
-
-DOWNLOAD_TRIES = 3
-"""A source whose hash is wrong this often is wrong in the store, not on the way."""
 
 PUTS_AT_ONCE = 4
 """Three stems and their waveforms."""
@@ -111,18 +108,27 @@ class Separator:
                 source, results, segments = folder / "source", folder / "results", folder / "playback"
                 results.mkdir()
                 segments.mkdir()
-                with watch.stage("download"):
-                    self._download(attempt, source)
-                with self._uploader(attempt, segments, prefix) as uploader:
-                    proof = self._engine(
-                        assignment,
-                        source,
-                        results,
-                        model,
-                        playback=uploader.wish,
-                        progress=partial(self._separating, attempt),
-                        should_cancel=lambda: attempt.abort is not None,
-                    )
+                self._service.progress(attempt, Stage.DOWNLOADING, 0.0)
+                with (
+                    ArrivingSource(attempt, self._storage, self._patiently, source) as arriving,
+                    self._uploader(attempt, segments, prefix) as uploader,
+                ):
+                    try:
+                        proof = self._engine(
+                            assignment,
+                            source,
+                            results,
+                            model,
+                            open_source=arriving.open,
+                            playback=uploader.wish,
+                            progress=partial(self._separating, attempt),
+                            should_cancel=lambda: attempt.abort is not None,
+                        )
+                    except EngineFailed:
+                        # What the engine says of a file that did not arrive as it was checked says nothing of the song.
+                        arriving.check()
+                        raise
+                    watch.seconds["download"] = arriving.seconds
                     check_proof(assignment, proof)
                     with watch.stage("upload"):
                         files = [proof.waveforms.file, *(stem.file for stem in proof.stems)]
@@ -178,34 +184,6 @@ class Separator:
             _log.info("attempt %d had finished; its result is used", lower, extra={"job_id": assignment.job_id})
             return separation_pb2.SeparationSucceeded(manifest_key=key, manifest=data)
         return None
-
-    def _download(self, attempt: Attempt, path: Path) -> None:
-        self._service.progress(attempt, Stage.DOWNLOADING, 0.0)
-        source = attempt.assignment.source
-        for _ in range(DOWNLOAD_TRIES):
-            try:
-                digest = self._patiently(attempt, partial(self._fetch, attempt, path))
-            except ObjectNotFound:
-                raise SourceMissing("The uploaded file is no longer there.") from None
-            if digest == source.sha256:
-                return
-            _log.warning("the source is not the one that was checked", extra={"key": source.object_key})
-        raise SourceChanged("The uploaded file is not the one that was checked.")
-
-    def _fetch(self, attempt: Attempt, path: Path) -> str:
-        """Writes the source to a file, no more of it than was assigned; the SHA-256 of what was written."""
-        source = attempt.assignment.source
-        digest = hashlib.sha256()
-        left = source.size_bytes
-        with path.open("wb") as file:
-            for chunk in self._storage.stream(source.object_key):
-                check(attempt)
-                left -= len(chunk)
-                if left < 0:
-                    break
-                digest.update(chunk)
-                file.write(chunk)
-        return digest.hexdigest()
 
     def _upload(self, attempt: Attempt, files: Sequence[Path], prefix: str) -> None:
         """Puts stems and waveforms, all at once; asks once what is there, and puts again what arrived short."""
@@ -296,11 +274,11 @@ def whole(manifest: Mapping[str, Any], folder: str, sizes: Mapping[str, int]) ->
 
 
 def check_proof(assignment: separation_pb2.SeparationAssigned, proof: Manifest) -> None:
-    """Raises EngineFailed unless the stems are those of this job's input (design invariant 8)."""
+    """Raises SourceChanged or EngineFailed unless the stems are those of this job's input (design invariant 8)."""
+    if proof.input.sha256 != assignment.source.sha256:
+        raise SourceChanged
     try:
         check_sum(proof)
-        if proof.input.sha256 != assignment.source.sha256:
-            raise StemsDoNotNull("The separated parts are not those of this song, so they were thrown away.")
     except SeparationError as error:
         raise EngineFailed(error) from error
 

@@ -100,6 +100,13 @@ def test_streaming_comes_in_bounded_chunks(storage: ObjectStorage) -> None:
     assert max(map(len, chunks)) <= MEBIBYTE
 
 
+def test_a_part_of_an_object_is_streamed(storage: ObjectStorage) -> None:
+    storage.put_bytes("a", b"0123456789", "text/plain")
+    assert b"".join(storage.stream("a", 7)) == b"789"
+    assert b"".join(storage.stream("a", 0, 4)) == b"0123"
+    assert b"".join(storage.stream("a", 4, 5)) == b"4"
+
+
 def test_a_stream_that_is_not_read_to_its_end_does_no_harm(storage: ObjectStorage) -> None:
     storage.put_bytes("a", os.urandom(3 * MEBIBYTE), OCTETS)
 

@@ -1,10 +1,12 @@
 """An object store in memory that fails when told to; for what an attempt does with the store."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from services.kit.storage import ObjectInfo, ObjectNotFound, StorageUnavailable
+
+CHUNK_BYTES = 4
 
 
 class MemoryStorage:
@@ -15,6 +17,12 @@ class MemoryStorage:
         self.order: list[str] = []
         self.failures: dict[str, int] = {}
         """How often calls on keys that end so still fail."""
+        self.breaking: list[int] = []
+        """Where the next streams break off."""
+        self.before: dict[int, Callable[[], None]] = {}
+        """Called before the chunk from this position on is given out."""
+        self.asked: list[int] = []
+        """Where streams began."""
         self.truncating = 0
         """How many of the next files arrive only half."""
         self._lock = threading.Lock()
@@ -42,11 +50,18 @@ class MemoryStorage:
     def read_bytes(self, key: str, limit_bytes: int) -> bytes:
         return b"".join(self.stream(key))
 
-    def stream(self, key: str) -> Iterator[bytes]:
+    def stream(self, key: str, begin: int = 0, end: int | None = None) -> Iterator[bytes]:
         self._fail(key)
         if key not in self.objects:
             raise ObjectNotFound(key)
-        yield self.objects[key]
+        self.asked.append(begin)
+        data = self.objects[key][:end]
+        for position in range(begin, len(data), CHUNK_BYTES):
+            if self.breaking and position >= self.breaking[0]:
+                self.breaking.pop(0)
+                raise StorageUnavailable("broken off")
+            self.before.pop(position, lambda: None)()
+            yield data[position : position + CHUNK_BYTES]
 
     def head(self, key: str) -> ObjectInfo | None:
         return ObjectInfo(key, len(self.objects[key]), "etag") if key in self.objects else None

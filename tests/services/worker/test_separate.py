@@ -1,11 +1,16 @@
 import errno
+import io
 import json
+import threading
+from io import BufferedReader
 from pathlib import Path
 
 import pytest
 
+from separation.errors import UndecodableAudio
 from separation.manifest import Manifest
 from services.kit.protos import separation_pb2
+from services.worker import arriving
 from services.worker.attempts import AbortReason
 from services.worker.errors import (
     AttemptAborted,
@@ -106,13 +111,70 @@ def test_a_source_that_is_gone_is_final(bench: Bench) -> None:
     assert not caught.value.retryable
 
 
-@pytest.mark.parametrize("other", [b"another song bytes...", SONG + b"!", SONG[:-1], b""])
-def test_a_source_that_is_not_the_one_that_was_checked_is_final(bench: Bench, other: bytes) -> None:
+@pytest.mark.parametrize("other", [SONG + b"!", SONG[:-1], b""])
+def test_a_source_of_another_length_is_not_read(bench: Bench, other: bytes) -> None:
     bench.storage.objects[SOURCE] = other
+    with pytest.raises(SourceChanged):
+        bench.separate(bench.attempt())
+    assert bench.read == b""
+
+
+@pytest.mark.parametrize("engine_fails", [False, True])
+def test_of_a_source_that_is_not_the_one_that_was_checked_nothing_stays(bench: Bench, *, engine_fails: bool) -> None:
+    """It is heard of after it was read; the next attempt fetches it again, and a song is never at fault for it."""
+    bench.storage.objects[SOURCE] = bytes(reversed(SONG))
+    bench.segments = (44100,)
+
+    def fail() -> None:
+        raise EngineFailed(UndecodableAudio("The audio in the file is damaged."))
+
+    if engine_fails:
+        bench.during = fail
     with pytest.raises(SourceChanged) as caught:
         bench.separate(bench.attempt())
-    assert not caught.value.retryable
-    assert bench.runs == 0
+    assert caught.value.retryable
+    assert bench.stored() == []
+
+
+def test_a_song_is_read_from_both_ends_while_it_arrives(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first bytes and the last ones are there while the store has not given out what is between them."""
+    monkeypatch.setattr(arriving, "END_BYTES", 8)
+    asked, both_ends_read = threading.Event(), threading.Event()
+
+    def between() -> None:
+        asked.set()
+        assert both_ends_read.wait(60)
+
+    bench.storage.before = {4: between}
+    seen = []
+
+    def read(song: BufferedReader) -> bytes:
+        song.seek(-8, io.SEEK_END)
+        seen.append(song.read())
+        song.seek(0)
+        seen.append(song.read(4))
+        assert asked.wait(60)
+        both_ends_read.set()
+        song.seek(0)
+        return song.read()
+
+    bench.reading = read
+    bench.separate(bench.attempt())
+    assert seen == [SONG[-8:], SONG[:4]]
+    assert bench.read == SONG
+
+
+def test_a_song_that_stops_arriving_is_fetched_on_from_there(bench: Bench) -> None:
+    bench.storage.breaking = [4, 8]
+    bench.separate(bench.attempt())
+    assert bench.read == SONG
+    assert bench.storage.asked == [0, 4, 8]
+
+
+def test_a_song_that_does_not_arrive_ends_whoever_reads_it(bench: Bench) -> None:
+    bench.storage.breaking = [4, 4, 4]
+    with pytest.raises(StorageFailed):
+        bench.separate(bench.attempt())
 
 
 @pytest.mark.parametrize("key", ["original", "vocals.flac", "waveforms.json", "manifest.json"])
