@@ -252,7 +252,7 @@ def test_a_finished_lower_attempt_is_used(
 @pytest.mark.parametrize(
     ("damage", "code", "retryable"),
     [
-        ("other bytes", "source_changed", False),
+        ("other bytes", "source_changed", True),
         ("gone", "source_missing", False),
         ("not audio", "audio_unsupported_format", False),
         ("unknown stem", "stem_unknown", False),
