@@ -63,13 +63,13 @@ router = APIRouter(include_in_schema=False, dependencies=[Depends(counted)])
 
 
 def policy(nonce: str, object_store_origin: str | None = None) -> str:
-    """What the app's document may load: its own files, and style elements with the number of this answer. Songs go to
-    the object store, where that has an origin of its own."""
+    """What the app's document may load: its own files, WebAssembly among them (speed and key in the mixer), and style
+    elements with the number of this answer. Songs go to the object store, where that has an origin of its own."""
     reached = " ".join(["'self'", *([object_store_origin] if object_store_origin else [])])
     return (
-        f"default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data: blob:; "
-        f"font-src 'self'; connect-src {reached}; media-src 'self' blob:; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
+        f"default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'nonce-{nonce}'; "
+        f"img-src 'self' data: blob:; font-src 'self'; connect-src {reached}; media-src 'self' blob:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 
 

@@ -75,7 +75,7 @@ def test_no_script_in_the_document_or_of_others_runs(gateway: Platform) -> None:
     headers = gateway.client.get("/").headers
     policy = headers["content-security-policy"]
 
-    assert "default-src 'none'; script-src 'self';" in policy
+    assert "default-src 'none'; script-src 'self' 'wasm-unsafe-eval';" in policy
     assert "unsafe" not in policy
     assert "frame-ancestors 'none'" in policy
     assert "base-uri 'none'" in policy

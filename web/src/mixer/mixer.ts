@@ -5,6 +5,9 @@ import { RelativeLoudness } from "./loudness";
 import { SegmentPeaks } from "./peaks";
 import type { Loop } from "./plan";
 import { type SegmentSource, SegmentStore } from "./segments";
+import { Sources } from "./sources";
+import { STRETCHED_SECONDS, Stretched } from "./stretched";
+import { isNormal, NORMAL, type Tempo, tempoNear } from "./tempo";
 import { FADE_SECONDS, Transport, type TransportState } from "./transport";
 
 /** What `GET /v1/jobs/{id}/playback` answers. */
@@ -29,6 +32,9 @@ export interface MixerState {
   /** The original is heard in place of the mix. */
   readonly comparing: boolean;
   readonly loop: Region | null;
+  readonly tempo: Tempo;
+  /** Another tempo was asked for and what it takes could not be loaded. */
+  readonly tempoFailed: boolean;
   /** How much of the song can be heard by now. */
   readonly playableSeconds: number;
   /** Where the song was last led to by somebody, in seconds. */
@@ -64,6 +70,8 @@ function segmentBytes(playback: Playback, rate: number): number {
 export class Mixer {
   readonly stems: readonly string[];
   readonly hasOriginal: boolean;
+  /** Speed and key can be changed here. */
+  readonly canStretch: boolean;
   /** Of the segments that have been here. */
   readonly peaks: SegmentPeaks;
 
@@ -73,6 +81,11 @@ export class Mixer {
   private readonly desk: Desk;
   private readonly store: SegmentStore;
   private readonly transport: Transport;
+  private readonly sources: Sources;
+  private readonly channels: number;
+  private readonly stretchedBytes: number;
+  /** Loaded when another tempo is chosen for the first time. */
+  private stretched: Promise<Stretched> | null = null;
   private readonly loudness = new RelativeLoudness();
   private readonly segmentSeconds: number;
   private readonly timer: ReturnType<typeof setInterval>;
@@ -102,13 +115,21 @@ export class Mixer {
     this.desk = new Desk(context, this.stems, this.hasOriginal ? ORIGINAL : null);
     this.desk.output.connect(context.destination);
     const segmentSamples = Math.round(playback.segment_seconds * rate);
-    this.transport = new Transport(context, this.desk.inputs, this.store, segmentSamples, this.desk.fade);
+    this.sources = new Sources(context, this.desk.inputs);
+    this.channels = playback.channels;
+    this.stretchedBytes = (STRETCHED_SECONDS / playback.segment_seconds) * segmentBytes(playback, rate);
+    const room = MEMORY_LIMIT_BYTES - 2 * segmentBytes(playback, rate);
+    // Browsers give worklets to pages of HTTPS and of this machine alone.
+    this.canStretch = context.audioWorklet !== undefined && this.stretchedBytes <= room;
+    this.transport = new Transport(context, this.sources, this.store, segmentSamples, this.desk.fade);
     this.state = {
       transport: "paused",
       strips: new Map(this.stems.map((stem) => [stem, NEUTRAL])),
       masterDb: 0,
       comparing: false,
       loop: null,
+      tempo: NORMAL,
+      tempoFailed: false,
       playableSeconds: 0,
       ledTo: 0,
       arrived: 0,
@@ -186,6 +207,29 @@ export class Mixer {
     this.transport.setLoop(loop);
     this.tick();
     this.update({ loop: loop && { start: loop.start / rate, end: loop.end / rate } });
+  }
+
+  /** Changes speed, key or both. With both as they are in the song, its samples are heard as they are. */
+  async setTempo(change: Partial<Tempo>): Promise<void> {
+    const tempo = tempoNear({ ...this.state.tempo, ...change });
+    this.update({ tempo, tempoFailed: false });
+    if (isNormal(tempo)) {
+      this.store.reserve(0);
+      this.transport.setSpeed(1, this.sources);
+      return;
+    }
+    this.stretched ??= Stretched.open(this.context, this.desk.inputs, this.channels, () => this.tick());
+    try {
+      const stretched = await this.stretched;
+      // Meanwhile somebody may have moved on.
+      if (this.state.tempo !== tempo) return;
+      this.store.reserve(this.stretchedBytes);
+      stretched.setSemitones(tempo.semitones);
+      this.transport.setSpeed(tempo.speed, stretched);
+    } catch {
+      this.stretched = null;
+      this.update({ tempo: NORMAL, tempoFailed: true });
+    }
   }
 
   setStrip(stem: string, change: Partial<Strip>): void {

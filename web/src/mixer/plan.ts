@@ -22,15 +22,25 @@ export interface Span {
   readonly position: number;
 }
 
-/** Spans from `position` on, for ever where a loop turns back, else up to `grid.end`. A loop that lies behind is not entered. */
-export function* spansFrom(position: number, grid: Grid, loop: Loop | null): Generator<Span, void> {
+/** Spans of at most `longest` from `position` on, for ever where a loop turns back, else up to `grid.end`. A loop that lies behind is not entered. */
+export function* spansFrom(
+  position: number,
+  grid: Grid,
+  loop: Loop | null,
+  longest = Number.POSITIVE_INFINITY,
+): Generator<Span, void> {
   let at = position;
   while (true) {
     const inside = loop !== null && at < loop.end;
     if (at >= grid.end) return;
     const segment = Math.floor(at / grid.segmentSamples);
     const offset = at - segment * grid.segmentSamples;
-    const border = Math.min((segment + 1) * grid.segmentSamples, grid.end, inside ? loop.end : grid.end);
+    const border = Math.min(
+      (segment + 1) * grid.segmentSamples,
+      grid.end,
+      inside ? loop.end : grid.end,
+      at + longest,
+    );
     yield { segment, offset, length: border - at, position: at };
     at = inside && border === loop.end ? loop.start : border;
   }

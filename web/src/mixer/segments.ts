@@ -46,7 +46,9 @@ export class SegmentStore<A extends DecodedAudio = AudioBuffer> {
   private readonly source: SegmentSource<A>;
   private readonly segmentBytes: number;
   private readonly onChange: (arrived: SegmentAudio<A> | null, segment: number) => void;
-  private readonly capacity: number;
+  private readonly limitBytes: number;
+  /** Bytes of the limit that are somebody else's. */
+  private reserved = 0;
   private wanted: readonly number[] = [];
   private readonly ready = new Map<number, SegmentAudio<A>>();
   private readonly loading = new Map<number, Loading>();
@@ -64,8 +66,8 @@ export class SegmentStore<A extends DecodedAudio = AudioBuffer> {
     this.source = source;
     this.segmentBytes = limits.segmentBytes;
     this.onChange = onChange;
-    this.capacity = Math.min(MOST, Math.floor(limits.limitBytes / limits.segmentBytes));
-    if (this.capacity < LEAST) throw new TooLargeToPlay();
+    this.limitBytes = limits.limitBytes;
+    if (this.limitBytes < LEAST * this.segmentBytes) throw new TooLargeToPlay();
   }
 
   /** Bytes of audio held now; a segment that is on its way counts as a whole one. */
@@ -80,9 +82,15 @@ export class SegmentStore<A extends DecodedAudio = AudioBuffer> {
     return this.ready.get(segment);
   }
 
+  /** Leaves so many bytes of the limit to others, as long as two segments have room. */
+  reserve(bytes: number): void {
+    this.reserved = bytes;
+  }
+
   /** Says which segments are needed, the first first. Whatever is not named, or not among the first few, is dropped. */
   want(segments: readonly number[]): void {
-    this.wanted = segments.slice(0, this.capacity);
+    const room = Math.floor((this.limitBytes - this.reserved) / this.segmentBytes);
+    this.wanted = segments.slice(0, Math.min(MOST, Math.max(LEAST, room)));
     for (const segment of this.ready.keys()) if (!this.wanted.includes(segment)) this.ready.delete(segment);
     for (const [segment, one] of this.loading) {
       if (this.wanted.includes(segment)) continue;

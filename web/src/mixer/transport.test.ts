@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { FakeContext, FakeNode, FakeServer, RATE, SEGMENT } from "./fakes";
 import { SegmentStore } from "./segments";
+import { type Clock, Sources } from "./sources";
 import { Transport } from "./transport";
 
 const TRACKS = ["mixture", "vocals", "instrumental"];
@@ -21,7 +22,7 @@ function stage({ server = new FakeServer(SONG_SECONDS), playable = SONG_SECONDS,
   );
   const transport: Transport = new Transport(
     context as unknown as BaseAudioContext,
-    inputs as unknown as Map<string, AudioNode>,
+    new Sources(context as unknown as Clock, inputs as unknown as Map<string, AudioNode>),
     store,
     SEGMENT,
     new FakeNode().gain as unknown as AudioParam,

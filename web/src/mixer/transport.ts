@@ -1,38 +1,39 @@
 /**
  * Plays all tracks on the one clock of an AudioContext.
  *
- * Every source is started at a whole frame of that clock, ahead of time, the same frame for all tracks: they are in step
- * to the sample because nothing else is possible. A seek, another loop or a pause cuts what is scheduled at one frame and
- * lets the plan go on from there.
+ * Pieces of the song are agreed ahead of time with the frame at which they are heard. A seek, another loop or a pause cuts
+ * what is agreed at one frame and lets the plan go on from there. What makes them sound is an `Output`: the samples as they
+ * are, or stretched.
  */
 
+import type { Output } from "./output";
 import { type Grid, type Loop, type Span, segmentsAhead, spansFrom } from "./plan";
 import type { SegmentStore } from "./segments";
 
 export type TransportState = "paused" | "playing" | "waiting" | "ended";
 
-/** What the transport needs of an AudioContext. */
-export type Clock = Pick<BaseAudioContext, "currentTime" | "sampleRate" | "createBufferSource">;
+export type Clock = Pick<BaseAudioContext, "currentTime" | "sampleRate">;
 
 interface Scheduled extends Span {
-  /** Frame of the context's clock at which it is heard first. */
+  /** Frame of the context's clock at which it is heard first; between two of them at another speed than the song's. */
   readonly at: number;
-  readonly sources: readonly AudioBufferSourceNode[];
+  readonly speed: number;
 }
 
-/** Decoded and scheduled ahead of what is heard. */
+/** Of the song, decoded ahead of what is heard. */
 export const LOOK_AHEAD_SECONDS = 12;
-/** From a decision to its first frame: the time that starting one source per track may take. */
-const MARGIN_SECONDS = 0.06;
+/** From a decision about what follows to its frame: the time that carrying it out may take. */
+const MARGIN_SECONDS = 0.03;
 /** What is heard rises and falls over this long where it begins or is cut, so that it does not click. */
 export const FADE_SECONDS = 0.008;
 
 export class Transport {
   private readonly clock: Clock;
-  private readonly inputs: ReadonlyMap<string, AudioNode>;
   private readonly store: Pick<SegmentStore, "get" | "want">;
   private readonly fade: AudioParam;
 
+  private output: Output;
+  private speed = 1;
   private state: TransportState = "paused";
   private grid: Grid;
   private complete = false;
@@ -44,13 +45,13 @@ export class Transport {
   /** `fade`: gain of everything, brought to nothing where playing is cut. */
   constructor(
     clock: Clock,
-    inputs: ReadonlyMap<string, AudioNode>,
+    output: Output,
     store: Pick<SegmentStore, "get" | "want">,
     segmentSamples: number,
     fade: AudioParam,
   ) {
     this.clock = clock;
-    this.inputs = inputs;
+    this.output = output;
     this.store = store;
     this.fade = fade;
     this.grid = { segmentSamples, end: 0 };
@@ -111,10 +112,27 @@ export class Transport {
       return;
     }
     if (sounding) {
-      const frame = this.frame() + this.frames(MARGIN_SECONDS);
-      this.cursor = this.positionAt(frame);
+      const frame = this.frame() + this.frames(this.output.followSeconds(this.speed) + MARGIN_SECONDS);
+      this.cursor = Math.round(this.positionAt(frame));
       this.truncate(frame);
+      this.output.truncate(frame);
     }
+    this.tick();
+  }
+
+  /** From now on another output is heard, from where the song stands; without one, only at another speed, and without a break. */
+  setSpeed(speed: number, output = this.output): void {
+    if (output !== this.output) {
+      this.cursor = this.cut();
+      this.output = output;
+      if (this.state === "playing") this.state = "waiting";
+    } else if (this.scheduled[0]) {
+      const soon = this.frame() + this.frames(this.output.beginSeconds);
+      const frame = Math.max(soon, this.scheduled[0].at);
+      this.output.setSpeed(speed, frame);
+      this.scheduled = retimed(this.scheduled, speed, frame);
+    }
+    this.speed = speed;
     this.tick();
   }
 
@@ -123,63 +141,44 @@ export class Transport {
     return this.positionAt(this.frame() - this.frames(secondsAgo));
   }
 
-  /** Keeps twelve seconds scheduled. To be called several times a second, and when a segment arrives. */
+  /** Keeps enough scheduled. To be called several times a second, and when a segment arrives. */
   tick(): void {
     const now = this.frame();
-    while (this.scheduled[0] && this.scheduled[0].at + this.scheduled[0].length <= now)
-      release(this.scheduled.shift());
+    while (this.scheduled[0] && endOf(this.scheduled[0]) <= now) this.scheduled.shift();
+    this.output.forget(now);
     this.store.want(
-      segmentsAhead(this.positionAt(now), this.frames(LOOK_AHEAD_SECONDS), this.grid, this.loop),
+      segmentsAhead(Math.floor(this.positionAt(now)), this.frames(LOOK_AHEAD_SECONDS), this.grid, this.loop),
     );
     if (this.state === "paused" || this.state === "ended") return;
-    this.schedule(now + this.frames(LOOK_AHEAD_SECONDS));
+    this.schedule(now + this.frames(this.output.aheadSeconds));
     if (this.scheduled.length > 0) this.state = "playing";
     else this.state = this.atEnd(this.cursor) ? "ended" : "waiting";
   }
 
   close(): void {
-    this.truncate(0);
+    this.scheduled = [];
+    this.output.end(0);
     this.state = "paused";
     this.store.want([]);
   }
 
   private schedule(until: number): void {
-    for (const span of spansFrom(this.cursor, this.grid, this.loop)) {
+    const longest = this.frames(this.output.longestSeconds);
+    for (const span of spansFrom(this.cursor, this.grid, this.loop, longest)) {
       const last = this.scheduled.at(-1);
-      if (last && last.at + last.length >= until) return;
+      if (last && endOf(last) >= until) return;
       const audio = this.store.get(span.segment);
       if (audio === undefined) return;
-      const earliest = this.frame() + this.frames(MARGIN_SECONDS);
-      const next = last ? last.at + last.length : earliest;
+      const at = last ? endOf(last) : this.frame() + this.frames(this.output.beginSeconds);
       // Too late to follow without a break: what is scheduled plays out, then begins anew.
-      if (last && next < this.frame() + this.frames(MARGIN_SECONDS / 2)) return;
-      const started = this.start(span, audio, next);
-      if (started === null) return;
-      if (!last) this.rise(next);
-      this.scheduled.push(started);
+      if (last && at < this.frame() + this.frames(this.output.followSeconds(last.speed))) return;
+      const speed = last?.speed ?? this.speed;
+      if (!this.output.play(audio, span.offset, span.length, at, speed, last !== undefined)) return;
+      if (!last) this.rise(at);
+      this.scheduled.push({ ...span, at, speed });
       this.cursor = span.position + span.length;
       if (this.loop !== null && this.cursor === this.loop.end) this.cursor = this.loop.start;
     }
-  }
-
-  /** Null where the clock has passed the frame meanwhile: then no track may sound, for some would be late. */
-  private start(span: Span, audio: ReadonlyMap<string, AudioBuffer>, at: number): Scheduled | null {
-    const { sampleRate } = this.clock;
-    const sources: AudioBufferSourceNode[] = [];
-    for (const [track, buffer] of audio) {
-      const input = this.inputs.get(track);
-      if (input === undefined) continue;
-      const source = this.clock.createBufferSource();
-      source.buffer = buffer;
-      source.connect(input);
-      source.start(at / sampleRate, span.offset / sampleRate);
-      source.stop((at + span.length) / sampleRate);
-      sources.push(source);
-    }
-    const started = { ...span, at, sources };
-    if (this.frame() < at) return started;
-    release(started);
-    return null;
   }
 
   /** Silences what sounds within a few milliseconds and forgets the rest. Returns where the song then stands. */
@@ -187,12 +186,11 @@ export class Transport {
     if (this.scheduled.length === 0) return this.cursor;
     const { currentTime, sampleRate } = this.clock;
     const frame = this.frame() + this.frames(2 * FADE_SECONDS);
-    const stands = this.positionAt(frame);
+    const stands = Math.round(this.positionAt(frame));
     this.fade.cancelScheduledValues(currentTime);
     this.fade.setValueAtTime(1, currentTime);
     this.fade.linearRampToValueAtTime(0, frame / sampleRate);
-    this.truncate(frame);
-    // What fades out needs its buffers no longer; the sources hold them until they have ended.
+    this.output.end(frame);
     this.scheduled = [];
     return stands;
   }
@@ -204,23 +202,17 @@ export class Transport {
   }
 
   private truncate(frame: number): void {
-    const kept: Scheduled[] = [];
-    for (const one of this.scheduled) {
-      if (one.at >= frame) release(one);
-      else if (one.at + one.length <= frame) kept.push(one);
-      else {
-        for (const source of one.sources) source.stop(frame / this.clock.sampleRate);
-        kept.push({ ...one, length: frame - one.at });
-      }
-    }
-    this.scheduled = kept;
+    this.scheduled = this.scheduled
+      .filter((one) => one.at < frame)
+      .map((one) => (endOf(one) <= frame ? one : { ...one, length: (frame - one.at) * one.speed }));
   }
 
   private positionAt(frame: number): number {
     const first = this.scheduled[0];
     if (first === undefined) return this.cursor;
     if (frame <= first.at) return first.position;
-    for (const one of this.scheduled) if (frame < one.at + one.length) return one.position + frame - one.at;
+    for (const one of this.scheduled)
+      if (frame < endOf(one)) return one.position + (frame - one.at) * one.speed;
     return this.cursor;
   }
 
@@ -237,10 +229,18 @@ export class Transport {
   }
 }
 
-function release(one: Scheduled | undefined): void {
-  for (const source of one?.sources ?? []) {
-    source.stop();
-    source.disconnect();
-    source.buffer = null;
-  }
+function endOf(one: Scheduled): number {
+  return one.at + one.length / one.speed;
+}
+
+/** The same pieces of the song, at another speed from a frame on that is not before the first of them. */
+function retimed(scheduled: readonly Scheduled[], speed: number, frame: number): Scheduled[] {
+  let at = frame;
+  return scheduled.flatMap((one) => {
+    if (endOf(one) <= frame) return [one];
+    const heard = Math.max(0, (frame - one.at) * one.speed);
+    const rest = { ...one, position: one.position + heard, length: one.length - heard, at, speed };
+    at = endOf(rest);
+    return heard > 0 ? [{ ...one, length: heard }, rest] : [rest];
+  });
 }

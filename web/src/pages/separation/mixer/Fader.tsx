@@ -10,6 +10,8 @@ interface Props {
   step: number;
   /** Where a double click leads. */
   neutral: number;
+  /** Its line begins there, and not at the lowest value. */
+  fromNeutral?: boolean;
   value: number;
   text: string;
   color: string;
@@ -17,9 +19,22 @@ interface Props {
 }
 
 /** A native range with its value in words. From left to right in every language, as on every console. */
-export function Fader({ id, name, label, min, max, step, neutral, value, text, color, change }: Props) {
+export function Fader({
+  id,
+  name,
+  label,
+  min,
+  max,
+  step,
+  neutral,
+  value,
+  text,
+  color,
+  change,
+  ...line
+}: Props) {
   const part = (100 * (value - min)) / (max - min);
-  const from = (100 * (neutral - min)) / (max - min);
+  const from = line.fromNeutral ? (100 * (neutral - min)) / (max - min) : 0;
   return (
     <div className={classes.fader}>
       {label === undefined ? null : <span className={classes.label}>{label}</span>}
@@ -37,8 +52,8 @@ export function Fader({ id, name, label, min, max, step, neutral, value, text, c
         onDoubleClick={() => change(neutral)}
         style={{
           ["--fader-color" as string]: `var(${color})`,
-          ["--fader-from" as string]: `${min === -1 ? Math.min(part, from) : 0}%`,
-          ["--fader-to" as string]: `${min === -1 ? Math.max(part, from) : part}%`,
+          ["--fader-from" as string]: `${Math.min(part, from)}%`,
+          ["--fader-to" as string]: `${Math.max(part, from)}%`,
         }}
       />
       <output className={classes.value}>{text}</output>

@@ -9,6 +9,7 @@ import { Icon } from "../../../components/Icon";
 import { gainsOf, NEUTRAL } from "../../../mixer/desk";
 import { type Mixer, ORIGINAL, type Region } from "../../../mixer/mixer";
 import type { Peaks } from "../../../mixer/peaks";
+import { NORMAL } from "../../../mixer/tempo";
 import { following, type View, whole, zoomed } from "../../../mixer/view";
 import { magnification } from "../../../mixer/waveform";
 import { Keys } from "./Keys";
@@ -97,6 +98,9 @@ export function MixerPanel({ mixer, stems = [], playback, waveforms, onMark }: P
     },
     loop: marked.toggleLoop,
     zoom,
+    speedBy: (by) => void mixer.setTempo({ speed: state.tempo.speed + by }),
+    keyBy: (by) => void mixer.setTempo({ semitones: state.tempo.semitones + by }),
+    asInTheSong: () => void mixer.setTempo(NORMAL),
   });
 
   const peaks = useMemo(
@@ -125,6 +129,11 @@ export function MixerPanel({ mixer, stems = [], playback, waveforms, onMark }: P
       {state.failure !== null && state.transport === "waiting" ? (
         <Alert color="yellow" variant="light" icon={<Icon name="warning" />} role="status">
           {words.trouble}
+        </Alert>
+      ) : null}
+      {state.tempoFailed ? (
+        <Alert color="yellow" variant="light" icon={<Icon name="warning" />} role="status">
+          {words.tempoFailed}
         </Alert>
       ) : null}
       <div className={classes.rows}>

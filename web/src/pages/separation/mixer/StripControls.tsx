@@ -53,6 +53,7 @@ export function StripControls({ name, color, strip, note, chosen, change, choose
         max={1}
         step={0.05}
         neutral={0}
+        fromNeutral
         value={strip.pan}
         text={strip.pan === 0 ? mixer.center : strip.pan < 0 ? mixer.left(percent) : mixer.right(percent)}
         color={color}

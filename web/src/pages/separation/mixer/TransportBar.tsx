@@ -1,10 +1,12 @@
 import { SegmentedControl } from "@mantine/core";
-import { useCallback, useRef } from "react";
+import { useCallback, useId, useRef, useState } from "react";
 import { useLanguage } from "../../../app/language";
 import { Icon } from "../../../components/Icon";
 import type { Mixer } from "../../../mixer/mixer";
+import { isNormal } from "../../../mixer/tempo";
 import classes from "./mixer.module.css";
 import { Volume } from "./StripControls";
+import { TempoControls, useTempoTexts } from "./TempoControls";
 import { Toggle } from "./Toggle";
 import { useMixerState, usePosition } from "./useMixer";
 import type { Marked } from "./useRegion";
@@ -16,11 +18,14 @@ interface Props {
   zoom: (factor: number) => void;
 }
 
-/** Play, time, region, nearness, mix or original, master. */
+/** Play, time, region, nearness, speed and key, mix or original, master. */
 export function TransportBar({ mixer, duration, marked, zoom }: Props) {
   const { texts, formats } = useLanguage();
   const words = texts.mixer;
-  const { transport, comparing, masterDb } = useMixerState(mixer);
+  const { transport, comparing, masterDb, tempo } = useMixerState(mixer);
+  const told = useTempoTexts(tempo);
+  const [changing, setChanging] = useState(false);
+  const tempoId = useId();
   const time = useRef<HTMLSpanElement>(null);
   const tell = useCallback(
     (position: number) => {
@@ -75,6 +80,20 @@ export function TransportBar({ mixer, duration, marked, zoom }: Props) {
         >
           <Icon name="plus" />
         </button>
+        {mixer.canStretch ? (
+          <button
+            type="button"
+            className={classes.tool}
+            aria-label={`${words.tempo}: ${told.speed}, ${told.key}`}
+            title={words.tempo}
+            aria-expanded={changing}
+            aria-controls={tempoId}
+            data-changed={!isNormal(tempo)}
+            onClick={() => setChanging(!changing)}
+          >
+            {told.speed} · {told.key}
+          </button>
+        ) : null}
       </div>
       {mixer.hasOriginal ? (
         <SegmentedControl
@@ -97,6 +116,7 @@ export function TransportBar({ mixer, duration, marked, zoom }: Props) {
           change={(gainDb) => mixer.setMaster(gainDb)}
         />
       </div>
+      {changing ? <TempoControls mixer={mixer} id={tempoId} /> : null}
     </div>
   );
 }

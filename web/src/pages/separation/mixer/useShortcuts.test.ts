@@ -18,6 +18,9 @@ const actions = {
   regionEnd: vi.fn(),
   loop: vi.fn(),
   zoom: vi.fn(),
+  speedBy: vi.fn(),
+  keyBy: vi.fn(),
+  asInTheSong: vi.fn(),
 } satisfies Actions;
 
 function Page() {
@@ -66,8 +69,12 @@ describe("shortcuts", () => {
   it("are found by their place on a Persian keyboard", () => {
     press("ئ", "KeyM");
     press("م", "KeyL");
+    press("و", "Comma");
+    press("ج", "BracketLeft");
     expect(actions.mute).toHaveBeenCalledOnce();
     expect(actions.loop).toHaveBeenCalledOnce();
+    expect(actions.speedBy.mock.calls).toEqual([[-0.05]]);
+    expect(actions.regionStart).toHaveBeenCalledOnce();
   });
 
   it("leave to a field, a button and a fader what is theirs", () => {

@@ -13,10 +13,15 @@ export interface Actions {
   regionEnd: () => void;
   loop: () => void;
   zoom: (factor: number) => void;
+  speedBy: (by: number) => void;
+  keyBy: (semitones: number) => void;
+  asInTheSong: () => void;
 }
 
 const STEP_SECONDS = 5;
 const SMALL_STEP_SECONDS = 1;
+const SPEED_STEP = 0.05;
+const MARKS: Record<string, string> = { BracketLeft: "[", BracketRight: "]", Comma: ",", Period: "." };
 
 /** Keys that mean something to what has the focus are left to it. */
 function taken(event: KeyboardEvent): boolean {
@@ -51,8 +56,9 @@ export function useShortcuts(actions: Actions): void {
 function actionOf(event: KeyboardEvent, actions: Actions): (() => void) | undefined {
   const step = event.shiftKey ? SMALL_STEP_SECONDS : STEP_SECONDS;
   if (/^Digit[1-9]$/.test(event.code)) return () => actions.choose(Number(event.code.slice(5)) - 1);
-  // By the key's place where it is a letter: M is M on a Persian keyboard too.
-  switch (event.code.startsWith("Key") ? event.code.slice(3) : event.key) {
+  // By the key's place where it is a letter or a mark: M is M on a Persian keyboard too.
+  const mark = MARKS[event.code];
+  switch (event.code.startsWith("Key") ? event.code.slice(3) : (mark ?? event.key)) {
     case " ":
       return actions.toggle;
     case "ArrowLeft":
@@ -71,6 +77,16 @@ function actionOf(event: KeyboardEvent, actions: Actions): (() => void) | undefi
       return actions.compare;
     case "L":
       return actions.loop;
+    case "D":
+      return () => actions.keyBy(-1);
+    case "F":
+      return () => actions.keyBy(1);
+    case "R":
+      return actions.asInTheSong;
+    case ",":
+      return () => actions.speedBy(-SPEED_STEP);
+    case ".":
+      return () => actions.speedBy(SPEED_STEP);
     case "[":
       return actions.regionStart;
     case "]":
