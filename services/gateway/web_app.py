@@ -57,6 +57,8 @@ _MEDIA_TYPES = {
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 _COMPRESSED = {"br": ".br", "gzip": ".gz"}
 """What the build lays beside an asset, the shortest first."""
+_OF_WORKERS = "default-src 'none'; script-src 'wasm-unsafe-eval'; frame-ancestors 'none'"
+"""A worker goes by the policy of its own file: it may compile what is in it (speed and key), and reach nothing."""
 _PERMISSIONS = "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"
 
 router = APIRouter(include_in_schema=False, dependencies=[Depends(counted)])
@@ -114,6 +116,8 @@ def _file(path: Path, accept_encoding: str, cache_control: str) -> Response:
     if media_type is None or not path.is_file():
         raise RouteNotFound
     headers = {"cache-control": cache_control, "vary": "Accept-Encoding", "cross-origin-resource-policy": "same-origin"}
+    if path.suffix == ".js":
+        headers["content-security-policy"] = _OF_WORKERS
     for coding in _codings(accept_encoding):
         compressed = path.with_name(path.name + _COMPRESSED[coding])
         if compressed.is_file():

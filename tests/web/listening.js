@@ -60,7 +60,7 @@
     }
   }
 
-  function listen(node, channel) {
+  function listen(node, channel, output = 0) {
     if (merger === null) {
       const { context } = node;
       merger = context.createChannelMerger(4);
@@ -71,15 +71,17 @@
       // What nothing refers to is collected.
       window.listeningNodes = [merger, processor];
     }
-    connect.call(node, merger, 0, channel);
+    connect.call(node, merger, output, channel);
   }
 
   AudioNode.prototype.connect = function (to, ...rest) {
-    if (this instanceof AudioBufferSourceNode && to instanceof AudioNode) {
+    // The samples as they are, or stretched: a source for each piece, or an output of one worklet for each track.
+    const played = this instanceof AudioBufferSourceNode || this instanceof AudioWorkletNode;
+    if (played && this.context instanceof AudioContext && to instanceof AudioNode) {
       if (!inputs.has(to)) inputs.set(to, inputs.size);
-      listen(this, inputs.get(to));
+      listen(this, inputs.get(to), rest[0]);
     }
-    if (to instanceof AudioDestinationNode) listen(this, 3);
+    if (to instanceof AudioDestinationNode && this.context instanceof AudioContext) listen(this, 3);
     return connect.call(this, to, ...rest);
   };
 })();

@@ -19,6 +19,12 @@ export interface Strip {
 
 export const NEUTRAL: Strip = { gainDb: 0, pan: 0, muted: false, soloed: false };
 
+/** Where all faders of a desk stand. */
+export interface Levels {
+  readonly strips: ReadonlyMap<string, Strip>;
+  readonly masterDb: number;
+}
+
 export type DeskContext = Pick<BaseAudioContext, "currentTime" | "createGain" | "createStereoPanner">;
 
 /** A change of gain takes this long, so that it does not click. */
@@ -54,16 +60,21 @@ export class Desk {
   private readonly master: AudioParam;
   private readonly levels = new Map<AudioParam, number>();
 
-  constructor(context: DeskContext, stems: readonly string[], original: string | null) {
+  /** `levels`: where its faders stand at once, else as neutral as can be. */
+  constructor(context: DeskContext, stems: readonly string[], original: string | null, levels?: Levels) {
     this.context = context;
     const master = context.createGain();
     const fade = context.createGain();
     const mix = context.createGain();
+    const gains = gainsOf(levels?.strips ?? new Map());
+    master.gain.value = gainOf(levels?.masterDb ?? 0);
     fade.connect(master);
     mix.connect(fade);
     for (const stem of stems) {
       const fader = this.stereo();
       const pan = context.createStereoPanner();
+      fader.gain.value = gains.get(stem) ?? 1;
+      pan.pan.value = levels?.strips.get(stem)?.pan ?? 0;
       fader.connect(pan);
       pan.connect(mix);
       this.inputs.set(stem, fader);

@@ -2,6 +2,7 @@
 
 import { Desk, gainsOf, NEUTRAL, type Strip } from "./desk";
 import { RelativeLoudness } from "./loudness";
+import { type Mixdown, mixdown } from "./mixdown";
 import { SegmentPeaks } from "./peaks";
 import type { Loop } from "./plan";
 import { type SegmentSource, SegmentStore } from "./segments";
@@ -82,20 +83,21 @@ export class Mixer {
   private readonly store: SegmentStore;
   private readonly transport: Transport;
   private readonly sources: Sources;
-  private readonly channels: number;
   private readonly stretchedBytes: number;
   /** Loaded when another tempo is chosen for the first time. */
   private stretched: Promise<Stretched> | null = null;
   private readonly loudness = new RelativeLoudness();
-  private readonly segmentSeconds: number;
+  private readonly playback: Playback;
+  private readonly fetchSegment: SegmentSource<AudioBuffer>["fetch"];
   private readonly timer: ReturnType<typeof setInterval>;
   private suspendTimer: ReturnType<typeof setTimeout> | undefined;
 
   /** `context` was made at `contextRate(playback)`. Raises `TooLargeToPlay`. */
   constructor(playback: Playback, context: AudioContext, fetchSegment: SegmentSource<AudioBuffer>["fetch"]) {
     this.context = context;
+    this.playback = playback;
+    this.fetchSegment = fetchSegment;
     const rate = context.sampleRate;
-    this.segmentSeconds = playback.segment_seconds;
     this.stems = playback.tracks.filter((track) => track !== ORIGINAL);
     this.hasOriginal = playback.tracks.includes(ORIGINAL);
     this.peaks = new SegmentPeaks(playback.segment_seconds);
@@ -116,7 +118,6 @@ export class Mixer {
     this.desk.output.connect(context.destination);
     const segmentSamples = Math.round(playback.segment_seconds * rate);
     this.sources = new Sources(context, this.desk.inputs);
-    this.channels = playback.channels;
     this.stretchedBytes = (STRETCHED_SECONDS / playback.segment_seconds) * segmentBytes(playback, rate);
     const room = MEMORY_LIMIT_BYTES - 2 * segmentBytes(playback, rate);
     // Browsers give worklets to pages of HTTPS and of this machine alone.
@@ -218,7 +219,9 @@ export class Mixer {
       this.transport.setSpeed(1, this.sources);
       return;
     }
-    this.stretched ??= Stretched.open(this.context, this.desk.inputs, this.channels, () => this.tick());
+    this.stretched ??= Stretched.open(this.context, this.desk.inputs, this.playback.channels, () =>
+      this.tick(),
+    );
     try {
       const stretched = await this.stretched;
       // Meanwhile somebody may have moved on.
@@ -246,6 +249,19 @@ export class Mixer {
     this.update({ masterDb });
   }
 
+  /** The mix as it is heard now, as a file at the stems' own rate. Rejects like `mixdown`. */
+  render(onProgress: (part: number) => void, signal: AbortSignal): Promise<Mixdown> {
+    const { sample_rate_hz: rate, segment_seconds } = this.playback;
+    const song = {
+      stems: this.stems,
+      original: this.hasOriginal ? ORIGINAL : null,
+      rate,
+      samples: Math.round(this.state.playableSeconds * rate),
+      segmentSamples: Math.round(segment_seconds * rate),
+    };
+    return mixdown(song, this.state, this.state.tempo, this.fetchSegment, onProgress, signal);
+  }
+
   /** Lets the original be heard in place of the mix, as loud as the mix is. */
   compare(comparing: boolean): void {
     if (!this.hasOriginal) return;
@@ -261,15 +277,12 @@ export class Mixer {
     to: number,
   ): { readonly start: number; readonly data: Float32Array }[] {
     const rate = this.context.sampleRate;
+    const { segment_seconds } = this.playback;
     const found = [];
-    for (
-      let segment = Math.floor(from / this.segmentSeconds);
-      segment * this.segmentSeconds < to;
-      segment++
-    ) {
+    for (let segment = Math.floor(from / segment_seconds); segment * segment_seconds < to; segment++) {
       const audio = this.store.get(segment)?.get(track);
       if (audio === undefined) continue;
-      const first = segment * this.segmentSeconds;
+      const first = segment * segment_seconds;
       const begin = Math.max(0, Math.floor((from - first) * rate));
       const end = Math.min(audio.length, Math.ceil((to - first) * rate) + 1);
       if (begin < end)

@@ -15,7 +15,7 @@ export type ToWorklet =
   | { readonly speed: number; readonly frame: number }
   | { readonly semitones: number };
 
-/** What it tells: that it is ready, and afterwards every now and then that it could do with more. */
+/** What it tells: that it is ready, and afterwards every now and then that it could do with more; null: that it never will be. */
 export interface FromWorklet {
   readonly inputLatency: number;
   readonly outputLatency: number;
@@ -48,12 +48,14 @@ class StretchProcessor extends AudioWorkletProcessor {
   constructor(options: { outputChannelCount: number[] }) {
     super();
     const channels = options.outputChannelCount.reduce((sum, count) => sum + count, 0);
-    void Stretch.load(channels, sampleRate).then((stretch) => {
-      this.stretch = stretch;
-      this.port.onmessage = ({ data }: MessageEvent<ToWorklet>) => this.receive(data, stretch);
-      const { inputLatency, outputLatency } = stretch;
-      this.port.postMessage({ inputLatency, outputLatency } satisfies FromWorklet);
-    });
+    Stretch.load(channels, sampleRate).then(
+      (stretch) => {
+        this.stretch = stretch;
+        this.port.onmessage = ({ data }: MessageEvent<ToWorklet>) => this.receive(data, stretch);
+        this.tell(stretch);
+      },
+      () => this.port.postMessage(null),
+    );
   }
 
   private receive(told: ToWorklet, stretch: Stretch): void {
@@ -97,10 +99,13 @@ class StretchProcessor extends AudioWorkletProcessor {
     }
     if (currentFrame >= this.told + EVERY) {
       this.told = currentFrame;
-      const { inputLatency, outputLatency } = this.stretch;
-      this.port.postMessage({ inputLatency, outputLatency } satisfies FromWorklet);
+      this.tell(this.stretch);
     }
     return true;
+  }
+
+  private tell({ inputLatency, outputLatency }: Stretch): void {
+    this.port.postMessage({ inputLatency, outputLatency } satisfies FromWorklet);
   }
 }
 

@@ -42,8 +42,9 @@ export class Stretched implements Output {
       outputChannelCount: Array.from(inputs, () => channels),
     });
     const ready = await new Promise<FromWorklet>((resolve, reject) => {
-      node.port.onmessage = ({ data }) => resolve(data);
-      node.onprocessorerror = () => reject(new Error("the worklet for speed and key has failed"));
+      const failed = () => reject(new Error("the worklet for speed and key has failed"));
+      node.port.onmessage = ({ data }) => (data === null ? failed() : resolve(data));
+      node.onprocessorerror = failed;
     });
     node.port.onmessage = onHungry;
     Array.from(inputs.values(), (input, i) => node.connect(input, i));

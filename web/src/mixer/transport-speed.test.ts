@@ -95,7 +95,8 @@ function stage() {
       for (let i = 0; i < 100; i++) {
         const sample = stretched.heard(context.frame);
         // While it fades out, the page's clock stands where it is led.
-        if (sample !== null && !stretched.ending) expect(Math.abs(transport.position() - sample)).toBeLessThan(2);
+        if (sample !== null && !stretched.ending)
+          expect(Math.abs(transport.position() - sample)).toBeLessThan(2);
         heard.push(sample);
         context.frame++;
       }

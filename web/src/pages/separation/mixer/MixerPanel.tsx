@@ -17,6 +17,7 @@ import { Lane } from "./Lane";
 import classes from "./mixer.module.css";
 import { Overview } from "./Overview";
 import { Ruler } from "./Ruler";
+import { SaveMix } from "./SaveMix";
 import { StripControls } from "./StripControls";
 import { TransportBar } from "./TransportBar";
 import { useMixerState, usePosition } from "./useMixer";
@@ -180,6 +181,7 @@ export function MixerPanel({ mixer, stems = [], playback, waveforms, onMark }: P
         <span>{state.comparing ? words.equalLoudness : words.regionHint}</span>
         <Keys />
       </div>
+      {job.status === "succeeded" ? <SaveMix mixer={mixer} job={job} /> : null}
     </section>
   );
 }
