@@ -146,6 +146,70 @@ def test_what_is_heard_follows_the_desk(separated: Separated, listener: Listener
 
 
 @pytest.mark.timeout(600)
+def test_speed_and_key_change_without_each_other_and_stems_stay_stems(separated: Separated, listener: Listener) -> None:
+    listener.open(separated.job["id"])
+    page = listener.page
+    listener.button("Play").click()
+    page.get_by_role("button", name="Speed and key").click()
+    page.get_by_role("slider", name="Speed").fill("200")
+    listener.hear(1)
+    before = listener.position
+    heard = listener.hear(8)
+    # Twice as much of the song as has gone by of the clock.
+    assert listener.position - before == pytest.approx(2 * heard.frames / 44_100, abs=4)
+    assert heard.residual < heard.mix * 1e-6
+    assert heard.residualOneSampleLate > heard.residual * 1000
+    assert heard.outputMinusMix < heard.mix * 1e-10
+
+    # By keyboard, back to the song's own: the samples as they are.
+    page.keyboard.press("f")
+    expect(page.get_by_role("slider", name="Key")).to_have_attribute("aria-valuetext", "+1 semitones")
+    page.keyboard.press("r")
+    page.keyboard.press("Home")
+    heard = listener.hear(2)
+    assert heard.residual < heard.mix * 1e-8
+
+
+@pytest.mark.timeout(600)
+def test_the_mix_is_saved_as_it_is_heard(separated: Separated, listener: Listener, tmp_path: Path) -> None:
+    listener.open(separated.job["id"])
+    page = listener.page
+
+    def saved(name: str) -> Samples:
+        with page.expect_download(timeout=PATIENCE_SECONDS * 1000) as download:
+            listener.button("Save this mix as WAV").click()
+        assert download.value.suggested_filename == "A song, «live» (mix).wav"
+        download.value.save_as(tmp_path / name)
+        return read(tmp_path / name)[0]
+
+    assert np.array_equal(saved("neutral.wav"), separated.mixture)
+
+    page.get_by_role("slider", name="Volume of Vocals").fill("-6")
+    page.get_by_role("slider", name="Panorama of Instrumental").fill("0.5")
+    page.get_by_role("slider", name="Master volume").fill("-3")
+    stems = {}
+    for stem in TRACKS[1:]:
+        path = tmp_path / f"{stem}.flac"
+        separated.client.download(f"/v1/jobs/{separated.job['id']}/stems/{stem}", path)
+        stems[stem] = read(path)[0].astype(np.float64)
+    # The StereoPanner of Web Audio: what the left side loses is heard on the right.
+    left, right = stems["instrumental"].T
+    panned = np.stack([left * np.cos(np.pi / 4), right + left * np.sin(np.pi / 4)], axis=1)
+    expected = 10 ** (-3 / 20) * (10 ** (-6 / 20) * stems["vocals"] + panned)
+    difference = saved("mixed.wav") - expected
+    assert 10 * np.log10((difference**2).sum() / (expected**2).sum()) < -100
+
+    page.keyboard.press(".")
+    assert len(saved("faster.wav")) == round(len(separated.mixture) / 1.05)
+
+    # What has begun can be stopped: here because the next part of the song never comes.
+    page.route("**/playback/*/*", lambda _: None)
+    listener.button("Save this mix as WAV").click()
+    listener.button("Stop").click()
+    expect(listener.button("Save this mix as WAV")).to_be_visible()
+
+
+@pytest.mark.timeout(600)
 def test_a_region_repeats(separated: Separated, listener: Listener) -> None:
     listener.open(separated.job["id"])
     page = listener.page

@@ -10,7 +10,7 @@ import { spansFrom } from "./plan";
 import type { SegmentAudio, SegmentSource } from "./segments";
 import type { FromWorker, ToWorker } from "./stretch.worker";
 import { isNormal, type Tempo } from "./tempo";
-import { pcm24, peakOf, wavHeader } from "./wav";
+import { pcm24, peakOf, unscale, wavHeader } from "./wav";
 
 const CHANNELS = 2;
 
@@ -59,7 +59,9 @@ export async function mixdown(
         await Promise.all(
           tracks.map(async (track) => {
             const decoder = new OfflineAudioContext(1, 1, song.rate);
-            return [track, await decoder.decodeAudioData(await fetch(track, segment, signal))] as const;
+            const buffer = await decoder.decodeAudioData(await fetch(track, segment, signal));
+            for (let c = 0; c < buffer.numberOfChannels; c++) unscale(buffer.getChannelData(c));
+            return [track, buffer] as const;
           }),
         ),
       );

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { pcm24, peakOf, TooLongForWav, wavHeader } from "./wav";
+import { pcm24, peakOf, TooLongForWav, unscale, wavHeader } from "./wav";
 
 describe("a WAV file", () => {
   it("says what is in it", () => {
@@ -33,5 +33,18 @@ describe("a WAV file", () => {
 
   it("knows how loud it would have been", () => {
     expect(peakOf([Float32Array.of(0.5, -1.25), Float32Array.of(1, 0)])).toBe(1.25);
+  });
+
+  it("has the samples of 16 bits that a browser has scaled, and leaves others as they are", () => {
+    const steps = [-32768, -3, 0, 1, 20_000, 32_767];
+    const scaled = Float32Array.from(steps, (step) => step / (step > 0 ? 32767 : 32768));
+    const exact = Float32Array.from(steps, (step) => step / 32768);
+    unscale(scaled);
+    expect(scaled).toEqual(exact);
+    unscale(exact);
+    expect(scaled).toEqual(exact);
+    const finer = Float32Array.of(0.1234567, -0.3, 0.7654321);
+    unscale(finer);
+    expect(finer).toEqual(Float32Array.of(0.1234567, -0.3, 0.7654321));
   });
 });
