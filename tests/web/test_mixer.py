@@ -150,6 +150,7 @@ def test_speed_and_key_change_without_each_other_and_stems_stay_stems(separated:
     listener.open(separated.job["id"])
     page = listener.page
     listener.button("Play").click()
+    listener.hear(1)
     page.get_by_role("button", name="Speed and key").click()
     page.get_by_role("slider", name="Speed").fill("200")
     listener.hear(1)

@@ -11,6 +11,7 @@ const SHAPES = {
   close: "M6 6l12 12M18 6L6 18",
   plus: "M12 5v14M5 12h14",
   minus: "M5 12h14",
+  spectrum: "M4 20v-6M8 20V7M12 20V4M16 20v-9M20 20v-4",
   download: "M12 4v11M7.5 11l4.5 4.5 4.5-4.5M5 20h14",
   link: "M10 14a4.5 4.5 0 0 0 6.4 0l3-3A4.5 4.5 0 0 0 13 4.6l-1 1M14 10a4.5 4.5 0 0 0-6.4 0l-3 3A4.5 4.5 0 0 0 11 19.4l1-1",
 } as const;

@@ -7,6 +7,7 @@ import { SegmentPeaks } from "./peaks";
 import type { Loop } from "./plan";
 import { type SegmentSource, SegmentStore } from "./segments";
 import { Sources } from "./sources";
+import { Spectrograms } from "./spectrograms";
 import { STRETCHED_SECONDS, Stretched } from "./stretched";
 import { isNormal, NORMAL, type Tempo, tempoNear } from "./tempo";
 import { FADE_SECONDS, Transport, type TransportState } from "./transport";
@@ -42,6 +43,8 @@ export interface MixerState {
   readonly ledTo: number;
   /** How many segments have arrived, and with them their peaks. */
   readonly arrived: number;
+  /** How many spectrograms have been made. */
+  readonly spectrograms: number;
   /** Why segments cannot be had at the moment, null where they can; they are asked for again by themselves. */
   readonly failure: unknown;
 }
@@ -75,6 +78,7 @@ export class Mixer {
   readonly canStretch: boolean;
   /** Of the segments that have been here. */
   readonly peaks: SegmentPeaks;
+  readonly spectrograms: Spectrograms;
 
   private readonly context: AudioContext;
   private state: MixerState;
@@ -101,6 +105,13 @@ export class Mixer {
     this.stems = playback.tracks.filter((track) => track !== ORIGINAL);
     this.hasOriginal = playback.tracks.includes(ORIGINAL);
     this.peaks = new SegmentPeaks(playback.segment_seconds);
+    this.spectrograms = new Spectrograms(
+      {
+        fetch: fetchSegment,
+        decode: (encoded) => new OfflineAudioContext(1, 1, playback.sample_rate_hz).decodeAudioData(encoded),
+      },
+      () => this.update({ spectrograms: this.state.spectrograms + 1 }),
+    );
     this.store = new SegmentStore(
       playback.tracks,
       { fetch: fetchSegment, decode: (encoded) => context.decodeAudioData(encoded) },
@@ -134,6 +145,7 @@ export class Mixer {
       playableSeconds: 0,
       ledTo: 0,
       arrived: 0,
+      spectrograms: 0,
       failure: null,
     };
     // A call takes the sound away; what was playing does not begin by itself afterwards.
@@ -154,6 +166,10 @@ export class Mixer {
   position(): number {
     const latency = this.playing ? this.context.outputLatency || this.context.baseLatency || 0 : 0;
     return this.transport.position(latency) / this.context.sampleRate;
+  }
+
+  get segmentSeconds(): number {
+    return this.playback.segment_seconds;
   }
 
   /** Samples a second that are played. */
@@ -298,6 +314,7 @@ export class Mixer {
     this.listeners.clear();
     this.transport.close();
     this.store.close();
+    this.spectrograms.close();
     await this.context.close();
   }
 

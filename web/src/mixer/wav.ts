@@ -61,7 +61,8 @@ export function peakOf(channels: readonly Float32Array[]): number {
  * of the lower, which nobody hears and every null test finds.
  */
 export function unscale(samples: Float32Array): void {
-  const scaled = (sample: number) => sample <= 0 || Math.abs(sample * 32767 - Math.round(sample * 32767)) < 0.01;
+  const scaled = (sample: number) =>
+    sample <= 0 || Math.abs(sample * 32767 - Math.round(sample * 32767)) < 0.01;
   const whole = (sample: number) => Math.abs(sample * 32768 - Math.round(sample * 32768)) < 0.01;
   if (samples.every(whole) || !samples.every(scaled)) return;
   samples.forEach((sample, i) => {

@@ -2,6 +2,7 @@ import type { Mixer } from "../../../mixer/mixer";
 import type { Peaks } from "../../../mixer/peaks";
 import type { View } from "../../../mixer/view";
 import classes from "./mixer.module.css";
+import { Spectrum } from "./Spectrum";
 import { usePointer } from "./usePointer";
 import type { Marked } from "./useRegion";
 import { Wave } from "./Wave";
@@ -14,12 +15,14 @@ interface Props {
   magnified: number;
   color: string;
   heard: boolean;
+  /** The spectrogram is shown in place of the waveform. */
+  spectral: boolean;
   marked: Marked;
   seek: (seconds: number) => void;
 }
 
-/** A stem's waveform, where the region is marked too. */
-export function Lane({ mixer, stem, view, peaks, magnified, color, heard, marked, seek }: Props) {
+/** A stem's waveform or spectrogram, where the region is marked too. */
+export function Lane({ mixer, stem, view, peaks, magnified, color, heard, spectral, marked, seek }: Props) {
   const pointer = usePointer(view, seek, marked.mark);
   const span = view.end - view.start;
   const { region } = marked;
@@ -27,7 +30,11 @@ export function Lane({ mixer, stem, view, peaks, magnified, color, heard, marked
   const end = region === null ? 0 : Math.min(region.end, view.end);
   return (
     <div className={classes.lane} data-heard={heard} {...pointer}>
-      <Wave mixer={mixer} track={stem} view={view} peaks={peaks} magnified={magnified} color={color} />
+      {spectral ? (
+        <Spectrum mixer={mixer} track={stem} view={view} color={color} />
+      ) : (
+        <Wave mixer={mixer} track={stem} view={view} peaks={peaks} magnified={magnified} color={color} />
+      )}
       {end > start ? (
         <div
           className={classes.region}

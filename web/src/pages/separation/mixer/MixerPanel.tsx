@@ -23,6 +23,7 @@ import { TransportBar } from "./TransportBar";
 import { useMixerState, usePosition } from "./useMixer";
 import { useRegion } from "./useRegion";
 import { useShortcuts } from "./useShortcuts";
+import { useSpectral } from "./useSpectral";
 import { useWheel } from "./useWheel";
 
 interface Props {
@@ -72,6 +73,7 @@ export function MixerPanel({ mixer, stems = [], playback, waveforms, onMark }: P
     [view, duration],
   );
   usePosition(mixer, follow);
+  const spectral = useSpectral(mixer, view, duration, setView);
   const wheel = useWheel(view, duration, zoom, setView);
 
   const stem = mixer.stems[chosen] ?? "";
@@ -98,6 +100,7 @@ export function MixerPanel({ mixer, stems = [], playback, waveforms, onMark }: P
       marked.mark({ start: Math.min(marked.region?.start ?? 0, end), end });
     },
     loop: marked.toggleLoop,
+    spectrogram: spectral.toggle,
     zoom,
     speedBy: (by) => void mixer.setTempo({ speed: state.tempo.speed + by }),
     keyBy: (by) => void mixer.setTempo({ semitones: state.tempo.semitones + by }),
@@ -116,6 +119,9 @@ export function MixerPanel({ mixer, stems = [], playback, waveforms, onMark }: P
     [peaks, mixer, arrived],
   );
 
+  const tooWide = spectral.wanted && !spectral.shown;
+  const hint = state.comparing ? words.equalLoudness : tooWide ? words.spectrogramNearer : words.regionHint;
+
   function noteOf(stem: string): string | null {
     const result = stems.find(({ name }) => name === stem);
     if (result?.silent) return words.silentStem;
@@ -126,7 +132,7 @@ export function MixerPanel({ mixer, stems = [], playback, waveforms, onMark }: P
 
   return (
     <section className={classes.panel} aria-label={words.title}>
-      <TransportBar mixer={mixer} duration={duration} marked={marked} zoom={zoom} />
+      <TransportBar mixer={mixer} duration={duration} marked={marked} spectral={spectral} zoom={zoom} />
       {state.failure !== null && state.transport === "waiting" ? (
         <Alert color="yellow" variant="light" icon={<Icon name="warning" />} role="status">
           {words.trouble}
@@ -170,6 +176,7 @@ export function MixerPanel({ mixer, stems = [], playback, waveforms, onMark }: P
               peaks={peaks.get(stem)}
               magnified={magnified}
               color={COLORS[stem] ?? "--quiet"}
+              spectral={spectral.shown}
               heard={!state.comparing && gains.get(stem) !== 0}
               marked={marked}
               seek={seek}
@@ -178,7 +185,7 @@ export function MixerPanel({ mixer, stems = [], playback, waveforms, onMark }: P
         ))}
       </div>
       <div className={classes.hints}>
-        <span>{state.comparing ? words.equalLoudness : words.regionHint}</span>
+        <span>{hint}</span>
         <Keys />
       </div>
       {job.status === "succeeded" ? <SaveMix mixer={mixer} job={job} /> : null}

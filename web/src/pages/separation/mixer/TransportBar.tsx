@@ -15,11 +15,12 @@ interface Props {
   mixer: Mixer;
   duration: number;
   marked: Marked;
+  spectral: { readonly wanted: boolean; readonly toggle: () => void };
   zoom: (factor: number) => void;
 }
 
-/** Play, time, region, nearness, speed and key, mix or original, master. */
-export function TransportBar({ mixer, duration, marked, zoom }: Props) {
+/** Play, time, region, nearness, spectrograms, speed and key, mix or original, master. */
+export function TransportBar({ mixer, duration, marked, spectral, zoom }: Props) {
   const { texts, formats } = useLanguage();
   const words = texts.mixer;
   const { transport, comparing, masterDb, tempo } = useMixerState(mixer);
@@ -80,6 +81,9 @@ export function TransportBar({ mixer, duration, marked, zoom }: Props) {
         >
           <Icon name="plus" />
         </button>
+        <Toggle on={spectral.wanted} name={words.spectrogram} onClick={spectral.toggle}>
+          <Icon name="spectrum" />
+        </Toggle>
         {mixer.canStretch ? (
           <button
             type="button"

@@ -1,12 +1,13 @@
 import { useComputedColorScheme } from "@mantine/core";
 import { useElementSize } from "@mantine/hooks";
-import { useCallback, useEffect, useRef } from "react";
+import { useEffect, useRef } from "react";
 import type { Mixer } from "../../../mixer/mixer";
 import type { Peaks } from "../../../mixer/peaks";
 import type { View } from "../../../mixer/view";
 import { drawPeaks, drawSamples } from "../../../mixer/waveform";
 import classes from "./mixer.module.css";
-import { useMixerState, usePosition } from "./useMixer";
+import { Playhead } from "./Playhead";
+import { useMixerState } from "./useMixer";
 
 /** From so many pixels a peak on, the samples are drawn where they are here. */
 const PIXELS_PER_PEAK = 3;
@@ -30,7 +31,6 @@ export function Wave({ mixer, track, view, peaks, color, magnified }: Props) {
   const scheme = useComputedColorScheme("light");
   const { ref, width, height } = useElementSize<HTMLDivElement>();
   const canvas = useRef<HTMLCanvasElement>(null);
-  const veil = useRef<HTMLDivElement>(null);
   const { arrived, ledTo } = useMixerState(mixer);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: drawn anew when segments arrive, the song is led elsewhere, or the theme's colours change.
@@ -57,21 +57,10 @@ export function Wave({ mixer, track, view, peaks, color, magnified }: Props) {
     drawSamples(context, samples, mixer.rate, view, magnified, surface.width, surface.height);
   }, [mixer, track, view, peaks, magnified, width, height, scheme, arrived, ledTo]);
 
-  const place = useCallback(
-    (position: number) => {
-      if (veil.current === null) return;
-      const part = Math.min(1, Math.max(0, (position - view.start) / (view.end - view.start)));
-      veil.current.style.transform = `translateX(${part * width}px)`;
-      veil.current.dataset.here = String(position >= view.start && position <= view.end);
-    },
-    [view, width],
-  );
-  usePosition(mixer, place);
-
   return (
     <div ref={ref} className={classes.wave} style={{ color: `var(${color})` }} aria-hidden="true">
       <canvas ref={canvas} className={classes.canvas} />
-      <div ref={veil} className={classes.veil} />
+      <Playhead mixer={mixer} view={view} width={width} />
     </div>
   );
 }

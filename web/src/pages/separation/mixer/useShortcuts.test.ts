@@ -17,6 +17,7 @@ const actions = {
   regionStart: vi.fn(),
   regionEnd: vi.fn(),
   loop: vi.fn(),
+  spectrogram: vi.fn(),
   zoom: vi.fn(),
   speedBy: vi.fn(),
   keyBy: vi.fn(),

@@ -12,6 +12,7 @@ export interface Actions {
   regionStart: () => void;
   regionEnd: () => void;
   loop: () => void;
+  spectrogram: () => void;
   zoom: (factor: number) => void;
   speedBy: (by: number) => void;
   keyBy: (semitones: number) => void;
@@ -75,6 +76,8 @@ function actionOf(event: KeyboardEvent, actions: Actions): (() => void) | undefi
       return actions.solo;
     case "O":
       return actions.compare;
+    case "G":
+      return actions.spectrogram;
     case "L":
       return actions.loop;
     case "D":
