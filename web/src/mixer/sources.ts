@@ -58,6 +58,8 @@ export class Sources implements Output {
 
   end(frame: number): void {
     this.truncate(frame);
+    // What fades out is held by its nodes until it has ended.
+    this.pieces = [];
   }
 
   truncate(frame: number): void {

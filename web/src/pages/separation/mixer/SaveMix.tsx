@@ -1,6 +1,6 @@
 import { Button, Progress } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
-import { useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { Problem } from "../../../api/problem";
 import { type Job, useSongName } from "../../../api/separation";
 import { useLanguage } from "../../../app/language";
@@ -17,6 +17,7 @@ export function SaveMix({ mixer, job }: { mixer: Mixer; job: Job }) {
   const name = useSongName(job) ?? texts.separation.untitled;
   const [part, setPart] = useState(0);
   const stop = useRef(new AbortController());
+  useEffect(() => () => stop.current.abort(), []);
   const save = useMutation({
     mutationFn: async () => {
       setPart(0);
