@@ -17,7 +17,7 @@ from separation.machine.console import forgive_encodings
 from services.known_settings import unknown_settings
 
 SHELLS = ("bash", "zsh", "fish")
-SERVICES = ("gateway", "upload", "accounts", "orchestrator", "worker")
+SERVICES = ("gateway", "upload", "accounts", "orchestrator", "notifier", "worker")
 OURS = ("separation", "services", "training")
 EXTRAS = {
     "separate": "cpu,report",
@@ -129,7 +129,7 @@ def main() -> None:
 def run(service: str) -> None:
     """Run one service in the foreground; settings come from the environment.
 
-    SERVICE is gateway, upload, accounts, orchestrator or worker.
+    SERVICE is gateway, upload, accounts, orchestrator, notifier or worker.
     """
     with without_collection():
         serve = import_module(f"services.{service}.main").main

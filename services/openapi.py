@@ -22,6 +22,7 @@ from services.kit.errors import PROBLEM_MEDIA_TYPE
 from services.kit.reason_phrases import reason_phrase
 from services.kit.schemas import EXAMPLE_IDS
 from services.kit.session_cookie import CSRF_HEADER, CookieNames
+from services.notifier import routes as notifier
 from services.orchestrator import routes as orchestrator
 from services.upload.routes import router as upload_router
 
@@ -34,6 +35,7 @@ ROUTERS = {
     Upstream.ACCOUNTS: accounts.ROUTERS,
     Upstream.UPLOAD: [upload_router],
     Upstream.ORCHESTRATOR: orchestrator.ROUTERS,
+    Upstream.NOTIFIER: notifier.ROUTERS,
     Upstream.GATEWAY: [stream.router, export.router, docs.router],
 }
 
@@ -98,7 +100,7 @@ PROBLEM = {
     "additionalProperties": True,
 }
 
-TAGS = ("Accounts", "Uploads", "Jobs", "Money", "Operators")
+TAGS = ("Accounts", "Uploads", "Jobs", "Money", "Partners", "Operators")
 """Headings of the page, in the order in which somebody who begins needs them."""
 
 PATH_EXAMPLES = {
@@ -112,6 +114,8 @@ PATH_EXAMPLES = {
     "price_id": EXAMPLE_IDS["prc"],
     "account_id": EXAMPLE_IDS["usr"],
     "share": "0" * 22,
+    "endpoint_id": EXAMPLE_IDS["whe"],
+    "delivery_id": EXAMPLE_IDS["whd"],
     "name": "vocals",
     "track": "vocals",
     "number": 0,

@@ -48,9 +48,10 @@ SAMPLES: tuple[Message, ...] = (
         audio=uploads_pb2.AudioFacts(
             duration_seconds=1.5, samples=66_150, sample_rate_hz=44_100, channels=2, codec="flac", container="flac"
         ),
+        decided_at=_moment,
     ),
     uploads_pb2.UploadRejected(
-        upload_id=UPLOAD, account_id=ACCOUNT, code="no_audio", reason="There is no sound in it."
+        upload_id=UPLOAD, account_id=ACCOUNT, code="no_audio", reason="There is no sound in it.", decided_at=_moment
     ),
     uploads_pb2.UploadDeleted(upload_id=UPLOAD, account_id=ACCOUNT),
     jobs_pb2.ReservationRequested(job_id=JOB, account_id=ACCOUNT, price_credits=2, mode=jobs_pb2.JOB_MODE_FULL),

@@ -67,6 +67,10 @@ PARTS = (
     Part("uploads", Upstream.UPLOAD, "/v1/uploads", "the songs that you sent: names, sizes, what was found in them"),
     Part("jobs", Upstream.ORCHESTRATOR, "/v1/jobs", "your separations, with what you noted on them, and their stems"),
     Part("shares", Upstream.ORCHESTRATOR, "/internal/shares", "links that you made for others to listen by"),
+    Part("events", Upstream.NOTIFIER, "/internal/events", "what was told of your uploads, separations and payments"),
+    Part(
+        "webhook-endpoints", Upstream.NOTIFIER, "/internal/webhook-endpoints", "where you are told, without the secrets"
+    ),
     Part("feedback", Upstream.ORCHESTRATOR, "/internal/feedback", "what you said of stems"),
 )
 
@@ -186,8 +190,8 @@ async def open_export(request: Request) -> AsyncIterator[Export]:
     responses={200: {"description": "A zip of JSON files.", "content": {"application/zip": {}}}},
 )
 async def export_me(request: Request, export: Annotated[Export, Depends(open_export)]) -> StreamingResponse:
-    """What the platform has of you, in one zip: profile, keys, security events, credits, payments, uploads, jobs and
-    feedback as JSON, and a README that says what each file is."""
+    """What the platform has of you, in one zip: profile, keys, security events, credits, payments, uploads, jobs,
+    events, webhook endpoints and feedback as JSON, and a README that says what each file is."""
     name = f"stemwright-export-{export.made_at:%Y-%m-%d}.zip"
     headers = {"Content-Disposition": attachment(name), "Cache-Control": "no-store"}
     response = StreamingResponse(export.zip(), media_type="application/zip", headers=headers)

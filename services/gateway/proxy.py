@@ -168,6 +168,7 @@ class Services:
             Upstream.ACCOUNTS: settings.accounts_url,
             Upstream.UPLOAD: settings.upload_url,
             Upstream.ORCHESTRATOR: settings.orchestrator_url,
+            Upstream.NOTIFIER: settings.notifier_url,
         }
         if settings.object_store_url is not None:
             urls[Upstream.OBJECT_STORE] = settings.object_store_url

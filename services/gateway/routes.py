@@ -20,6 +20,7 @@ class Upstream(StrEnum):
     ACCOUNTS = "accounts"
     UPLOAD = "upload"
     ORCHESTRATOR = "orchestrator"
+    NOTIFIER = "notifier"
     GATEWAY = "gateway"
     OBJECT_STORE = "object store"
 
@@ -101,6 +102,7 @@ APP_PAGES = (
 """Where the web app answers, the same paths as in `web/src/app/pages.ts`."""
 
 ADMINS = frozenset({Role.ADMIN})
+PARTNERS = frozenset({Role.PARTNER})
 OPERATORS = frozenset({Role.OPERATOR, Role.ADMIN})
 
 
@@ -198,6 +200,20 @@ def _money() -> Iterable[Route]:
     yield Route("POST", "/billing/sandbox/{id}", Upstream.ACCOUNTS, access=Access.ANYONE, body=Body.FORM)
 
 
+def _partners() -> Iterable[Route]:
+    yield Route("GET", "/v1/events", Upstream.NOTIFIER, "events", PARTNERS)
+    of_webhooks = (Upstream.NOTIFIER, "webhooks", PARTNERS)
+    yield Route("GET", "/v1/webhook-endpoints", *of_webhooks)
+    yield Route("POST", "/v1/webhook-endpoints", *of_webhooks)
+    yield Route("PATCH", "/v1/webhook-endpoints/{id}", *of_webhooks)
+    yield Route("DELETE", "/v1/webhook-endpoints/{id}", *of_webhooks)
+    yield Route("POST", "/v1/webhook-endpoints/{id}/rotate-secret", *of_webhooks)
+    yield Route("POST", "/v1/webhook-endpoints/{id}/test", *of_webhooks)
+    yield Route("GET", "/v1/webhook-endpoints/{id}/deliveries", *of_webhooks)
+    yield Route("POST", "/v1/webhook-endpoints/{id}/redeliver", *of_webhooks)
+    yield Route("POST", "/v1/webhook-deliveries/{id}/redeliver", *of_webhooks)
+
+
 def _operators() -> Iterable[Route]:
     yield Route("GET", "/v1/admin/ledger-check", Upstream.ACCOUNTS, "account", OPERATORS)
     for method, path in (
@@ -227,7 +243,7 @@ def _pages() -> Iterable[Route]:
             yield Route(method, path, Upstream.GATEWAY, access=Access.ANYONE)
 
 
-ROUTES: tuple[Route, ...] = (*_accounts(), *_uploads(), *_jobs(), *_money(), *_operators(), *_pages())
+ROUTES: tuple[Route, ...] = (*_accounts(), *_uploads(), *_jobs(), *_money(), *_partners(), *_operators(), *_pages())
 
 
 def object_routes(bucket: str) -> Iterable[Route]:

@@ -64,6 +64,8 @@ class Settings(ServiceSettings, KafkaSettings, TokenVerifierSettings):
     """Where the upload service answers."""
     orchestrator_url: HttpUrl = HttpUrl("http://127.0.0.1:8083")
     """Where the orchestrator answers."""
+    notifier_url: HttpUrl = HttpUrl("http://127.0.0.1:8084")
+    """Where the notifier answers."""
     object_store_url: HttpUrl | None = None
     """Where the object store answers, if clients are to reach it through the gateway, as on one machine: what services
     call the store's public address is then the gateway's. Empty: clients reach the store itself."""

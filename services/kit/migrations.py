@@ -16,7 +16,7 @@ from sqlalchemy import Column, MetaData, String, Table, text
 from services.kit.database import NAMING, Database, UtcDateTime
 from services.kit.tables import ERASED_ACCOUNTS, IDEMPOTENCY, KIT_METADATA, OUTBOX, OUTBOX_REFUSED
 
-SERVICES_WITH_DATABASE = ("accounts", "upload", "orchestrator")
+SERVICES_WITH_DATABASE = ("accounts", "upload", "orchestrator", "notifier")
 
 _INBOX = Table(
     "inbox",

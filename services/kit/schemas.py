@@ -25,6 +25,8 @@ ApiKeyCursor = Annotated[str | None, Query(pattern=_id("key"), description=_PAGE
 SecurityEventCursor = Annotated[str | None, Query(pattern=_id("sec"), description=_PAGE)]
 PaymentCursor = Annotated[str | None, Query(pattern=_id("pay"), description=_PAGE)]
 WorkerCursor = Annotated[str | None, Query(pattern=_id("wrk"), description=_PAGE)]
+EndpointCursor = Annotated[str | None, Query(pattern=_id("whe"), description=_PAGE)]
+DeliveryCursor = Annotated[str | None, Query(pattern=_id("whd"), description=_PAGE)]
 PriceCursor = Annotated[str | None, Query(pattern=_id("prc"), description=_PAGE)]
 ShareCursor = Annotated[str | None, Query(pattern=_id("shr"), description=_PAGE)]
 """Where a page begins: after the last id of the page before."""
@@ -39,6 +41,8 @@ PaymentId = Annotated[str, StringConstraints(pattern=_id("pay"))]
 SandboxSessionId = Annotated[str, StringConstraints(pattern=_id("sbx"))]
 PriceId = Annotated[str, StringConstraints(pattern=_id("prc"))]
 WorkerId = Annotated[str, StringConstraints(pattern=_id("wrk"))]
+EndpointId = Annotated[str, StringConstraints(pattern=_id("whe"))]
+DeliveryId = Annotated[str, StringConstraints(pattern=_id("whd"))]
 EventId = Annotated[str, StringConstraints(pattern=_id("evt"))]
 ShareId = Annotated[str, StringConstraints(pattern=_id("shr"))]
 """Ids as clients send them, in paths, queries and bodies. What passes is an id by our own rule, and so by every
@@ -70,7 +74,7 @@ class RequestBody(BaseModel):
 
 
 EXAMPLE_IDS: Mapping[str, str] = {
-    **{prefix: f"{prefix}_{'0' * 26}" for prefix in ("usr", "upl", "job", "key", "chk", "pay", "wrk")},
+    **{prefix: f"{prefix}_{'0' * 26}" for prefix in ("usr", "upl", "job", "key", "chk", "pay", "wrk", "whe", "whd")},
     # The first pack of a new platform is there before anybody makes one.
     "prc": f"prc_{1:026d}",
 }

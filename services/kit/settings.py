@@ -9,6 +9,7 @@ import ast
 import inspect
 import json
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Collection
@@ -213,6 +214,29 @@ class TokenVerifierSettings(TokenSettings):
     """Where accounts publishes the public keys of access tokens."""
 
 
+class OutboundSettings(EnvironmentSettings):
+    """Of what calls addresses that somebody outside has named."""
+
+    outbound_proxy_url: SecretStr | None = Field(None, validation_alias=_named("STEMWRIGHT_OUTBOUND_PROXY_URL"))
+    """HTTP proxy that such calls go through, `http://host:port`; empty: none. It resolves their names, so it has to
+    refuse what is not on the public internet."""
+    outbound_allow_loopback: bool = Field(False, validation_alias=_named("STEMWRIGHT_OUTBOUND_ALLOW_LOOPBACK"))
+    """For development: such addresses may name this machine, on any port and without TLS. Production refuses it."""
+
+    @field_validator("outbound_proxy_url")
+    @classmethod
+    def _url_of_a_proxy(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and re.match(HTTP_URL, url.get_secret_value()) is None:
+            raise ValueError("must be a URL that begins with http:// or https://")
+        return url
+
+    @model_validator(mode="after")
+    def _no_loopback_in_production(self) -> Self:
+        if self.environment == "production" and self.outbound_allow_loopback:
+            raise ValueError("STEMWRIGHT_OUTBOUND_ALLOW_LOOPBACK must be false in production")
+        return self
+
+
 SHARED: dict[type[EnvironmentSettings], str] = {
     EnvironmentSettings: "Every process",
     ServiceSettings: "Logs, addresses and stopping",
@@ -222,6 +246,7 @@ SHARED: dict[type[EnvironmentSettings], str] = {
     StorageSettings: "Object store",
     TokenSettings: "Access tokens",
     TokenVerifierSettings: "Keys of access tokens",
+    OutboundSettings: "Calls to addresses that others name",
 }
 """Groups of settings that services share, and the headings under which `stemwright settings` tells them."""
 

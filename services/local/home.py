@@ -149,6 +149,13 @@ class Home:
             write_private(path, key)
         return path
 
+    def sealing_key(self) -> str:
+        """What the notifier encrypts the secrets of webhook endpoints with, made the first time."""
+        path = self.secrets / "notifier-sealing-key"
+        if not path.exists():
+            write_private(path, secrets.token_urlsafe(36).encode())
+        return path.read_text()
+
     def triton_key(self) -> str:
         """Opens what the Triton server keeps for the workers, made the first time."""
         path = self.secrets / "triton-key"

@@ -18,8 +18,9 @@ from services.local.triton import TRITON, installed, triton_part
 
 STEMWRIGHT = (sys.executable, "-m", "services.cli")
 MIGRATE, MODEL, TRITON_MODELS = "migrate", "model", "triton-models"
-WITH_DATABASE = ("accounts", "upload", "orchestrator")
-GATEWAY, WORKER = "gateway", "worker-"
+GATEWAY, NOTIFIER, WORKER = "gateway", "notifier", "worker-"
+WITH_DATABASE = ("accounts", "upload", "orchestrator", NOTIFIER)
+SEALING_KEY = "STEMWRIGHT_NOTIFIER_SEALING_KEY"
 METRICS_PORT = "STEMWRIGHT_GATEWAY_METRICS_PORT"
 EVERY_ADDRESS = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - what such a listener is reached by
 # The gateway closes first.
@@ -212,6 +213,8 @@ def service_part(
 ) -> Part:
     is_worker = name.startswith(WORKER)
     own = {"STEMWRIGHT_WORKER_TEMP_DIR": str(home.temporary / name)} if is_worker else {}
+    if name == NOTIFIER and SEALING_KEY not in {**os.environ, **environment}:
+        own[SEALING_KEY] = home.sealing_key()
     needed = (MIGRATE,) if name in WITH_DATABASE else (MODEL, TRITON_MODELS) if is_worker else ()
     return Part(
         name=name,

@@ -279,6 +279,14 @@ class Lifecycle:
         job.settled = True
         job.ask_at, job.asked_times = None, 0
 
+    def tell_deleted(self, session: WriteSession, job: Job) -> None:
+        """Publishes that the job is gone. Not one of its own events: the last of those is how it ended, told again
+        until accounts has settled it."""
+        data = public_event(job, repository.upload(session, job.upload_id))
+        data["job"]["metadata"] = None
+        with use_traceparent(job.traceparent):
+            outbox.add(session, OutgoingEvent(JOBS_EVENTS, job.account_id, data, type="job.deleted", subject=job.id))
+
     def remove_objects(self, session: WriteSession, prefix: str) -> None:
         """Has everything under the prefix deleted: now, and once more after any late worker must have given up."""
         now = session.now()
@@ -329,7 +337,7 @@ class Lifecycle:
             id=new_id("evt"),
             job_id=job.id,
             type=f"job.{kind}",
-            data=public_event(job),
+            data=public_event(job, repository.upload(session, job.upload_id)),
             created_at=session.now(),
         )
         session.add(event)

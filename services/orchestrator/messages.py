@@ -96,12 +96,16 @@ def _stems(job: Job) -> list[StemResult]:
     ]
 
 
-def public_event(job: Job) -> dict[str, Any]:
+def public_event(job: Job, upload: KnownUpload | None) -> dict[str, Any]:
     """Data of the job's public event; no URL and no result in it, who may see those asks with a token."""
     answer = job_answer(job)
     fields = {"id", "upload_id", "mode", "status", "attempt", "error", "created_at", "queued_at", "started_at"}
-    shown = answer.model_dump(mode="json", include=fields | {"finished_at", "metadata"})
-    return {"job": {**shown, "account_id": job.account_id, "price_credits": job.price_credits or 0}}
+    fields |= {"finished_at", "metadata", "model", "retry_of"}
+    shown = answer.model_dump(mode="json", include=fields)
+    song_seconds = upload.duration_seconds if upload is not None else None
+    audio_seconds = job.preview_duration_seconds if job.mode == "preview" else song_seconds
+    own = {"account_id": job.account_id, "price_credits": job.price_credits or 0, "audio_seconds": audio_seconds}
+    return {"job": {**shown, **own}}
 
 
 def assignment(job: Job, upload: KnownUpload, worker: Worker) -> separation_pb2.SeparationAssigned:

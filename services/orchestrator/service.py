@@ -208,6 +208,7 @@ class Jobs:
             repository.delete_shares(session, job.id)
             # What the client noted on the job goes with it.
             replace_answers(session, account_id, job.id, JobDeleted())
+            self._lifecycle.tell_deleted(session, job)
             self._lifecycle.remove_objects(session, stems_prefix(job.id))
 
     def missed_events(self, account_id: str, job_id: str, after: str | None) -> MissedEvents:

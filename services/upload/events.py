@@ -1,5 +1,7 @@
 """What this service tells the others about an upload, on `uploads.v1`."""
 
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from services.kit.events.codec import OutgoingEvent
 from services.kit.events.topics import UPLOADS
 from services.kit.protos import uploads_pb2
@@ -43,6 +45,7 @@ def _message(upload: Upload) -> Message:
                     codec=upload.codec or "",
                     container=upload.container or "",
                 ),
+                decided_at=_decided_at(upload),
             )
         case UploadStatus.REJECTED:
             return uploads_pb2.UploadRejected(
@@ -50,6 +53,15 @@ def _message(upload: Upload) -> Message:
                 account_id=upload.account_id,
                 code=upload.code or "",
                 reason=(upload.reason or "")[:MAX_REASON_CHARACTERS],
+                decided_at=_decided_at(upload),
             )
         case UploadStatus.DELETED:
             return uploads_pb2.UploadDeleted(upload_id=upload.id, account_id=upload.account_id)
+
+
+def _decided_at(upload: Upload) -> Timestamp | None:
+    if upload.decided_at is None:
+        return None
+    moment = Timestamp()
+    moment.FromDatetime(upload.decided_at)
+    return moment

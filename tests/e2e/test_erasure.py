@@ -63,7 +63,7 @@ def test_an_erased_person_leaves_no_trace(platform: Platform, tmp_path: Path) ->
         account.call("PUT", f"/v1/jobs/{job['id']}/feedback", json={"rating": 1, "comment": f"{me} can do better"})
         exported = export(account)
         named = {name for name, text in exported.items() if me in text}
-        assert named >= {"profile.json", "api-keys.json", "uploads.json", "jobs.json", "feedback.json"}
+        assert named >= {"profile.json", "api-keys.json", "uploads.json", "jobs.json", "events.json", "feedback.json"}
         assert json.loads(exported["uploads.json"])[0]["id"] == upload["id"]
         assert json.loads(exported["ledger.json"])
         long = account.upload(write_wav_16(tmp_path / f"{me} sings for long.wav", music(40)))
@@ -78,7 +78,10 @@ def test_an_erased_person_leaves_no_trace(platform: Platform, tmp_path: Path) ->
         assert time.monotonic() - asked < 30
 
     receipt = finished_receipt(platform, path)
-    assert {service["service"]: service["erased"] for service in receipt["services"]} == {
+    erased = {service["service"]: service["erased"] for service in receipt["services"]}
+    # What was told before the news of the erasure came there; at least of the first upload and the first job.
+    assert erased.pop("notifier")["events"] >= 4
+    assert erased == {
         "accounts": {"profiles": 1, "sign_ins": 1, "api_keys": 1},
         "orchestrator": {"feedback": 1, "jobs": 2, "stems": 2},
         "upload": {"uploads": 2},
@@ -101,7 +104,7 @@ def is_out(account: Client) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("parts", [("accounts",), ("upload", "orchestrator", "broker")])
+@pytest.mark.parametrize("parts", [("accounts",), ("upload", "orchestrator", "notifier", "broker")])
 def test_whoever_is_killed_at_an_erasure_takes_part_in_it_when_it_is_back(
     platform: Platform, new_account: NewAccount, tmp_path: Path, parts: tuple[str, ...]
 ) -> None:

@@ -40,7 +40,7 @@ def test_every_code_that_the_document_names_has_a_row() -> None:
     assert told <= TABLE
 
 
-@pytest.mark.parametrize("service", ["accounts", "upload", "orchestrator", "gateway", "kit"])
+@pytest.mark.parametrize("service", ["accounts", "upload", "orchestrator", "notifier", "gateway", "kit"])
 def test_every_error_that_a_service_raises_towards_clients_has_a_row(service: str) -> None:
     files = sorted((ROOT / "services" / service).rglob("errors.py"))
     assert files

@@ -28,7 +28,7 @@ COMMANDS = [
     ["models", "triton", "served", "--target", "cpu"],
     ["accounts", "grant-role", "nobody@example.com", "operator"],
     ["settings"],
-    *(["run", name] for name in ("accounts", "gateway", "orchestrator", "upload", "worker")),
+    *(["run", name] for name in ("accounts", "gateway", "notifier", "orchestrator", "upload", "worker")),
     ["migrate", "nothing"],
     ["up"],
     ["demo"],

@@ -11,6 +11,7 @@ from services.accounts.routes import ROUTERS as ACCOUNTS
 from services.gateway import stream
 from services.kit.app import create_app
 from services.kit.ids import PREFIXES, id_pattern
+from services.notifier.routes import ROUTERS as NOTIFIER
 from services.orchestrator.routes import ROUTERS as ORCHESTRATOR
 from services.upload.routes import router as uploads
 
@@ -18,7 +19,7 @@ from services.upload.routes import router as uploads
 @pytest.fixture(scope="module")
 def documents() -> list[dict[str, Any]]:
     """Of every route there is: the internal ones are none the less."""
-    routers = [*ACCOUNTS, uploads, *ORCHESTRATOR, stream.router]
+    routers = [*ACCOUNTS, uploads, *ORCHESTRATOR, *NOTIFIER, stream.router]
     return [create_app(name="test", title="test", routers=[_shown(router)]).openapi() for router in routers]
 
 

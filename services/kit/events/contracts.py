@@ -119,6 +119,7 @@ RULES: Mapping[str, Rule] = {
     "erasure_id": _id("era"),
     "erased_at": _time,
     "changed_at": _time,
+    "decided_at": _time,
     "finished_at": _time,
     "roles": _name,
     "plan": _name,

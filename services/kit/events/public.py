@@ -1,4 +1,4 @@
-"""The data of the events that partners may read.
+"""The data of job events, of which the notifier tells partners all but the account and the attempt.
 
 Fields are only ever added; a consumer ignores those it does not know. The models are checked when such an event is
 written and when it is read; their JSON schema is in `docs/asyncapi.yaml`.
@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.kit.events.contracts import MAX_ATTEMPT, MAX_PRICE_CREDITS
+from services.kit.events.contracts import MAX_ATTEMPT, MAX_PRICE_CREDITS, MAX_SONG_SECONDS
 from services.kit.schemas import AccountId, JobId, UploadId
 
 JOB_EVENT_TYPES = frozenset(
-    {"job.queued", "job.started", "job.succeeded", "job.failed", "job.canceled", "job.rejected"}
+    {"job.queued", "job.started", "job.succeeded", "job.failed", "job.canceled", "job.rejected", "job.deleted"}
 )
 
 JobStatus = Literal["reserving", "queued", "running", "succeeded", "failed", "canceled", "rejected"]
@@ -24,6 +24,13 @@ class JobFault(BaseModel):
 
     code: Annotated[str, Field(max_length=80)]
     message: Annotated[str, Field(max_length=2000)]
+
+
+class JobModel(BaseModel):
+    """The network that separates; its digest is known from the first attempt on."""
+
+    name: Annotated[str, Field(max_length=80)]
+    digest: Annotated[str, Field(max_length=80)] | None = None
 
 
 class PublicJob(BaseModel):
@@ -38,6 +45,10 @@ class PublicJob(BaseModel):
     status: JobStatus
     attempt: Annotated[int, Field(ge=0, le=MAX_ATTEMPT)]
     price_credits: Annotated[int, Field(ge=0, le=MAX_PRICE_CREDITS)]
+    model: JobModel | None = None
+    audio_seconds: Annotated[float, Field(ge=0, le=MAX_SONG_SECONDS)] | None = None
+    """What is separated: the song, or the window of a preview. None before the song is known."""
+    retry_of: JobId | None = None
     error: JobFault | None = None
     created_at: datetime
     queued_at: datetime | None = None

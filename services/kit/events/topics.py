@@ -24,7 +24,7 @@ from services.kit.protos import (
     workers_pb2,
 )
 
-Owner = Literal["upload", "orchestrator", "accounts", "worker"]
+Owner = Literal["upload", "orchestrator", "accounts", "worker", "notifier"]
 
 PARTITIONS = 4
 """Of every topic. Also what the local broker gives a topic that it creates by itself, as it does whenever a client asks
@@ -142,7 +142,7 @@ ACCOUNT_RECEIPTS = Topic(
     key="account id",
     owner="accounts",
     # Not on accounts.v1: whoever may write there can have an account erased.
-    answered_by=("upload", "orchestrator"),
+    answered_by=("upload", "orchestrator", "notifier"),
     consumers=("accounts",),
     retention=timedelta(days=7),
     summary="The services' answers to an erasure: what each of them deleted.",
@@ -208,9 +208,9 @@ JOBS_EVENTS = Topic(
     name="jobs.events.v1",
     key="account id",
     owner="orchestrator",
-    consumers=("accounts", "notifier", "gateway", "partners"),
+    consumers=("accounts", "notifier", "gateway"),
     retention=timedelta(days=7),
-    summary="What became of a job: the public contract.",
+    summary="What became of a job. The notifier makes the public events of partners out of it.",
     json_types=JOB_EVENT_TYPES,
 )
 

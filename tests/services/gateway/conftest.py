@@ -17,6 +17,6 @@ def shared() -> Iterator[Platform]:
 @pytest.fixture
 def gateway(shared: Platform) -> Platform:
     """The shared platform, with services that remember nothing."""
-    for service in (shared.accounts, shared.upload, shared.orchestrator):
+    for service in shared.services:
         service.__init__()  # type: ignore[misc]
     return shared

@@ -244,6 +244,7 @@ class Platform:
     accounts: StandIn
     upload: StandIn
     orchestrator: StandIn
+    notifier: StandIn
     app: FastAPI
     hub: Hub
     port: int
@@ -252,6 +253,10 @@ class Platform:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def services(self) -> tuple[StandIn, ...]:
+        return (self.accounts, self.upload, self.orchestrator, self.notifier)
 
     def raw(self, request: bytes, *, seconds: float = 60.0, answers: int = 1) -> bytes:
         """What comes back for bytes written on a fresh connection, until it is closed, whole, or late."""
@@ -305,12 +310,15 @@ def unfinished_answer(gateway: Platform, path: str = "/v1/jobs/job_1/archive") -
 
 @contextmanager
 def platform(*, bootstrap: str | None = None, **settings: Any) -> Iterator[Platform]:
-    """A gateway before three stand-ins; `settings` are the gateway's. With `bootstrap` it hears the event log there."""
-    accounts, upload, orchestrator = StandIn(), StandIn(), StandIn()
+    """A gateway before four stand-ins; `settings` are the gateway's. With `bootstrap` it hears the event log there."""
+    accounts, upload, orchestrator, notifier = StandIn(), StandIn(), StandIn(), StandIn()
     with ExitStack() as stack:
         ports = {
             name: stack.enter_context(serving(service, proxy_headers=False))
-            for name, service in (("accounts", accounts), ("upload", upload), ("orchestrator", orchestrator))
+            for name, service in (
+                *(("accounts", accounts), ("upload", upload)),
+                *(("orchestrator", orchestrator), ("notifier", notifier)),
+            )
         }
         urls = {f"{name}_url": HttpUrl(f"http://127.0.0.1:{port}") for name, port in ports.items()}
         jwks_url = f"http://127.0.0.1:{ports['accounts']}/.well-known/jwks.json"
@@ -324,4 +332,4 @@ def platform(*, bootstrap: str | None = None, **settings: Any) -> Iterator[Platf
             httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE_SECONDS)
         )
         assert news is None or news.wait_until_ready(PATIENCE_SECONDS)
-        yield Platform(accounts, upload, orchestrator, app, hub, port, client)
+        yield Platform(accounts, upload, orchestrator, notifier, app, hub, port, client)

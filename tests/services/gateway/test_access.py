@@ -62,6 +62,7 @@ def path_of(route: Route) -> str:
 
 def _example(path: str, parameter: str) -> str:
     prefixes = {"/v1/jobs": "job", "/v1/uploads": "upl", "/v1/api-keys": "key", "/v1/auth/sessions": "ses"}
+    prefixes |= {"/v1/webhook-endpoints": "whe", "/v1/webhook-deliveries": "whd"}
     found = next((prefix for start, prefix in prefixes.items() if path.startswith(start)), None)
     return new_id(found) if found and parameter == "{id}" else "vocals"
 
@@ -88,7 +89,7 @@ def open_gate() -> Iterator[Platform]:
 @pytest.mark.parametrize("route", ROUTES, ids=_named)
 def test_the_gateway_lets_in_whom_the_table_lets_in(open_gate: Platform, route: Route) -> None:
     gateway = open_gate
-    services = (gateway.accounts, gateway.upload, gateway.orchestrator)
+    services = gateway.services
     for service in services:
         service.answer = _answer
     for caller in CALLERS:

@@ -36,7 +36,7 @@ def documents(seen: Seen) -> Reply:
 @pytest.fixture
 def services() -> Iterator[Platform]:
     with platform() as running:
-        for service in (running.accounts, running.upload, running.orchestrator):
+        for service in running.services:
             service.answer = documents
         yield running
 
@@ -71,7 +71,7 @@ def test_services_are_asked_in_the_callers_name(services: Platform) -> None:
     mine = token("usr_mine")
     assert export(services, mine).status_code == 200
 
-    asked = [seen for service in (services.accounts, services.upload, services.orchestrator) for seen in service.seen]
+    asked = [seen for service in services.services for seen in service.seen]
     assert {seen.header("authorization") for seen in asked} == {f"Bearer {mine}"}
     assert {seen.method for seen in asked} == {"GET"}
 

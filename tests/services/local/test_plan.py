@@ -49,11 +49,11 @@ def test_every_part_of_the_platform_is_a_process_of_its_own(plan: Planner) -> No
     parts = plan(workers=2)
     assert {
         *("broker", "object-store", "migrate"),
-        *("gateway", "accounts", "upload", "orchestrator", "worker-1", "worker-2"),
+        *("gateway", "accounts", "upload", "orchestrator", "notifier", "worker-1", "worker-2"),
     } <= set(parts)
     assert all(part.command for part in parts.values())
     ports = [port_of(part.listener) for part in parts.values() if part.listener is not None]
-    assert len(set(ports)) == 6
+    assert len(set(ports)) == 7
 
 
 def test_what_runs_elsewhere_is_not_started_but_waited_for(plan: Planner) -> None:
@@ -88,7 +88,7 @@ def test_songs_are_for_the_first_model_that_is_not_on_trial(plan: Planner, monke
 def test_services_find_each_other_and_their_infrastructure(plan: Planner) -> None:
     parts = plan()
     told = parts["gateway"].environment
-    for service in ("accounts", "upload", "orchestrator"):
+    for service in ("accounts", "upload", "orchestrator", "notifier"):
         assert told[f"STEMWRIGHT_GATEWAY_{service.upper()}_URL"] == parts[service].address
     assert told["STEMWRIGHT_JWKS_URL"] == f"{parts['accounts'].address}/.well-known/jwks.json"
     assert told["KAFKA_BOOTSTRAP_SERVERS"] == parts["broker"].address
@@ -107,7 +107,8 @@ def test_the_name_under_which_other_machines_reach_it_can_be_told(
 
 def test_services_with_a_database_wait_for_its_schema(plan: Planner) -> None:
     parts = plan()
-    assert {name for name, part in parts.items() if "migrate" in part.needs} == {"accounts", "upload", "orchestrator"}
+    waiting = {name for name, part in parts.items() if "migrate" in part.needs}
+    assert waiting == {"accounts", "upload", "orchestrator", "notifier"}
 
 
 def test_a_model_that_is_missing_is_imported_before_a_worker_starts(

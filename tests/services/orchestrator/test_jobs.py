@@ -339,6 +339,23 @@ def test_the_key_of_a_job_that_was_deleted_tells_nothing_and_makes_nothing(world
         assert "a secret" not in str(session.execute(select(IDEMPOTENCY)).all())
 
 
+def test_the_deletion_of_a_job_is_told_once_and_without_what_was_noted_on_it(world: World) -> None:
+    job_id = world.queued_job(metadata={"title": "a secret"})
+    account = world.account_of(job_id)
+    queued = next(event for event in world.told() if event.type == "job.queued")
+    assert world.client.delete(f"/v1/jobs/{job_id}", headers=bearer(account)).status_code == 204
+
+    [deleted] = [event for event in world.told() if event.type == "job.deleted"]
+    job = queued.data["job"]
+    assert (job["model"]["name"], job["audio_seconds"], job["retry_of"]) == ("spleeter-2stems", 90.5, None)
+    assert deleted.data["job"] == {
+        **job,
+        **{name: deleted.data["job"][name] for name in ("status", "finished_at")},
+        "metadata": None,
+    }
+    assert (deleted.key, deleted.subject, deleted.data["job"]["status"]) == (account, job_id, "canceled")
+
+
 @pytest.mark.parametrize(
     ("search", "found"),
     [("song", 2), ("SONG", 2), ("g.mp", 1), ("100%", 1), ("%", 1), ("_", 0), ("other", 0), ("' OR 1=1 --", 0)],

@@ -257,20 +257,22 @@ def test_the_receipt_grows_until_every_service_has_answered(
     assert begun.headers["location"] == url
     first = client.get(url).json()
     assert (first["status"], first["finished_at"]) == ("running", None)
-    assert [service["service"] for service in first["services"]] == ["accounts", "orchestrator", "upload"]
+    assert [service["service"] for service in first["services"]] == ["accounts", "notifier", "orchestrator", "upload"]
     assert first["services"][0]["erased"] == {"profiles": 1, "sign_ins": 1, "api_keys": 1}
-    assert first["services"][1] == {"service": "orchestrator", "finished_at": None, "erased": {}}
+    assert first["services"][1] == {"service": "notifier", "finished_at": None, "erased": {}}
 
     hear("upload", person.account_id, uploads=3)
     hear("upload", person.account_id, uploads=0)
     assert client.get(url).json()["status"] == "running"
     hear("orchestrator", person.account_id, jobs=2, stems=4)
+    hear("notifier", person.account_id, events=5)
 
     last = client.get(url).json()
     assert last["status"] == "finished"
     assert last["finished_at"] is not None
     assert {service["service"]: service["erased"] for service in last["services"]} == {
         "accounts": {"profiles": 1, "sign_ins": 1, "api_keys": 1},
+        "notifier": {"events": 5},
         "orchestrator": {"jobs": 2, "stems": 4},
         "upload": {"uploads": 3},
     }
@@ -307,7 +309,7 @@ def test_receipts_of_others_and_of_nobody_change_nothing(
         with database.write() as session:
             accounts.erasures.note_receipt(session, receipt)
 
-    assert [service["finished_at"] for service in client.get(url).json()["services"][1:]] == [None, None]
+    assert [service["finished_at"] for service in client.get(url).json()["services"][1:]] == [None, None, None]
 
 
 def test_the_services_are_told_again_until_each_has_answered(
@@ -337,6 +339,7 @@ def test_the_services_are_told_again_until_each_has_answered(
     clock.advance(hours=1)
     assert told() == 4
     hear("orchestrator", person.account_id)
+    hear("notifier", person.account_id)
     clock.advance(hours=1)
     assert told() == 4
     news = outbox.messages(accounts_pb2.AccountErased)

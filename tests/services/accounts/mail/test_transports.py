@@ -22,7 +22,8 @@ from services.accounts.mail.transports import (
 )
 from services.accounts.settings import Settings
 from services.local.sockets import LOOPBACK, free_port
-from tests.services.accounts.mail.smtp import HOST, PASSWORD, USER, mail_server, make_certificate
+from tests.certificates import make_certificate
+from tests.services.accounts.mail.smtp import HOST, PASSWORD, USER, mail_server
 
 DATE = "Sun, 29 Nov 2026 12:00:00 +0000"
 LETTER = Letter("A subject", "Text with ümlauts, and a line.\n", "<p>Text</p>")

@@ -22,23 +22,24 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"stemwright/events/v1/uploads.proto\x12\x14stemwright.events.v1\"6\n\rUploadCreated\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"\xaf\x01\n\x0bUploadReady\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x12\n\nobject_key\x18\x03 \x01(\t\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x04\x12\x10\n\x08\x66ilename\x18\x06 \x01(\t\x12/\n\x05\x61udio\x18\x07 \x01(\x0b\x32 .stemwright.events.v1.AudioFacts\"U\n\x0eUploadRejected\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"6\n\rUploadDeleted\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"\x83\x01\n\nAudioFacts\x12\x18\n\x10\x64uration_seconds\x18\x01 \x01(\x01\x12\x0f\n\x07samples\x18\x02 \x01(\x04\x12\x16\n\x0esample_rate_hz\x18\x03 \x01(\r\x12\x10\n\x08\x63hannels\x18\x04 \x01(\r\x12\r\n\x05\x63odec\x18\x05 \x01(\t\x12\x11\n\tcontainer\x18\x06 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"stemwright/events/v1/uploads.proto\x12\x14stemwright.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"6\n\rUploadCreated\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"\xdf\x01\n\x0bUploadReady\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x12\n\nobject_key\x18\x03 \x01(\t\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x12\n\nsize_bytes\x18\x05 \x01(\x04\x12\x10\n\x08\x66ilename\x18\x06 \x01(\t\x12/\n\x05\x61udio\x18\x07 \x01(\x0b\x32 .stemwright.events.v1.AudioFacts\x12.\n\ndecided_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x85\x01\n\x0eUploadRejected\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12.\n\ndecided_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\rUploadDeleted\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\"\x83\x01\n\nAudioFacts\x12\x18\n\x10\x64uration_seconds\x18\x01 \x01(\x01\x12\x0f\n\x07samples\x18\x02 \x01(\x04\x12\x16\n\x0esample_rate_hz\x18\x03 \x01(\r\x12\x10\n\x08\x63hannels\x18\x04 \x01(\r\x12\r\n\x05\x63odec\x18\x05 \x01(\t\x12\x11\n\tcontainer\x18\x06 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stemwright.events.v1.uploads_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_UPLOADCREATED']._serialized_start=60
-  _globals['_UPLOADCREATED']._serialized_end=114
-  _globals['_UPLOADREADY']._serialized_start=117
-  _globals['_UPLOADREADY']._serialized_end=292
-  _globals['_UPLOADREJECTED']._serialized_start=294
-  _globals['_UPLOADREJECTED']._serialized_end=379
-  _globals['_UPLOADDELETED']._serialized_start=381
-  _globals['_UPLOADDELETED']._serialized_end=435
-  _globals['_AUDIOFACTS']._serialized_start=438
-  _globals['_AUDIOFACTS']._serialized_end=569
+  _globals['_UPLOADCREATED']._serialized_start=93
+  _globals['_UPLOADCREATED']._serialized_end=147
+  _globals['_UPLOADREADY']._serialized_start=150
+  _globals['_UPLOADREADY']._serialized_end=373
+  _globals['_UPLOADREJECTED']._serialized_start=376
+  _globals['_UPLOADREJECTED']._serialized_end=509
+  _globals['_UPLOADDELETED']._serialized_start=511
+  _globals['_UPLOADDELETED']._serialized_end=565
+  _globals['_AUDIOFACTS']._serialized_start=568
+  _globals['_AUDIOFACTS']._serialized_end=699
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,6 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Mapping as _Mapping
@@ -14,7 +17,7 @@ class UploadCreated(_message.Message):
     def __init__(self, upload_id: _Optional[str] = ..., account_id: _Optional[str] = ...) -> None: ...
 
 class UploadReady(_message.Message):
-    __slots__ = ("upload_id", "account_id", "object_key", "sha256", "size_bytes", "filename", "audio")
+    __slots__ = ("upload_id", "account_id", "object_key", "sha256", "size_bytes", "filename", "audio", "decided_at")
     UPLOAD_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     OBJECT_KEY_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +25,7 @@ class UploadReady(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     FILENAME_FIELD_NUMBER: _ClassVar[int]
     AUDIO_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
     upload_id: str
     account_id: str
     object_key: str
@@ -29,19 +33,22 @@ class UploadReady(_message.Message):
     size_bytes: int
     filename: str
     audio: AudioFacts
-    def __init__(self, upload_id: _Optional[str] = ..., account_id: _Optional[str] = ..., object_key: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., filename: _Optional[str] = ..., audio: _Optional[_Union[AudioFacts, _Mapping[str, object]]] = ...) -> None: ...
+    decided_at: _timestamp_pb2.Timestamp
+    def __init__(self, upload_id: _Optional[str] = ..., account_id: _Optional[str] = ..., object_key: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., filename: _Optional[str] = ..., audio: _Optional[_Union[AudioFacts, _Mapping[str, object]]] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ...) -> None: ...
 
 class UploadRejected(_message.Message):
-    __slots__ = ("upload_id", "account_id", "code", "reason")
+    __slots__ = ("upload_id", "account_id", "code", "reason", "decided_at")
     UPLOAD_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    DECIDED_AT_FIELD_NUMBER: _ClassVar[int]
     upload_id: str
     account_id: str
     code: str
     reason: str
-    def __init__(self, upload_id: _Optional[str] = ..., account_id: _Optional[str] = ..., code: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+    decided_at: _timestamp_pb2.Timestamp
+    def __init__(self, upload_id: _Optional[str] = ..., account_id: _Optional[str] = ..., code: _Optional[str] = ..., reason: _Optional[str] = ..., decided_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping[str, object]]] = ...) -> None: ...
 
 class UploadDeleted(_message.Message):
     __slots__ = ("upload_id", "account_id")

@@ -1,0 +1,84 @@
+"""Puts the notifier together."""
+
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+
+from services.kit.app import BackgroundTask, create_app
+from services.kit.auth import TokenVerifier
+from services.kit.database import Database
+from services.kit.erasures import Eraser
+from services.kit.events.producer import EventProducer
+from services.kit.housekeeping import Housekeeping
+from services.kit.outbound.fetcher import Fetcher
+from services.kit.outbox import OutboxRelay
+from services.notifier.consumers import news_consumer
+from services.notifier.deliveries.dispatcher import Dispatcher
+from services.notifier.deliveries.errors import DeliveryNotFound
+from services.notifier.deliveries.outcomes import Outcomes
+from services.notifier.deliveries.queue import DeliveryQueue
+from services.notifier.endpoints.errors import EndpointNotFound
+from services.notifier.endpoints.service import Endpoints
+from services.notifier.erasing import Forgetting
+from services.notifier.events.feed import Feed
+from services.notifier.events.pruning import Pruner
+from services.notifier.events.readers import Readers
+from services.notifier.events.recorder import Recorder
+from services.notifier.routes import ROUTERS
+from services.notifier.settings import Settings
+
+
+def build(settings: Settings) -> FastAPI:
+    """The app with everything that runs beside it."""
+    database = Database(settings.database_url.get_secret_value(), "notifier")
+    readers, endpoints = Readers(settings), Endpoints(settings)
+    queue = DeliveryQueue(database, endpoints, lease=settings.webhook_lease)
+    recorder = Recorder(readers, queue, kept=settings.events_kept)
+    outcomes = Outcomes(database, recorder, patience=settings.webhook_patience)
+    fetcher = Fetcher(settings, timeout_seconds=settings.webhook_timeout_seconds)
+    eraser = Eraser(database, Forgetting(database))
+    return assemble(
+        settings,
+        database,
+        readers,
+        endpoints,
+        queue,
+        verifier=TokenVerifier.from_settings(settings),
+        tasks=[
+            OutboxRelay(database, EventProducer(settings.kafka_bootstrap_servers, source="notifier")),
+            news_consumer(settings, database, recorder, endpoints, eraser),
+            Dispatcher(queue, outcomes, fetcher, settings),
+            eraser,
+            Pruner(database, kept=settings.events_kept),
+            Housekeeping(database),
+        ],
+    )
+
+
+def assemble(
+    settings: Settings,
+    database: Database,
+    readers: Readers,
+    endpoints: Endpoints,
+    queue: DeliveryQueue,
+    *,
+    verifier: TokenVerifier,
+    tasks: Sequence[BackgroundTask] = (),
+) -> FastAPI:
+    """The app over given parts; `tasks` are those that talk to the event log and to endpoints."""
+    return create_app(
+        name="notifier",
+        title="Stemwright notifier",
+        routers=ROUTERS,
+        tasks=tasks,
+        checks={"database": database.ping},
+        state={
+            "database": database,
+            "verifier": verifier,
+            "readers": readers,
+            "feed": Feed(database, readers, poll_seconds=settings.feed_poll_seconds),
+            "endpoints": endpoints,
+            "queue": queue,
+        },
+        missing={"endpoint_id": EndpointNotFound, "delivery_id": DeliveryNotFound},
+    )

@@ -1,0 +1,152 @@
+"""Sends what is due: one thread with an event loop, a coroutine per try.
+
+Whoever hangs takes places, never a thread. An endpoint has a few at a time, one that fails has one, and all those that
+fail together have no more than half of all: what else is due always finds one.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import prometheus_client
+from sqlalchemy.exc import SQLAlchemyError
+
+from services.kit.outbound.fetcher import Answer, Fetcher, FetchFailed
+from services.kit.outbound.urls import AddressRefused
+from services.notifier.deliveries.outcomes import Outcome, Outcomes
+from services.notifier.deliveries.queue import AT_ONCE_TO_A_FAILING_ENDPOINT, DeliveryQueue, Parcel
+from services.notifier.deliveries.signing import signed_headers
+from services.notifier.settings import Settings
+
+log = logging.getLogger(__name__)
+
+TRIES = prometheus_client.Counter("stemwright_webhook_tries_total", "Tries to deliver a webhook.", ["outcome"])
+
+ANSWER_BYTES = 2048
+"""Of an answer that are kept."""
+USER_AGENT = "Stemwright-Webhooks/1"
+
+
+class Dispatcher:
+    """A background task."""
+
+    name = "webhook-dispatcher"
+
+    def __init__(self, queue: DeliveryQueue, outcomes: Outcomes, fetcher: Fetcher, settings: Settings) -> None:
+        self._queue = queue
+        self._outcomes = outcomes
+        self._fetcher = fetcher
+        self._most = settings.webhooks_at_once
+        self._most_per_endpoint = settings.webhooks_at_once_per_endpoint
+        self._poll_seconds = settings.webhook_poll_seconds
+        self._under_way: Counter[str] = Counter()
+        self._failing_under_way = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._news: asyncio.Event | None = None
+        queue.on_due(self.wake)
+
+    def run(self, stop: threading.Event) -> None:
+        """Sends until told to stop; what is under way then is given back, to be sent by the next process."""
+        asyncio.run(self._run(stop))
+
+    def wake(self) -> None:
+        """Has it look now; from any thread."""
+        loop, news = self._loop, self._news
+        if loop is not None and news is not None:
+            with suppress(RuntimeError):  # the loop has ended, and nothing looks any more
+                loop.call_soon_threadsafe(news.set)
+
+    async def _run(self, stop: threading.Event) -> None:
+        self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        tries: set[asyncio.Task[None]] = set()
+        try:
+            while not stop.is_set():
+                self._news.clear()
+                for parcel in await self._take():
+                    self._count(parcel, 1)
+                    task = asyncio.create_task(self._try(parcel))
+                    tries.add(task)
+                    task.add_done_callback(tries.discard)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._poll_seconds):
+                        await self._news.wait()
+        finally:
+            for task in tries:
+                task.cancel()
+            await asyncio.gather(*tries, return_exceptions=True)
+            self._fetcher.close()
+
+    async def _take(self) -> list[Parcel]:
+        free, free_for_failing = self._most - self._under_way.total(), self._most // 2 - self._failing_under_way
+
+        def room(endpoint_id: str, failing: bool) -> int:
+            nonlocal free, free_for_failing
+            most = AT_ONCE_TO_A_FAILING_ENDPOINT if failing else self._most_per_endpoint
+            places = min(free, most - self._under_way[endpoint_id])
+            if failing:
+                places = min(places, free_for_failing)
+                free_for_failing -= max(0, places)
+            free -= max(0, places)
+            return places
+
+        if free <= 0:
+            return []
+        try:
+            return await asyncio.to_thread(self._queue.take, room)
+        except SQLAlchemyError as error:
+            log.warning("webhooks are put off: the database does not answer: %s", error)
+        except Exception:
+            # Told, and tried again: other deliveries shall not wait for a person.
+            log.exception("a round of webhooks failed")
+        return []
+
+    async def _try(self, parcel: Parcel) -> None:
+        try:
+            outcome = await self._send(parcel)
+            TRIES.labels("succeeded" if outcome.succeeded else "failed").inc()
+            await asyncio.to_thread(self._outcomes.note, parcel, outcome)
+        except asyncio.CancelledError:
+            with suppress(SQLAlchemyError):
+                self._queue.give_back(parcel)
+            raise
+        except Exception:
+            # The delivery is due again when its lease has ended.
+            log.exception("what became of a try of %s could not be noted", parcel.delivery_id)
+        finally:
+            self._count(parcel, -1)
+            if self._news is not None:
+                self._news.set()
+
+    async def _send(self, parcel: Parcel) -> Outcome:
+        started_at, started = datetime.now(UTC), time.monotonic()
+        headers = signed_headers(parcel.secrets, parcel.event_id, int(started_at.timestamp()), parcel.body)
+        answer: Answer | None = None
+        problem = None
+        try:
+            answer = await self._fetcher.send(
+                "POST",
+                parcel.url,
+                headers={**headers, "Content-Type": "application/json", "User-Agent": USER_AGENT},
+                body=parcel.body,
+                limit_bytes=ANSWER_BYTES,
+            )
+        except (AddressRefused, FetchFailed) as error:
+            problem = str(error)
+        seconds = time.monotonic() - started
+        if answer is None:
+            return Outcome(started_at, seconds, problem=problem)
+        # PostgreSQL stores no NUL.
+        text = answer.body.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return Outcome(started_at, seconds, answer.status, text, answer.headers.get("retry-after"))
+
+    def _count(self, parcel: Parcel, number: int) -> None:
+        self._under_way[parcel.endpoint_id] += number
+        if not self._under_way[parcel.endpoint_id]:
+            del self._under_way[parcel.endpoint_id]
+        if parcel.failing:
+            self._failing_under_way += number

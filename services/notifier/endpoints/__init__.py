@@ -1,0 +1,1 @@
+"""Webhook endpoints: where a partner wants to be told, of what, and under which secret."""

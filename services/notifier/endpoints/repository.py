@@ -1,0 +1,60 @@
+"""Queries about webhook endpoints."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, func, select
+
+from services.kit.database import ReadSession, WriteSession
+from services.notifier.endpoints.models import WebhookEndpoint
+
+
+def find(session: ReadSession, account_id: str, endpoint_id: str) -> WebhookEndpoint | None:
+    query = select(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id, WebhookEndpoint.account_id == account_id)
+    return session.scalars(query).one_or_none()
+
+
+def lock(session: WriteSession, endpoint_id: str) -> WebhookEndpoint | None:
+    """Whoever's it is. What refers to it may still be added meanwhile."""
+    query = select(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id)
+    return session.scalars(
+        query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    ).one_or_none()
+
+
+def page(session: ReadSession, account_id: str, *, before: str | None, limit: int) -> Sequence[WebhookEndpoint]:
+    """The account's endpoints, the newest first, those older than the id `before`."""
+    query = select(WebhookEndpoint).where(WebhookEndpoint.account_id == account_id)
+    if before is not None:
+        query = query.where(WebhookEndpoint.id < before)
+    return session.scalars(query.order_by(WebhookEndpoint.id.desc()).limit(limit)).all()
+
+
+def count(session: ReadSession, account_id: str) -> int:
+    query = select(func.count()).select_from(WebhookEndpoint).where(WebhookEndpoint.account_id == account_id)
+    return session.scalars(query).one()
+
+
+def enabled(session: ReadSession, account_id: str) -> Sequence[WebhookEndpoint]:
+    """Those that are told of events."""
+    query = select(WebhookEndpoint).where(WebhookEndpoint.account_id == account_id, WebhookEndpoint.enabled)
+    return session.scalars(query).all()
+
+
+def enabled_before(session: WriteSession, account_id: str, moment: datetime) -> Sequence[WebhookEndpoint]:
+    """Those that have been enabled since before this, locked."""
+    query = select(WebhookEndpoint).where(
+        WebhookEndpoint.account_id == account_id, WebhookEndpoint.enabled, WebhookEndpoint.enabled_at < moment
+    )
+    return session.scalars(query.order_by(WebhookEndpoint.id).with_for_update(key_share=True)).all()
+
+
+def delete_one(session: WriteSession, account_id: str, endpoint_id: str) -> bool:
+    """Whether there was such an endpoint to delete; its deliveries go with it."""
+    gone = delete(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id, WebhookEndpoint.account_id == account_id)
+    return session.scalar(gone.returning(WebhookEndpoint.id)) is not None
+
+
+def delete_all(session: WriteSession, account_id: str) -> int:
+    gone = delete(WebhookEndpoint).where(WebhookEndpoint.account_id == account_id).returning(WebhookEndpoint.id)
+    return len(session.scalars(gone).all())

@@ -1,0 +1,122 @@
+"""What happens to webhook endpoints."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from services.kit.database import ReadSession, WriteSession
+from services.kit.erasures import check_open
+from services.kit.ids import new_id
+from services.kit.outbound.urls import AddressRefused, target_of
+from services.notifier.deliveries import repository as deliveries
+from services.notifier.deliveries.signing import new_secret
+from services.notifier.endpoints import repository as endpoints
+from services.notifier.endpoints.errors import EndpointNotFound, TooManyEndpoints, WebhookUrlRefused
+from services.notifier.endpoints.models import WebhookEndpoint
+from services.notifier.endpoints.schemas import DisabledBecause, EndpointChange, NewEndpoint
+from services.notifier.endpoints.sealing import Sealer
+from services.notifier.settings import Settings
+
+BOTH_SECRETS_FOR = timedelta(hours=24)
+
+
+class Endpoints:
+    """Each method works inside the caller's transaction."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._sealer = Sealer(settings.sealing_keys)
+        self._most = settings.endpoints_max
+        self._allow_loopback = settings.outbound_allow_loopback
+
+    def create(self, session: WriteSession, account_id: str, wanted: NewEndpoint) -> WebhookEndpoint:
+        """Raises WebhookUrlRefused, TooManyEndpoints, AccountGone."""
+        self._check(wanted.url)
+        check_open(session, account_id)
+        if endpoints.count(session, account_id) >= self._most:
+            raise TooManyEndpoints(f"Delete one first: an account may have {self._most}.")
+        now, endpoint_id = session.now(), new_id("whe")
+        endpoint = WebhookEndpoint(
+            id=endpoint_id,
+            account_id=account_id,
+            url=wanted.url,
+            event_types=sorted(set(wanted.event_types)),
+            description=wanted.description,
+            created_at=now,
+            enabled=True,
+            enabled_at=now,
+            sealed_secret=self._sealer.seal(new_secret(), endpoint_id),
+        )
+        session.add(endpoint)
+        session.flush()
+        return endpoint
+
+    def get(self, session: ReadSession, account_id: str, endpoint_id: str) -> WebhookEndpoint:
+        """Raises EndpointNotFound."""
+        endpoint = endpoints.find(session, account_id, endpoint_id)
+        if endpoint is None:
+            raise EndpointNotFound
+        return endpoint
+
+    def change(
+        self, session: WriteSession, account_id: str, endpoint_id: str, change: EndpointChange
+    ) -> WebhookEndpoint:
+        """Raises EndpointNotFound, WebhookUrlRefused."""
+        endpoint = self._locked(session, account_id, endpoint_id)
+        if change.url is not None:
+            self._check(change.url)
+            endpoint.url = change.url
+        if change.event_types is not None:
+            endpoint.event_types = sorted(set(change.event_types))
+        if "description" in change.model_fields_set:
+            endpoint.description = change.description
+        if change.enabled is False and endpoint.enabled:
+            disable(session, endpoint, "owner")
+        if change.enabled is True and not endpoint.enabled:
+            endpoint.enabled, endpoint.disabled_because, endpoint.failing_since = True, None, None
+            endpoint.enabled_at = session.now()
+        return endpoint
+
+    def delete(self, session: WriteSession, account_id: str, endpoint_id: str) -> None:
+        """Raises EndpointNotFound."""
+        if not endpoints.delete_one(session, account_id, endpoint_id):
+            raise EndpointNotFound
+
+    def rotate_secret(self, session: WriteSession, account_id: str, endpoint_id: str) -> tuple[str, datetime]:
+        """The new secret, and until when the present one signs as well. Raises EndpointNotFound."""
+        endpoint = self._locked(session, account_id, endpoint_id)
+        secret, until = new_secret(), session.now() + BOTH_SECRETS_FOR
+        endpoint.sealed_previous, endpoint.previous_until = endpoint.sealed_secret, until
+        endpoint.sealed_secret = self._sealer.seal(secret, endpoint.id)
+        return secret, until
+
+    def secret_of(self, endpoint: WebhookEndpoint) -> str:
+        return self._sealer.unseal(endpoint.sealed_secret, endpoint.id)
+
+    def signing_secrets(self, endpoint: WebhookEndpoint, now: datetime) -> Sequence[str]:
+        """The secrets that sign at this moment, the newest first."""
+        secrets, until = [self.secret_of(endpoint)], endpoint.previous_until
+        if endpoint.sealed_previous is not None and until is not None and now < until:
+            secrets.append(self._sealer.unseal(endpoint.sealed_previous, endpoint.id))
+        return secrets
+
+    def close_all(self, session: WriteSession, account_id: str, told_at: datetime) -> None:
+        """The account may have no webhooks any more, since `told_at`; whatever was enabled later may."""
+        for endpoint in endpoints.enabled_before(session, account_id, told_at):
+            disable(session, endpoint, "not_a_partner")
+
+    def _check(self, url: str) -> None:
+        try:
+            target_of(url, allow_loopback=self._allow_loopback)
+        except AddressRefused as error:
+            raise WebhookUrlRefused(f"url {error}") from None
+
+    def _locked(self, session: WriteSession, account_id: str, endpoint_id: str) -> WebhookEndpoint:
+        endpoint = endpoints.lock(session, endpoint_id)
+        if endpoint is None or endpoint.account_id != account_id:
+            raise EndpointNotFound
+        return endpoint
+
+
+def disable(session: WriteSession, endpoint: WebhookEndpoint, because: DisabledBecause) -> None:
+    """Nothing more is sent there; what waited is given up, and can be sent again once it is enabled."""
+    endpoint.enabled, endpoint.disabled_because = False, because
+    deliveries.give_up_all(session, endpoint.id)

@@ -1,0 +1,28 @@
+"""Forgets an erased account's events, and where it was told of them."""
+
+from services.kit.database import Database
+from services.kit.erasures import count
+from services.notifier.endpoints import repository as endpoints
+from services.notifier.events import repository as events
+
+BATCH = 1000
+
+
+class Forgetting:
+    """The notifier's part in an erasure."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def __call__(self, account_id: str) -> bool:
+        """Deletes the account's endpoints with their deliveries, its events some at a time, then their counter; always
+        comes to its end."""
+        with self._database.write() as session:
+            count(session, account_id, "webhook_endpoints", endpoints.delete_all(session, account_id))
+        while True:
+            with self._database.write() as session:
+                deleted = events.delete_some(session, account_id, limit=BATCH)
+                count(session, account_id, "events", deleted)
+                if deleted < BATCH:
+                    events.delete_log(session, account_id)
+                    return True

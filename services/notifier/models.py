@@ -1,0 +1,8 @@
+"""All tables of the notifier, for its migrations and their test."""
+
+from services.notifier.deliveries.models import Attempt, Delivery
+from services.notifier.endpoints.models import WebhookEndpoint
+from services.notifier.events.models import EventLog, PublicEvent
+from services.notifier.tables import Base
+
+__all__ = ["Attempt", "Base", "Delivery", "EventLog", "PublicEvent", "WebhookEndpoint"]

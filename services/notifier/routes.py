@@ -1,0 +1,7 @@
+"""All routes of the notifier."""
+
+from services.notifier.deliveries.routes import router as deliveries
+from services.notifier.endpoints.routes import router as endpoints
+from services.notifier.events.routes import router as events
+
+ROUTERS = [events, endpoints, deliveries]

@@ -1,0 +1,322 @@
+"""Calls to addresses that somebody outside has named reach the public internet and nothing else, whatever answers."""
+
+import asyncio
+import gzip
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from services.kit.outbound.fetcher import Answer, Fetcher, FetchFailed
+from services.kit.outbound.networks import is_public
+from services.kit.outbound.urls import AddressRefused, target_of
+from services.kit.settings import OutboundSettings
+from tests.certificates import make_certificate
+from tests.databases import PATIENCE_SECONDS
+
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+LOCAL = OutboundSettings(outbound_allow_loopback=True)
+
+REFUSED = [
+    "http://hooks.example.com/",
+    "ftp://hooks.example.com/",
+    "file:///etc/passwd",
+    "//hooks.example.com/",
+    "hooks.example.com",
+    "",
+    "https://",
+    # This machine, in every spelling.
+    *(
+        f"https://{host}/"
+        for host in ("127.0.0.1", "localhost", "0", "127.1", "2130706433", "0x7f000001", "0177.0.0.1")
+    ),
+    *(f"https://{host}/" for host in ("①②⑦.⓪.⓪.①", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::127.0.0.1]")),
+    *(f"https://{host}/" for host in ("[64:ff9b::7f00:1]", "[2002:7f00:1::]", "127.0.0.1.", "1.2.3.0x7f", "a.0x")),
+    # Addresses instead of names, metadata of clouds.
+    *(f"https://{host}/" for host in ("169.254.169.254", "8.8.8.8", "[fd00:ec2::254]", "100.100.100.200")),
+    *(f"https://{host}/" for host in ("metadata.google.internal", "metadata", "instance-data.ec2.internal")),
+    # Names from inside.
+    *(
+        f"https://{host}/"
+        for host in ("accounts.stemwright.svc.cluster.local", "accounts.stemwright.svc", "printer.lan")
+    ),
+    *(f"https://{host}/" for host in ("kafka", "triton:8443", "hooks.example.com.", ".example.com", "a..example.com")),
+    *(f"https://{host}/" for host in ("аpple.com", "exa_mple.com", "-a.example.com", f"{'a' * 64}.com", "%6cocalhost")),
+    # What parsers disagree about.
+    "https://user:pass@hooks.example.com/",
+    "https://hooks.example.com#@127.0.0.1/",
+    "https://hooks.example.com\\@127.0.0.1/",
+    "https://hooks.example.com/\\..",
+    "https://hooks.example.com /",
+    "https://hooks.example.com/a b",
+    "https://hooks.example.com/\r\nHost: inside",
+    "https://hooks.example.com\t/",
+    "https://hooks.example.com/\n",
+    "https://hooks.example.com/ü",
+    "https://hooks.example.com/#part",
+    *(f"https://hooks.example.com:{port}/" for port in (22, 25, 80, 6379, 9092, 0, 65536, 99999, "", "x")),
+    "https://hooks.example.com/" + "a" * 2000,
+]
+
+
+@pytest.mark.parametrize("url", REFUSED)
+def test_an_address_that_might_be_inside_is_refused(url: str) -> None:
+    with pytest.raises(AddressRefused):
+        target_of(url)
+
+
+def test_a_public_address_is_taken_as_it_is() -> None:
+    target = target_of("HTTPS://Hooks.Example.com:8443?a=%20b&c='")
+
+    assert (target.host, target.port, target.authority) == ("hooks.example.com", 8443, "hooks.example.com:8443")
+    assert target.target == "/?a=%20b&c='"
+    assert target_of("https://xn--bcher-kva.example.com").authority == "xn--bcher-kva.example.com"
+
+
+def test_this_machine_may_be_named_in_development_and_nothing_else_inside() -> None:
+    for url in ("http://127.0.0.1:9000/hook", "https://localhost:8443/", "http://[::1]:1/"):
+        assert target_of(url, allow_loopback=True).is_loopback
+    for url in ("http://127.0.0.2/", "http://169.254.169.254/", "http://kafka:9092/", "http://hooks.example.com/"):
+        with pytest.raises(AddressRefused):
+            target_of(url, allow_loopback=True)
+    with pytest.raises(ValidationError, match="ALLOW_LOOPBACK"):
+        OutboundSettings(environment="production", outbound_allow_loopback=True)
+
+
+INSIDE = (
+    *("0.0.0.0", "10.1.2.3", "100.64.0.1", "100.100.100.200", "127.0.0.1", "169.254.169.254", "172.16.0.1"),
+    *("172.31.255.255", "192.0.0.8", "192.168.1.1", "198.18.0.1", "198.19.255.255", "224.0.0.1", "240.0.0.1"),
+    *("255.255.255.255", "168.63.129.16", "::", "::1", "::127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1"),
+    *("2002:7f00:1::", "2001::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1", "ff02::1", "2001:db8::1"),
+)
+OUTSIDE = ("1.1.1.1", "172.15.255.255", "172.32.0.1", "100.128.0.1", "198.20.0.1", "2606:4700::1111", "2a00:1450::1")
+
+
+def test_which_addresses_are_public() -> None:
+    assert [address for address in INSIDE if is_public(ip_address(address))] == []
+    assert [address for address in OUTSIDE if not is_public(ip_address(address))] == []
+
+
+def send(url: str, **options: Any) -> Answer:
+    """What a fetcher gets for a POST."""
+
+    async def run() -> Answer:
+        fetcher = Fetcher(OutboundSettings(), **{"timeout_seconds": PATIENCE_SECONDS, **options})
+        try:
+            return await fetcher.send("POST", url, headers={"X-Test": "1"}, body=b"{}", limit_bytes=1000)
+        finally:
+            fetcher.close()
+
+    return asyncio.run(run())
+
+
+class Resolver:
+    """Answers a name with these addresses, one set after the other."""
+
+    def __init__(self, *answers: Sequence[str]) -> None:
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    async def __call__(self, host: str, _port: int) -> Sequence[str]:
+        self.asked.append(host)
+        return self.answers.pop(0)
+
+
+@pytest.mark.parametrize(
+    "addresses", [["10.0.0.1"], ["1.1.1.1", "10.0.0.1"], ["2606:4700::1111", "::ffff:127.0.0.1"], []]
+)
+def test_a_name_that_stands_for_an_address_inside_is_not_called(addresses: Sequence[str]) -> None:
+    resolver = Resolver(addresses)
+
+    with pytest.raises(FetchFailed, match=r"public internet|no such host"):
+        send("https://hooks.example.com/", resolve=resolver)
+
+    assert resolver.asked == ["hooks.example.com"]
+
+
+def exchange(
+    handle: Handle, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", times: int = 1, **options: Any
+) -> list[Answer]:
+    """What a fetcher gets from a server on this machine."""
+
+    served: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        served.add(task)
+        await handle(reader, writer)
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
+    async def run() -> list[Answer]:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+        port = server.sockets[0].getsockname()[1]
+        fetcher = Fetcher(LOCAL, **{"timeout_seconds": PATIENCE_SECONDS, **options})
+        url = f"{'https' if tls else 'http'}://{host}:{port}/hook?a=1"
+        try:
+            return [
+                await fetcher.send("POST", url, headers={"X-Test": "1"}, body=b"{}", limit_bytes=1000)
+                for _ in range(times)
+            ]
+        finally:
+            fetcher.close()
+            server.close()
+            await asyncio.gather(*served)
+
+    return asyncio.run(run())
+
+
+def answering(answer: bytes, seen: list[bytes] | None = None) -> Handle:
+    """A server that says this to everybody."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"{}")
+        if seen is not None:
+            seen.append(request)
+        writer.write(answer)
+
+    return handle
+
+
+def test_the_answer_comes_back_and_the_name_is_resolved_for_each_call() -> None:
+    seen: list[bytes] = []
+    resolver = Resolver(["127.0.0.1"], ["127.0.0.1"])
+
+    answers = exchange(
+        answering(b"HTTP/1.1 201 Created\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nok", seen),
+        host="localhost",
+        times=2,
+        resolve=resolver,
+    )
+
+    assert [(answer.status, answer.body, answer.cut) for answer in answers] == [(201, b"ok", False)] * 2
+    assert answers[0].headers["retry-after"] == "7"
+    assert resolver.asked == ["localhost"] * 2
+    head = seen[0].decode()
+    assert head.startswith("POST /hook?a=1 HTTP/1.1\r\n")
+    assert "\r\nHost: localhost:" in head
+    assert "\r\nAccept-Encoding: identity\r\n" in head
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_an_answer_and_not_followed(status: int) -> None:
+    seen: list[bytes] = []
+    moved = f"HTTP/1.1 {status} Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
+
+    [answer] = exchange(answering(moved.encode(), seen))
+
+    assert answer.status == status
+    assert len(seen) == 1
+
+
+def test_of_an_answer_as_much_is_read_as_was_asked_for_and_nothing_is_unpacked() -> None:
+    bomb = gzip.compress(b"\0" * 5_000_000)
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1000000000\r\n\r\n"
+
+    [answer] = exchange(answering(head + bomb))
+
+    assert (len(answer.body), answer.cut) == (1000, True)
+    assert answer.body == bomb[:1000]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000 + b"\r\n\r\n", b"<html>HTTP/0.9</html>", b"\0\0\0\0", b""],
+    ids=["endless headers", "HTTP/0.9", "NUL", "nothing"],
+)
+def test_what_is_not_http_is_no_answer(answer: bytes) -> None:
+    with pytest.raises(FetchFailed, match=r"not HTTP|broke off"):
+        exchange(answering(answer))
+
+
+def test_who_never_ends_is_left() -> None:
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"{}")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b"x")
+            await asyncio.sleep(0.05)
+
+    with pytest.raises(FetchFailed, match=r"no whole answer within 0\.5 seconds"):
+        exchange(drip, timeout_seconds=0.5)
+
+
+def server_context(folder: Path, name: str = "localhost", **options: Any) -> ssl.SSLContext:
+    certificate, key = make_certificate(folder, name, **options)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def test_tls_is_spoken_under_the_name_and_with_a_certificate_for_it(tmp_path: Path) -> None:
+    named: list[str | None] = []
+    tls = server_context(tmp_path)
+    tls.sni_callback = lambda _socket, name, _context: named.append(name)
+    trusting = ssl.create_default_context(cafile=str(tmp_path / "certificate.pem"))
+
+    [answer] = exchange(
+        answering(b"HTTP/1.1 204 No Content\r\n\r\n"),
+        tls=tls,
+        host="localhost",
+        ssl_context=trusting,
+        resolve=Resolver(["127.0.0.1"]),
+    )
+
+    assert answer.status == 204
+    assert named == ["localhost"]
+
+
+@pytest.mark.parametrize("fault", ["unknown authority", "another name", "expired", "old TLS"])
+def test_a_connection_that_proves_nothing_is_none(tmp_path: Path, fault: str) -> None:
+    name = "other.example.com" if fault == "another name" else "localhost"
+    lifetime = timedelta(days=-1) if fault == "expired" else timedelta(hours=1)
+    tls = server_context(tmp_path, name, lifetime=lifetime)
+    if fault == "old TLS":
+        tls.set_ciphers("ALL:@SECLEVEL=0")
+        with pytest.warns(DeprecationWarning, match="TLSv1"):
+            tls.minimum_version = tls.maximum_version = ssl.TLSVersion.TLSv1
+    trusted = None if fault == "unknown authority" else str(tmp_path / "certificate.pem")
+
+    with pytest.raises(FetchFailed, match="TLS 1.2" if fault == "old TLS" else "certificate is not valid"):
+        exchange(
+            answering(b"HTTP/1.1 200 OK\r\n\r\n"),
+            tls=tls,
+            host="localhost",
+            ssl_context=ssl.create_default_context(cafile=trusted),
+            resolve=Resolver(["127.0.0.1"]),
+        )
+
+
+def test_an_egress_proxy_gets_the_name_and_nobody_here_resolves_it() -> None:
+    async def run() -> tuple[list[bytes], Resolver]:
+        asked: list[bytes] = []
+
+        async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+        proxy = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        resolver = Resolver()
+        settings = OutboundSettings(outbound_proxy_url=SecretStr(proxy))
+        fetcher = Fetcher(settings, timeout_seconds=PATIENCE_SECONDS, resolve=resolver)
+        with pytest.raises(FetchFailed, match="broke off"):
+            await fetcher.send("GET", "https://hooks.example.com/", headers={}, limit_bytes=1)
+        fetcher.close()
+        server.close()
+        return asked, resolver
+
+    asked, resolver = asyncio.run(run())
+
+    assert asked[0].startswith(b"CONNECT hooks.example.com:443 HTTP/1.1\r\n")
+    assert resolver.asked == []
