@@ -8,8 +8,8 @@ from services.accounts.ledger import admin_routes as ledger_admin
 from services.accounts.ledger import routes as ledger
 from services.accounts.payments import admin_routes as payments_admin
 from services.accounts.payments import pages as payment_pages
+from services.accounts.payments import revenue, sandbox_pages
 from services.accounts.payments import routes as payments
-from services.accounts.payments import sandbox_pages
 from services.accounts.plans import routes as plans
 from services.accounts.second_factor import routes as second_factor
 from services.accounts.security_events import routes as security_events
@@ -38,6 +38,7 @@ ROUTERS = (
     plans.router,
     administration.router,
     payments_admin.router,
+    revenue.router,
     ledger_admin.router,
     internal.router,
 )

@@ -98,6 +98,15 @@ APP_PAGES = (
     "/credits",
     "/account",
     "/separations/{id}",
+    "/administration",
+    "/administration/workers",
+    "/administration/jobs",
+    "/administration/jobs/{id}",
+    "/administration/users",
+    "/administration/users/{id}",
+    "/administration/prices",
+    "/administration/books",
+    "/administration/audit-log",
 )
 """Where the web app answers, the same paths as in `web/src/app/pages.ts`."""
 
@@ -228,6 +237,7 @@ def _operators() -> Iterable[Route]:
     yield Route("PATCH", "/v1/admin/users/{id}", Upstream.ACCOUNTS, "account", ADMINS)
     yield Route("POST", "/v1/admin/users/{id}/credits", Upstream.ACCOUNTS, "account", ADMINS)
     yield Route("GET", "/v1/admin/provider-totals", Upstream.ACCOUNTS, "account", OPERATORS)
+    yield Route("GET", "/v1/admin/revenue", Upstream.ACCOUNTS, "account", ADMINS)
     yield Route("GET", "/v1/admin/payments", Upstream.ACCOUNTS, "account", ADMINS)
     yield Route("GET", "/v1/admin/payments/{id}", Upstream.ACCOUNTS, "account", ADMINS)
     yield Route("POST", "/v1/admin/payments/{id}/refunds", Upstream.ACCOUNTS, "account", ADMINS)

@@ -19,6 +19,10 @@ from services.accounts.plans.schemas import (
     RateView,
     new_price,
 )
+from services.accounts.security_events import service as security_events
+from services.accounts.security_events.kinds import Kind
+from services.accounts.security_events.origin import OriginDep
+from services.kit.database import WriteSession
 from services.kit.errors import answers
 from services.kit.idempotency import Answer, IdempotencyConflict, IdempotencyInProgress, IdempotencyKey, idempotent
 from services.kit.schemas import Limit, Page, PriceCursor, PriceId, examples
@@ -94,11 +98,25 @@ def list_price_versions(
 def set_price(
     accounts: AccountsDep,
     admin: Admin,
+    origin: OriginDep,
     body: Annotated[NewPriceBody, _NEW],
     idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Puts a price into force, now or from `valid_from` on. It takes the place of the one with the same `kind` and
     `code` (of a rate: the same model and tier), which what was sold or quoted before keeps."""
+
+    def create(session: WriteSession) -> str:
+        price = service.set_price(session, new_price(body))
+        security_events.add(
+            session,
+            None,
+            Kind.PRICE_SET,
+            origin,
+            actor=admin.account_id,
+            price=price.id,
+            code=f"{price.kind} {price.code}",
+        )
+        return price.id
 
     def answer(price_id: str) -> Answer:
         with accounts.database.read() as session:
@@ -110,7 +128,7 @@ def set_price(
         key=idempotency_key,
         operation="setPrice",
         body=body,
-        create=lambda session: service.set_price(session, new_price(body)).id,
+        create=create,
         respond=answer,
     )
 
@@ -123,8 +141,9 @@ def set_price(
     tags=["operators"],
     responses=answers(PriceNotFound, PriceNeeded),
 )
-def withdraw_price(accounts: AccountsDep, _admin: Admin, price_id: PriceId) -> None:
+def withdraw_price(accounts: AccountsDep, admin: Admin, origin: OriginDep, price_id: PriceId) -> None:
     """It is not sold any more. What was sold stays sold. A model without a rate of its own costs what every model does;
     the rate of every model cannot be withdrawn, only replaced."""
     with accounts.database.write() as session:
-        service.withdraw(session, price_id)
+        if service.withdraw(session, price_id):
+            security_events.add(session, None, Kind.PRICE_WITHDRAWN, origin, actor=admin.account_id, price=price_id)

@@ -81,8 +81,9 @@ def set_price(session: WriteSession, new: NewPrice) -> Price:
     return price
 
 
-def withdraw(session: WriteSession, price_id: str) -> None:
-    """Ends a price without a successor; the rate of a model or tier gives way to the one that counts for every.
+def withdraw(session: WriteSession, price_id: str) -> bool:
+    """Ends a price without a successor; False where it had ended before. The rate of a model or tier gives way to the
+    one that counts for every.
 
     Raises PriceNotFound, and PriceNeeded for the rate that every job without another one is priced by.
     """
@@ -90,10 +91,11 @@ def withdraw(session: WriteSession, price_id: str) -> None:
     price = known(session, price_id)
     now = session.now()
     if price.valid_to is not None and price.valid_to <= now:
-        return
+        return False
     if price.code == FALLBACK:
         raise PriceNeeded
     price.valid_to = max(price.valid_from, now)
     session.flush()
     if price.kind == PriceKind.RATE:
         tell_rates(session)
+    return True

@@ -28,6 +28,8 @@ class Kind(StrEnum):
     SECOND_FACTOR_ADDED = "second_factor_added"
     SECOND_FACTOR_REMOVED = "second_factor_removed"
     RECOVERY_CODE_USED = "recovery_code_used"
+    PRICE_SET = "price_set"
+    PRICE_WITHDRAWN = "price_withdrawn"
     JOB_REQUEUED = "job_requeued"
     WORKER_DRAINED = "worker_drained"
     WORKER_RESUMED = "worker_resumed"

@@ -7,6 +7,8 @@ export interface Formats {
   money: (minor: number, currency: string) => string;
   day: (time: string) => string;
   moment: (time: string) => string;
+  /** To the second, for what follows closely upon another. */
+  instant: (time: string) => string;
   /** `3.4 MB`. */
   size: (bytes: number) => string;
   /** `3:07`, or `1:02:03`. */
@@ -23,6 +25,7 @@ export function formats(language: keyof typeof LOCALES): Formats {
   const changes = new Intl.NumberFormat(locale, { signDisplay: "exceptZero" });
   const days = new Intl.DateTimeFormat(locale, { dateStyle: "medium" });
   const moments = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+  const instants = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
   const two = new Intl.NumberFormat(locale, { minimumIntegerDigits: 2, useGrouping: false });
   return {
     number: (value) => numbers.format(value),
@@ -34,6 +37,7 @@ export function formats(language: keyof typeof LOCALES): Formats {
     },
     day: (time) => days.format(new Date(time)),
     moment: (time) => moments.format(new Date(time)),
+    instant: (time) => instants.format(new Date(time)),
     size: (bytes) => {
       const [unit, of] = SIZES.find(([, least]) => bytes >= least) ?? SIZES_LEAST;
       const style = { style: "unit", unit, maximumFractionDigits: 1 } as const;

@@ -92,6 +92,61 @@ export const PAGES: readonly Page[] = [
     page: lazy(() => import("../pages/separation")),
     for: "account",
   },
+  {
+    path: "/administration",
+    title: (texts) => texts.administration.title,
+    page: lazy(() => import("../pages/administration/overview")),
+    for: "operator",
+    inNavigation: true,
+  },
+  {
+    path: "/administration/workers",
+    title: (texts) => texts.administration.workers,
+    page: lazy(() => import("../pages/administration/workers")),
+    for: "operator",
+  },
+  {
+    path: "/administration/jobs",
+    title: (texts) => texts.administration.jobs,
+    page: lazy(() => import("../pages/administration/jobs")),
+    for: "operator",
+  },
+  {
+    path: "/administration/jobs/:id",
+    title: (texts) => texts.administration.job,
+    page: lazy(() => import("../pages/administration/job")),
+    for: "operator",
+  },
+  {
+    path: "/administration/users",
+    title: (texts) => texts.administration.users,
+    page: lazy(() => import("../pages/administration/users")),
+    for: "admin",
+  },
+  {
+    path: "/administration/users/:id",
+    title: (texts) => texts.administration.user,
+    page: lazy(() => import("../pages/administration/user")),
+    for: "admin",
+  },
+  {
+    path: "/administration/prices",
+    title: (texts) => texts.administration.prices,
+    page: lazy(() => import("../pages/administration/prices")),
+    for: "admin",
+  },
+  {
+    path: "/administration/books",
+    title: (texts) => texts.administration.books,
+    page: lazy(() => import("../pages/administration/books")),
+    for: "operator",
+  },
+  {
+    path: "/administration/audit-log",
+    title: (texts) => texts.administration.auditLog,
+    page: lazy(() => import("../pages/administration/audit-log")),
+    for: "admin",
+  },
 ];
 
 /** Where somebody who has just signed in is led, unless a page sent them. */

@@ -55,7 +55,7 @@ function Navigation({ user }: { user: User }) {
           key={page.path}
           href={page.path}
           className={classes.link}
-          aria-current={path === page.path ? "page" : undefined}
+          aria-current={path === page.path || path.startsWith(`${page.path}/`) ? "page" : undefined}
         >
           {page.title(texts)}
         </Link>

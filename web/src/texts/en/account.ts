@@ -76,6 +76,8 @@ export const account = {
     second_factor_added: "Second factor turned on",
     second_factor_removed: "Second factor turned off",
     recovery_code_used: "Signed in with a recovery code",
+    price_set: "Price set",
+    price_withdrawn: "Price withdrawn",
     job_requeued: "A separation was started anew",
     worker_drained: "A worker was drained",
     worker_resumed: "A worker was resumed",

@@ -18,3 +18,17 @@ export const common = {
   more: "Show more",
   close: "Close",
 };
+
+/** Titles of the pages of administration, which load the rest of their words themselves. */
+export const administration = {
+  title: "Administration",
+  overview: "Overview",
+  workers: "Queue and workers",
+  jobs: "Jobs",
+  job: "A job",
+  users: "Users",
+  user: "A user",
+  prices: "Prices",
+  books: "Books",
+  auditLog: "Audit log",
+};

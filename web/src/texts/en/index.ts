@@ -1,5 +1,5 @@
 import { account, erasure } from "./account";
-import { common } from "./common";
+import { administration, common } from "./common";
 import { credits } from "./credits";
 import { landing } from "./landing";
 import { newSeparation } from "./newSeparation";
@@ -28,6 +28,7 @@ export const en = {
   newSeparation,
   separations,
   share,
+  administration,
 };
 
 export type Texts = typeof en;

@@ -79,6 +79,8 @@ export const account: Texts["account"] = {
     second_factor_added: "عامل دوم روشن شد",
     second_factor_removed: "عامل دوم خاموش شد",
     recovery_code_used: "ورود با کد بازیابی",
+    price_set: "قیمت گذاشته شد",
+    price_withdrawn: "قیمت برداشته شد",
     job_requeued: "جداسازی از نو آغاز شد",
     worker_drained: "کارگری از کار تازه بازداشته شد",
     worker_resumed: "کارگری به کار بازگشت",

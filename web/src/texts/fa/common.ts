@@ -20,3 +20,16 @@ export const common: Texts["common"] = {
   more: "بیشتر",
   close: "بستن",
 };
+
+export const administration: Texts["administration"] = {
+  title: "مدیریت",
+  overview: "نمای کلی",
+  workers: "صف و کارگرها",
+  jobs: "کارها",
+  job: "یک کار",
+  users: "کاربران",
+  user: "یک کاربر",
+  prices: "قیمت‌ها",
+  books: "دفترها",
+  auditLog: "گزارش رویدادها",
+};

@@ -1,6 +1,6 @@
 import type { Texts } from "../en";
 import { account, erasure } from "./account";
-import { common } from "./common";
+import { administration, common } from "./common";
 import { credits } from "./credits";
 import { landing } from "./landing";
 import { newSeparation } from "./newSeparation";
@@ -28,4 +28,5 @@ export const fa: Texts = {
   newSeparation,
   separations,
   share,
+  administration,
 };
