@@ -1,6 +1,9 @@
 """A person before a browser."""
 
+import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -34,11 +37,15 @@ class Visitor:
             self.complaints.append(message.text)
 
 
-def sign_up(visitor: Visitor) -> None:
-    """Makes the visitor's account and signs the browser in, by the API and not by pages."""
+def sign_up(visitor: Visitor, *, role: str | None = None, home: Path | None = None) -> None:
+    """Makes the visitor's account and signs the browser in, by the API and not by pages; on the platform at `home` with
+    a role that whoever runs it gives."""
     request = visitor.page.context.request
     body = {"email": visitor.email, "password": visitor.password}
     assert request.post("/v1/auth/register", data=body).status == 201
+    if role is not None:
+        command = [str(Path(sys.executable).with_name("stemwright")), "accounts", "grant-role", visitor.email, role]
+        subprocess.run(command, env={**os.environ, "STEMWRIGHT_HOME": str(home)}, check=True, capture_output=True)
     assert request.post("/v1/auth/session", data=body).status == 200
 
 

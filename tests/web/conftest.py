@@ -32,7 +32,7 @@ def new_visitor(browser: Browser, platform: Platform) -> Iterator[NewVisitor]:
     contexts: list[BrowserContext] = []
     visitors: list[Visitor] = []
 
-    def make(*, signed_in: bool = False, width: int = 1440, **options: object) -> Visitor:
+    def make(*, signed_in: bool = False, role: str | None = None, width: int = 1440, **options: object) -> Visitor:
         context = browser.new_context(
             base_url=platform.gateway_url,
             viewport={"width": width, "height": 900},
@@ -42,7 +42,7 @@ def new_visitor(browser: Browser, platform: Platform) -> Iterator[NewVisitor]:
         visitor = Visitor(context.new_page(), f"{uuid.uuid4().hex}@example.com", PASSWORD)
         visitors.append(visitor)
         if signed_in:
-            sign_up(visitor)
+            sign_up(visitor, role=role, home=platform.home.root)
         return visitor
 
     yield make

@@ -11,6 +11,8 @@ IDS = {
     "/erasures/:token": "/erasures/er_nobody",
     "/s/:token": "/s/AAAAAAAAAAAAAAAAAAAAAA",
     "/separations/:id": "/separations/job_00000000000000000000000000",
+    "/administration/jobs/:id": "/administration/jobs/job_00000000000000000000000000",
+    "/administration/users/:id": "/administration/users/usr_00000000000000000000000000",
 }
 """The address of a page that has an id in its path."""
 FRAGMENTS = {"/account/verify-email": "#token=abc", "/account/reset-password": "#token=abc"}
@@ -23,6 +25,11 @@ class AppPage:
     """With `:id` where there is an id."""
     whose: str
     """`anyone`, `guest`, `account` or a role."""
+
+    @property
+    def role(self) -> str | None:
+        """What its reader has to be besides somebody with an account."""
+        return self.whose if self.whose in {"partner", "operator", "admin"} else None
 
     @property
     def name(self) -> str:

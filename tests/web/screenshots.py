@@ -22,16 +22,20 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 LOCALES = {"en": "en-GB", "fa": "fa-IR"}
 
 
-def photograph(browser: Browser, url: str, folder: Path) -> None:
+def photograph(browser: Browser, platform: Platform, folder: Path) -> None:
     """Writes `<page>-<width>-<theme>-<language>.png` for each."""
     for (width, height), scheme, (language, locale) in product(WIDTHS.items(), SCHEMES, LOCALES.items()):
         for signed_in in (False, True):
             context = browser.new_context(
-                base_url=url, viewport={"width": width, "height": height}, color_scheme=scheme, locale=locale
+                base_url=platform.gateway_url,
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,
+                locale=locale,
             )
             visitor = Visitor(context.new_page(), f"{uuid.uuid4().hex}@example.com", PASSWORD)
             if signed_in:
-                sign_up(visitor)
+                # An admin sees every page that there is.
+                sign_up(visitor, role="admin", home=platform.home.root)
             for page in PAGES:
                 if signed_in is (page.whose in {"anyone", "guest"}):
                     continue
@@ -52,7 +56,7 @@ def main() -> None:
         with Platform(settings, environment=ENVIRONMENT) as platform:
             platform.wait_until_ready()
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-            photograph(browser, platform.gateway_url, folder)
+            photograph(browser, platform, folder)
             browser.close()
     sys.stdout.write(f"{len(list(folder.glob('*.png')))} pictures in {folder}\n")
 

@@ -1,6 +1,6 @@
 /** What those who run the platform see; kept under one key, so that whatever is done has all of it asked anew. */
 
-import { useQuery } from "@tanstack/react-query";
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { api } from "./client";
 import { answer } from "./problem";
 import type { components } from "./schema";
@@ -33,6 +33,7 @@ export function useOverview(span: Span) {
     queryKey: administration("overview", span),
     queryFn: () => answer(api.GET("/v1/admin/overview", { params: { query: { span } } })),
     refetchInterval: SLOW_MILLISECONDS,
+    placeholderData: keepPreviousData,
   });
 }
 

@@ -265,3 +265,17 @@ def test_prices_are_not_a_users_to_set(join: Join) -> None:
     person = join()
     assert person.post("/v1/admin/prices", json=PACK).status_code == 403
     assert person.get("/v1/admin/prices").status_code == 403
+
+
+def test_who_set_and_withdrew_a_price_is_in_the_audit_log(admin: Person) -> None:
+    pack = _set(admin, PACK)
+    for _ in range(2):
+        assert admin.delete(f"/v1/admin/prices/{pack['id']}").status_code == 204
+
+    entries = admin.get("/v1/admin/audit-log", params={"limit": 10}).json()["items"]
+    about = [entry for entry in entries if entry["kind"].startswith("price_")]
+    assert [(entry["kind"], entry["actor"], entry["details"]["price"]) for entry in about] == [
+        ("price_withdrawn", admin.account_id, pack["id"]),
+        ("price_set", admin.account_id, pack["id"]),
+    ]
+    assert about[1]["details"]["code"] == "pack big"

@@ -1,4 +1,4 @@
-import { Group, Select, Text, TextInput } from "@mantine/core";
+import { Select, Text, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useState } from "react";
 import { Link } from "wouter";
@@ -54,12 +54,11 @@ export default function Jobs() {
         const { value } = event.currentTarget;
         setWanted((before) => ({ ...before, [name]: value }));
       }}
-      flex={name === "query" ? "2 1 18rem" : "1 1 10rem"}
     />
   );
   return (
     <Desk title={texts.administration.jobs}>
-      <Group align="end">
+      <div className={classes.fields}>
         {field("query", words.jobs.query)}
         <Select
           label={words.jobs.status}
@@ -71,12 +70,11 @@ export default function Jobs() {
           ]}
           value={wanted.status}
           onChange={(value) => setWanted((before) => ({ ...before, status: value ?? "" }))}
-          flex="1 1 10rem"
         />
         {field("model", words.jobs.model)}
         {field("since", words.jobs.since, "datetime-local")}
         {field("until", words.jobs.until, "datetime-local")}
-      </Group>
+      </div>
       <Refused problem={jobs.error} />
       {jobs.items?.length === 0 ? <Text c="dimmed">{words.jobs.nothing}</Text> : null}
       {jobs.items?.length ? <Found jobs={jobs.items} /> : null}

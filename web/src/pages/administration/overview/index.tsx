@@ -13,6 +13,7 @@ import { useUser } from "../../../api/session";
 import { useFormats, useTexts } from "../../../app/language";
 import { Refused } from "../../../components/Said";
 import { Sheet } from "../../../components/Sheet";
+import { Waiting } from "../../../components/Waiting";
 import { Chart } from "../Chart";
 import { Desk } from "../Desk";
 import classes from "../desk.module.css";
@@ -38,6 +39,7 @@ export default function OverviewPage() {
     >
       <Now />
       <Refused problem={overview.error} />
+      {overview.isPending ? <Waiting /> : null}
       {overview.data ? <Charts overview={overview.data} /> : null}
     </Desk>
   );
