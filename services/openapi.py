@@ -119,6 +119,7 @@ PATH_EXAMPLES = {
     "name": "vocals",
     "track": "vocals",
     "number": 0,
+    "letter": "uploads-v1-0-0-0123456789ab",
     "worker_id": EXAMPLE_IDS["wrk"],
     "provider": "stripe",
 }

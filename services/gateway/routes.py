@@ -229,6 +229,8 @@ def _operators() -> Iterable[Route]:
         *(("GET", "overview"), ("GET", "queue"), ("POST", "queue/pause"), ("POST", "queue/resume")),
         *(("GET", "workers"), ("POST", "workers/{id}/drain"), ("POST", "workers/{id}/resume")),
         *(("GET", "jobs"), ("GET", "jobs/{id}"), ("POST", "jobs/{id}/requeue")),
+        *(("GET", "dead-letters"), ("GET", "dead-letters/{id}")),
+        *(("POST", "dead-letters/{id}/replay"), ("POST", "dead-letters/{id}/discard")),
     ):
         yield Route(method, f"/v1/admin/{path}", Upstream.ORCHESTRATOR, "account", OPERATORS)
     yield Route("GET", "/v1/admin/audit-log", Upstream.ACCOUNTS, "account", ADMINS)

@@ -40,6 +40,12 @@ def add(session: WriteSession, event: OutgoingEvent) -> str:
     Raises ValueError for an event that breaks its topic's contract.
     """
     record = encode(event, source=session.database.service)
+    add_record(session, record)
+    return dict(record.headers)["ce_id"].decode()
+
+
+def add_record(session: WriteSession, record: Record) -> None:
+    """The same with a record that is there already, which nobody looks at once more."""
     session.execute(
         insert(OUTBOX).values(
             topic=record.topic,
@@ -51,7 +57,6 @@ def add(session: WriteSession, event: OutgoingEvent) -> str:
         )
     )
     session.after_commit(session.database.outbox_ready.set)
-    return dict(record.headers)["ce_id"].decode()
 
 
 class RelayLock(Protocol):

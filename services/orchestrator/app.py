@@ -6,17 +6,26 @@ from services.kit.app import BackgroundTask, create_app
 from services.kit.auth import TokenVerifier
 from services.kit.database import Database
 from services.kit.erasures import Eraser
+from services.kit.events.dead_letter_box import DeadLetterBox
 from services.kit.events.producer import EventProducer
 from services.kit.housekeeping import Housekeeping
 from services.kit.outbox import OutboxRelay
 from services.kit.s3 import S3Storage
+from services.orchestrator.administration.dead_letters import DeadLetters
 from services.orchestrator.administration.measures import Sampler
 from services.orchestrator.administration.service import Administration
 from services.orchestrator.consumers import Handlers
 from services.orchestrator.deletions import Deleter, Forgetter
 from services.orchestrator.dispatcher import Dispatcher
 from services.orchestrator.erasing import Forgetting
-from services.orchestrator.errors import JobNotFound, SegmentNotFound, ShareNotFound, StemNotFound, WorkerNotFound
+from services.orchestrator.errors import (
+    DeadLetterNotFound,
+    JobNotFound,
+    SegmentNotFound,
+    ShareNotFound,
+    StemNotFound,
+    WorkerNotFound,
+)
 from services.orchestrator.heartbeats import HeartbeatMonitor
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.playback import Listening
@@ -63,6 +72,7 @@ def build(settings: Settings) -> FastAPI:
         state={
             "verifier": TokenVerifier.from_settings(settings),
             "jobs": jobs,
+            "dead_letters": DeadLetters(database, DeadLetterBox(settings.kafka_bootstrap_servers, NAME)),
             "administration": Administration(database, settings, lifecycle, signals, jobs),
             "results": results,
             "listening": listening,
@@ -75,5 +85,6 @@ def build(settings: Settings) -> FastAPI:
             "number": SegmentNotFound,
             "worker_id": WorkerNotFound,
             "share": ShareNotFound,
+            "letter": DeadLetterNotFound,
         },
     )

@@ -331,6 +331,17 @@ class QueueSample(Base):
     outstanding_audio_seconds: Mapped[float]
 
 
+class DeadLetterDecision(Base):
+    """What became of a dead letter; there is a row for those that an operator has dealt with."""
+
+    __tablename__ = "dead_letter_decisions"
+
+    letter: Mapped[str] = mapped_column(String(80), primary_key=True)
+    decision: Mapped[str] = mapped_column(String(10))
+    reason: Mapped[str] = mapped_column(String(200))
+    decided_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class Deletion(Base):
     """Objects that are to be removed from the store."""
 

@@ -19,7 +19,15 @@ _EVENTS = cast(Table, SecurityEvent.__table__)
 COMMAND_LINE = "command line"
 """The actor of what an operator does on the machine itself."""
 _TOLD_BY_SIBLINGS = frozenset(
-    {Kind.JOB_REQUEUED, Kind.WORKER_DRAINED, Kind.WORKER_RESUMED, Kind.QUEUE_PAUSED, Kind.QUEUE_RESUMED}
+    {
+        Kind.JOB_REQUEUED,
+        Kind.WORKER_DRAINED,
+        Kind.WORKER_RESUMED,
+        Kind.QUEUE_PAUSED,
+        Kind.QUEUE_RESUMED,
+        Kind.DEAD_LETTER_REPLAYED,
+        Kind.DEAD_LETTER_DISCARDED,
+    }
 )
 
 

@@ -86,7 +86,7 @@ RULES: Mapping[str, Rule] = {
     "OperatorActed.account_id": _optional(_id("usr")),
     "operator_id": _id("usr"),
     "action": _name,
-    "target_id": _text(40),
+    "target_id": _text(80),
     "acted_at": _time,
     "attempt": _attempt,
     "price_credits": _number(0, MAX_PRICE_CREDITS),

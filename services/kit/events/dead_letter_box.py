@@ -7,9 +7,9 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -57,11 +57,12 @@ class DeadLetter:
     size_bytes: int
     from_partition: int
     from_offset: int
-    raw: RawRecord
+    raw: RawRecord | None
+    """None in a list."""
 
     def content(self) -> dict[str, Any] | None:
         """What the record says, but for what is its owner's business; None where it says nothing that can be read."""
-        value = self.raw.value or b""
+        value = self._whole().value or b""
         if len(value) > CONTENT_LIMIT_BYTES:
             return None
         message = self.topic.message(self.type)
@@ -69,17 +70,19 @@ class DeadLetter:
             if message is not None:
                 return _told(MessageToDict(message.FromString(value), preserving_proto_field_name=True))
             if self.type in self.topic.json_types:
-                return _told(read_json(value))
+                content = read_json(value)
+                return _told(content) if isinstance(content, dict) else None
         except (DecodeError, ValueError, RecursionError):
             pass
         return None
 
     def record(self) -> Record:
         """The record as it was, for its own topic. Raises NotReplayable."""
-        value, headers = self.raw.value or b"", []
+        raw = self._whole()
+        value, headers = raw.value or b"", []
         if self.size_bytes != len(value) or not value:
             raise NotReplayable("its value was too large to be kept, or there was none")
-        for name, content in self.raw.headers:
+        for name, content in raw.headers:
             if name.startswith("dlq_"):
                 continue
             try:
@@ -89,7 +92,12 @@ class DeadLetter:
             headers.append((name, content or b""))
         # Assignments lie where their worker reads; all others where their key leads them.
         partition = self.from_partition if self.topic is ASSIGNMENTS else None
-        return Record(self.topic.name, self.raw.key or b"", value, headers, partition)
+        return Record(self.topic.name, raw.key or b"", value, headers, partition)
+
+    def _whole(self) -> RawRecord:
+        if self.raw is None:
+            raise ValueError("a letter of a list has no content")
+        return self.raw
 
 
 class DeadLetterBox:
@@ -110,7 +118,8 @@ class DeadLetterBox:
             ]
             first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
             begins = {each: max(first[each], end[each] - NEWEST) for each in partitions if end[each] > first[each]}
-            letters = [_Emptied.of(letter) for letter in _read(client, begins, end)]
+            # Hundreds of large ones are read, a page of small ones is shown.
+            letters = [replace(letter, raw=None) for letter in _read(client, begins, end)]
         return sorted(letters, key=lambda letter: (letter.died_at, letter.name), reverse=True)
 
     def find(self, name: str) -> DeadLetter | None:
@@ -148,24 +157,6 @@ class DeadLetterBox:
                     client.close()
             except (BrokerUnavailable, KafkaError, OSError, TimeoutError) as error:
                 raise Unavailable("the event log does not answer", retry_after_seconds=5) from error
-
-
-class _Emptied(DeadLetter):
-    """A letter of a list, whose value is let go of: hundreds of large ones are read, a page of small ones is shown."""
-
-    @classmethod
-    def of(cls, letter: DeadLetter) -> DeadLetter:
-        return cls(**{**vars(letter), "raw": _Nothing()})
-
-
-@dataclass(frozen=True)
-class _Nothing:
-    topic: str = ""
-    partition: int = 0
-    offset: int = 0
-    key: bytes | None = None
-    value: bytes | None = None
-    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 def _read(client: Any, begins: dict[Any, int], ends: dict[Any, int]) -> Iterator[DeadLetter]:
@@ -226,13 +217,11 @@ def _time(text: str) -> datetime:
         return datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _told(content: Any) -> Any:
+def _told(content: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if name in _UNTOLD else _part(value) for name, value in content.items()}
+
+
+def _part(content: Any) -> Any:
     if isinstance(content, dict):
-        return {name: None if name in _UNTOLD else _told(value) for name, value in content.items()}
-    if isinstance(content, list):
-        return [_told(part) for part in content]
-    return content
-
-
-def names_of(letters: Iterable[DeadLetter]) -> list[str]:
-    return [letter.name for letter in letters]
+        return _told(content)
+    return [_part(part) for part in content] if isinstance(content, list) else content

@@ -17,6 +17,8 @@ class Action(StrEnum):
     WORKER_RESUMED = "worker_resumed"
     QUEUE_PAUSED = "queue_paused"
     QUEUE_RESUMED = "queue_resumed"
+    DEAD_LETTER_REPLAYED = "dead_letter_replayed"
+    DEAD_LETTER_DISCARDED = "dead_letter_discarded"
 
 
 def note(

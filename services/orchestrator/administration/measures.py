@@ -6,15 +6,17 @@ from typing import cast
 from sqlalchemy import Table, delete
 
 from services.kit.database import Database, WriteSession
+from services.kit.events.topics import DEAD_LETTER_RETENTION, SEGMENT
 from services.kit.inserting import insert_unless_present
 from services.kit.periodic import Periodic
 from services.kit.spans import LONGEST
 from services.orchestrator import repository
 from services.orchestrator.administration import repository as administration
-from services.orchestrator.models import Job, JobMeasure, QueueSample
+from services.orchestrator.models import DeadLetterDecision, Job, JobMeasure, QueueSample
 from services.orchestrator.states import Status
 
 SAMPLE_SECONDS = 60.0
+LETTERS_KEPT = DEAD_LETTER_RETENTION + 2 * SEGMENT
 KEPT = LONGEST + timedelta(days=1)
 _SAMPLES = cast(Table, QueueSample.__table__)
 
@@ -49,4 +51,5 @@ class Sampler(Periodic):
             minute = now.replace(second=0, microsecond=0)
             insert_unless_present(session, _SAMPLES, {"minute": minute, "outstanding_audio_seconds": outstanding})
             session.execute(delete(QueueSample).where(QueueSample.minute < now - KEPT))
+            session.execute(delete(DeadLetterDecision).where(DeadLetterDecision.decided_at < now - LETTERS_KEPT))
             session.execute(delete(JobMeasure).where(JobMeasure.ended_at < now - KEPT))

@@ -32,7 +32,7 @@ from services.orchestrator.administration.service import Administration
 from services.orchestrator.consumers import Handlers
 from services.orchestrator.deletions import Deleter
 from services.orchestrator.dispatcher import Dispatcher
-from services.orchestrator.errors import SegmentNotFound, ShareNotFound
+from services.orchestrator.errors import DeadLetterNotFound, SegmentNotFound, ShareNotFound
 from services.orchestrator.heartbeats import HeartbeatMonitor
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.models import Job
@@ -412,7 +412,12 @@ def running_world(
             "listening": listening,
             "shares": Shares(database, listening, results),
         },
-        missing={"track": SegmentNotFound, "number": SegmentNotFound, "share": ShareNotFound},
+        missing={
+            "track": SegmentNotFound,
+            "number": SegmentNotFound,
+            "share": ShareNotFound,
+            "letter": DeadLetterNotFound,
+        },
     )
     with TestClient(app, follow_redirects=False) as client:
         world = World(

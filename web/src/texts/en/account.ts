@@ -82,6 +82,8 @@ export const account = {
     worker_drained: "A worker was drained",
     worker_resumed: "A worker was resumed",
     queue_paused: "The queue was paused",
+    dead_letter_replayed: "A lost message was sent once more",
+    dead_letter_discarded: "A lost message was discarded",
     queue_resumed: "The queue was resumed",
   },
 

@@ -85,6 +85,8 @@ export const account: Texts["account"] = {
     worker_drained: "کارگری از کار تازه بازداشته شد",
     worker_resumed: "کارگری به کار بازگشت",
     queue_paused: "صف نگه داشته شد",
+    dead_letter_replayed: "پیام گم‌شده‌ای دوباره فرستاده شد",
+    dead_letter_discarded: "پیام گم‌شده‌ای کنار گذاشته شد",
     queue_resumed: "صف دوباره به راه افتاد",
   },
 
