@@ -102,6 +102,8 @@ APP_PAGES = (
     "/administration/workers",
     "/administration/jobs",
     "/administration/jobs/{id}",
+    "/administration/dead-letters",
+    "/administration/dead-letters/{id}",
     "/administration/users",
     "/administration/users/{id}",
     "/administration/prices",

@@ -138,3 +138,22 @@ export function useProviderTotals() {
     retry: false,
   });
 }
+
+export type DeadLetter = Schemas["DeadLetterView"];
+export const LETTER_STATUSES: readonly DeadLetter["status"][] = ["open", "replayed", "discarded"];
+
+export function useDeadLetter(letter: string) {
+  return useQuery({
+    queryKey: administration("dead-letter", letter),
+    queryFn: () => answer(api.GET("/v1/admin/dead-letters/{letter}", { params: { path: { letter } } })),
+  });
+}
+
+export const replay = (letter: string, reason: string) =>
+  answer(
+    api.POST("/v1/admin/dead-letters/{letter}/replay", { params: { path: { letter } }, body: { reason } }),
+  );
+export const discard = (letter: string, reason: string) =>
+  answer(
+    api.POST("/v1/admin/dead-letters/{letter}/discard", { params: { path: { letter } }, body: { reason } }),
+  );

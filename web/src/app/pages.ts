@@ -118,6 +118,18 @@ export const PAGES: readonly Page[] = [
     for: "operator",
   },
   {
+    path: "/administration/dead-letters",
+    title: (texts) => texts.administration.deadLetters,
+    page: lazy(() => import("../pages/administration/dead-letters")),
+    for: "operator",
+  },
+  {
+    path: "/administration/dead-letters/:id",
+    title: (texts) => texts.administration.deadLetter,
+    page: lazy(() => import("../pages/administration/dead-letter")),
+    for: "operator",
+  },
+  {
     path: "/administration/users",
     title: (texts) => texts.administration.users,
     page: lazy(() => import("../pages/administration/users")),

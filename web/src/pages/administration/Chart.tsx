@@ -86,8 +86,8 @@ export function Chart({ title, lead, kind, begins, series, format, top }: Props)
                 : null}
             </svg>
             <div className={classes.axis}>
-              <span>{formats.moment(begins[0] ?? "")}</span>
-              <span>{words.now}</span>
+              <bdi>{formats.moment(begins[0] ?? "")}</bdi>
+              <bdi>{words.now}</bdi>
             </div>
           </div>
           <details className={classes.details}>

@@ -248,6 +248,35 @@ export const administration = {
     differ: "differs",
     quiet: "Nothing was paid on these days.",
   },
+
+  deadLetters: {
+    title: "Dead letters",
+    lead: "Messages between the services that nobody could handle. Of each part of the event log the last fifty are looked at.",
+    statuses: { open: "open", replayed: "replayed", discarded: "discarded" },
+    status: "Status",
+    any: "Any",
+    nothing: "There are none. That is how it should be.",
+    type: "Message",
+    topic: "Topic",
+    consumer: "Who could not handle it",
+    reason: "Why not",
+    when: "When",
+    where: "Where it was",
+    at: (partition: string, offset: string) => `partition ${partition}, offset ${offset}`,
+    event: "Event",
+    account: "Account",
+    key: "Key",
+    size: "Size",
+    decided: "Dealt with",
+    content: "What it says",
+    contentLead: "Names of songs and notes are left out.",
+    unreadable: "It cannot be read.",
+    replay: "Replay",
+    replayLead:
+      "It is put on its topic once more. Everybody who reads that topic meets it again, and does nothing twice.",
+    discard: "Discard",
+    discardLead: "It is not shown among the open ones any more.",
+  },
 };
 
 export type AdministrationTexts = typeof administration;

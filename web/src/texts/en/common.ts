@@ -26,6 +26,8 @@ export const administration = {
   workers: "Queue and workers",
   jobs: "Jobs",
   job: "A job",
+  deadLetters: "Dead letters",
+  deadLetter: "A dead letter",
   users: "Users",
   user: "A user",
   prices: "Prices",

@@ -27,6 +27,8 @@ export const administration: Texts["administration"] = {
   workers: "صف و کارگرها",
   jobs: "کارها",
   job: "یک کار",
+  deadLetters: "پیام‌های گم‌شده",
+  deadLetter: "یک پیام گم‌شده",
   users: "کاربران",
   user: "یک کاربر",
   prices: "قیمت‌ها",

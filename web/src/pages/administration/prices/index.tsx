@@ -1,4 +1,4 @@
-import { Button, Group, NumberInput, SegmentedControl, Select, Stack, Text, TextInput } from "@mantine/core";
+import { Button, NumberInput, SegmentedControl, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -12,6 +12,7 @@ import { Done, Refused } from "../../../components/Said";
 import { Sheet } from "../../../components/Sheet";
 import { Ask } from "../Ask";
 import { Desk } from "../Desk";
+import classes from "../desk.module.css";
 import { Listing } from "../Listing";
 import { State } from "../State";
 import { useWords } from "../words";
@@ -153,7 +154,7 @@ function NewVersion() {
             onChange={(value) => setKind(value as Kind)}
             data={KINDS.map((value) => ({ value, label: words.kinds[value] }))}
           />
-          <Group align="start" grow preventGrowOverflow={false}>
+          <div className={classes.fields}>
             <TextInput label={words.name} required maxLength={100} {...form.getInputProps("name")} />
             {kind === "rate" ? (
               <>
@@ -227,7 +228,7 @@ function NewVersion() {
               type="datetime-local"
               {...form.getInputProps("from")}
             />
-          </Group>
+          </div>
           <Refused problem={make.error} />
           {make.isSuccess ? <Done>{words.made}</Done> : null}
           <div>
