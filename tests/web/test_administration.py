@@ -56,7 +56,7 @@ def test_the_platform_is_run_by_its_pages(platform: Platform, new_visitor: NewVi
         expect(workers.get_by_role("button", name=re.compile("^Drain"))).to_be_visible()
         page.goto(f"/administration/jobs/{job}")
         expect(page.get_by_text("Given to a worker")).to_be_visible()
-        expect(page.get_by_text("Succeeded")).to_be_visible()
+        expect(page.get_by_text("Succeeded", exact=True)).to_be_visible()
 
         # The singer is suspended, signed out by it, and let in again.
         page.goto("/administration/users")
