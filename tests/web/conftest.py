@@ -3,9 +3,10 @@
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from functools import cache
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
 
 from services.local.platform import Platform
 from tests.e2e import conftest as e2e
@@ -26,8 +27,26 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def sign_in_of(browser: Browser, platform: Platform) -> Callable[[str], StorageState]:
+    """The cookies of somebody with a role, who signs in once."""
+
+    @cache
+    def sign_in(role: str) -> StorageState:
+        context = browser.new_context(base_url=platform.gateway_url)
+        visitor = Visitor(context.new_page(), f"{role}.{uuid.uuid4().hex}@example.com", PASSWORD)
+        sign_up(visitor, role=role, home=platform.home.root)
+        state = context.storage_state()
+        context.close()
+        return state
+
+    return sign_in
+
+
 @pytest.fixture
-def new_visitor(browser: Browser, platform: Platform) -> Iterator[NewVisitor]:
+def new_visitor(
+    browser: Browser, platform: Platform, sign_in_of: Callable[[str], StorageState]
+) -> Iterator[NewVisitor]:
     """Makes visitors with browsers of their own. What their pages complain of fails the test at its end."""
     contexts: list[BrowserContext] = []
     visitors: list[Visitor] = []
@@ -36,13 +55,14 @@ def new_visitor(browser: Browser, platform: Platform) -> Iterator[NewVisitor]:
         context = browser.new_context(
             base_url=platform.gateway_url,
             viewport={"width": width, "height": 900},
+            storage_state=None if role is None else sign_in_of(role),
             **{"locale": "en-GB", **options},  # type: ignore[arg-type]
         )
         contexts.append(context)
         visitor = Visitor(context.new_page(), f"{uuid.uuid4().hex}@example.com", PASSWORD)
         visitors.append(visitor)
-        if signed_in:
-            sign_up(visitor, role=role, home=platform.home.root)
+        if signed_in and role is None:
+            sign_up(visitor)
         return visitor
 
     yield make

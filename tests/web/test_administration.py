@@ -22,7 +22,7 @@ def patience() -> None:
 
 
 def test_the_platform_is_run_by_its_pages(platform: Platform, new_visitor: NewVisitor, tmp_path: Path) -> None:
-    admin = new_visitor(signed_in=True, role="admin")
+    admin = new_visitor(role="admin")
     page = admin.page
     page.set_default_timeout(PATIENCE_MILLISECONDS)
     with Client(platform.gateway_url) as singer:

@@ -8,7 +8,7 @@ from tests.web.pages import PAGES, AppPage
 
 
 def opened_by(page: AppPage, new_visitor: NewVisitor, **options: object) -> Visitor:
-    return new_visitor(signed_in=page.whose not in {"anyone", "guest"}, role=page.role, **options)
+    return new_visitor(signed_in=page.whose == "account", role=page.role, **options)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -44,7 +44,9 @@ export function Ask({ what, whose, lead, asksWhy = true, act, onDone, button }: 
       >
         {what}
       </Button>
+      {/* What keeps the page behind from scrolling writes a style that the policy of the pages does not allow. */}
       <Modal
+        lockScroll={false}
         opened={opened}
         onClose={close}
         title={what}
