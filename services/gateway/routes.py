@@ -104,6 +104,7 @@ APP_PAGES = (
     "/administration/jobs/{id}",
     "/administration/dead-letters",
     "/administration/dead-letters/{id}",
+    "/administration/feedback",
     "/administration/users",
     "/administration/users/{id}",
     "/administration/prices",
@@ -235,6 +236,10 @@ def _operators() -> Iterable[Route]:
         *(("POST", "dead-letters/{id}/replay"), ("POST", "dead-letters/{id}/discard")),
     ):
         yield Route(method, f"/v1/admin/{path}", Upstream.ORCHESTRATOR, "account", OPERATORS)
+    of_feedback = (Upstream.ORCHESTRATOR, "account", OPERATORS)
+    yield Route("GET", "/v1/admin/feedback", *of_feedback)
+    yield Route("GET", "/v1/admin/feedback/{id}", *of_feedback)
+    yield Route("GET", "/v1/admin/feedback/{id}/playback/{track}/{number}", *of_feedback, load=Load.DOWNLOAD)
     yield Route("GET", "/v1/admin/audit-log", Upstream.ACCOUNTS, "account", ADMINS)
     yield Route("GET", "/v1/admin/users", Upstream.ACCOUNTS, "account", ADMINS)
     yield Route("GET", "/v1/admin/users/{id}", Upstream.ACCOUNTS, "account", ADMINS)

@@ -12,6 +12,7 @@ from services.kit.housekeeping import Housekeeping
 from services.kit.outbox import OutboxRelay
 from services.kit.s3 import S3Storage
 from services.orchestrator.administration.dead_letters import DeadLetters
+from services.orchestrator.administration.feedback import MarkedRegions
 from services.orchestrator.administration.measures import Sampler
 from services.orchestrator.administration.service import Administration
 from services.orchestrator.consumers import Handlers
@@ -31,7 +32,7 @@ from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.playback import Listening
 from services.orchestrator.rates import RatesWatch
 from services.orchestrator.results import Results
-from services.orchestrator.routes import ROUTERS
+from services.orchestrator.routers import ROUTERS
 from services.orchestrator.service import Jobs
 from services.orchestrator.settings import Settings
 from services.orchestrator.shares import Shares
@@ -73,6 +74,7 @@ def build(settings: Settings) -> FastAPI:
             "verifier": TokenVerifier.from_settings(settings),
             "jobs": jobs,
             "dead_letters": DeadLetters(database, DeadLetterBox(settings.kafka_bootstrap_servers, NAME)),
+            "marked_regions": MarkedRegions(database, storage),
             "administration": Administration(database, settings, lifecycle, signals, jobs),
             "results": results,
             "listening": listening,

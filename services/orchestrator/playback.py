@@ -18,7 +18,7 @@ SEGMENT_LIMIT_BYTES = 32 << 20
 
 
 @dataclass(frozen=True)
-class _Tracks:
+class Tracks:
     """`prefix`: of the attempt that is listened to. `whole`: nothing is still to come."""
 
     prefix: str
@@ -41,23 +41,24 @@ class Listening:
         """A segment's FLAC. Raises as `playback`, SegmentNotFound or SegmentNotReady."""
         tracks = self._tracks(account_id, job_id)
         try:
-            return self._storage.read_bytes(_key(tracks, track, number), SEGMENT_LIMIT_BYTES)
+            return self._storage.read_bytes(key_of(tracks, track, number), SEGMENT_LIMIT_BYTES)
         except ObjectNotFound as error:
             raise _missing(tracks) from error
 
-    def _tracks(self, account_id: str, job_id: str) -> _Tracks:
+    def _tracks(self, account_id: str, job_id: str) -> Tracks:
         with self._database.read() as session:
             job = repository.owned_job(session, account_id, job_id)
             if job is None:
                 raise JobNotFound
             if job.state is Status.SUCCEEDED:
-                return _made(job)
+                return tracks_of(job)
             if job.state in FINAL:
                 raise JobNotFinished(f"the job is {job.status} and made no stems")
             return _coming(job, repository.owned_upload(session, account_id, job.upload_id))
 
 
-def _made(job: Job) -> _Tracks:
+def tracks_of(job: Job) -> Tracks:
+    """Of a job that succeeded; raises ResultGone."""
     segments = segments_of(job.result)
     if segments is None or job.result_prefix is None:
         raise ResultGone("there are no segments of this job")
@@ -69,10 +70,10 @@ def _made(job: Job) -> _Tracks:
         playable_seconds=segments.duration_seconds,
         tracks=segments.tracks,
     )
-    return _Tracks(job.result_prefix, answer, whole=True)
+    return Tracks(job.result_prefix, answer, whole=True)
 
 
-def _coming(job: Job, upload: KnownUpload | None) -> _Tracks:
+def _coming(job: Job, upload: KnownUpload | None) -> Tracks:
     duration = job.preview_duration_seconds if job.mode == "preview" else upload and upload.duration_seconds
     if upload is None or not (duration and upload.sample_rate_hz and upload.channels):
         raise JobNotFinished("the song is still being uploaded")
@@ -84,10 +85,10 @@ def _coming(job: Job, upload: KnownUpload | None) -> _Tracks:
         playable_seconds=job.playable_seconds,
         tracks=["mixture", *(stem for stem in ALL_STEMS if stem in job.stems)],
     )
-    return _Tracks(stems_prefix(job.id, job.attempt), answer, whole=False)
+    return Tracks(stems_prefix(job.id, job.attempt), answer, whole=False)
 
 
-def _key(tracks: _Tracks, track: str, number: int) -> str:
+def key_of(tracks: Tracks, track: str, number: int) -> str:
     """Raises SegmentNotFound for a track that is not made, and behind its end."""
     begin, answer = number * tracks.answer.segment_seconds, tracks.answer
     # A window may be longer than it is said to be by a sample, until it is made.
@@ -97,5 +98,5 @@ def _key(tracks: _Tracks, track: str, number: int) -> str:
     return segment_key(tracks.prefix, track, number)
 
 
-def _missing(tracks: _Tracks) -> ResultGone | SegmentNotReady:
+def _missing(tracks: Tracks) -> ResultGone | SegmentNotReady:
     return ResultGone() if tracks.whole else SegmentNotReady()

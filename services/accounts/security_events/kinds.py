@@ -35,5 +35,6 @@ class Kind(StrEnum):
     WORKER_RESUMED = "worker_resumed"
     QUEUE_PAUSED = "queue_paused"
     QUEUE_RESUMED = "queue_resumed"
+    FEEDBACK_HEARD = "feedback_heard"
     DEAD_LETTER_REPLAYED = "dead_letter_replayed"
     DEAD_LETTER_DISCARDED = "dead_letter_discarded"

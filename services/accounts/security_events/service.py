@@ -25,6 +25,7 @@ _TOLD_BY_SIBLINGS = frozenset(
         Kind.WORKER_RESUMED,
         Kind.QUEUE_PAUSED,
         Kind.QUEUE_RESUMED,
+        Kind.FEEDBACK_HEARD,
         Kind.DEAD_LETTER_REPLAYED,
         Kind.DEAD_LETTER_DISCARDED,
     }

@@ -17,6 +17,7 @@ class Action(StrEnum):
     WORKER_RESUMED = "worker_resumed"
     QUEUE_PAUSED = "queue_paused"
     QUEUE_RESUMED = "queue_resumed"
+    FEEDBACK_HEARD = "feedback_heard"
     DEAD_LETTER_REPLAYED = "dead_letter_replayed"
     DEAD_LETTER_DISCARDED = "dead_letter_discarded"
 
@@ -29,10 +30,11 @@ def note(
     account_id: str = "",
     target_id: str = "",
     reason: str = "",
+    event_id: str | None = None,
 ) -> None:
-    """In the transaction that does it, so that neither is without the other."""
+    """In the transaction that does it, so that neither is without the other. What has the same `event_id` is one."""
     message = audit_pb2.OperatorActed(
         operator_id=operator_id, action=action, account_id=account_id, target_id=target_id, reason=reason
     )
     message.acted_at.FromDatetime(session.now())
-    outbox.add(session, OutgoingEvent(AUDIT, operator_id, message))
+    outbox.add(session, OutgoingEvent(AUDIT, operator_id, message, id=event_id))

@@ -27,6 +27,7 @@ from services.kit.object_keys import source_key
 from services.kit.protos import billing_pb2, prices_pb2, separation_pb2, uploads_pb2, workers_pb2
 from services.kit.storage import ObjectInfo, ObjectNotFound
 from services.kit.tables import OUTBOX
+from services.orchestrator.administration.feedback import MarkedRegions
 from services.orchestrator.administration.measures import Sampler
 from services.orchestrator.administration.service import Administration
 from services.orchestrator.consumers import Handlers
@@ -38,7 +39,7 @@ from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.models import Job
 from services.orchestrator.playback import Listening
 from services.orchestrator.results import Results
-from services.orchestrator.routes import ROUTERS
+from services.orchestrator.routers import ROUTERS
 from services.orchestrator.service import Jobs
 from services.orchestrator.settings import Settings
 from services.orchestrator.shares import Shares
@@ -407,6 +408,7 @@ def running_world(
         state={
             "verifier": NamesAreTokens(),
             "jobs": jobs,
+            "marked_regions": MarkedRegions(database, storage),  # type: ignore[arg-type]
             "administration": Administration(database, settings, lifecycle, signals, jobs),
             "results": results,
             "listening": listening,

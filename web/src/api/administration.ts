@@ -157,3 +157,14 @@ export const discard = (letter: string, reason: string) =>
   answer(
     api.POST("/v1/admin/dead-letters/{letter}/discard", { params: { path: { letter } }, body: { reason } }),
   );
+
+export type GivenFeedback = Schemas["AdminFeedback"];
+export type MarkedRegion = Schemas["MarkedRegion"];
+
+export const markedRegion = (jobId: string) =>
+  answer(api.GET("/v1/admin/feedback/{job_id}", { params: { path: { job_id: jobId } } }));
+
+/** The address of a segment within a marked region. */
+export function markedSegment(jobId: string, track: string, number: number): string {
+  return `/v1/admin/feedback/${encodeURIComponent(jobId)}/playback/${encodeURIComponent(track)}/${number}`;
+}

@@ -130,6 +130,12 @@ export const PAGES: readonly Page[] = [
     for: "operator",
   },
   {
+    path: "/administration/feedback",
+    title: (texts) => texts.administration.feedback,
+    page: lazy(() => import("../pages/administration/feedback")),
+    for: "operator",
+  },
+  {
     path: "/administration/users",
     title: (texts) => texts.administration.users,
     page: lazy(() => import("../pages/administration/users")),

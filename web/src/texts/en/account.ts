@@ -84,6 +84,7 @@ export const account = {
     queue_paused: "The queue was paused",
     dead_letter_replayed: "A lost message was sent once more",
     dead_letter_discarded: "A lost message was discarded",
+    feedback_heard: "The region you marked in feedback was listened to",
     queue_resumed: "The queue was resumed",
   },
 

@@ -277,6 +277,26 @@ export const administration = {
     discard: "Discard",
     discardLead: "It is not shown among the open ones any more.",
   },
+
+  feedback: {
+    title: "Feedback",
+    lead: "What owners say of their stems. Where one marked a region, that region can be listened to; the owner and the audit log are told.",
+    most: "Ratings",
+    mostOf: (stars: string) => `${stars} and fewer`,
+    any: "All",
+    nothing: "There is none.",
+    rating: "Rating",
+    stars: (stars: string) => `${stars} of 5`,
+    about: "About",
+    everything: "everything",
+    noticed: "Noticed",
+    said: "In words",
+    region: "Region",
+    when: "When",
+    listen: "Listen",
+    stop: "Stop",
+    track: "What is heard",
+  },
 };
 
 export type AdministrationTexts = typeof administration;

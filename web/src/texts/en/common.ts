@@ -28,6 +28,7 @@ export const administration = {
   job: "A job",
   deadLetters: "Dead letters",
   deadLetter: "A dead letter",
+  feedback: "Feedback",
   users: "Users",
   user: "A user",
   prices: "Prices",

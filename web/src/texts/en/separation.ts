@@ -135,7 +135,7 @@ export const results = {
 
 export const feedback = {
   title: "How is it?",
-  lead: "What you say helps to choose the next model.",
+  lead: "What you say helps to choose the next model. If you mark a region, those who run the platform may listen to it.",
   rating: "Rating",
   stars: (stars: string) => `${stars} of 5 stars`,
   what: "What you noticed",

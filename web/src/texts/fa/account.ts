@@ -87,6 +87,7 @@ export const account: Texts["account"] = {
     queue_paused: "صف نگه داشته شد",
     dead_letter_replayed: "پیام گم‌شده‌ای دوباره فرستاده شد",
     dead_letter_discarded: "پیام گم‌شده‌ای کنار گذاشته شد",
+    feedback_heard: "بخشی که در بازخورد نشان کردید شنیده شد",
     queue_resumed: "صف دوباره به راه افتاد",
   },
 

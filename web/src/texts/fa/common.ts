@@ -29,6 +29,7 @@ export const administration: Texts["administration"] = {
   job: "یک کار",
   deadLetters: "پیام‌های گم‌شده",
   deadLetter: "یک پیام گم‌شده",
+  feedback: "بازخوردها",
   users: "کاربران",
   user: "یک کاربر",
   prices: "قیمت‌ها",

@@ -137,7 +137,7 @@ export const results: Texts["results"] = {
 
 export const feedback: Texts["feedback"] = {
   title: "چطور است؟",
-  lead: "گفتهٔ شما در انتخاب مدل بعدی کمک می‌کند.",
+  lead: "گفتهٔ شما در انتخاب مدل بعدی کمک می‌کند. اگر بخشی را نشان کنید، گردانندگان می‌توانند آن را بشنوند.",
   rating: "امتیاز",
   stars: (stars) => `${stars} از ۵ ستاره`,
   what: "آنچه به گوشتان خورد",
