@@ -25,6 +25,7 @@ from services.accounts.users.roles import Role
 from services.kit.database import Database
 from services.kit.events.codec import Event, decode
 from services.kit.tables import OUTBOX
+from tests.app_client import AppClient
 from tests.databases import MakeDatabase
 
 PASSWORD = "correct horse battery"
@@ -146,7 +147,7 @@ def outbox(database: Database) -> Outbox:
 @pytest.fixture
 def client(settings: Settings, database: Database, keys: SigningKeys) -> TestClient:
     """The real app; not entered, so that its background tasks do not look for a broker."""
-    return TestClient(build(settings, keys, database), raise_server_exceptions=False)
+    return AppClient(build(settings, keys, database), raise_server_exceptions=False)
 
 
 class Post:

@@ -18,6 +18,7 @@ from services.accounts.sessions.tokens import SigningKeys
 from services.accounts.settings import Settings
 from services.accounts.users.passwords import PasswordHashing
 from services.kit.database import Database
+from tests.app_client import AppClient
 from tests.services.accounts.conftest import PASSWORD, QUICK_HASHES_KIB, Mailbox
 
 KNOWN, UNKNOWN = "ada@example.com", "nobody@example.com"
@@ -29,7 +30,7 @@ def client(database: Database, keys: SigningKeys) -> TestClient:
     settings = Settings(verify_email=True, password_memory_kib=QUICK_HASHES_KIB)
     app = build(settings, keys, database)
     assert isinstance(app, FastAPI)
-    client = TestClient(app, raise_server_exceptions=False)
+    client = AppClient(app, raise_server_exceptions=False)
     assert client.post("/v1/auth/register", json={"email": KNOWN, "password": PASSWORD}).status_code == 201
     proof = {"token": Mailbox(app.state.accounts).token_to(KNOWN)}
     assert client.post("/v1/auth/verify-email", json=proof).status_code == 204

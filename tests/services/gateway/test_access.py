@@ -19,6 +19,7 @@ from services.kit.app import create_app
 from services.kit.auth import SCOPES, InvalidToken, Principal, Role
 from services.kit.ids import new_id
 from services.openapi import FILE, ROUTERS
+from tests.app_client import AppClient
 from tests.services.gateway.standin import Platform, Reply, bearer, platform, problem, token
 
 ALLOWED = 200
@@ -144,7 +145,7 @@ def services() -> dict[Upstream, TestClient]:
     for upstream, routers in ROUTERS.items():
         app = create_app(name=upstream, title=upstream, routers=routers)
         app.state = _Anything({**app.state._state, "verifier": _Claims()})
-        clients[upstream] = TestClient(app, raise_server_exceptions=False)
+        clients[upstream] = AppClient(app, raise_server_exceptions=False)
     return clients
 
 

@@ -45,6 +45,7 @@ from services.orchestrator.settings import Settings
 from services.orchestrator.shares import Shares
 from services.orchestrator.signals import Signals
 from services.orchestrator.sweeper import Sweeper
+from tests.app_client import AppClient
 from tests.databases import MakeDatabase
 
 MODEL, DIGEST = "spleeter-2stems", "sha256:" + "1" * 64
@@ -421,24 +422,23 @@ def running_world(
             "letter": DeadLetterNotFound,
         },
     )
-    with TestClient(app, follow_redirects=False) as client:
-        world = World(
-            database=database,
-            clock=clock,
-            settings=settings,
-            storage=storage,
-            lifecycle=lifecycle,
-            handlers=Handlers(database, lifecycle, signals, heartbeats),
-            dispatcher=Dispatcher(database, settings, lifecycle, signals, heartbeats),
-            sweeper=Sweeper(database, settings, lifecycle),
-            sampler=Sampler(database),
-            deleter=Deleter(database, storage, settings),  # type: ignore[arg-type]
-            app=app,
-            client=client,
-        )
-        if rates_known:
-            world.tell_rates(rate())
-        yield world
+    world = World(
+        database=database,
+        clock=clock,
+        settings=settings,
+        storage=storage,
+        lifecycle=lifecycle,
+        handlers=Handlers(database, lifecycle, signals, heartbeats),
+        dispatcher=Dispatcher(database, settings, lifecycle, signals, heartbeats),
+        sweeper=Sweeper(database, settings, lifecycle),
+        sampler=Sampler(database),
+        deleter=Deleter(database, storage, settings),  # type: ignore[arg-type]
+        app=app,
+        client=AppClient(app, follow_redirects=False),
+    )
+    if rates_known:
+        world.tell_rates(rate())
+    yield world
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fastapi.testclient import TestClient
 
 from services.accounts.accounts import Accounts
 from services.accounts.plans.models import PriceKind
 from services.accounts.plans.service import NewPrice, set_price
 from services.accounts.settings import Settings
+from tests.app_client import AppClient
 from tests.services.accounts.conftest import Join, Person
 
 ONE_HOUR = NewPrice(
@@ -43,7 +43,7 @@ class Buyer:
     def __init__(self, person: Person, price_id: str) -> None:
         self.person = person
         self.order = {"price_id": price_id}
-        self.browser = TestClient(person.client.app, raise_server_exceptions=False)
+        self.browser = AppClient(person.client.app, raise_server_exceptions=False)
 
     def checkout(self) -> dict[str, Any]:
         answer = self.person.post("/v1/billing/checkouts", json=self.order)

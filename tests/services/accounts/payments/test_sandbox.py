@@ -3,13 +3,13 @@
 import re
 
 import pytest
-from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
 from services.accounts.app import build
 from services.accounts.sessions.tokens import SigningKeys
 from services.accounts.settings import Settings
 from services.kit.database import Database
+from tests.app_client import AppClient
 from tests.ids import numbered
 from tests.services.accounts.conftest import Clock, Join
 from tests.services.accounts.payments.conftest import Buyer, heading
@@ -151,7 +151,7 @@ def test_the_sandbox_does_not_start_in_production() -> None:
 
 def test_where_nothing_is_sold_nothing_is_bought(buyer: Buyer, database: Database, keys: SigningKeys) -> None:
     checkout = buyer.checkout()
-    elsewhere = TestClient(build(Settings(), keys, database), raise_server_exceptions=False)
+    elsewhere = AppClient(build(Settings(), keys, database), raise_server_exceptions=False)
 
     answer = elsewhere.post("/v1/billing/checkouts", headers=buyer.person.headers, json=buyer.order)
     page = elsewhere.get(checkout["url"])

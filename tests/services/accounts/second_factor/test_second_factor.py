@@ -14,6 +14,7 @@ from services.accounts.second_factor.service import TRIES
 from services.accounts.sessions.tokens import SigningKeys
 from services.accounts.settings import Settings
 from services.kit.database import Database
+from tests.app_client import AppClient
 from tests.services.accounts.conftest import PASSWORD, Clock, Join, Person, in_parallel
 from tests.services.accounts.second_factor.apps import PATH, App, begin, turn_on
 
@@ -187,7 +188,7 @@ def test_a_signing_key_that_goes_takes_no_second_factor_with_it(
     both = SigningKeys.from_pem(new.private_pem() + keys.private_pem())
     Accounts.build(settings, database, both).second_factors.reseal()
 
-    person.client = TestClient(build(settings, new, database), raise_server_exceptions=False)
+    person.client = AppClient(build(settings, new, database), raise_server_exceptions=False)
     assert sign_in(person, app.code()).status_code == 200
 
 
@@ -198,7 +199,7 @@ def test_with_a_key_that_nobody_has_any_more_a_recovery_code_still_signs_in(
     app, recovery = turn_on(person, clock)
     other = SigningKeys.generate()
     Accounts.build(settings, database, other).second_factors.reseal()
-    person.client = TestClient(build(settings, other, database), raise_server_exceptions=False)
+    person.client = AppClient(build(settings, other, database), raise_server_exceptions=False)
     assert sign_in(person, app.code()).json()["code"] == "invalid_grant"
     assert sign_in(person, recovery[0]).status_code == 200
 

@@ -10,6 +10,7 @@ from services.accounts.payments import subscription_repository as subscriptions
 from services.accounts.payments.stripe_objects import SUBJECTS
 from services.accounts.settings import Settings
 from services.kit.database import Database
+from tests.app_client import AppClient
 from tests.services.accounts.conftest import Clock
 from tests.services.accounts.payments.stripe.serving import WEBHOOK_SECRET, signed
 from tests.services.accounts.payments.stripe.shop import Shop
@@ -51,7 +52,7 @@ class TestWebhookRoute:
             stripe_webhook_secret=WEBHOOK_SECRET,
             stripe_api_url=shop.double.url,
         )
-        return TestClient(build(settings, shop.accounts.keys, database), raise_server_exceptions=False)
+        return AppClient(build(settings, shop.accounts.keys, database), raise_server_exceptions=False)
 
     def post(self, client: TestClient, body: bytes, signature: str | None, provider: str = "stripe") -> tuple[int, str]:
         headers = {"content-type": "application/json"}
