@@ -22,6 +22,9 @@ MakeDatabase = Callable[..., Database]
 PATIENCE_SECONDS = 180
 """How long a connection, a lock or an answer is waited for: as many threads as a test begins share a busy machine."""
 
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what is the same whichever database there is, as what is refused by its form."""
+
 
 @pytest.fixture(scope="session", autouse=True)
 def patience() -> Iterator[None]:
@@ -74,6 +77,13 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return template.replace("{database}", "postgres")
 
 
+@pytest.fixture(scope="session")
+def _emptier(postgres_server: str) -> Iterator[psycopg.Connection]:
+    """A connection for what is done between tests: making one takes longer than what goes over it."""
+    with psycopg.connect(postgres_server.replace("{database}", "postgres"), autocommit=True) as connection:
+        yield connection
+
+
 @pytest.fixture
 def make_database(database_url: str, request: pytest.FixtureRequest) -> Iterator[MakeDatabase]:
     """Makes an empty, migrated database for a service: `make_database("accounts", clock=...)`; closed at the end."""
@@ -83,7 +93,7 @@ def make_database(database_url: str, request: pytest.FixtureRequest) -> Iterator
         if database_url.startswith("sqlite"):
             _copy_sqlite(service, database_url, request.getfixturevalue("_migrated_folder"))
         else:
-            _empty_postgres(service, database_url)
+            _empty_postgres(service, database_url, request.getfixturevalue("_emptier"))
         database = not_waiting_for_the_disk(Database(database_url, service, clock=clock))
         opened.append(database)
         return database
@@ -114,13 +124,35 @@ def _copy_sqlite(service: str, url: str, folder: Path) -> None:
         copy.write_bytes(original.read_bytes())
 
 
-def _empty_postgres(service: str, url: str) -> None:
+# Truncating makes every table's files anew, and their indexes': three times the work of looking for rows.
+_EMPTY = """
+DO $$
+DECLARE
+    name regclass;
+    holds_rows boolean;
+BEGIN
+    SET LOCAL session_replication_role = replica;  -- in whatever order: no foreign key is looked at
+    FOR name IN
+        SELECT oid FROM pg_class
+        WHERE relnamespace = {schema}::regnamespace AND relkind IN ('r', 'p') AND relname <> 'alembic_version'
+    LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s)', name) INTO holds_rows;
+        IF holds_rows THEN
+            EXECUTE format('DELETE FROM %s', name);
+        END IF;
+    END LOOP;
+    FOR name IN
+        SELECT seqrelid FROM pg_sequence JOIN pg_class ON oid = seqrelid
+        WHERE relnamespace = {schema}::regnamespace AND pg_sequence_last_value(seqrelid) IS NOT NULL
+    LOOP
+        PERFORM setval(name, 1, false);
+    END LOOP;
+END $$
+"""
+
+
+def _empty_postgres(service: str, url: str, connection: psycopg.Connection) -> None:
     """The service's schema, migrated and without a row: a hundred times faster than a database of its own."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        if connection.execute("SELECT to_regclass(%s)", [f"{service}.outbox"]).fetchone() == (None,):
-            migrate(url, service)
-        tables = connection.execute(
-            "SELECT tablename FROM pg_tables WHERE schemaname = %s AND tablename <> 'alembic_version'", [service]
-        ).fetchall()
-        names = sql.SQL(", ").join(sql.Identifier(service, name) for (name,) in tables)
-        connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(names))
+    if connection.execute("SELECT to_regclass(%s)", [f"{service}.outbox"]).fetchone() == (None,):
+        migrate(url, service)
+    connection.execute(sql.SQL(_EMPTY).format(schema=sql.Literal(service)))

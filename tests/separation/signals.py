@@ -1,5 +1,6 @@
 """Synthetic music, and files of every kind made from it."""
 
+import functools
 import struct
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ Samples = NDArray[np.float32]
 
 def music(seconds: float, rate: int = 44100, channels: int = 2, seed: int = 0) -> Samples:
     """A wandering voice-like tone over a beat and noise, ``(samples, channels)``, below full scale."""
+    return _music(seconds, rate, channels, seed).copy()
+
+
+@functools.lru_cache(maxsize=32)
+def _music(seconds: float, rate: int, channels: int, seed: int) -> Samples:
     random = np.random.default_rng(seed)
     time = np.arange(round(seconds * rate)) / rate
     pitch = 220 * 2 ** (np.sin(2 * np.pi * 0.31 * time + seed) / 2)

@@ -21,6 +21,7 @@ from services.accounts.users.roles import Role
 from services.kit.database import Database
 from services.kit.ids import new_id
 from services.kit.tables import IDEMPOTENCY
+from tests.databases import on_sqlite
 from tests.services.accounts.conftest import Clock, Join, Person, in_parallel
 from tests.services.accounts.ledger.billing_cases import Money
 
@@ -94,6 +95,7 @@ def test_a_key_cannot_be_made_that_has_expired(join: Join, clock: Clock) -> None
     assert (answer.status_code, answer.json()["code"]) == (422, "expiry_in_the_past")
 
 
+@on_sqlite
 @pytest.mark.parametrize("ends", ["tomorrow", "2099-01-01T00:00:00", -1, 1e400, "99999-01-01T00:00:00Z", True])
 def test_an_expiry_is_a_time_with_its_zone(join: Join, ends: Any) -> None:
     answer = join().post(
@@ -184,6 +186,7 @@ def test_the_first_answer_is_given_again_with_the_key_but_not_stored_in_clear(
         assert session.execute(select(ApiKey.sealed_secret)).scalar_one() is None
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "body",
     [
@@ -266,6 +269,7 @@ def test_the_statement_tells_every_movement_newest_first(join: Join, accounts: A
     assert second["next_cursor"] is None
 
 
+@on_sqlite
 @pytest.mark.parametrize("path", ["/v1/billing/ledger", "/v1/api-keys"])
 @pytest.mark.parametrize(
     "params",
@@ -285,6 +289,7 @@ def test_an_odd_page_is_refused(join: Join, path: str, params: dict[str, Any]) -
     assert join().get(path, params=params).status_code == 422
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "key_id", ["x", "key_", "key_%00", "usr_01jd3k0000000000000000000a", "key_" + "0" * 5000, "key_01JD%0A", "..%2Fme"]
 )
@@ -310,6 +315,7 @@ def test_nobody_sees_or_touches_what_belongs_to_another(join: Join, accounts: Ac
     assert answers[0]["id"] != answers[1]["id"]
 
 
+@on_sqlite
 @pytest.mark.parametrize("credentials", ["", "Bearer", "Bearer x", "Bearer sk_x", "Basic eA=="])
 def test_what_is_no_access_token_is_answered_with_what_would_be(client: TestClient, credentials: str) -> None:
     """Which routes ask for one stands in the gateway's table: tests/services/gateway/test_access.py."""

@@ -13,6 +13,7 @@ from services.accounts.ledger.models import AccountBalance
 from services.kit.database import Database
 from services.kit.migrations import migrate
 from services.kit.protos import billing_pb2
+from tests.databases import on_sqlite
 from tests.services.accounts.conftest import Clock, Join, Outbox
 from tests.services.accounts.second_factor.apps import turn_on
 
@@ -83,6 +84,7 @@ def test_the_books_are_checked(join: Join, run: Run, accounts: Accounts) -> None
     assert f"wrong balances: {person.account_id}" in broken.output
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -21,6 +21,7 @@ from services.kit.events.errors import InvalidMessage, RetryLater
 from services.kit.events.topics import AUDIT, JOBS_EVENTS, JOBS_INTERNAL, Topic, type_of
 from services.kit.ids import new_id
 from services.kit.protos import audit_pb2, billing_pb2, jobs_pb2, prices_pb2
+from tests.databases import on_sqlite
 from tests.services.accounts.conftest import Outbox
 from tests.services.accounts.ledger.billing_cases import Money
 
@@ -129,6 +130,7 @@ def test_an_unknown_account_has_nothing(deliver: Deliver, outbox: Outbox) -> Non
     assert outbox.last().balance == billing_pb2.Balance()
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "change",
     [

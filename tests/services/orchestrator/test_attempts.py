@@ -9,11 +9,13 @@ import pytest
 from services.kit.events.errors import InvalidMessage
 from services.kit.ids import new_id
 from services.kit.protos import separation_pb2, workers_pb2
+from tests.databases import on_sqlite
 from tests.services.orchestrator.conftest import World, failed, succeeded
 
 WORKER = new_id("wrk")
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -36,6 +38,7 @@ def test_a_heartbeat_that_makes_no_sense_is_a_dead_letter(
         world.hear(beat)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "spoil",
     [

@@ -7,6 +7,7 @@ import pytest
 from services.kit.events.errors import InvalidMessage
 from services.kit.ids import new_id
 from services.kit.protos import billing_pb2, uploads_pb2
+from tests.databases import on_sqlite
 from tests.services.orchestrator.conftest import World, bearer
 
 
@@ -41,6 +42,7 @@ def test_no_credits_is_402_and_names_the_job(world: World) -> None:
     )
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "body",
     [
@@ -78,6 +80,7 @@ def test_what_cannot_be_made_is_422(world: World, body: dict[str, Any]) -> None:
     assert listed == {"items": [], "next_cursor": None}
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("name", "rate", "channels"),
     [("mp3", 96_000, 2), ("mp3", 44_100, 6), ("m4a", 192_000, 2), ("ogg", 44_100, 1), ("opus", 48_000, 7)],
@@ -91,6 +94,7 @@ def test_a_format_that_cannot_hold_the_song_is_422(world: World, name: str, rate
     assert world.post_job(account, upload)["status"] == "reserving"
 
 
+@on_sqlite
 @pytest.mark.parametrize("job_id", ["a%00b", "..%2Fx", "x" * 65, "%F0%9F%98%80"])
 def test_an_id_that_is_none_is_refused(world: World, job_id: str) -> None:
     answer = world.client.get(f"/v1/jobs/{job_id}", headers=bearer(new_id("usr")))
@@ -142,6 +146,7 @@ def test_results_of_a_job_that_is_not_done_are_a_conflict(world: World) -> None:
         assert (answer.status_code, answer.json()["code"]) == (409, "job_not_finished")
 
 
+@on_sqlite
 @pytest.mark.parametrize("route", ["quotes", "jobs"])
 @pytest.mark.parametrize(
     "upload_id", ["upl_" + "i" * 26, "upl_" + "z" * 26, "upl_" + "0" * 25 + "A", "upl_" + "0" * 26 + "\n"]
@@ -154,6 +159,7 @@ def test_an_id_that_a_sibling_would_refuse_goes_no_further_than_the_route(
     assert world.told() == []
 
 
+@on_sqlite
 @pytest.mark.parametrize("position", ["x", "upl_" + "0" * 26, "job_" + "i" * 26, "'; --"])
 def test_a_cursor_that_we_did_not_make_is_refused(world: World, position: str) -> None:
     answer = world.client.get(f"/v1/jobs?cursor={position}", headers=bearer(new_id("usr")))

@@ -12,6 +12,7 @@ from services.kit.protos import billing_pb2, uploads_pb2
 from services.kit.tables import IDEMPOTENCY
 from services.orchestrator.deletions import Forgetter
 from services.orchestrator.models import Base, KnownUpload
+from tests.databases import on_sqlite
 from tests.services.orchestrator.conftest import SHA256, World, bearer, succeeded
 
 WORKER = new_id("wrk")
@@ -129,6 +130,7 @@ def test_a_window_outside_of_a_song_that_comes_later_is_the_reason_given(world: 
     assert job["error"]["code"] == "preview_outside_song"
 
 
+@on_sqlite
 @pytest.mark.parametrize("output", [{"format": "m4a", "bitrate_kbps": 256}, {"format": "ogg"}, {"format": "opus"}])
 def test_every_format_reaches_the_worker(world: World, output: dict[str, Any]) -> None:
     account = new_id("usr")
@@ -254,6 +256,7 @@ def test_each_event_of_a_stream_has_the_whole_job_as_it_was_then(world: World) -
     assert (started["started_at"], started["finished_at"]) == (now["started_at"], None)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("stems", "quality", "exact"),
     [

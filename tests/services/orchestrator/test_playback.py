@@ -8,6 +8,7 @@ from services.kit.ids import new_id
 from services.kit.object_keys import stems_prefix
 from services.kit.playback import SEGMENT_SECONDS, segment_key
 from services.orchestrator.models import Job
+from tests.databases import on_sqlite
 from tests.services.orchestrator.conftest import World, bearer, failed, succeeded
 
 WORKER = new_id("wrk")
@@ -86,6 +87,7 @@ def test_one_that_is_still_to_come_is_asked_for_again(world: World, account: str
     assert answer.headers["retry-after"] == "1"
 
 
+@on_sqlite
 @pytest.mark.parametrize("path", ["/vocals/16", "/vocals/99999999999", "/drums/0", "/vocals/-1", "/vocals/x", "/a.b/0"])
 def test_what_will_never_come_is_not_found(world: World, account: str, job_id: str, path: str) -> None:
     assert code(ask(world, account, job_id, path)) == (404, "segment_not_found")
@@ -117,6 +119,7 @@ def test_a_job_that_was_made_without_segments_has_none(world: World, account: st
     assert world.job(job_id).playable_seconds == 0
 
 
+@on_sqlite
 @pytest.mark.parametrize("broken", [{"segments": 0}, {"tracks": ["../x"]}, {"samples": "many"}, {"segment_seconds": 0}])
 def test_a_manifest_that_tells_nonsense_of_segments_is_refused(
     world: World, job_id: str, broken: dict[str, Any]

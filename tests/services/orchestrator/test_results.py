@@ -8,6 +8,7 @@ from services.orchestrator.errors import ResultDamaged, ResultGone
 from services.orchestrator.models import KnownUpload
 from services.orchestrator.results import Results, _file_name
 from services.orchestrator.settings import Settings
+from tests.databases import on_sqlite
 from tests.services.orchestrator.conftest import World, succeeded
 
 
@@ -84,6 +85,7 @@ def test_stems_that_are_stored_as_they_were_made_are_handed_out(world: World, fi
     assert whole.manifest(*finished) == {}
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("vocals", "error"),
     [(None, ResultGone), (b"", ResultDamaged), (b"v" * 9, ResultDamaged), (b"v" * 11, ResultDamaged)],
@@ -99,6 +101,7 @@ def test_a_stem_that_is_not_as_it_was_made_is_a_clear_problem(
         spoilt.archive(*finished)
 
 
+@on_sqlite
 @pytest.mark.parametrize("document", [b"", b"{", b"\xff\xfe", b"[]", b"null"])
 def test_a_document_that_is_damaged_is_a_clear_problem(
     world: World, finished: tuple[str, str], document: bytes

@@ -11,11 +11,12 @@ from services.kit.database import Database
 from services.kit.s3 import S3Storage
 from services.kit.tables import IDEMPOTENCY
 from services.upload.settings import Settings
+from tests.databases import on_sqlite
 from tests.ids import numbered
 from tests.services.upload import songs
 from tests.services.upload.conftest import Client, Events, serving
 
-pytestmark = [pytest.mark.s3, pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)]
+pytestmark = [pytest.mark.s3, on_sqlite]
 
 MEBIBYTE = 1024 * 1024
 

@@ -13,12 +13,11 @@ import pytest
 from services.kit.database import Database
 from services.kit.s3 import S3Storage
 from services.upload.settings import Settings
+from tests.databases import on_sqlite
 from tests.services.upload import songs
 from tests.services.upload.conftest import Client, Service, serving, sha256, until
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
-
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
 @pytest.fixture(scope="module")

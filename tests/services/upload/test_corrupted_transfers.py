@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.kit.storage import ObjectStorage
+from tests.databases import on_sqlite
 from tests.services.upload.conftest import Events, Parts, sha256
 from tests.services.upload.validating import SONG, Clock, Scripted, clock, completed, database, parts, state
 
@@ -29,7 +30,7 @@ class Corrupting(Scripted):
         yield bytes(data)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 @pytest.mark.parametrize("number", [1, 2])
 @pytest.mark.parametrize("declared", [None, sha256(SONG)])
 def test_bytes_that_change_on_their_way_give_no_verdict(
@@ -47,7 +48,7 @@ def test_bytes_that_change_on_their_way_give_no_verdict(
     assert [event.data.sha256 for event in events.all(upload_id)] == [sha256(SONG)]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_good_file_is_not_rejected_for_bytes_that_changed_on_their_way(parts: Parts, clock: Clock) -> None:
     upload_id = completed(parts)
 
@@ -65,7 +66,7 @@ def test_a_good_file_is_not_rejected_for_bytes_that_changed_on_their_way(parts: 
     assert state(parts, upload_id).status == "ready"
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_store_that_always_changes_bytes_is_not_asked_for_ever(parts: Parts, clock: Clock) -> None:
     upload_id = completed(parts)
     for _ in range(parts.settings.max_attempts):

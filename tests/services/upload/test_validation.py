@@ -16,6 +16,7 @@ from services.upload import repository
 from services.upload.prober import AudioFacts, ProbeFailed, Prober, Rejection
 from services.upload.schemas import NewUpload
 from services.upload.validation import Validator
+from tests.databases import on_sqlite
 from tests.object_store import running_object_store
 from tests.services.upload.conftest import Events, Parts
 from tests.services.upload.validating import (
@@ -90,7 +91,7 @@ def test_a_file_that_kills_its_validators_is_rejected_in_the_end(parts: Parts, e
     assert keys(parts) == []
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 @pytest.mark.parametrize("operation", ["complete_multipart", "head", "stream", "copy"])
 def test_a_store_that_is_away_is_waited_for(parts: Parts, clock: Clock, operation: str) -> None:
     upload_id = completed(parts)
@@ -109,7 +110,7 @@ def test_a_store_that_is_away_is_waited_for(parts: Parts, clock: Clock, operatio
     assert state(parts, upload_id).status == "ready", "the file is not to blame, however often"
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_full_disk_is_waited_out(parts: Parts, clock: Clock) -> None:
     upload_id = completed(parts)
 
@@ -126,7 +127,7 @@ def test_a_full_disk_is_waited_out(parts: Parts, clock: Clock) -> None:
     assert state(parts, upload_id).status == "ready"
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_truncated_answer_of_the_store_is_not_a_verdict(parts: Parts, clock: Clock) -> None:
     upload_id = completed(parts)
 
@@ -143,7 +144,7 @@ def test_a_truncated_answer_of_the_store_is_not_a_verdict(parts: Parts, clock: C
     assert state(parts, upload_id).status == "ready"
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_store_that_forgets_the_parts_is_survived(parts: Parts, events: Events, tmp_path: Path) -> None:
     with running_object_store(tmp_path / "own-store") as store:
         storage: Any = Scripted(parts.storage)
@@ -158,7 +159,7 @@ def test_a_store_that_forgets_the_parts_is_survived(parts: Parts, events: Events
         assert events.types(upload_id) == ["UploadRejected"]
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_pending_parts_that_the_store_forgot_are_asked_for_again(parts: Parts, tmp_path: Path) -> None:
     with running_object_store(tmp_path / "own-store") as store:
         storage: Any = store.new_bucket()
@@ -175,7 +176,7 @@ def test_pending_parts_that_the_store_forgot_are_asked_for_again(parts: Parts, t
         assert again.parts[0].url != first
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_probe_without_a_word_is_tried_again_and_given_up(parts: Parts, clock: Clock) -> None:
     upload_id = completed(parts)
     for _ in range(parts.settings.max_attempts):
@@ -209,7 +210,7 @@ def test_a_lease_is_renewed_while_the_probe_runs(parts: Parts, clock: Clock, mon
     assert state(parts, upload_id).code == "x"
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 @pytest.mark.parametrize(
     ("script", "code"),
     [

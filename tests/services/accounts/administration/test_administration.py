@@ -10,6 +10,7 @@ from services.accounts.security_events.origin import Origin
 from services.accounts.users.emails import parse
 from services.accounts.users.roles import Role
 from services.kit.protos import accounts_pb2
+from tests.databases import on_sqlite
 from tests.services.accounts.conftest import PASSWORD, Join, Outbox, Person, in_parallel
 
 SignIn = Callable[..., Any]
@@ -210,6 +211,7 @@ def test_credits_are_taken_as_far_as_they_are_there(join: Join, admin: Person) -
     assert (refused.status_code, refused.json()["code"]) == (409, "too_few_credits")
 
 
+@on_sqlite
 @pytest.mark.parametrize("amount", [0, -0.0, "1", 1.5, True, None, 10**30, -(10**30)])
 def test_an_adjustment_is_a_whole_number_of_credits(join: Join, admin: Person, amount: Any) -> None:
     person = join()
@@ -220,6 +222,7 @@ def test_an_adjustment_is_a_whole_number_of_credits(join: Join, admin: Person, a
     assert person.get("/v1/billing/balance").json()["available_credits"] == 600
 
 
+@on_sqlite
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e400", "-1e400"])
 def test_a_number_that_is_none_is_refused(join: Join, admin: Person, number: str) -> None:
     answer = admin.post(
@@ -231,6 +234,7 @@ def test_a_number_that_is_none_is_refused(join: Join, admin: Person, number: str
     assert answer.status_code in {400, 422}
 
 
+@on_sqlite
 @pytest.mark.parametrize("body", [{"roles": ["god"]}, {"roles": "admin"}, {"email": "x@example.com"}, {"id": "usr_1"}])
 def test_nothing_else_of_an_account_is_changed(join: Join, admin: Person, body: dict[str, Any]) -> None:
     assert admin.patch(path_of(join()), json=body).status_code == 422

@@ -16,6 +16,7 @@ from services.accounts.sweeper import sweep_credits
 from services.kit.database import Database
 from services.kit.ids import new_id
 from services.kit.protos import billing_pb2
+from tests.databases import on_sqlite
 from tests.services.accounts.conftest import QUICK_HASHES_KIB, Clock, Join, Outbox, Person, in_parallel
 from tests.services.accounts.ledger.billing_cases import Money, assert_books_add_up
 
@@ -269,6 +270,7 @@ def test_an_admin_gives_a_promotion_and_its_owner_sees_it_come_and_go(
     assert admin.get("/v1/admin/ledger-check").json()["wrong_lots"] == []
 
 
+@on_sqlite
 @pytest.mark.parametrize(("amount", "minutes"), [(-5, 4), (5, 0), (5, -1)])
 def test_a_promotion_that_makes_no_sense_is_refused(
     admin: Person, join: Join, clock: Clock, amount: int, minutes: int

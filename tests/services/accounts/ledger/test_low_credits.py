@@ -9,6 +9,7 @@ from services.accounts.ledger.holds import Ending
 from services.accounts.ledger.models import AccountBalance
 from services.accounts.mail.models import OutgoingMail
 from services.kit.protos import billing_pb2
+from tests.databases import on_sqlite
 from tests.services.accounts.conftest import Join, Mailbox, Outbox, in_parallel
 from tests.services.accounts.ledger.billing_cases import Money
 
@@ -115,6 +116,7 @@ def test_a_person_sets_the_threshold_and_reads_the_mail(join: Join, accounts: Ac
     assert person.patch("/v1/me", json={"low_credits_threshold": None}).json()["low_credits_threshold"] is None
 
 
+@on_sqlite
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, "100", True, 2**53])
 def test_a_threshold_that_is_none_is_refused(join: Join, wrong: Any) -> None:
     assert join().patch("/v1/me", json={"low_credits_threshold": wrong}).status_code == 422

@@ -10,6 +10,7 @@ from services.accounts.accounts import Accounts
 from services.accounts.payments.errors import ProviderUnavailable
 from services.accounts.payments.providers import SessionState
 from services.kit.protos import billing_pb2
+from tests.databases import on_sqlite
 from tests.ids import numbered
 from tests.services.accounts.conftest import Clock, Outbox, in_parallel
 from tests.services.accounts.killing import KilledHere, killed_at
@@ -81,6 +82,7 @@ def test_in_parallel_it_is_granted_and_told_once(shop: Shop, outbox: Outbox) -> 
     assert_books_add_up(shop.money)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("changes", "named"),
     [

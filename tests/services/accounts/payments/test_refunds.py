@@ -10,6 +10,7 @@ from services.accounts.payments.models import Payment as PaymentRow
 from services.accounts.payments.models import Refund as RefundRow
 from services.accounts.payments.refunds import RefundState
 from services.accounts.security_events.origin import Origin
+from tests.databases import on_sqlite
 from tests.ids import numbered
 from tests.services.accounts.conftest import Clock, Person, in_parallel
 from tests.services.accounts.ledger.billing_cases import assert_books_add_up
@@ -95,6 +96,7 @@ def test_no_more_is_paid_back_than_was_paid(admin: Person, buyer: Buyer, payment
     assert buyer.credits() == 600
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "body",
     [

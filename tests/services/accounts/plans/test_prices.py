@@ -13,6 +13,7 @@ from services.accounts.plans.models import Price
 from services.accounts.plans.service import RATES_MAX, on_sale
 from services.kit.database import Database
 from services.kit.protos import prices_pb2
+from tests.databases import on_sqlite
 from tests.ids import numbered
 from tests.services.accounts.conftest import Clock, Join, Outbox, Person
 
@@ -192,6 +193,7 @@ def test_only_what_is_sold_now_can_be_bought(admin: Person, accounts: Accounts, 
                 on_sale(session, refused)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -214,6 +216,7 @@ def test_a_price_that_makes_no_sense_is_refused(admin: Person, prices: Prices, w
     assert prices()["packs"] == []
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -20,6 +20,7 @@ from services.accounts.users.roles import Role
 from services.kit.database import Database
 from services.kit.protos import billing_pb2
 from services.kit.tables import IDEMPOTENCY
+from tests.databases import on_sqlite
 from tests.services.accounts.conftest import PASSWORD, Clock, Join, Outbox, in_parallel
 
 SignIn = Callable[..., Any]
@@ -274,6 +275,7 @@ def test_the_published_keys_verify_the_tokens(client: TestClient, join: Join) ->
     assert claims["scope"].split() == ["uploads", "jobs", "billing:read", "webhooks", "events", "account"]
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     ("form", "error"),
     [
@@ -294,6 +296,7 @@ def test_a_token_request_that_is_not_one_gets_the_error_of_rfc_6749(
     assert (answer.status_code, answer.json()["error"], answer.json()["code"]) == (400, error, error)
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "change",
     [
@@ -322,6 +325,7 @@ def test_a_registration_takes_nothing_it_should_not(client: TestClient, change: 
     assert len(answer.content) < 2000
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "content",
     [
@@ -342,6 +346,7 @@ def test_a_body_that_is_not_proper_json_is_refused(client: TestClient, content: 
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@on_sqlite
 @pytest.mark.parametrize("key", ["", "x" * 201, "two\tparts", "caf\u00e9"])
 def test_an_odd_idempotency_key_is_refused(client: TestClient, key: str) -> None:
     answer = client.post(

@@ -10,6 +10,7 @@ from fastapi.testclient import TestClient
 from services.accounts.users import repository as users
 from services.accounts.users.passwords import PasswordHashing
 from services.kit.database import Database
+from tests.databases import on_sqlite
 from tests.services.accounts.conftest import PASSWORD, QUICK_HASHES_KIB, Clock, Join, Mailbox, in_parallel
 from tests.services.accounts.racing import DEADLINE_SECONDS, wait_until_it_waits
 
@@ -145,6 +146,7 @@ def test_who_has_a_token_but_not_the_password_cannot_guess_on(join: Join, sign_i
     assert person.get("/v1/me").status_code == 200
 
 
+@on_sqlite
 @pytest.mark.parametrize("password", ["short", "x" * 300, "nul\0nul\0nul", None, 12345678])
 def test_a_password_that_is_none_is_refused(join: Join, confirm: Any, password: Any) -> None:
     person = join()

@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from services.accounts.accounts import Accounts
+from tests.databases import on_sqlite
 from tests.services.accounts.conftest import Clock
 from tests.services.accounts.ledger.billing_cases import assert_books_add_up
 from tests.services.accounts.payments.stripe.documents import Document
@@ -87,6 +88,7 @@ def test_a_session_of_another_checkout_or_of_none_brings_nothing(shop: Shop, cap
     assert "cs_other" in caplog.text
 
 
+@on_sqlite
 @pytest.mark.parametrize(
     "changes",
     [
@@ -111,6 +113,7 @@ def test_what_was_not_ordered_is_refused_and_logged(
     assert f"checkout {checkout_id} is refused" in caplog.text
 
 
+@on_sqlite
 @pytest.mark.parametrize("setting", ["automatic_tax", "tax_ids", "invoices"])
 def test_settings_reach_the_checkout(accounts: Accounts, double: StripeDouble, setting: str) -> None:
     shop = Shop.of(accounts, double, **{setting: True})

@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from services.accounts.users.models import User
+from tests.databases import on_sqlite
 from tests.services.accounts.conftest import Clock
 from tests.services.accounts.ledger.billing_cases import assert_books_add_up
 from tests.services.accounts.payments.stripe.documents import Document
@@ -80,6 +81,7 @@ def test_a_price_that_is_not_ours_changes_no_plan(shop: Shop, caplog: pytest.Log
     assert "is not sold here" in caplog.text
 
 
+@on_sqlite
 @pytest.mark.parametrize("changes", [{"subtotal": 1}, {"currency": "jpy"}])
 def test_an_invoice_of_another_price_is_refused_and_logged(
     shop: Shop, caplog: pytest.LogCaptureFixture, changes: Document

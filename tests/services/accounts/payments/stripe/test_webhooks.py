@@ -11,6 +11,7 @@ from services.accounts.payments.stripe_objects import SUBJECTS
 from services.accounts.settings import Settings
 from services.kit.database import Database
 from tests.app_client import AppClient
+from tests.databases import on_sqlite
 from tests.services.accounts.conftest import Clock
 from tests.services.accounts.payments.stripe.serving import WEBHOOK_SECRET, signed
 from tests.services.accounts.payments.stripe.shop import Shop
@@ -68,6 +69,7 @@ class TestWebhookRoute:
         assert [self.post(client, *signed(event)) for _ in range(3)] == [(204, "")] * 3
         assert shop.credits == 4200
 
+    @on_sqlite
     @pytest.mark.parametrize("wrong", ["none", "other secret", "other body", "old", "no json", "no event", "nonsense"])
     def test_what_is_not_signed_is_refused_and_logged(
         self, client: TestClient, shop: Shop, wrong: str, caplog: pytest.LogCaptureFixture
