@@ -14,13 +14,20 @@ MONTH = 18_000
 WRITES = 8
 """At least: the subscription, the payment, the credits in three tables, the news, the mail, the commit."""
 
+FOUND = pytest.mark.parametrize(
+    ("database_url", "found_by"),
+    [("sqlite", "webhooks"), pytest.param("postgres", "asking", marks=pytest.mark.postgres)],
+    indirect=["database_url"],
+)
+"""How it becomes known after the restart, once on each database: a case takes a dozen deaths."""
+
 
 def another(shop: Shop) -> Shop:
     """The same platform, and somebody else who buys there."""
     return Shop(shop.accounts, shop.double, shop.made, Money.of_new_user(shop.accounts), shop.stripe)
 
 
-@pytest.mark.parametrize("found_by", ["webhooks", "asking"])
+@FOUND
 def test_a_plan_that_begins(shop: Shop, clock: Clock, found_by: str) -> None:
     def begin() -> tuple[Shop, str]:
         case = another(shop)
@@ -41,7 +48,7 @@ def test_a_plan_that_begins(shop: Shop, clock: Clock, found_by: str) -> None:
     assert kill_at_each_write(shop.database, begin, work, after) >= WRITES
 
 
-@pytest.mark.parametrize("found_by", ["webhooks", "asking"])
+@FOUND
 def test_a_plan_that_is_renewed(shop: Shop, clock: Clock, found_by: str) -> None:
     def begin() -> tuple[Shop, str]:
         case = another(shop)
