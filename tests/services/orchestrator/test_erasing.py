@@ -8,6 +8,7 @@ from services.kit.database import Database
 from services.kit.erasures import Eraser
 from services.kit.ids import new_id
 from services.kit.protos import billing_pb2, uploads_pb2
+from services.orchestrator import repository
 from services.orchestrator.erasing import Forgetting
 from services.orchestrator.models import Base
 from tests.erasing import counts_of, everything_in, hear, publish, receipts
@@ -187,9 +188,12 @@ def test_while_the_store_is_away_there_is_no_receipt(
     assert world.storage.objects == {}
 
 
-def test_more_jobs_than_one_transaction_sees_to_go_in_several(world: World, eraser: Eraser) -> None:
+def test_more_jobs_than_one_transaction_sees_to_go_in_several(
+    world: World, eraser: Eraser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repository, "AT_ONCE", 5)
     upload_id = world.ready_upload(ADA)
-    jobs = [world.post_job(ADA, upload_id)["id"] for _ in range(110)]
+    jobs = [world.post_job(ADA, upload_id)["id"] for _ in range(12)]
 
     hear(eraser, ADA)
     eraser.erase()
@@ -197,4 +201,4 @@ def test_more_jobs_than_one_transaction_sees_to_go_in_several(world: World, eras
         world.settle(job_id, billing_pb2.SETTLEMENT_RELEASED)
 
     assert round_of(world, eraser)
-    assert counts_of(receipts(world.database)[0]) == {"jobs": 110}
+    assert counts_of(receipts(world.database)[0]) == {"jobs": 12}

@@ -32,7 +32,7 @@ from services.accounts.users import repository as users
 from services.kit.database import Database
 from services.kit.ids import new_id
 from services.kit.migrations import migrate
-from tests.databases import MakeDatabase, not_waiting_for_the_disk
+from tests.databases import MakeDatabase, knowing_its_statements, not_waiting_for_the_disk
 from tests.services.accounts.conftest import QUICK_HASHES_KIB, Clock
 from tests.services.accounts.ledger.billing_cases import Money, assert_books_add_up
 
@@ -66,7 +66,8 @@ def _sqlite(clock: Clock) -> Iterator[Database]:
     with TemporaryDirectory(prefix="stemwright-ledger-") as folder:
         (Path(folder) / "accounts.db").write_bytes(_migrated())
         url = f"sqlite:///{Path(folder)}/{{service}}.db"
-        with closing(not_waiting_for_the_disk(Database(url, "accounts", clock=clock))) as database:
+        made = Database(url, "accounts", clock=clock)
+        with closing(knowing_its_statements(not_waiting_for_the_disk(made))) as database:
             yield database
 
 
