@@ -50,7 +50,8 @@ class _WholeAnswers(httpx2.BaseTransport):
             "server": (request.url.host, request.url.port or 80),
             "state": {},
         }
-        return _portal().call(self._answer, scope, request)
+        answer: httpx2.Response = _portal().call(self._answer, scope, request)
+        return answer
 
     async def _answer(self, scope: dict[str, Any], request: httpx2.Request) -> httpx2.Response:
         asked = [{"type": "http.request", "body": request.read(), "more_body": False}]

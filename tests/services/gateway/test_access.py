@@ -141,7 +141,7 @@ class _Claims:
 @pytest.fixture(scope="module")
 def services() -> dict[Upstream, TestClient]:
     """The routes of each service, with nothing behind their guards."""
-    clients = {}
+    clients: dict[Upstream, TestClient] = {}
     for upstream, routers in ROUTERS.items():
         app = create_app(name=upstream, title=upstream, routers=routers)
         app.state = _Anything({**app.state._state, "verifier": _Claims()})
