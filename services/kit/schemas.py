@@ -1,10 +1,12 @@
 """Shapes that every service's requests and answers share."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, StringConstraints
+from pydantic_core import CoreSchema, core_schema
 
 from services.kit.ids import id_pattern
 from services.kit.validation import form
@@ -63,8 +65,20 @@ def _integral(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-WholeNumber = Annotated[int, BeforeValidator(_integral), Field(strict=True)]
-"""An integer as JSON Schema means it: 1 and 1.0 are one, "1" and true are none."""
+@dataclass(frozen=True)
+class Whole:
+    """Annotates an integer as JSON Schema means it: 1 and 1.0 are one, "1" and true are none.
+
+    Its bounds stand here and not in a `Field` beside it, which would put them around what reads 1.0 as 1: pydantic then
+    shows them in the document under names of its own.
+    """
+
+    ge: int | None = None
+    le: int | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        number = core_schema.int_schema(strict=True, ge=self.ge, le=self.le)
+        return core_schema.no_info_before_validator_function(_integral, number)
 
 
 class RequestBody(BaseModel):

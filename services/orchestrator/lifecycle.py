@@ -25,7 +25,7 @@ from services.orchestrator.formats import check_output
 from services.orchestrator.manifests import segments_of
 from services.orchestrator.messages import MODES, assignment, public_event
 from services.orchestrator.models import Deletion, Job, JobEvent, KnownUpload, Worker
-from services.orchestrator.schemas import Mode
+from services.orchestrator.schemas import Mode, Tier
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
 from services.orchestrator.states import FINAL, Status, Step, after
@@ -60,8 +60,9 @@ class Lifecycle:
                 duration, job.preview_start_seconds, job.preview_duration_seconds
             )
         mode: Mode = "preview" if job.mode == "preview" else "full"
+        tier: Tier = "relaxed" if job.tier == "relaxed" else "fast"
         ordered = job.model_name if job.model_ordered else ""
-        price = quotes.price_of(session, quotes.Order(upload, mode, ordered, job.model_name), job.created_at)
+        price = quotes.price_of(session, quotes.Order(upload, mode, tier, ordered, job.model_name), job.created_at)
         job.price_credits, job.rate_id = price.credits, price.rate_id
         job.preview_credit_credits = price.preview_credit_credits
         if job.preview_credit_credits:

@@ -31,6 +31,7 @@ def job_answer(job: Job) -> JobAnswer:
             "id": job.id,
             "upload_id": job.upload_id,
             "mode": job.mode,
+            "tier": job.tier,
             "preview": preview,
             "requested_stems": job.stems,
             "status": job.status,
@@ -100,7 +101,7 @@ def public_event(job: Job, upload: KnownUpload | None) -> dict[str, Any]:
     """Data of the job's public event; no URL and no result in it, who may see those asks with a token."""
     answer = job_answer(job)
     fields = {"id", "upload_id", "mode", "status", "attempt", "error", "created_at", "queued_at", "started_at"}
-    fields |= {"finished_at", "metadata", "model", "retry_of"}
+    fields |= {"finished_at", "metadata", "model", "retry_of", "tier"}
     shown = answer.model_dump(mode="json", include=fields)
     song_seconds = upload.duration_seconds if upload is not None else None
     audio_seconds = job.preview_duration_seconds if job.mode == "preview" else song_seconds

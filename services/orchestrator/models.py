@@ -32,6 +32,8 @@ class Job(Base):
     preview_duration_seconds: Mapped[float | None]
     stems: Mapped[list[Any]]
     output: Mapped[dict[str, Any]]
+    tier: Mapped[str] = mapped_column(String(12), default="fast", server_default="fast")
+    """How soon it is wanted, and what it costs for that."""
     model_name: Mapped[str] = mapped_column(String(80))
     model_digest: Mapped[str | None] = mapped_column(String(80))
     """Pinned by the first attempt; every later one uses the same."""
@@ -98,6 +100,7 @@ class Job(Base):
             "ix_jobs_queue",
             "account_id",
             "mode",
+            "tier",
             "model_name",
             "model_digest",
             "queued_at",
@@ -219,6 +222,7 @@ class StandingQuote(Base):
     mode: Mapped[str] = mapped_column(String(12), primary_key=True)
     model_name: Mapped[str] = mapped_column(String(80), primary_key=True, default="", server_default="")
     """As ordered; empty where the choice was left to us, whatever it then was."""
+    tier: Mapped[str] = mapped_column(String(12), primary_key=True, default="fast", server_default="fast")
     price_credits: Mapped[int]
     """Of the whole song, before anything is deducted."""
     preview_credit_credits: Mapped[int] = mapped_column(default=0, server_default="0")

@@ -1,14 +1,19 @@
 """Which queued job gets the next free slot. Pure: facts in, choice out.
 
-Paid jobs come before free ones, but waiting counts for both, so a free job is overtaken only by paid jobs that came
-less than `FREE_HANDICAP_SECONDS` after it. Each job that an account has running puts its next one back by
-`FAIRNESS_SECONDS`, so that an account with thousands of songs does not keep the others waiting.
+Fast work goes first: a relaxed job gets a slot that no fast one can use. It waits like that for `RELAXED_SECONDS`; from
+then on it is one of the fast ones, as if it had been queued at that moment, and is overtaken no longer than they are.
+
+Among those that are equal in this, paid jobs come before free ones, but waiting counts for both, so a free job is
+overtaken only by paid jobs that came less than `FREE_HANDICAP_SECONDS` after it. Each job that an account has running
+puts its next one back by `FAIRNESS_SECONDS`, so that an account with thousands of songs does not keep the others
+waiting.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+RELAXED_SECONDS = 4 * 3600.0
 FREE_HANDICAP_SECONDS = 300.0
 FAIRNESS_SECONDS = 120.0
 
@@ -20,6 +25,8 @@ class Candidate:
     account_id: str
     mode: str
     """`full` is paid for, `preview` is free."""
+    tier: str
+    """`fast` or `relaxed`."""
     model_name: str
     model_digest: str | None
     """None until the first attempt pins it."""
@@ -38,10 +45,13 @@ class Slot:
     speed: float
 
 
-def rank(candidate: Candidate, running: int) -> float:
-    """Seconds of merit against the job: the lowest goes first."""
+def rank(candidate: Candidate, running: int) -> tuple[bool, float]:
+    """Whether the job gives way to fast ones, and seconds of merit against it: the lowest goes first."""
+    gives_way = candidate.tier == "relaxed" and candidate.waited_seconds < RELAXED_SECONDS
     handicap = 0.0 if candidate.mode == "full" else FREE_HANDICAP_SECONDS
-    return handicap + FAIRNESS_SECONDS * running - candidate.waited_seconds
+    if candidate.tier == "relaxed":
+        handicap += RELAXED_SECONDS
+    return gives_way, handicap + FAIRNESS_SECONDS * running - candidate.waited_seconds
 
 
 def serves(slot: Slot, candidate: Candidate) -> bool:

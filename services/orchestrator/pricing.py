@@ -1,8 +1,5 @@
 """What a job costs. Pure: the rate is accounts' word, and one credit of the default one is a second of sound."""
 
-TIER = "fast"
-"""Of every job, so far."""
-
 
 def price_credits(duration_seconds: float, millicredits_per_second: int) -> int:
     """Whole credits for separating audio of this length in full, rounded up; at least one.

@@ -1,5 +1,5 @@
-"""Quotes are kept, and bind until they expire: a job of the same upload, mode and model costs what was quoted. What is
-deducted in one for a preview is deducted once: by the first job.
+"""Quotes are kept, and bind until they expire: a job of the same upload, mode, tier and model costs what was
+quoted. What is deducted in one for a preview is deducted once: by the first job.
 
 There is one for what is ordered at a time, so whoever asks again is shown the one that stands, or a lower one. Only the
 owner of an upload is ever quoted for it.
@@ -15,7 +15,7 @@ from services.orchestrator import preview_credits
 from services.orchestrator.models import KnownUpload, StandingQuote
 from services.orchestrator.pricing import price_credits
 from services.orchestrator.rates import rate_for
-from services.orchestrator.schemas import Mode
+from services.orchestrator.schemas import Mode, Tier
 
 
 class RateUnknown(Exception):
@@ -28,6 +28,7 @@ class Order:
 
     upload: KnownUpload
     mode: Mode
+    tier: Tier
     ordered_model: str
     """Empty where the order names none."""
     model: str
@@ -62,6 +63,7 @@ def give(session: WriteSession, order: Order, lifetime: timedelta) -> tuple[Pric
             upload_id=order.upload.id,
             mode=order.mode,
             model_name=order.ordered_model,
+            tier=order.tier,
             price_credits=price.full_credits,
             preview_credit_credits=price.preview_credit_credits,
             rate_id=price.rate_id,
@@ -93,7 +95,7 @@ def forget(session: WriteSession) -> None:
 def _price(session: ReadSession, order: Order, moment: datetime) -> Price:
     if order.mode == "preview":
         return Price(full_credits=0)
-    rate = rate_for(session, order.model, moment)
+    rate = rate_for(session, order.model, order.tier, moment)
     if rate is None:
         raise RateUnknown
     full = price_credits(order.upload.duration_seconds or 0.0, rate.millicredits_per_second)
@@ -122,7 +124,7 @@ def _deduction(full_credits: int, seconds: float, millicredits_per_second: int) 
 
 
 def _standing(session: ReadSession, order: Order) -> StandingQuote | None:
-    key = (order.upload.id, order.mode, order.ordered_model)
+    key = (order.upload.id, order.mode, order.ordered_model, order.tier)
     quote = session.get(StandingQuote, key, populate_existing=True)
     return quote if quote is not None and quote.expires_at > session.now() else None
 
@@ -132,4 +134,5 @@ def _same(order: Order):  # type: ignore[no-untyped-def]  # the type of conditio
         StandingQuote.upload_id == order.upload.id,
         StandingQuote.mode == order.mode,
         StandingQuote.model_name == order.ordered_model,
+        StandingQuote.tier == order.tier,
     )

@@ -18,9 +18,11 @@ from services.kit.events.topics import JOBS_INTERNAL
 from services.kit.periodic import Periodic
 from services.kit.protos import jobs_pb2, prices_pb2
 from services.orchestrator.models import KnownRate
-from services.orchestrator.pricing import TIER
+from services.orchestrator.schemas import Tier
 
 EVERY_MODEL = "*"
+FAST: Tier = "fast"
+"""The tier in which every model has a rate."""
 STALE_AFTER = timedelta(minutes=5)
 BACKED_UP_AFTER = timedelta(seconds=10)
 """With events this old in the outbox the event log is away: one question more would only wait behind them."""
@@ -50,18 +52,18 @@ def note(session: WriteSession, told: prices_pb2.RatesTold) -> None:
     )
 
 
-def rate_for(session: ReadSession, model: str, moment: datetime) -> KnownRate | None:
-    """The rate that holds at that moment for a model: its own in the tier, else that of every model in the tier. None
-    as long as accounts has not told any."""
+def rate_for(session: ReadSession, model: str, tier: Tier, moment: datetime) -> KnownRate | None:
+    """The rate that holds at that moment for a model in a tier: its own, else that of every model in the tier, else the
+    one of `fast`. None as long as accounts has not told any."""
     return session.scalar(
         select(KnownRate)
         .where(
             KnownRate.model_name.in_((model, EVERY_MODEL)),
-            KnownRate.tier == TIER,
+            KnownRate.tier.in_((tier, FAST)),
             KnownRate.valid_from <= moment,
             or_(KnownRate.valid_to.is_(None), KnownRate.valid_to > moment),
         )
-        .order_by(KnownRate.model_name == EVERY_MODEL, KnownRate.valid_from.desc())
+        .order_by(KnownRate.tier != tier, KnownRate.model_name == EVERY_MODEL, KnownRate.valid_from.desc())
         .limit(1)
     )
 

@@ -189,13 +189,14 @@ def candidates(session: ReadSession, now: datetime, *, lapsed: bool) -> list[Can
 
     `lapsed` says whether jobs whose last worker may still be running them are among those.
     """
-    queue = (Job.account_id, Job.mode, Job.model_name, Job.model_digest)
+    queue = (Job.account_id, Job.mode, Job.tier, Job.model_name, Job.model_digest)
     queued_at = func.min(Job.queued_at)
     heads = select(*queue, queued_at.label("queued_at")).where(*_may_start(now, lapsed)).group_by(*queue)
     return [
         Candidate(
             account_id=row.account_id,
             mode=row.mode,
+            tier=row.tier,
             model_name=row.model_name,
             model_digest=row.model_digest,
             queued_at=row.queued_at,
@@ -211,6 +212,7 @@ def locked_head(session: WriteSession, candidate: Candidate, now: datetime, *, l
         *_may_start(now, lapsed),
         Job.account_id == candidate.account_id,
         Job.mode == candidate.mode,
+        Job.tier == candidate.tier,
         Job.model_name == candidate.model_name,
         Job.model_digest.is_not_distinct_from(candidate.model_digest),
         Job.queued_at == candidate.queued_at,
@@ -404,13 +406,16 @@ def forget_account(session: WriteSession, account_id: str) -> None:
     session.execute(delete(KnownBalance).where(KnownBalance.account_id == account_id))
 
 
-def waiting_audio_seconds(session: ReadSession) -> float:
-    """Seconds of audio in the queue: the number by which workers are scaled."""
+def waiting_audio_seconds(session: ReadSession) -> dict[str, float]:
+    """Seconds of audio in the queue, by tier: the numbers by which workers are scaled."""
     length = func.coalesce(Job.preview_duration_seconds, KnownUpload.duration_seconds, 0.0)
     query = (
-        select(func.sum(length)).join(KnownUpload, KnownUpload.id == Job.upload_id).where(Job.status == Status.QUEUED)
+        select(Job.tier, func.sum(length).label("seconds"))
+        .join(KnownUpload, KnownUpload.id == Job.upload_id)
+        .where(Job.status == Status.QUEUED)
+        .group_by(Job.tier)
     )
-    return float(session.scalar(query) or 0.0)
+    return {row.tier: float(row.seconds) for row in session.execute(query)}
 
 
 def jobs_by_status(session: ReadSession) -> dict[str, int]:
@@ -419,7 +424,7 @@ def jobs_by_status(session: ReadSession) -> dict[str, int]:
     return {row.status: row.number for row in session.execute(query)}
 
 
-def oldest_wait(session: ReadSession, now: datetime) -> timedelta:
-    """How long the job at the head of the queue has waited."""
-    oldest = session.scalar(select(func.min(Job.queued_at)).where(Job.status == Status.QUEUED))
-    return now - oldest if oldest is not None else timedelta(0)
+def oldest_waits(session: ReadSession, now: datetime) -> dict[str, timedelta]:
+    """How long the job at the head of the queue has waited, by tier."""
+    query = select(Job.tier, func.min(Job.queued_at).label("since")).where(Job.status == Status.QUEUED)
+    return {row.tier: now - row.since for row in session.execute(query.group_by(Job.tier))}

@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from services.kit.schemas import Line, RequestBody, UploadId, WholeNumber
+from services.kit.schemas import Line, RequestBody, UploadId, Whole
 from services.kit.validation import form
 
 Mode = Literal["full", "preview"]
+Tier = Literal["fast", "relaxed"]
 Stem = Literal["vocals", "instrumental"]
 Tag = Literal["bleed", "artifacts", "muffled", "missing", "clicks", "perfect"]
 
@@ -70,7 +71,7 @@ class Output(RequestBody):
     bit_depth: Literal[16, 24, 32] | None = Field(
         None, description="16 (default) or 24 for FLAC; 16 (default), 24 or 32 (float, exact) for WAV."
     )
-    bitrate_kbps: Annotated[WholeNumber, Field(ge=64, le=320)] | None = Field(
+    bitrate_kbps: Annotated[int, Whole(ge=64, le=320)] | None = Field(
         None,
         description="For MP3, M4A and Opus. Default: MP3 in variable bit rate of the best quality, M4A 256, Opus 160.",
     )
@@ -86,11 +87,15 @@ class Output(RequestBody):
         return self
 
 
+TIER = "By which rate, and how soon: `relaxed` gives way to `fast` work for its first four hours in the queue."
+
+
 class NewQuote(RequestBody):
     """What a separation is asked the price of."""
 
     upload_id: UploadId
     mode: Mode = "full"
+    tier: Tier = Field("fast", description=TIER)
     stems: Stems = Field(default_factory=lambda: list(ALL_STEMS))
     model: ModelName | None = Field(None, description="A network by its name; without it, the platform's own choice.")
 
@@ -99,7 +104,7 @@ Obstacle = Literal["insufficient_credits", "preview_allowance_exhausted"]
 
 
 class Quote(BaseModel):
-    """What a job of the same upload, mode and model costs, exactly, until the quote expires."""
+    """What a job of the same upload, mode, tier and model costs, exactly, until the quote expires."""
 
     price_credits: int
     preview_credit_credits: int = Field(
@@ -130,6 +135,7 @@ class NewJob(RequestBody):
 
     upload_id: UploadId
     mode: Mode = Field("full", description="The whole song, or a free preview of up to 30 seconds.")
+    tier: Tier = Field("fast", description=TIER)
     preview: Preview | None = Field(None, description="The window of a preview; without it one is chosen.")
     stems: Stems = Field(default_factory=lambda: list(ALL_STEMS), description="What is wanted; without it, every stem.")
     output: Output = Field(default_factory=Output, description="How the stems are written; without it, FLAC.")
@@ -215,6 +221,7 @@ class JobAnswer(BaseModel):
     id: str
     upload_id: str
     mode: Mode
+    tier: Tier
     preview: Preview | None = Field(description="The window of a preview; null for a whole song.")
     requested_stems: list[Stem] = Field(description="What was asked for; `stems` holds what was made.")
     status: Literal["reserving", "queued", "running", "succeeded", "failed", "canceled", "rejected"] = Field(
@@ -261,7 +268,7 @@ _LINES = form(r"^[^\x00-\x08\x0b\x0c\x0e-\x1f]*$", "must have no control charact
 class NewFeedback(RequestBody):
     """What one thinks of the stems."""
 
-    rating: Annotated[WholeNumber, Field(ge=1, le=5)]
+    rating: Annotated[int, Whole(ge=1, le=5)]
     stem: Literal["vocals", "instrumental", "mixture"] | None = None
     start_seconds: Seconds | None = None
     end_seconds: Seconds | None = None
@@ -319,7 +326,7 @@ class NewShare(RequestBody):
     title: Annotated[Line, Field(min_length=1, max_length=200)] | None = Field(
         None, description="What listeners are told of the song; without it, nothing. Never the name of the file."
     )
-    expires_in_seconds: Annotated[WholeNumber, Field(ge=60, le=365 * DAY_SECONDS)] = Field(
+    expires_in_seconds: Annotated[int, Whole(ge=60, le=365 * DAY_SECONDS)] = Field(
         30 * DAY_SECONDS, description="Without it, thirty days."
     )
 

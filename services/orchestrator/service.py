@@ -83,7 +83,8 @@ class Jobs:
         self._learn_rates()
         lifetime = timedelta(seconds=self._settings.quote_seconds)
         with self._database.write() as session:
-            order = quotes.Order(upload, request.mode, request.model or "", self._model_for(session, request))
+            model = self._model_for(session, request)
+            order = quotes.Order(upload, request.mode, request.tier, request.model or "", model)
             price, expires_at = quotes.give(session, order, lifetime)
             now = session.now()
         reason: Obstacle | None = None
@@ -113,6 +114,7 @@ class Jobs:
                 account_id=account_id,
                 upload_id=request.upload_id,
                 mode=request.mode,
+                tier=request.tier,
                 preview_start_seconds=request.preview.start_seconds if request.preview else None,
                 preview_duration_seconds=request.preview.duration_seconds if request.preview else None,
                 stems=list(request.stems),
@@ -161,6 +163,7 @@ class Jobs:
             account_id=old.account_id,
             upload_id=old.upload_id,
             mode=old.mode,
+            tier=old.tier,
             preview_start_seconds=old.preview_start_seconds,
             preview_duration_seconds=old.preview_duration_seconds,
             stems=old.stems,
@@ -336,7 +339,7 @@ class Jobs:
 
         def known() -> KnownRate | None:
             with self._database.read() as session:
-                return rates.rate_for(session, self._settings.default_model, session.now())
+                return rates.rate_for(session, self._settings.default_model, rates.FAST, session.now())
 
         if known() is None:
             with self._database.write() as session:

@@ -58,7 +58,7 @@ class Settings(ServiceSettings, DatabaseSettings, ConsumerGroupSettings, Storage
     presigned_url_seconds: int = 3600
     """How long the address of a result works."""
     quote_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
-    """How long a quote binds: a job of the same upload and mode costs what it says."""
+    """How long a quote binds: a job of the same upload, mode, tier and model costs what it says."""
     results_kept_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
     """Stems are deleted this long after their job succeeded. Not set: they are kept until the job is deleted."""
     zombie_sweep_seconds: Seconds = 3600.0

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from typing import get_args
 
 from prometheus_client import Counter, Gauge
 
@@ -12,15 +13,18 @@ from services.kit.periodic import Periodic
 from services.orchestrator import repository
 from services.orchestrator.lifecycle import Lifecycle
 from services.orchestrator.models import Job
+from services.orchestrator.schemas import Tier
 from services.orchestrator.settings import Settings
 from services.orchestrator.states import Status
 
 log = logging.getLogger(__name__)
 
 WAITING_AUDIO = Gauge(
-    "stemwright_queue_audio_seconds", "Seconds of audio waiting in the queue; workers are scaled by it."
+    "stemwright_queue_audio_seconds", "Seconds of audio waiting in the queue; workers are scaled by it.", ["tier"]
 )
-OLDEST_WAIT = Gauge("stemwright_queue_oldest_seconds", "How long the job at the head of the queue has waited.")
+OLDEST_WAIT = Gauge(
+    "stemwright_queue_oldest_seconds", "How long the job at the head of the queue has waited.", ["tier"]
+)
 JOBS = Gauge("stemwright_jobs_open", "Jobs that have not ended.", ["status"])
 FAILED = Counter("stemwright_sweeps_failed_total", "Jobs that the sweeper could not see to because of a defect.")
 
@@ -42,7 +46,7 @@ class Sweeper(Periodic):
         settings = self._settings
         with self._database.read() as session:
             if not repository.anything_open(session):
-                self._show({}, 0.0, timedelta(0))
+                self._show({}, {}, {})
                 return
             now = session.now()
             lapsed = repository.lapsed_ids(session, now)
@@ -52,7 +56,7 @@ class Sweeper(Periodic):
             self._show(
                 repository.jobs_by_status(session),
                 repository.waiting_audio_seconds(session),
-                repository.oldest_wait(session, now),
+                repository.oldest_waits(session, now),
             )
         self._each(lapsed, self._lapse)
         self._each(overdue, self._take_back)
@@ -60,12 +64,15 @@ class Sweeper(Periodic):
         self._each(to_ask, self._ask_again)
 
     @staticmethod
-    def _show(counts: Mapping[str, int], waiting_audio_seconds: float, oldest_wait: timedelta) -> None:
+    def _show(
+        counts: Mapping[str, int], audio_seconds: Mapping[str, float], oldest_waits: Mapping[str, timedelta]
+    ) -> None:
         """What operators and the autoscaler read."""
         for status in (Status.RESERVING, Status.QUEUED, Status.RUNNING):
             JOBS.labels(status).set(counts.get(status, 0))
-        WAITING_AUDIO.set(waiting_audio_seconds)
-        OLDEST_WAIT.set(oldest_wait.total_seconds())
+        for tier in get_args(Tier):
+            WAITING_AUDIO.labels(tier).set(audio_seconds.get(tier, 0.0))
+            OLDEST_WAIT.labels(tier).set(oldest_waits.get(tier, timedelta(0)).total_seconds())
 
     def _locked(self, session: WriteSession, job_id: str) -> Job | None:
         """The job, locked after its worker: in this order heartbeats take both."""

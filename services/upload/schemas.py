@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from services.kit.schemas import CONTROL, Line, RequestBody, WholeNumber
+from services.kit.schemas import CONTROL, Line, RequestBody, Whole
 from services.kit.storage import Part
 from services.kit.validation import form
 from services.upload.models import Upload
@@ -36,11 +36,8 @@ class NewUpload(RequestBody):
     """What the client says of the file it is about to send."""
 
     filename: Filename = Field(description="The name to show. It is never used as a path.")
-    size_bytes: WholeNumber = Field(
-        ge=1,
-        le=MAX_REPORTED_BYTES,
-        json_schema_extra={"maximum": MAX_SIZE_BYTES},
-        description="An empty file is no song.",
+    size_bytes: Annotated[int, Whole(ge=1, le=MAX_REPORTED_BYTES)] = Field(
+        json_schema_extra={"maximum": MAX_SIZE_BYTES}, description="An empty file is no song."
     )
     content_type: MediaType | None = Field(None, description="A hint; the content alone decides.")
     sha256: Sha256 | None = Field(None, description="Hexadecimal. Where given, a file with another digest is rejected.")
@@ -49,7 +46,7 @@ class NewUpload(RequestBody):
 class NamedPart(RequestBody):
     """A part as the object store answered it."""
 
-    number: WholeNumber = Field(ge=1, le=MAX_PARTS)
+    number: Annotated[int, Whole(ge=1, le=MAX_PARTS)]
     etag: ETag = Field(description="With or without quotes.")
 
 

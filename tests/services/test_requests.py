@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 
 from services.accounts.routes import ROUTERS as ACCOUNTS
 from services.gateway import stream
@@ -14,6 +15,9 @@ from services.kit.ids import PREFIXES, id_pattern
 from services.notifier.routes import ROUTERS as NOTIFIER
 from services.orchestrator.routers import ROUTERS as ORCHESTRATOR
 from services.upload.routes import router as uploads
+
+OF_OPENAPI = {"discriminator", "example", "externalDocs", "xml"}
+"""What OpenAPI 3.1 adds to the keywords of JSON Schema, beside names that begin with `x-`."""
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +52,39 @@ def ids_in(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield from _in_body(document, where, content.get("schema", {}))
 
 
+def schemas_in(node: Any) -> Iterator[dict[str, Any]]:
+    """Every schema in a document, or in part of one, those within others too."""
+    if isinstance(node, list):
+        for item in node:
+            yield from schemas_in(item)
+    elif isinstance(node, dict):
+        for name, item in node.items():
+            if name == "schema":
+                yield from _within(item)
+            elif name == "schemas":
+                for schema in item.values():
+                    yield from _within(schema)
+            elif name not in {"example", "examples"}:
+                yield from schemas_in(item)
+
+
+def _within(schema: Any) -> Iterator[dict[str, Any]]:
+    if not isinstance(schema, dict):
+        return
+    yield schema
+    for name, value in schema.items():
+        if name in {"properties", "patternProperties", "$defs", "dependentSchemas"}:
+            parts = list(value.values())
+        elif name in {"allOf", "anyOf", "oneOf", "prefixItems"}:
+            parts = value
+        elif name in {"items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames"}:
+            parts = [value]
+        else:
+            parts = []
+        for part in parts:
+            yield from _within(part)
+
+
 def _in_body(document: dict[str, Any], where: str, schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     if "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
@@ -65,3 +102,15 @@ def test_every_id_in_a_request_is_held_to_the_rule_of_ids(documents: list[dict[s
 
     assert len(found) >= 15
     assert [where for where, schema in found if schema.get("pattern") not in patterns] == []
+
+
+def test_every_schema_speaks_json_schema(documents: list[dict[str, Any]]) -> None:
+    """A keyword that nobody knows is no rule: clients made from the document would not keep it."""
+    vocabularies = [REGISTRY.contents(uri) for uri in REGISTRY if "/2020-12/meta/" in uri]
+    known = OF_OPENAPI.union(*(vocabulary.get("properties", {}) for vocabulary in vocabularies))
+
+    found = [schema for document in documents for schema in schemas_in(document)]
+
+    assert len(found) > 500
+    strange = [(name, schema) for schema in found for name in schema if name not in known and name[:2] != "x-"]
+    assert strange == []

@@ -40,6 +40,8 @@ def test_songs_are_sent_priced_ordered_watched_and_downloaded(page: Page, tmp_pa
     choose(page, *songs)
     page.get_by_label("Whole song").check()
     expect(page.get_by_text("7 credits. You have 600.")).to_be_visible()
+    page.get_by_label("No hurry").check()
+    expect(page.get_by_text("4 credits. You have 600.")).to_be_visible()
     separate.click()
 
     page.wait_for_url("**/separations")

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, field_v
 from services.accounts.ledger.transfers import MAX_CREDITS, Balance
 from services.accounts.users.models import User
 from services.accounts.users.roles import Role
-from services.kit.schemas import Line, RequestBody, WholeNumber
+from services.kit.schemas import Line, RequestBody, Whole
 
 
 class AccountView(BaseModel):
@@ -61,8 +61,8 @@ class AccountChange(RequestBody):
 
 
 class CreditAdjustment(RequestBody):
-    credits: Annotated[WholeNumber, Field(ge=-MAX_CREDITS, le=MAX_CREDITS, json_schema_extra={"not": {"const": 0}})] = (
-        Field(description="To give, or, below 0, to take.")
+    credits: Annotated[int, Whole(ge=-MAX_CREDITS, le=MAX_CREDITS)] = Field(
+        json_schema_extra={"not": {"const": 0}}, description="To give, or, below 0, to take."
     )
     reason: Annotated[Line, StringConstraints(min_length=1, max_length=200)] = Field(
         description="What the account's statement and the audit log say."

@@ -11,7 +11,7 @@ from services.accounts.plans.models import Price, PriceKind
 from services.accounts.plans.rates import code_of, model_and_tier
 from services.accounts.plans.service import NewPrice
 from services.kit.events.contracts import MAX_RATE_MILLICREDITS
-from services.kit.schemas import Line, RequestBody, WholeNumber
+from services.kit.schemas import Line, RequestBody, Whole
 from services.kit.validation import form
 
 MAX_AMOUNT = 10**12
@@ -82,8 +82,8 @@ class _New(RequestBody):
 
 class _Sold(_New):
     code: Code
-    credits: Annotated[WholeNumber, Field(ge=1, le=MAX_CREDITS)]
-    amount_minor: Annotated[WholeNumber, Field(ge=0, le=MAX_AMOUNT)]
+    credits: Annotated[int, Whole(ge=1, le=MAX_CREDITS)]
+    amount_minor: Annotated[int, Whole(ge=0, le=MAX_AMOUNT)]
     currency: Currency
 
 
@@ -101,7 +101,7 @@ class NewRate(_New):
     kind: Literal["rate"]
     model: Model = Field("*", description="The network; `*` for every one without a rate of its own.")
     tier: Literal["fast", "relaxed"] = "fast"
-    millicredits_per_second: Annotated[WholeNumber, Field(ge=1, le=MAX_RATE_MILLICREDITS)] = Field(
+    millicredits_per_second: Annotated[int, Whole(ge=1, le=MAX_RATE_MILLICREDITS)] = Field(
         description="Thousandths of a credit."
     )
 

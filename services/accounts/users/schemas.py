@@ -10,7 +10,7 @@ from services.accounts.users import emails, passwords
 from services.accounts.users.emails import EmailAddress
 from services.accounts.users.models import User
 from services.accounts.users.roles import Role
-from services.kit.schemas import CONTROL, RequestBody, WholeNumber
+from services.kit.schemas import CONTROL, RequestBody, Whole
 from services.kit.validation import form
 
 
@@ -103,7 +103,7 @@ class ProfileChange(RequestBody):
     """Fields that are absent stay as they are."""
 
     display_name: Name | None = None
-    low_credits_threshold: Annotated[WholeNumber, Field(ge=1, le=MAX_CREDITS)] | None = Field(
+    low_credits_threshold: Annotated[int, Whole(ge=1, le=MAX_CREDITS)] | None = Field(
         None, description="Be told when fewer credits than this are left, once each time; null: never."
     )
 

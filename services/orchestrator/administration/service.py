@@ -103,7 +103,7 @@ class Administration:
             loads = administration.outstanding(session)
             counts = repository.jobs_by_status(session)
             pause = administration.pause(session)
-            oldest = repository.oldest_wait(session, now)
+            waits = repository.oldest_waits(session, now)
         return QueueView(
             measured_at=now,
             paused=QueuePauseView(since=pause.since, reason=pause.reason) if pause else None,
@@ -111,7 +111,7 @@ class Administration:
             queued=counts.get(Status.QUEUED, 0),
             running=counts.get(Status.RUNNING, 0),
             outstanding_audio_seconds=math.fsum(load.audio_seconds for load in loads),
-            oldest_wait_seconds=oldest.total_seconds(),
+            oldest_wait_seconds=max(waits.values(), default=timedelta(0)).total_seconds(),
             loads=[
                 Load(
                     model=load.model,

@@ -82,14 +82,16 @@ _UPLOAD = EXAMPLE_IDS["upl"]
 _JOBS = examples(
     {"upload_id": _UPLOAD, "mode": "full"},
     free_preview={"upload_id": _UPLOAD, "mode": "preview"},
-    as_MP3={
+    as_MP3_and_in_no_hurry={
         "upload_id": _UPLOAD,
         "mode": "full",
+        "tier": "relaxed",
         "stems": ["instrumental"],
         "output": {"format": "mp3", "bitrate_kbps": 256},
         "metadata": {"track": "7"},
     },
 )
+_QUOTES = examples({"upload_id": _UPLOAD, "mode": "full"}, relaxed={"upload_id": _UPLOAD, "tier": "relaxed"})
 _FEEDBACK = examples({"rating": 4, "stem": "vocals", "tags": ["bleed"], "comment": "A little of the hi-hat is left."})
 
 _PRICED = answers(UploadNotFound, UploadNotReady, UploadRejected, UnknownModel, PreviewOutside, OutputUnsuitable)
@@ -119,7 +121,7 @@ _NEVER_CHANGES = {"Cache-Control": "private, max-age=86400, immutable"}
 
 @router.post("/quotes", summary="Ask for the price", responses=_PRICED)
 def create_quote(
-    body: Annotated[NewQuote, Body(openapi_examples=examples({"upload_id": _UPLOAD, "mode": "full"}))],
+    body: Annotated[NewQuote, Body(openapi_examples=_QUOTES)],
     caller: Caller,
     jobs: JobsDep,
 ) -> Quote:

@@ -310,11 +310,12 @@ def rate(
     millicredits: int = 1000,
     model: str = "*",
     *,
+    tier: str = "fast",
     begins: datetime = datetime(2026, 1, 1, tzinfo=UTC),
     ends: datetime | None = None,
 ) -> prices_pb2.Rate:
     """A version of what a second costs."""
-    made = prices_pb2.Rate(rate_id=new_id("prc"), model=model, tier="fast", millicredits_per_second=millicredits)
+    made = prices_pb2.Rate(rate_id=new_id("prc"), model=model, tier=tier, millicredits_per_second=millicredits)
     made.valid_from.FromDatetime(begins)
     if ends is not None:
         made.valid_to.FromDatetime(ends)

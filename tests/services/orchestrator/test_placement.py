@@ -4,15 +4,15 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.orchestrator.placement import FREE_HANDICAP_SECONDS, Candidate, Slot, choose
+from services.orchestrator.placement import FREE_HANDICAP_SECONDS, RELAXED_SECONDS, Candidate, Slot, choose
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 DIGEST = "sha256:1"
 SLOT = Slot("wrk_1", {"net": DIGEST}, free=1, speed=40.0)
 
 
-def candidate(account: str, *, mode: str = "full", waited: float = 0.0) -> Candidate:
-    return Candidate(account, mode, "net", None, NOW - timedelta(seconds=waited), waited)
+def candidate(account: str, *, mode: str = "full", tier: str = "fast", waited: float = 0.0) -> Candidate:
+    return Candidate(account, mode, tier, "net", None, NOW - timedelta(seconds=waited), waited)
 
 
 def chosen(*candidates: Candidate, running: dict[str, int] | None = None) -> str | None:
@@ -57,3 +57,30 @@ def test_no_free_job_starves_however_many_paid_ones_keep_coming(waited: float, f
     paid = [candidate(f"paid{n}", waited=min(waited, n)) for n in range(fresh)]
     old = candidate("free", mode="preview", waited=waited + FREE_HANDICAP_SECONDS + fresh)
     assert chosen(*paid, old) == "free"
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 86_400), st.integers(0, 50), st.sampled_from(["full", "preview"])), min_size=1),
+    st.floats(0, RELAXED_SECONDS, exclude_max=True),
+)
+def test_relaxed_work_never_goes_before_fast_work(fast: list[tuple[float, int, str]], waited: float) -> None:
+    """Not before that of an account with many running either, nor before a preview."""
+    others = [candidate(f"fast{n}", mode=mode, waited=since) for n, (since, _, mode) in enumerate(fast)]
+    running = {f"fast{n}": number for n, (_, number, _) in enumerate(fast)}
+    assert chosen(candidate("relaxed", tier="relaxed", waited=waited), *others, running=running) != "relaxed"
+
+
+@given(st.floats(0, 86_400), st.integers(1, 50))
+def test_relaxed_work_does_not_starve_however_much_fast_work_keeps_coming(waited: float, fresh: int) -> None:
+    others = [candidate(f"fast{n}", waited=min(waited, n)) for n in range(fresh)]
+    assert chosen(*others, candidate("relaxed", tier="relaxed", waited=waited + RELAXED_SECONDS + fresh)) == "relaxed"
+
+
+def test_relaxed_work_takes_the_slot_that_no_fast_work_can_use() -> None:
+    pinned = replace(candidate("fast", waited=9), model_digest="sha256:0")
+    assert chosen(pinned, candidate("relaxed", tier="relaxed")) == "relaxed"
+
+
+def test_relaxed_work_is_fair_among_itself() -> None:
+    greedy, modest = (candidate(name, tier="relaxed", waited=9) for name in ("greedy", "modest"))
+    assert chosen(greedy, modest, running={"greedy": 1}) == "modest"

@@ -145,7 +145,7 @@ export function useQuoteOfWhole(job: Job) {
     queryFn: () =>
       answer(
         api.POST("/v1/quotes", {
-          body: { upload_id: job.upload_id, mode: "full", stems: job.requested_stems },
+          body: { upload_id: job.upload_id, mode: "full", tier: job.tier, stems: job.requested_stems },
         }),
       ),
   });
@@ -161,6 +161,7 @@ export function useOrderWhole(job: Job) {
           body: {
             upload_id: job.upload_id,
             mode: "full",
+            tier: job.tier,
             stems: job.requested_stems,
             output: job.output,
             model: job.model.name,

@@ -1,17 +1,19 @@
 """Prices over the API: shown to everybody, set by administrators, never changed after the fact."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from services.accounts.accounts import Accounts
 from services.accounts.plans.errors import PriceNotFound
-from services.accounts.plans.models import Price
-from services.accounts.plans.service import RATES_MAX, on_sale
+from services.accounts.plans.models import Price, PriceKind
+from services.accounts.plans.service import RATES_MAX, NewPrice, on_sale, set_price
 from services.kit.database import Database
+from services.kit.migrations import migrate
 from services.kit.protos import prices_pb2
 from tests.databases import on_sqlite
 from tests.ids import numbered
@@ -282,3 +284,22 @@ def test_who_set_and_withdrew_a_price_is_in_the_audit_log(admin: Person) -> None
         ("price_set", admin.account_id, pack["id"]),
     ]
     assert about[1]["details"]["code"] == "pack big"
+
+
+@pytest.mark.parametrize(("set_by_the_operator", "relaxed"), [(False, [500]), (True, [])])
+def test_relaxed_work_gets_a_rate_where_nobody_has_set_any(
+    tmp_path: Path, set_by_the_operator: bool, relaxed: list[int]
+) -> None:
+    url = f"sqlite:///{tmp_path}/accounts.db"
+    migrate(url, "accounts", revision="0024")
+    database = Database(url, "accounts")
+    try:
+        if set_by_the_operator:
+            with database.write() as session:
+                set_price(session, NewPrice(PriceKind.RATE, "*/fast", "Separation", rate_millicredits=300))
+        migrate(url, "accounts")
+        with database.read() as session:
+            rates = session.scalars(select(Price.rate_millicredits).where(Price.code == "*/relaxed")).all()
+        assert rates == relaxed
+    finally:
+        database.close()

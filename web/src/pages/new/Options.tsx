@@ -1,9 +1,10 @@
 import { Checkbox, Group, Radio, Select, Stack } from "@mantine/core";
 import { useTexts } from "../../app/language";
 import { Sheet } from "../../components/Sheet";
-import { FORMATS, type FormatName, type Mode, STEMS, type Stem, type Wish } from "./wish";
+import { FORMATS, type FormatName, type Mode, STEMS, type Stem, type Tier, type Wish } from "./wish";
 
 const MODES: readonly Mode[] = ["preview", "full"];
+const TIERS: readonly Tier[] = ["fast", "relaxed"];
 
 /** What is to be made of the songs. */
 export function Options({ wish, onWish }: { wish: Wish; onWish: (wish: Wish) => void }) {
@@ -23,6 +24,24 @@ export function Options({ wish, onWish }: { wish: Wish; onWish: (wish: Wish) => 
             ))}
           </Stack>
         </Radio.Group>
+        {wish.mode === "full" ? (
+          <Radio.Group
+            label={texts.tier}
+            value={wish.tier}
+            onChange={(tier) => onWish({ ...wish, tier: tier as Tier })}
+          >
+            <Stack gap="xs" mt="xs">
+              {TIERS.map((tier) => (
+                <Radio
+                  key={tier}
+                  value={tier}
+                  label={texts.tiers[tier]}
+                  description={texts.tierHints[tier]}
+                />
+              ))}
+            </Stack>
+          </Radio.Group>
+        ) : null}
         <Checkbox.Group
           label={texts.stems}
           error={wish.stems.length ? undefined : texts.noStem}

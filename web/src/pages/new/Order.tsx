@@ -18,11 +18,14 @@ export function Order({ songs, wish, queue }: { songs: readonly Song[]; wish: Wi
   const [, go] = useLocation();
   const ready = songs.filter((song) => song.phase === "ready");
   const stems = [...wish.stems];
+  const tier = wish.mode === "full" ? wish.tier : "fast";
   const quotes = useQueries({
     queries: ready.map(({ upload }) => ({
-      queryKey: ["quote", upload?.id, wish.mode, ...stems],
+      queryKey: ["quote", upload?.id, wish.mode, tier, ...stems],
       queryFn: () =>
-        answer(api.POST("/v1/quotes", { body: { upload_id: upload?.id ?? "", mode: wish.mode, stems } })),
+        answer(
+          api.POST("/v1/quotes", { body: { upload_id: upload?.id ?? "", mode: wish.mode, tier, stems } }),
+        ),
       enabled: stems.length > 0,
       staleTime: 60_000,
     })),
@@ -38,7 +41,7 @@ export function Order({ songs, wish, queue }: { songs: readonly Song[]; wish: Wi
         await answer(
           api.POST("/v1/jobs", {
             params: { header: { "Idempotency-Key": once } },
-            body: { upload_id: upload?.id ?? "", mode: wish.mode, stems, output: FORMATS[wish.format] },
+            body: { upload_id: upload?.id ?? "", mode: wish.mode, tier, stems, output: FORMATS[wish.format] },
           }),
         );
         queue.leave(key);

@@ -18,7 +18,7 @@ function Ordering({ accountId }: { accountId: string }) {
   const { newSeparation: texts } = useTexts();
   const queue = queueOf(accountId);
   const songs = useSyncExternalStore(queue.subscribe, queue.songs);
-  const [wish, setWish] = useState<Wish>({ mode: "preview", stems: STEMS, format: "flac" });
+  const [wish, setWish] = useState<Wish>({ mode: "preview", tier: "fast", stems: STEMS, format: "flac" });
   return (
     <Stack gap="xl">
       <div>

@@ -2,6 +2,7 @@ import type { components } from "../../api/schema";
 
 type Job = components["schemas"]["JobAnswer"];
 export type Mode = Job["mode"];
+export type Tier = Job["tier"];
 export type Stem = Job["requested_stems"][number];
 
 export const STEMS: readonly Stem[] = ["vocals", "instrumental"];
@@ -23,6 +24,8 @@ export type FormatName = keyof typeof FORMATS;
 /** How songs are to be separated, all of them alike. */
 export interface Wish {
   mode: Mode;
+  /** How soon, of whole songs: a preview is for somebody who waits. */
+  tier: Tier;
   stems: readonly Stem[];
   format: FormatName;
 }

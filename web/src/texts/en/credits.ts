@@ -43,6 +43,7 @@ export const credits = {
     refund: "Paid back",
     chargeback: "Taken back by the bank",
     chargeback_reversal: "Given back by the bank",
+    refund_reversal: "Refund that did not arrive",
     plan_grant: "From your plan",
     promotion: "A gift",
     grant: "Welcome",

@@ -25,6 +25,12 @@ export const newSeparation = {
   mode: "How much",
   modes: { preview: "Preview", full: "Whole song" },
   modeHints: { preview: "Half a minute, free.", full: "Priced by the second, charged when it is done." },
+  tier: "How soon",
+  tiers: { fast: "Fast", relaxed: "No hurry" },
+  tierHints: {
+    fast: "Next in line.",
+    relaxed: "At a price of its own. Lets fast work pass for up to four hours.",
+  },
   stems: "Stems",
   noStem: "Choose at least one.",
   stemNames: { vocals: "Vocals", instrumental: "Instrumental" },

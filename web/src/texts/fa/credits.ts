@@ -45,6 +45,7 @@ export const credits: Texts["credits"] = {
     refund: "بازپرداخت",
     chargeback: "بازپس‌گیری بانک",
     chargeback_reversal: "بازگشت از بانک",
+    refund_reversal: "بازپرداختی که نرسید",
     plan_grant: "از طرح شما",
     promotion: "هدیه",
     grant: "خوشامد",

@@ -27,6 +27,12 @@ export const newSeparation: Texts["newSeparation"] = {
   mode: "چه مقدار",
   modes: { preview: "پیش‌نمایش", full: "همهٔ آهنگ" },
   modeHints: { preview: "نیم دقیقه، رایگان.", full: "بهای آن به ثانیه است و پس از پایان برداشته می‌شود." },
+  tier: "چه زود",
+  tiers: { fast: "زود", relaxed: "بی‌شتاب" },
+  tierHints: {
+    fast: "نفر بعدی در صف.",
+    relaxed: "با بهایی جداگانه. تا چهار ساعت کارهای شتاب‌دار را پیش می‌اندازد.",
+  },
   stems: "استم‌ها",
   noStem: "دست‌کم یکی را انتخاب کنید.",
   stemNames: { vocals: "آواز", instrumental: "بی‌آواز" },
