@@ -4,22 +4,21 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Table, case, delete, select, update
+from sqlalchemy import Table, bindparam, case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.accounts.guesses.models import Tries
 from services.kit.database import ReadSession, WriteSession
 
 _TRIES = cast(Table, Tries.__table__)
+_FIND = select(_TRIES.c.key, _TRIES.c.number, _TRIES.c.heard_from).where(
+    _TRIES.c.key.in_(bindparam("keys", expanding=True)), _TRIES.c.last_at > bindparam("after")
+)
 
 
 def find(session: ReadSession, keys: tuple[str, ...], after: datetime) -> Mapping[str, tuple[int, datetime | None]]:
     """By key, how many there were and when the next is heard; of those whose last was after that moment."""
-    rows = session.execute(
-        select(_TRIES.c.key, _TRIES.c.number, _TRIES.c.heard_from).where(
-            _TRIES.c.key.in_(keys), _TRIES.c.last_at > after
-        )
-    )
+    rows = session.execute(_FIND, {"keys": keys, "after": after})
     return {key: (number, heard_from) for key, number, heard_from in rows}
 
 

@@ -37,6 +37,7 @@ POSTED = (
     TransferKind.REFUND,
     TransferKind.CHARGEBACK,
     TransferKind.CHARGEBACK_REVERSAL,
+    TransferKind.REFUND_REVERSAL,
     TransferKind.PLAN_GRANT,
     TransferKind.PROMOTION,
     TransferKind.GRANT,

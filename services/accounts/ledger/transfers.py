@@ -6,6 +6,7 @@ account too (its sum is the debt, negative), and so is everything that the syste
 
     purchase             system:purchases   -> user:available   paid for
     refund               user:available     -> system:purchases paid back
+    refund_reversal      system:purchases   -> user:available   the bank did not take what was paid back
     chargeback           user:available     -> system:purchases the bank took the money back
     chargeback_reversal  system:purchases   -> user:available   the dispute was won
     plan_grant           system:plans       -> user:available   a paid period of a plan
@@ -48,6 +49,7 @@ USER_ACCOUNTS = (LedgerAccount.AVAILABLE, LedgerAccount.RESERVED, LedgerAccount.
 class TransferKind(StrEnum):
     PURCHASE = "purchase"
     REFUND = "refund"
+    REFUND_REVERSAL = "refund_reversal"
     CHARGEBACK = "chargeback"
     CHARGEBACK_REVERSAL = "chargeback_reversal"
     PLAN_GRANT = "plan_grant"
@@ -64,6 +66,7 @@ class TransferKind(StrEnum):
 _ROUTES: dict[TransferKind, tuple[LedgerAccount, LedgerAccount]] = {
     TransferKind.PURCHASE: (LedgerAccount.PURCHASES, LedgerAccount.AVAILABLE),
     TransferKind.REFUND: (LedgerAccount.AVAILABLE, LedgerAccount.PURCHASES),
+    TransferKind.REFUND_REVERSAL: (LedgerAccount.PURCHASES, LedgerAccount.AVAILABLE),
     TransferKind.CHARGEBACK: (LedgerAccount.AVAILABLE, LedgerAccount.PURCHASES),
     TransferKind.CHARGEBACK_REVERSAL: (LedgerAccount.PURCHASES, LedgerAccount.AVAILABLE),
     TransferKind.PLAN_GRANT: (LedgerAccount.PLANS, LedgerAccount.AVAILABLE),

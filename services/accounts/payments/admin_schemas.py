@@ -10,7 +10,7 @@ from services.accounts.payments.models import Payment, Refund
 from services.accounts.payments.refunds import RefundState
 from services.accounts.payments.schemas import PaymentView
 from services.accounts.payments.totals import Amounts, DayTotals
-from services.kit.schemas import Line, RequestBody, WholeNumber
+from services.kit.schemas import Line, RequestBody, Whole
 
 
 class AccountPayment(PaymentView):
@@ -39,7 +39,9 @@ class RefundView(BaseModel):
     currency: str
     reason: str
     by: str = Field(description="The admin who pays back.")
-    state: RefundState = Field(description="`asked`: the provider has not answered yet, and is asked again.")
+    state: RefundState = Field(
+        description="`asked`: the provider has not answered yet, and is asked again. `failed`: the bank refused it."
+    )
     created_at: datetime
     ended_at: datetime | None
 
@@ -109,7 +111,7 @@ class ProviderTotalsView(BaseModel):
 
 
 class NewRefund(RequestBody):
-    amount_minor: Annotated[WholeNumber, Field(ge=1, le=2**53 - 1)] | None = Field(
+    amount_minor: Annotated[int, Whole(ge=1, le=2**53 - 1)] | None = Field(
         None, description="In minor units of the payment's currency; absent: all that is left of it."
     )
     reason: Annotated[Line, StringConstraints(min_length=1, max_length=200)] = Field(

@@ -14,7 +14,7 @@ from services.accounts.ledger.transfers import Source, SourceType, TransferKind
 from services.accounts.payments import repository as payments
 from services.accounts.payments.letters import Letters
 from services.accounts.payments.models import Payment
-from services.accounts.payments.providers import DisputeState, ProviderDispute
+from services.accounts.payments.providers import DisputeState, ProviderDispute, Refunded
 from services.accounts.payments.terms import Seller
 from services.kit import outbox
 from services.kit.database import WriteSession
@@ -59,18 +59,31 @@ class Books:
         payment = payments.find_payment(session, income.provider, income.provider_id)
         return self._add(session, income) if payment is None else payment
 
-    def paid_back(self, session: WriteSession, payment: Payment, refunded_minor: int) -> None:
-        """Takes credits back in proportion to what was paid back in all until now."""
-        refunded_minor = min(refunded_minor, payment.total_minor)
-        if refunded_minor <= payment.refunded_minor:
+    def paid_back(self, session: WriteSession, payment: Payment, refunded: Refunded) -> None:
+        """Takes credits back in proportion to what was paid back in all until now, and returns those whose money came
+        back to us. An answer that is older than what is known changes nothing."""
+        failed = max(refunded.failed_minor, payment.failed_refunds_minor)
+        sent = max(refunded.sent_minor, payment.refunded_minor + payment.failed_refunds_minor)
+        paid_back = min(sent - failed, payment.total_minor)
+        if (paid_back, failed) == (payment.refunded_minor, payment.failed_refunds_minor):
             return
-        payment.refunded_minor = refunded_minor
-        session.after_commit(RETURNED.labels("refund").inc)
-        gone = payment.credits * refunded_minor // payment.total_minor
-        amount = min(gone, payment.credits) - payment.returned_credits
-        if amount > 0:
-            payment.returned_credits += amount
-            self._move(session, TransferKind.REFUND, payment, amount, f"{payment.id}:{refunded_minor}", "Paid back")
+        session.after_commit(RETURNED.labels("refund" if paid_back > payment.refunded_minor else "failed_refund").inc)
+        payment.refunded_minor, payment.failed_refunds_minor = paid_back, failed
+        if not payment.disputed:
+            self._settle_refunds(session, payment)
+
+    def _settle_refunds(self, session: WriteSession, payment: Payment) -> None:
+        """Has as many credits gone as the money that was paid back stands for. Of a disputed payment all are gone."""
+        failed = payment.failed_refunds_minor
+        due = payment.credits * payment.refunded_minor // payment.total_minor if payment.total_minor else 0
+        amount = due - payment.returned_credits
+        if amount == 0:
+            return
+        payment.returned_credits = due
+        # What was sent and what of it failed only grow: each pair of them comes once.
+        source = f"{payment.id}:{payment.refunded_minor + failed}{f'-{failed}' if failed else ''}"
+        kind, what = (TransferKind.REFUND, "Paid back") if amount > 0 else (_REVERSAL, "Refund failed")
+        self._move(session, kind, payment, abs(amount), source, what)
 
     def disputed(self, session: WriteSession, payment: Payment, dispute: ProviderDispute) -> bool:
         """Takes all credits of a disputed payment, or gives back what a dispute that was won had taken.
@@ -93,6 +106,8 @@ class Books:
                 if taken is not None and given is None:
                     payment.returned_credits += taken[1]
                     self._move(session, TransferKind.CHARGEBACK_REVERSAL, payment, -taken[1], dispute.id, "Dispute won")
+                if was_disputed:
+                    self._settle_refunds(session, payment)
         if payment.disputed and not was_disputed:
             session.after_commit(RETURNED.labels("dispute").inc)
             log.warning("payment %s is disputed (%s)", payment.id, dispute.id)
@@ -150,10 +165,12 @@ class Books:
         self._credits.post(session, kind, payment.account_id, amount, source, reason=f"{what}: {payment.name}"[:200])
 
 
+_REVERSAL = TransferKind.REFUND_REVERSAL
 _SOURCES = {
     TransferKind.PURCHASE: SourceType.PAYMENT,
     TransferKind.PLAN_GRANT: SourceType.INVOICE,
     TransferKind.REFUND: SourceType.REFUND,
+    TransferKind.REFUND_REVERSAL: SourceType.REFUND,
     TransferKind.CHARGEBACK: SourceType.DISPUTE,
     TransferKind.CHARGEBACK_REVERSAL: SourceType.DISPUTE,
 }

@@ -56,6 +56,7 @@ class Payment(Base):
         # Whatever tells of one payment twice, it is there once.
         UniqueConstraint("provider", "provider_id"),
         CheckConstraint("refunded_minor >= 0 AND refunded_minor <= total_minor", name="refunded_at_most_all"),
+        CheckConstraint("failed_refunds_minor >= 0", name="failed_refunds_not_negative"),
         CheckConstraint("returned_credits >= 0 AND returned_credits <= credits", name="returned_at_most_all"),
     )
 
@@ -73,6 +74,9 @@ class Payment(Base):
     currency: Mapped[str] = mapped_column(String(3))
     credits: Mapped[int] = mapped_column(BigInteger)
     refunded_minor: Mapped[int] = mapped_column(BigInteger)
+    """What was paid back; what came back to us again is not in it."""
+    failed_refunds_minor: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """What was sent back, and came back to us because a bank would not take it."""
     returned_credits: Mapped[int] = mapped_column(BigInteger)
     """Credits that refunds and chargebacks have taken back."""
     disputed: Mapped[bool]

@@ -98,13 +98,34 @@ class ProviderInvoice:
 
 
 @dataclass(frozen=True)
+class Refunded:
+    """What was sent back of a payment in all, and what of that a bank would not take, so that it is ours again.
+
+    Neither ever becomes less: of two answers the one with the larger amounts is the later one, however they come.
+    """
+
+    sent_minor: int = 0
+    failed_minor: int = 0
+
+
+@dataclass(frozen=True)
 class ProviderCharge:
     """What has been paid back of a payment, and what it was for."""
 
     payment_ref: str
-    refunded_minor: int
+    refunded: Refunded
     checkout_id: str | None
     invoice_id: str | None
+
+
+@dataclass(frozen=True)
+class ProviderRefund:
+    """One refund, made by us or by somebody at the provider's."""
+
+    refund_id: str | None
+    """Ours, if it is."""
+    has_failed: bool
+    charge: ProviderCharge
 
 
 class DisputeState(StrEnum):
@@ -131,6 +152,7 @@ class Subject(StrEnum):
     INVOICE = "invoice"
     SUBSCRIPTION = "subscription"
     CHARGE = "charge"
+    REFUND = "refund"
     DISPUTE = "dispute"
 
 
@@ -197,13 +219,16 @@ class Provider(Protocol):
     def charge(self, charge_id: str) -> ProviderCharge:
         """What has been paid back of this charge until now."""
 
+    def made_refund(self, name: str) -> ProviderRefund:
+        """The refund of this name as it is now."""
+
     def dispute(self, dispute_id: str) -> ProviderDispute:
         """The dispute as it is now."""
 
-    def refund(self, payment_ref: str, amount_minor: int, refund_id: str) -> int:
+    def refund(self, payment_ref: str, amount_minor: int, refund_id: str) -> Refunded:
         """Pays back a part of a payment, once for each `refund_id`; what was paid back in all until now.
 
-        Raises RefundRefused where the provider does not pay back as much.
+        Raises RefundRefused where the provider does not pay back as much, or has failed to.
         """
 
     def takings(self, since: datetime, until: datetime) -> Iterator[Taking]:

@@ -45,6 +45,13 @@ def note_asked(session: WriteSession, asked_before: datetime, now: datetime, lim
     return [refund.id for refund in due]
 
 
+def note_failed(session: WriteSession, refund_id: str, now: datetime) -> None:
+    """A refund of ours did not arrive. Whoever was still to hear that it was made finds it so."""
+    refund = session.get(Refund, refund_id, with_for_update=True)
+    if refund is not None:
+        refund.state, refund.ended_at = "failed", now
+
+
 def search(
     session: ReadSession, text: str | None, *, before: str | None, limit: int
 ) -> Sequence[tuple[Payment, str | None]]:

@@ -1,7 +1,7 @@
 """Money that admins pay back.
 
-    asked ──> done      the provider has paid it back
-      └─────> refused   it does not, or no more
+    asked ──> done ──> failed   the provider has paid it back; the bank did not take it, and the money is here again
+      └─────> refused           it does not, or no more
 
 A refund is a row before its provider hears of it, and the row's id is the key under which the provider makes one refund
 of it: a process that dies in between has forgotten nothing, and asking again pays nothing twice. What is asked for
@@ -23,7 +23,7 @@ from services.accounts.payments.errors import (
     RefundTooLarge,
 )
 from services.accounts.payments.models import Payment, Refund
-from services.accounts.payments.providers import Provider
+from services.accounts.payments.providers import Provider, Refunded
 from services.accounts.security_events import service as security_events
 from services.accounts.security_events.kinds import Kind
 from services.accounts.security_events.origin import Origin
@@ -40,6 +40,7 @@ class RefundState(StrEnum):
     ASKED = "asked"
     DONE = "done"
     REFUSED = "refused"
+    FAILED = "failed"
 
 
 class Refunds:
@@ -107,7 +108,7 @@ class Refunds:
         if self._provider is None or self._provider.name != payment.provider or payment.payment_ref is None:
             raise ProviderUnavailable
         state = RefundState.DONE
-        refunded: int | None = None
+        refunded: Refunded | None = None
         try:
             refunded = self._provider.refund(payment.payment_ref, refund.amount_minor, refund.id)
         except RefundRefused:

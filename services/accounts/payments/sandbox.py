@@ -1,7 +1,7 @@
 """A provider that takes no money: a tester decides on a page of ours what becomes of a checkout and of a plan.
 
 It keeps what a provider would keep and tells what a provider would tell, so that everything goes the same way as with
-a real one. Nobody is charged, and no bank disputes anything.
+a real one. Nobody is charged.
 """
 
 from collections.abc import Iterator
@@ -12,20 +12,24 @@ from sqlalchemy import Table, select
 
 from services.accounts.payments.errors import ProviderUnavailable, RefundRefused, WrongSignature
 from services.accounts.payments.providers import (
+    DisputeState,
     EventPage,
     Order,
     ProviderCharge,
     ProviderDispute,
     ProviderEvent,
     ProviderInvoice,
+    ProviderRefund,
     ProviderSession,
     ProviderSubscription,
+    Refunded,
     SessionState,
     Subject,
     Taking,
 )
 from services.accounts.payments.sandbox_models import (
     SandboxCharge,
+    SandboxDispute,
     SandboxEvent,
     SandboxRefund,
     SandboxSession,
@@ -33,7 +37,9 @@ from services.accounts.payments.sandbox_models import (
 )
 from services.accounts.payments.sandbox_repository import (
     PAGE_PATH,
+    charge_as_told,
     event_as_told,
+    is_disputed,
     known,
     refunded,
     session_as_told,
@@ -126,31 +132,37 @@ class Sandbox:
 
     def charge(self, charge_id: str) -> ProviderCharge:
         with self._database.read() as session:
-            found = known(session.get(SandboxCharge, charge_id))
-            of_plan = found.subscription_id is not None
-            return ProviderCharge(
-                payment_ref=found.id,
-                refunded_minor=refunded(session, found),
-                checkout_id=None if of_plan else found.checkout_id,
-                invoice_id=found.id if of_plan else None,
-            )
+            return charge_as_told(session, known(session.get(SandboxCharge, charge_id)))
 
-    def dispute(self, dispute_id: str) -> ProviderDispute:  # noqa: ARG002 - as the protocol has it
-        """There is none."""
-        raise ProviderUnavailable
+    def made_refund(self, name: str) -> ProviderRefund:
+        with self._database.read() as session:
+            found = known(session.get(SandboxRefund, name))
+            charge = known(session.get(SandboxCharge, found.charge_id))
+            return ProviderRefund(found.id, found.has_failed, charge_as_told(session, charge))
 
-    def refund(self, payment_ref: str, amount_minor: int, refund_id: str) -> int:
+    def dispute(self, dispute_id: str) -> ProviderDispute:
+        with self._database.read() as session:
+            found = known(session.get(SandboxDispute, dispute_id))
+            charge = known(session.get(SandboxCharge, found.charge_id))
+            return ProviderDispute(found.id, DisputeState(found.state), charge_as_told(session, charge))
+
+    def refund(self, payment_ref: str, amount_minor: int, refund_id: str) -> Refunded:
         with self._database.write() as session:
             charge = session.get(SandboxCharge, payment_ref, with_for_update=True)
             if charge is None or charge.paid_at is None:
                 raise RefundRefused
-            if session.get(SandboxRefund, refund_id) is None:
-                if refunded(session, charge) + amount_minor > charge.amount_minor:
+            made = session.get(SandboxRefund, refund_id)
+            if made is None:
+                back = refunded(session, charge.id)
+                too_much = back.sent_minor - back.failed_minor + amount_minor > charge.amount_minor
+                if too_much or is_disputed(session, charge.id):
                     raise RefundRefused
                 session.add(SandboxRefund(id=refund_id, charge_id=charge.id, amount_minor=amount_minor))
                 tell(session, Subject.CHARGE, charge.id)
                 session.flush()
-            return refunded(session, charge)
+            elif made.has_failed:
+                raise RefundRefused
+            return refunded(session, charge.id)
 
     def takings(self, since: datetime, until: datetime) -> Iterator[Taking]:
         with self._database.read() as session:

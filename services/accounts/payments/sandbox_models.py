@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, String
+from sqlalchemy import BigInteger, ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.accounts.tables import Base
@@ -67,6 +67,17 @@ class SandboxRefund(Base):
     """Of whoever asked for it."""
     charge_id: Mapped[str] = mapped_column(ForeignKey("sandbox_charges.id"), index=True)
     amount_minor: Mapped[int] = mapped_column(BigInteger)
+    has_failed: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+
+class SandboxDispute(Base):
+    """A charge that a bank is said to take back."""
+
+    __tablename__ = "sandbox_disputes"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    charge_id: Mapped[str] = mapped_column(ForeignKey("sandbox_charges.id"), index=True)
+    state: Mapped[str] = mapped_column(String(20))
 
 
 class SandboxEvent(Base):

@@ -1,5 +1,6 @@
 """What the sandbox has, as a provider tells of it."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -7,8 +8,11 @@ from sqlalchemy import func, select
 
 from services.accounts.payments.errors import CheckoutNotFound
 from services.accounts.payments.providers import (
+    DisputeState,
+    ProviderCharge,
     ProviderEvent,
     ProviderSession,
+    Refunded,
     SessionState,
     Subject,
     SubscriptionState,
@@ -16,6 +20,7 @@ from services.accounts.payments.providers import (
 )
 from services.accounts.payments.sandbox_models import (
     SandboxCharge,
+    SandboxDispute,
     SandboxEvent,
     SandboxRefund,
     SandboxSession,
@@ -89,14 +94,53 @@ def lock_plan(session: WriteSession, subscription_id: str) -> tuple[SandboxSubsc
     return found, state_of(found, session.now())
 
 
-def refunded(session: ReadSession, charge: SandboxCharge) -> int:
+def refunds_of(session: ReadSession, charge_id: str) -> Sequence[SandboxRefund]:
+    """What was sent back of a charge, whether or not it arrived, the newest last."""
+    of_charge = select(SandboxRefund).where(SandboxRefund.charge_id == charge_id)
+    return session.scalars(of_charge.order_by(SandboxRefund.id)).all()
+
+
+def refunded(session: ReadSession, charge_id: str) -> Refunded:
     """What of a charge was paid back."""
-    amounts = select(func.coalesce(func.sum(SandboxRefund.amount_minor), 0)).where(SandboxRefund.charge_id == charge.id)
-    return int(session.execute(amounts).scalar_one())
+    made = refunds_of(session, charge_id)
+    return Refunded(
+        sent_minor=sum(refund.amount_minor for refund in made),
+        failed_minor=sum(refund.amount_minor for refund in made if refund.has_failed),
+    )
+
+
+def dispute_of(session: ReadSession, charge_id: str) -> SandboxDispute | None:
+    """The newest dispute of a charge."""
+    of_charge = select(SandboxDispute).where(SandboxDispute.charge_id == charge_id)
+    return session.scalar(of_charge.order_by(SandboxDispute.id.desc()).limit(1))
+
+
+def is_disputed(session: ReadSession, charge_id: str) -> bool:
+    """Whether a bank takes the charge back, or has."""
+    dispute = dispute_of(session, charge_id)
+    return dispute is not None and dispute.state != DisputeState.WON
+
+
+def charge_as_told(session: ReadSession, found: SandboxCharge) -> ProviderCharge:
+    """A charge as a provider tells of it."""
+    of_plan = found.subscription_id is not None
+    return ProviderCharge(
+        payment_ref=found.id,
+        refunded=refunded(session, found.id),
+        checkout_id=None if of_plan else found.checkout_id,
+        invoice_id=found.id if of_plan else None,
+    )
 
 
 def taking(session: ReadSession, charge: SandboxCharge) -> Taking:
-    return Taking(charge.id, charge.currency, charge.amount_minor, refunded(session, charge), disputed=False)
+    back = refunded(session, charge.id)
+    return Taking(
+        charge.id,
+        charge.currency,
+        charge.amount_minor,
+        back.sent_minor - back.failed_minor,
+        disputed=is_disputed(session, charge.id),
+    )
 
 
 def tell(session: WriteSession, subject: Subject, object_id: str) -> ProviderEvent:

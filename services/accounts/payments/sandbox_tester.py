@@ -1,23 +1,42 @@
-"""What a tester decides in the sandbox: what becomes of a checkout, and what a month does to a plan."""
+"""What a tester decides in the sandbox: what becomes of a checkout, what a month does to a plan, and what a bank does
+to money that was paid or paid back."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import select
 
 from services.accounts.payments.prices import PriceKind
-from services.accounts.payments.providers import ProviderEvent, SessionState, Subject, SubscriptionState
-from services.accounts.payments.sandbox_models import SandboxCharge, SandboxSession, SandboxSubscription
+from services.accounts.payments.providers import DisputeState, ProviderEvent, SessionState, Subject, SubscriptionState
+from services.accounts.payments.sandbox_models import (
+    SandboxCharge,
+    SandboxDispute,
+    SandboxSession,
+    SandboxSubscription,
+)
 from services.accounts.payments.sandbox_repository import (
     PERIOD,
     charge_of,
+    dispute_of,
+    is_disputed,
     known,
     lock_plan,
+    refunds_of,
     session_as_told,
     state_of,
     tell,
 )
 from services.kit.database import Database, WriteSession
 from services.kit.ids import new_id
+
+
+@dataclass(frozen=True)
+class ChargePage:
+    """Money that came in: its newest dispute, and what of it was paid back and has arrived."""
+
+    charge: SandboxCharge
+    dispute: DisputeState | None
+    refunded_minor: int
 
 
 class SandboxTester:
@@ -38,6 +57,23 @@ class SandboxTester:
         with self._database.read() as session:
             found = known(session.get(SandboxSubscription, subscription_id))
             return found, state_of(found, session.now())
+
+    def charge_page(self, charge_id: str) -> ChargePage | None:
+        """Money that came in, and what has become of it since; None where there is none."""
+        with self._database.read() as session:
+            found = session.get(SandboxCharge, charge_id)
+            if found is None or found.paid_at is None:
+                return None
+            dispute = dispute_of(session, charge_id)
+            state = DisputeState(dispute.state) if dispute is not None else None
+            arrived = [refund for refund in refunds_of(session, charge_id) if not refund.has_failed]
+            return ChargePage(found, state, sum(refund.amount_minor for refund in arrived))
+
+    def charges_of(self, subscription_id: str) -> Sequence[SandboxCharge]:
+        """What was paid of a plan, the newest first."""
+        paid = (SandboxCharge.subscription_id == subscription_id, SandboxCharge.paid_at.is_not(None))
+        with self._database.read() as session:
+            return session.scalars(select(SandboxCharge).where(*paid).order_by(SandboxCharge.id.desc())).all()
 
     def decide(self, session_id: str, outcome: SessionState) -> tuple[SandboxSession, Sequence[ProviderEvent]]:
         """What becomes of a checkout; of one that is over, nothing changes. Raises CheckoutNotFound."""
@@ -80,6 +116,35 @@ class SandboxTester:
                 tell(session, Subject.SUBSCRIPTION, found.id),
                 *(tell(session, Subject.INVOICE, charge.id) for charge in owed),
             ]
+
+    def dispute(self, charge_id: str) -> Sequence[ProviderEvent]:
+        """The payer's bank takes the money back, unless it has."""
+        with self._database.write() as session:
+            known(session.get(SandboxCharge, charge_id, with_for_update=True))
+            if is_disputed(session, charge_id):
+                return ()
+            made = SandboxDispute(id=new_id("sbx"), charge_id=charge_id, state=DisputeState.OPEN)
+            session.add(made)
+            return [tell(session, Subject.DISPUTE, made.id)]
+
+    def end_dispute(self, charge_id: str, *, won: bool) -> Sequence[ProviderEvent]:
+        """The bank decides on a dispute that is open."""
+        with self._database.write() as session:
+            known(session.get(SandboxCharge, charge_id, with_for_update=True))
+            dispute = dispute_of(session, charge_id)
+            if dispute is None or dispute.state != DisputeState.OPEN:
+                return ()
+            dispute.state = DisputeState.WON if won else DisputeState.LOST
+            return [tell(session, Subject.DISPUTE, dispute.id)]
+
+    def fail_refunds(self, charge_id: str) -> Sequence[ProviderEvent]:
+        """The bank does not take what was paid back: the money is ours again."""
+        with self._database.write() as session:
+            known(session.get(SandboxCharge, charge_id, with_for_update=True))
+            failing = [refund for refund in refunds_of(session, charge_id) if not refund.has_failed]
+            for refund in failing:
+                refund.has_failed = True
+            return [tell(session, Subject.REFUND, refund.id) for refund in failing]
 
     def end(self, subscription_id: str, *, at_once: bool) -> Sequence[ProviderEvent]:
         """The plan ends, now or with its period."""

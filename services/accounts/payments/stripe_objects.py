@@ -1,6 +1,6 @@
 """Stripe's objects as payments see them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from services.accounts.payments.providers import (
     ProviderInvoice,
     ProviderSession,
     ProviderSubscription,
+    Refunded,
     SessionState,
     Subject,
     SubscriptionState,
@@ -28,6 +29,8 @@ SUBJECTS: Mapping[str, Subject] = {
     "customer.subscription.updated": Subject.SUBSCRIPTION,
     "customer.subscription.deleted": Subject.SUBSCRIPTION,
     "charge.refunded": Subject.CHARGE,
+    "refund.updated": Subject.REFUND,
+    "refund.failed": Subject.REFUND,
     "charge.dispute.created": Subject.DISPUTE,
     "charge.dispute.closed": Subject.DISPUTE,
 }
@@ -40,6 +43,9 @@ SUBSCRIPTION_STATES = {
     "past_due": SubscriptionState.OVERDUE,
 }
 """All others (`canceled`, `unpaid`, `paused`, `incomplete_expired`) bring nothing."""
+
+FAILED_REFUNDS = frozenset({"failed", "canceled"})
+"""The money is ours again."""
 
 PERIODS = ("subscription_create", "subscription_cycle")
 
@@ -90,6 +96,13 @@ def dispute_state(status: str) -> DisputeState:
     if status == "lost":
         return DisputeState.LOST
     return DisputeState.WON if status in {"won", "prevented"} else DisputeState.OPEN
+
+
+def refunded_by(refunds: Iterable[Document]) -> Refunded:
+    """What these, all of a charge, come to."""
+    made = list(refunds)
+    failed = sum(one["amount"] for one in made if one["status"] in FAILED_REFUNDS)
+    return Refunded(sent_minor=sum(one["amount"] for one in made), failed_minor=failed)
 
 
 def subscription_of(found: Document) -> ProviderSubscription:

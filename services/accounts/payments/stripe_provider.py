@@ -20,18 +20,22 @@ from services.accounts.payments.providers import (
     ProviderDispute,
     ProviderEvent,
     ProviderInvoice,
+    ProviderRefund,
     ProviderSession,
     ProviderSubscription,
+    Refunded,
     SubscriptionState,
     Taking,
 )
 from services.accounts.payments.stripe_objects import (
+    FAILED_REFUNDS,
     SUBJECTS,
     Document,
     dispute_state,
     event_of,
     id_of,
     invoice_of,
+    refunded_by,
     session_of,
     subscription_of,
 )
@@ -125,9 +129,17 @@ class Stripe:
         checkout_id = (intent.get("metadata") or {}).get("checkout_id")
         return ProviderCharge(
             payment_ref=intent.get("id", found["id"]),
-            refunded_minor=found["amount_refunded"],
+            refunded=self._refunded(found["id"]),
             checkout_id=checkout_id,
             invoice_id=None if checkout_id or not intent else self._invoice_of(intent["id"]),
+        )
+
+    def made_refund(self, name: str) -> ProviderRefund:
+        found = self._ask("a refund", lambda: self._client.v1.refunds.retrieve(name))
+        return ProviderRefund(
+            refund_id=(found.get("metadata") or {}).get("refund_id"),
+            has_failed=found["status"] in FAILED_REFUNDS,
+            charge=self.charge(id_of(found["charge"]) or ""),
         )
 
     def dispute(self, dispute_id: str) -> ProviderDispute:
@@ -138,22 +150,25 @@ class Stripe:
             charge=self.charge(id_of(found["charge"]) or ""),
         )
 
-    def refund(self, payment_ref: str, amount_minor: int, refund_id: str) -> int:
+    def refund(self, payment_ref: str, amount_minor: int, refund_id: str) -> Refunded:
         # A key is forgotten after a day or so; what it made is still there then, and names the refund.
-        made = self._pages("refunds", self._client.v1.refunds.list, {"payment_intent": payment_ref})
-        if not any((one.get("metadata") or {}).get("refund_id") == refund_id for one in made):
+        made = list(self._pages("refunds", self._client.v1.refunds.list, {"payment_intent": payment_ref}))
+        ours = next((one for one in made if (one.get("metadata") or {}).get("refund_id") == refund_id), None)
+        if ours is None:
             asked: dict[str, Any] = {
                 "payment_intent": payment_ref,
                 "amount": amount_minor,
                 "metadata": {"refund_id": refund_id},
             }
-            self._ask(
+            ours = self._ask(
                 "a refund",
                 lambda: self._client.v1.refunds.create(asked, {"idempotency_key": refund_id}),
                 refusal=RefundRefused,
             )
-        found = self.taking(payment_ref)
-        return found.refunded_minor if found else 0
+            made.append(ours)
+        if ours["status"] in FAILED_REFUNDS:
+            raise RefundRefused
+        return refunded_by(made)
 
     def takings(self, since: datetime, until: datetime) -> Iterator[Taking]:
         charges = self._pages("its charges", self._client.v1.charges.list, {"created": _between(since, until)})
@@ -174,15 +189,20 @@ class Stripe:
         if self.subscription(subscription_id).state is not SubscriptionState.ENDED:
             self._ask("the end of a subscription", lambda: self._client.v1.subscriptions.cancel(subscription_id))
 
+    def _refunded(self, charge_id: str) -> Refunded:
+        # Not the charge's own sum, which does not say what of it has failed.
+        return refunded_by(self._pages("refunds", self._client.v1.refunds.list, {"charge": charge_id}))
+
     def _taking(self, charge: Document) -> Taking:
         disputes: Iterator[Document] = iter(())
         if charge["disputed"]:
             disputes = self._pages("disputes", self._client.v1.disputes.list, {"charge": charge["id"]})
+        refunded = self._refunded(charge["id"]) if charge["amount_refunded"] else Refunded()
         return Taking(
             payment_ref=id_of(charge["payment_intent"]) or charge["id"],
             currency=charge["currency"],
             paid_minor=charge["amount_captured"],
-            refunded_minor=charge["amount_refunded"],
+            refunded_minor=refunded.sent_minor - refunded.failed_minor,
             disputed=any(dispute_state(one["status"]) in _TAKEN_BACK for one in disputes),
         )
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from prometheus_client import Counter
 
+from services.accounts.payments import refund_repository as refunds
 from services.accounts.payments import repository as payments
 from services.accounts.payments import subscription_repository as told
 from services.accounts.payments.books import Books
@@ -129,12 +130,13 @@ class Webhooks:
             case Subject.INVOICE:
                 self._look_at_invoice(provider, event.object_id)
             case Subject.CHARGE:
-                charge = provider.charge(event.object_id)
-                self._ensure_payment(provider, charge)
-                with self._database.write() as session:
-                    payment = self._payment_of(session, provider, charge)
-                    if payment is not None:
-                        self._books.paid_back(session, payment, charge.refunded_minor)
+                self._look_at_charge(provider, provider.charge(event.object_id))
+            case Subject.REFUND:
+                refund = provider.made_refund(event.object_id)
+                self._look_at_charge(provider, refund.charge)
+                if refund.has_failed and refund.refund_id is not None:
+                    with self._database.write() as session:
+                        refunds.note_failed(session, refund.refund_id, session.now())
             case Subject.DISPUTE:
                 dispute = provider.dispute(event.object_id)
                 self._ensure_payment(provider, dispute.charge)
@@ -156,6 +158,13 @@ class Webhooks:
             log.warning("session %s is of no checkout of ours", event.object_id)
             return
         self._checkouts.fulfil(checkout.id)
+
+    def _look_at_charge(self, provider: Provider, charge: ProviderCharge) -> None:
+        self._ensure_payment(provider, charge)
+        with self._database.write() as session:
+            payment = self._payment_of(session, provider, charge)
+            if payment is not None:
+                self._books.paid_back(session, payment, charge.refunded)
 
     def _look_at_subscription(self, provider: Provider, subscription_id: str) -> None:
         found = provider.subscription(subscription_id)

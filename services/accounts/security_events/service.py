@@ -16,6 +16,7 @@ from services.kit.inserting import insert_unless_present
 from services.kit.protos import audit_pb2
 
 _EVENTS = cast(Table, SecurityEvent.__table__)
+_ADD = insert(_EVENTS)
 COMMAND_LINE = "command line"
 """The actor of what an operator does on the machine itself."""
 _TOLD_BY_SIBLINGS = frozenset(
@@ -46,16 +47,17 @@ def add(
     Account and admins read the details: no secret belongs there.
     """
     session.execute(
-        insert(_EVENTS).values(
-            id=new_id("sec"),
-            account_id=account_id,
-            kind=kind,
-            occurred_at=session.now(),
-            actor=actor if actor != account_id else None,
-            network=origin.network,
-            user_agent=origin.user_agent,
-            details=details,
-        )
+        _ADD,
+        {
+            "id": new_id("sec"),
+            "account_id": account_id,
+            "kind": kind,
+            "occurred_at": session.now(),
+            "actor": actor if actor != account_id else None,
+            "network": origin.network,
+            "user_agent": origin.user_agent,
+            "details": details,
+        },
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Table, delete, insert, or_, select, update
+from sqlalchemy import Integer, Table, bindparam, delete, insert, or_, select, update
 
 from services.accounts.second_factor.models import SecondFactor
 from services.accounts.security_events.origin import Origin
@@ -14,8 +14,27 @@ from services.accounts.users.models import User
 from services.kit.database import ReadSession, WriteSession
 from services.kit.ids import new_id
 
-# Statements of the tables themselves: each sign-in writes three rows, and a unit of work for them costs as much again.
+# Of the tables themselves: each sign-in writes three rows, and a unit of work for them costs as much again. And built
+# once: so does building a statement anew for each.
 _SESSIONS, _REFRESH_TOKENS = cast(Table, SignInSession.__table__), cast(Table, RefreshToken.__table__)
+_CREDENTIALS = (
+    select(User.id, User.password_hash, SecondFactor.enabled_at)
+    .outerjoin(SecondFactor, SecondFactor.account_id == User.id)
+    .where(User.email_key == bindparam("email_key"))
+)
+_OPEN_SESSION, _ADD_TOKEN = insert(_SESSIONS), insert(_REFRESH_TOKENS)
+_REVOKE_OLDEST = (
+    update(_SESSIONS)
+    .where(
+        _SESSIONS.c.id.in_(
+            select(_SESSIONS.c.id)
+            .where(_SESSIONS.c.account_id == bindparam("of_account"), _SESSIONS.c.revoked_at.is_(None))
+            .order_by(_SESSIONS.c.last_used_at.desc(), _SESSIONS.c.id.desc())
+            .offset(bindparam("kept", type_=Integer))
+        )
+    )
+    .values(revoked_at=bindparam("now"), revoked_because="too many sign-ins")
+)
 
 SUPERSEDED_KEPT = 50
 """Refresh tokens of a session that were used and are remembered, so that a second use of one is noticed."""
@@ -32,11 +51,7 @@ class Credentials:
 
 def credentials(session: ReadSession, email_key: str) -> Credentials | None:
     """Of the user with this address."""
-    row = session.execute(
-        select(User.id, User.password_hash, SecondFactor.enabled_at)
-        .outerjoin(SecondFactor, SecondFactor.account_id == User.id)
-        .where(User.email_key == email_key)
-    ).one_or_none()
+    row = session.execute(_CREDENTIALS, {"email_key": email_key}).one_or_none()
     return None if row is None else Credentials(row.id, row.password_hash, row.enabled_at is not None)
 
 
@@ -53,17 +68,18 @@ def open_session(
     """A new session's id. The user must be held."""
     session_id = new_id("ses")
     session.execute(
-        insert(_SESSIONS).values(
-            id=session_id,
-            account_id=account_id,
-            created_at=now,
-            last_used_at=now,
-            network=origin.network,
-            user_agent=origin.user_agent,
-            expires_at=expires_at,
-            cookie_digest=cookie_digest,
-            cookie_expires_at=cookie_expires_at,
-        )
+        _OPEN_SESSION,
+        {
+            "id": session_id,
+            "account_id": account_id,
+            "created_at": now,
+            "last_used_at": now,
+            "network": origin.network,
+            "user_agent": origin.user_agent,
+            "expires_at": expires_at,
+            "cookie_digest": cookie_digest,
+            "cookie_expires_at": cookie_expires_at,
+        },
     )
     return session_id
 
@@ -90,15 +106,7 @@ def open_sessions(
 
 def revoke_all_but_newest(session: WriteSession, account_id: str, now: datetime, kept: int) -> None:
     """Ends those of an account's sessions that were used longest ago, until so many are left."""
-    others = (
-        select(_SESSIONS.c.id)
-        .where(_SESSIONS.c.account_id == account_id, _SESSIONS.c.revoked_at.is_(None))
-        .order_by(_SESSIONS.c.last_used_at.desc(), _SESSIONS.c.id.desc())
-        .offset(kept)
-    )
-    session.execute(
-        update(_SESSIONS).where(_SESSIONS.c.id.in_(others)).values(revoked_at=now, revoked_because="too many sign-ins")
-    )
+    session.execute(_REVOKE_OLDEST, {"of_account": account_id, "kept": kept, "now": now})
 
 
 def of_cookie(session: ReadSession, digest: str, now: datetime) -> tuple[SignInSession, User] | None:
@@ -138,7 +146,7 @@ def lock_session_of_token(session: WriteSession, digest: str) -> SignInSession |
 
 def add_token(session: WriteSession, session_id: str, digest: str, now: datetime, expires_at: datetime) -> None:
     session.execute(
-        insert(_REFRESH_TOKENS).values(digest=digest, session_id=session_id, created_at=now, expires_at=expires_at)
+        _ADD_TOKEN, {"digest": digest, "session_id": session_id, "created_at": now, "expires_at": expires_at}
     )
 
 

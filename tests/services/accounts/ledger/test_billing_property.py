@@ -44,6 +44,7 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 BRINGING = (
     TransferKind.PURCHASE,
     TransferKind.CHARGEBACK_REVERSAL,
+    TransferKind.REFUND_REVERSAL,
     TransferKind.PLAN_GRANT,
     TransferKind.PROMOTION,
     TransferKind.GRANT,

@@ -81,6 +81,7 @@ def test_what_is_taken_back_and_spent_already_is_owed(kind: TransferKind) -> Non
     [
         TransferKind.PURCHASE,
         TransferKind.CHARGEBACK_REVERSAL,
+        TransferKind.REFUND_REVERSAL,
         TransferKind.PLAN_GRANT,
         TransferKind.PROMOTION,
         TransferKind.GRANT,

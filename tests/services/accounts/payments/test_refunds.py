@@ -8,6 +8,7 @@ from services.accounts.accounts import Accounts
 from services.accounts.payments.errors import ProviderUnavailable, RefundTooLarge
 from services.accounts.payments.models import Payment as PaymentRow
 from services.accounts.payments.models import Refund as RefundRow
+from services.accounts.payments.providers import Refunded
 from services.accounts.payments.refunds import RefundState
 from services.accounts.security_events.origin import Origin
 from tests.databases import on_sqlite
@@ -224,7 +225,7 @@ class TestWithAProviderThatFails:
         broken, good = self.begin(shop, 100), self.begin(shop, 100)
         carry_out = shop.till.refund
 
-        def fails(payment_ref: str, amount_minor: int, refund_id: str) -> int:
+        def fails(payment_ref: str, amount_minor: int, refund_id: str) -> Refunded:
             if refund_id == broken:
                 raise RuntimeError
             return carry_out(payment_ref, amount_minor, refund_id)

@@ -12,7 +12,7 @@ from services.accounts.payments.errors import ProviderUnavailable, RefundRefused
 from services.accounts.payments.letters import Letters
 from services.accounts.payments.models import Checkout, Payment
 from services.accounts.payments.prices import Price, PriceKind
-from services.accounts.payments.providers import Order, ProviderSession, SessionState
+from services.accounts.payments.providers import Order, ProviderSession, Refunded, SessionState
 from services.accounts.payments.refunds import Refunds
 from services.accounts.payments.service import Payments
 from services.accounts.payments.terms import PaymentTerms, Seller
@@ -71,18 +71,19 @@ class Till:
         self._answer()
         return self.sessions[session_id]
 
-    def refund(self, payment_ref: str, amount_minor: int, refund_id: str) -> int:
+    def refund(self, payment_ref: str, amount_minor: int, refund_id: str) -> Refunded:
         self._answer()
         if self.refuses:
             raise RefundRefused
         self.refunds[refund_id] = amount_minor
-        return sum(self.refunds.values())
+        return Refunded(sent_minor=sum(self.refunds.values()))
 
     def _no(self, *_asked: object) -> Any:
         """Nobody asks this of a till: it sells packs, and tells nothing."""
         raise AssertionError
 
-    event = events = subscription = invoice = charge = dispute = takings = taking = portal = end_subscription = _no
+    event = events = subscription = invoice = charge = made_refund = dispute = _no
+    takings = taking = portal = end_subscription = _no
 
     def _answer(self) -> None:
         self.asked += 1

@@ -68,15 +68,15 @@ def charge(intent: str, amount: int, currency: str) -> Document:
     }
 
 
-def refund(asked: Document, charge: Document) -> Document:
+def refund(amount: int, metadata: Document, charge: Document) -> Document:
     return {
         "object": "refund",
-        "amount": int(asked["amount"]),
+        "amount": amount,
         "balance_transaction": None,
         "charge": charge["id"],
         "created": int(time.time()),
         "currency": charge["currency"],
-        "metadata": asked["metadata"],
+        "metadata": metadata,
         "payment_intent": charge["payment_intent"],
         "reason": None,
         "receipt_number": None,

@@ -93,11 +93,21 @@ class StripeDouble:
         kind = "deleted" if subscription["status"] == "canceled" else "updated"
         return [self.event(f"customer.subscription.{kind}", subscription)]
 
-    def refund(self, payment_intent: str, amount: int) -> list[Document]:
+    def refund(self, payment_intent: str, amount: int, metadata: Document | None = None) -> list[Document]:
         charge = self.charge_of(payment_intent)
         charge["amount_refunded"] += amount
         charge["refunded"] = charge["amount_refunded"] == charge["amount"]
+        self._add("re", documents.refund(amount, metadata or {}, charge))
         return [self.event("charge.refunded", charge)]
+
+    def fail_refund(self, refund_id: str) -> list[Document]:
+        """The bank does not take it, days later."""
+        refund = self.objects[refund_id]
+        refund |= {"status": "failed", "failure_reason": "expired_or_canceled_card"}
+        charge = self.objects[refund["charge"]]
+        charge["amount_refunded"] -= refund["amount"]
+        charge["refunded"] = False
+        return [self.event("refund.updated", refund), self.event("refund.failed", refund)]
 
     def dispute(self, payment_intent: str) -> list[Document]:
         charge = self.charge_of(payment_intent)
@@ -162,6 +172,7 @@ class StripeDouble:
         yield "GET", "/v1/charges", self._lists("charge")
         yield "GET", "/v1/charges/(.+)", self._get
         yield "GET", "/v1/refunds", self._lists("refund")
+        yield "GET", "/v1/refunds/(.+)", self._get
         yield "POST", "/v1/refunds", self._make_refund
         yield "GET", "/v1/disputes", self._lists("dispute")
         yield "GET", "/v1/events", self._events
@@ -203,8 +214,8 @@ class StripeDouble:
         charge = self.charge_of(asked["payment_intent"])
         if charge["amount_refunded"] + int(asked["amount"]) > charge["amount"] or charge["disputed"]:
             return None
-        self.refund(asked["payment_intent"], int(asked["amount"]))
-        return self._add("re", documents.refund(asked, charge))
+        self.refund(asked["payment_intent"], int(asked["amount"]), asked["metadata"])
+        return [one for one in self.objects.values() if one["object"] == "refund"][-1]
 
     def _cancel(self, _asked: Document, name: str) -> Document:
         self.objects[name]["status"] = "canceled"

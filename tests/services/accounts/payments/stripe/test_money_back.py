@@ -77,7 +77,7 @@ def test_an_admin_pays_back_by_stripe_once_and_no_more_than_there_is(shop: Shop)
         assert shop.made.refunds.carry_out(first)[0].state == "done"
     # Stripe forgets keys after a day; what was made stays known by its name.
     shop.double.made.clear()
-    assert shop.stripe.refund(str(shop.payment(checkout_id).payment_ref), 100, first) == 100
+    assert shop.stripe.refund(str(shop.payment(checkout_id).payment_ref), 100, first).sent_minor == 100
 
     payment = shop.payment(checkout_id)
     assert (payment.refunded_minor, payment.returned_credits, shop.credits) == (100, 1200, 600 + 2400)
@@ -97,4 +97,79 @@ def test_a_month_of_a_plan_is_paid_back(shop: Shop) -> None:
     refund, payment = shop.made.refunds.carry_out(shop.pay_back(checkout_id))
 
     assert (refund.state, payment.refunded_minor, shop.credits) == ("done", 900, 600)
+    assert_books_add_up(shop.money)
+
+
+def test_a_refund_that_the_bank_does_not_take_gives_its_credits_back(shop: Shop) -> None:
+    checkout_id, session_id = shop.order()
+    shop.tell(*shop.double.pay(session_id))
+    refund_id = shop.pay_back(checkout_id, 100)
+    shop.made.refunds.carry_out(refund_id)
+    intent = str(shop.payment(checkout_id).payment_ref)
+    others = shop.double.refund(intent, 50)
+    (ours,) = [name for name, one in shop.double.objects.items() if (one.get("metadata") or {}).get("refund_id")]
+    shop.tell(*others)
+    assert shop.credits == 600 + 1800
+
+    shop.tell(*shop.double.fail_refund(ours), *others, times=3)
+
+    payment = shop.payment(checkout_id)
+    assert (payment.refunded_minor, payment.failed_refunds_minor, payment.returned_credits) == (50, 100, 600)
+    assert shop.credits == 600 + 3000
+    again, _ = shop.made.refunds.carry_out(refund_id)
+    assert again.state == "failed"
+    assert shop.made.refunds.carry_out(shop.pay_back(checkout_id))[0].amount_minor == 250
+    assert shop.credits == 600
+    assert_books_add_up(shop.money)
+
+
+def test_a_refund_that_fails_at_once_is_refused(shop: Shop) -> None:
+    checkout_id, session_id = shop.order()
+    shop.tell(*shop.double.pay(session_id))
+    refund_id = shop.pay_back(checkout_id)
+    shop.stripe.refund(str(shop.payment(checkout_id).payment_ref), 300, refund_id)
+    failed = shop.double.fail_refund(shop.double.only("re")["id"])
+
+    refund, payment = shop.made.refunds.carry_out(refund_id)
+    assert (refund.state, payment.refunded_minor, shop.credits) == ("refused", 0, 600 + 3600)
+
+    shop.tell(*failed)
+    assert shop.credits == 600 + 3600
+    assert_books_add_up(shop.money)
+
+
+def test_an_answer_that_is_older_than_what_is_known_changes_nothing(shop: Shop) -> None:
+    checkout_id, session_id = shop.order()
+    shop.tell(*shop.double.pay(session_id))
+    shop.made.refunds.carry_out(shop.pay_back(checkout_id, 100))
+    older = shop.stripe.charge(shop.double.only("ch")["id"]).refunded
+    shop.tell(*shop.double.fail_refund(shop.double.only("re")["id"]))
+    books = shop.made.webhooks._books
+
+    with shop.database.write() as session:
+        payment = session.merge(shop.payment(checkout_id))
+        books.paid_back(session, payment, older)
+
+    assert (shop.payment(checkout_id).refunded_minor, shop.credits) == (0, 600 + 3600)
+    assert_books_add_up(shop.money)
+
+
+@pytest.mark.parametrize(("status", "left"), [("won", 600 + 2400), ("lost", 600)])
+def test_what_is_paid_back_and_fails_during_a_dispute_counts_when_it_is_over(
+    shop: Shop, status: str, left: int
+) -> None:
+    checkout_id, session_id = shop.order()
+    shop.tell(*shop.double.pay(session_id))
+    intent = str(shop.payment(checkout_id).payment_ref)
+    shop.tell(*shop.double.refund(intent, 200))
+    opened = shop.double.dispute(intent)
+    shop.tell(*opened)
+    assert shop.credits == 600
+
+    shop.tell(*shop.double.fail_refund(shop.double.only("re")["id"]))
+    assert shop.credits == 600
+    shop.tell(*shop.double.refund(intent, 100))
+    shop.tell(*shop.double.decide(opened[0]["data"]["object"]["id"], status), times=3)
+
+    assert shop.credits == left
     assert_books_add_up(shop.money)
