@@ -100,11 +100,14 @@ class KeySet:
         self._fetch = fetch or _fetch
         self._keys: dict[str, Any] = {}
         self._next_fetch = self._stale = 0.0
+        self._away = True
+        """Accounts did not answer when it was asked last, or was not asked yet."""
         self._clock = clock
         self._lock = threading.Lock()
 
     def key(self, key_id: str) -> Any:
-        """The public key; raises InvalidToken for an unknown id, KeySetUnavailable before any key could be fetched."""
+        """The public key. Raises InvalidToken for an id that is not published, KeySetUnavailable where nobody knows:
+        accounts did not answer when it was asked last."""
         known = self._keys.get(key_id)
         if known is not None and self._clock() < self._stale:
             return known
@@ -115,11 +118,11 @@ class KeySet:
                     self._refresh()
             finally:
                 self._lock.release()
-        if not self._keys:
-            raise KeySetUnavailable
         try:
             return self._keys[key_id]
         except KeyError:
+            if self._away:
+                raise KeySetUnavailable from None
             raise InvalidToken("the token was signed with an unknown key") from None
 
     def _refresh(self) -> None:
@@ -131,8 +134,9 @@ class KeySet:
             # Nothing is known yet: the next request may try again soon, so that start-up order does not matter.
             self._next_fetch = self._clock() + (FETCH_INTERVAL_SECONDS if self._keys else 0.5)
             self._stale = self._next_fetch
+            self._away = True
             return
-        self._keys = keys
+        self._keys, self._away = keys, False
         self._next_fetch = self._clock() + FETCH_INTERVAL_SECONDS
         self._stale = self._clock() + KEY_SET_SECONDS
 

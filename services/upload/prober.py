@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from services.upload.probe import MAX_ANSWER_BYTES, ProbeAnswer, ProbeRequest
+from services.upload.probe import MAX_ANSWER_BYTES, ProbeRequest
 from services.upload.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ COMMAND = (sys.executable, "-I", "-m", "services.upload.probe")
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 BEAT_SECONDS = 0.5
+END_SECONDS = 5.0
+"""How long a child may take to end once it has closed its side."""
 
 _CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGILL, signal.SIGFPE, signal.SIGSYS, signal.SIGTRAP}
 _LIMITS = {signal.SIGXCPU, signal.SIGALRM}
@@ -84,7 +87,11 @@ class Prober:
             output = self._converse(child, self._request(file), beat)
             if output is None:
                 return TOO_SLOW
-            return self._understand(output, child.wait(timeout=5))
+            try:
+                status = child.wait(timeout=END_SECONDS)
+            except subprocess.TimeoutExpired:
+                raise ProbeFailed("the probe has said all and does not end") from None
+            return self._understand(output, status)
 
     def warm(self) -> None:
         """Starts a spare child unless one waits already."""
@@ -173,24 +180,30 @@ class Prober:
                 return TOO_SLOW
             raise ProbeFailed(f"the probe was ended by {cause.name}")
         try:
-            answer: ProbeAnswer = json.loads(output)
-        except ValueError:
+            return _told(json.loads(output))
+        except (ValueError, TypeError, KeyError):
             raise ProbeFailed(f"the probe ended with status {status} and no answer") from None
-        match answer["outcome"]:
-            case "refused":
-                return Rejection(answer["code"], answer["reason"])
-            case "defect":
-                raise ProbeFailed(answer["detail"])
-            case "facts":
-                return AudioFacts(
-                    duration_seconds=answer["duration_seconds"],
-                    samples=answer["samples"],
-                    sample_rate_hz=answer["sample_rate_hz"],
-                    channels=answer["channels"],
-                    codec=answer["codec"],
-                    container=answer["container"],
-                    complete=answer["complete"],
-                )
+
+
+def _told(answer: Any) -> AudioFacts | Rejection:
+    """What a `ProbeAnswer` says. Raises ProbeFailed for a defect, TypeError or KeyError for what is none."""
+    match answer["outcome"]:
+        case "refused":
+            return Rejection(answer["code"], answer["reason"])
+        case "defect":
+            raise ProbeFailed(answer["detail"])
+        case "facts":
+            return AudioFacts(
+                duration_seconds=answer["duration_seconds"],
+                samples=answer["samples"],
+                sample_rate_hz=answer["sample_rate_hz"],
+                channels=answer["channels"],
+                codec=answer["codec"],
+                container=answer["container"],
+                complete=answer["complete"],
+            )
+        case _:
+            raise KeyError("outcome")
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -207,6 +207,26 @@ def test_before_any_key_could_be_fetched_it_is_our_fault_not_the_callers(
     assert refused.value.status == 503
 
 
+def test_a_key_that_is_not_known_while_accounts_is_away_signs_nobody_out(
+    verifier: TokenVerifier, accounts: Accounts, clock: Clock
+) -> None:
+    """It may be a new one: 401 would have clients throw their tokens away."""
+    verifier.verify(token())
+    accounts.away = True
+    new = token(key=OTHER_KEY, header={"kid": "k2"})
+    clock.now += FETCH_INTERVAL_SECONDS + 1
+    for _ in range(100):
+        with pytest.raises(KeySetUnavailable):
+            verifier.verify(new)
+    assert accounts.asked == 2
+
+    accounts.away, accounts.keys = False, [*accounts.keys, public_jwk(OTHER_KEY, "k2")]
+    clock.now += FETCH_INTERVAL_SECONDS + 1
+    assert verifier.verify(new).account_id == "usr_1"
+    with pytest.raises(InvalidToken):
+        verifier.verify(token(header={"kid": "k3"}))
+
+
 def test_accounts_is_waited_for_longer_while_nobody_gets_in_without_it(
     verifier: TokenVerifier, accounts: Accounts, clock: Clock
 ) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.upload.prober import COMMAND, ENVIRONMENT, AudioFacts, Prober, Rejection
+from services.upload.prober import COMMAND, ENVIRONMENT, AudioFacts, ProbeFailed, Prober, Rejection
 from services.upload.settings import Settings
 from tests.services.upload import songs
 from tests.services.upload.conftest import until
@@ -202,6 +202,28 @@ def test_what_beat_raises_ends_the_child(file: Callable[[bytes], Path]) -> None:
         Prober(Settings(), command=command).probe(file(b"x"), stop)
 
     assert not [child for child in psutil.Process().children() if "signal.pause()" in " ".join(child.cmdline())]
+
+
+@pytest.mark.parametrize(
+    "child",
+    [
+        "print('no JSON')",
+        "print('[]')",
+        "print('{}')",
+        """print('{"outcome": "praised"}')""",
+        """print('{"outcome": "facts"}')""",
+        "print('x' * 99_999)",
+        "import os, signal; os.close(1); signal.pause()",
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    ],
+)
+def test_whatever_else_a_child_does_its_file_may_be_tried_again(
+    file: Callable[[bytes], Path], child: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.upload.prober.END_SECONDS", 0.1)
+    prober = Prober(Settings(), command=[sys.executable, "-I", "-S", "-c", child])
+    with pytest.raises(ProbeFailed):
+        prober.probe(file(b"x"), nothing)
 
 
 def confined(script: str, tmp_path: Path, *, memory: int = 136 * MEBIBYTE, cpu_seconds: int = 5) -> str:
