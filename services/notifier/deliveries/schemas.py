@@ -6,12 +6,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from services.kit.schemas import RequestBody, WholeNumber
+from services.kit.schemas import RequestBody, Whole
 from services.notifier.deliveries.models import Attempt, Delivery
 from services.notifier.events.schemas import MAX_SEQUENCE, EventView
 
 DeliveryStatus = Literal["pending", "succeeded", "failed"]
-Sequence_ = Annotated[WholeNumber, Field(ge=1, le=MAX_SEQUENCE)]
+Sequence_ = Annotated[int, Whole(ge=1, le=MAX_SEQUENCE)]
 
 
 class AttemptView(BaseModel):
