@@ -21,6 +21,11 @@ from tests.web.conftest import NewVisitor
 from tests.web.listening import TRACKS, Listener
 
 LENGTH_SECONDS = 75
+# How much of a stem's picture is neither ground nor full colour: nearly nothing of a waveform.
+SHADED = """() => [...document.querySelectorAll('[data-heard] canvas')].every(one => {
+    const { data } = one.getContext('2d').getImageData(0, 0, one.width, one.height);
+    return data.filter((value, i) => i % 4 === 3 && value > 0 && value < 255).length > data.length / 4 / 10;
+})"""
 
 
 @dataclass(frozen=True)
@@ -252,14 +257,22 @@ def test_everything_is_done_by_keyboard(separated: Separated, listener: Listener
     expect(listener.button("Vocals alone")).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("o")
     expect(page.get_by_role("radio", name="Original")).to_be_checked()
+    page.keyboard.press(",")
+    page.keyboard.press("f")
+    # Spectrograms are of a minute at most: the view comes nearer by itself, and the stems are drawn.
+    page.keyboard.press("g")
+    expect(listener.button("Spectrograms")).to_have_attribute("aria-pressed", "true")
+    listener.wait_until(SHADED)
+    page.keyboard.press("g")
     # Every control is reached by Tab.
     page.evaluate("document.activeElement.blur()")
     reached = set()
-    for _ in range(60):
+    for _ in range(75):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent"))
     assert {"Pause", "Play"} & reached
     assert {"Position in the song", "Volume of Vocals", "Panorama of Instrumental", "Mute Vocals"} <= reached
+    assert {"Spectrograms", "Speed and key: 95 %, +1 semitones", "Save this mix as WAV", "Send"} <= reached
     assert {"Repeat the region", "Nearer", "Download Vocals as FLAC", "All stems as one zip"} <= reached
 
 
@@ -344,6 +357,15 @@ def test_feedback_is_kept_with_the_region_that_was_marked(separated: Separated, 
     assert (stored["start_seconds"], stored["end_seconds"], stored["comment"]) == (0, 8, "<b>breathy</b>")
     page.reload()
     expect(page.get_by_label("In your words")).to_have_value("<b>breathy</b>")
+    expect(page.get_by_role("radio", name="4 of 5 stars")).to_be_checked()
+    expect(page.get_by_label("Muffled")).to_be_checked()
+    # The region is marked again, and can be taken back.
+    expect(page.get_by_role("slider", name="End of the region")).to_have_attribute("aria-valuenow", "8")
+    page.get_by_label("Only between 0:00 and 0:08").uncheck()
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_text("Thank you.")).to_be_visible()
+    stored = separated.client.call("GET", f"/v1/jobs/{separated.job['id']}/feedback")
+    assert (stored["start_seconds"], stored["end_seconds"], stored["rating"]) == (None, None, 4)
 
 
 @pytest.mark.timeout(600)

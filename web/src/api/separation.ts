@@ -175,6 +175,7 @@ export function useFeedback(job: Job) {
   return useQuery({
     queryKey: keys.part(job.id, "feedback"),
     queryFn: () => unlessAbsent(answer(api.GET("/v1/jobs/{job_id}/feedback", at(job.id)))),
+    enabled: job.status === "succeeded",
   });
 }
 

@@ -16,6 +16,12 @@ interface Props {
   region: Region | null;
 }
 
+/** The part of the song that stored feedback is about; null where it is about all of it. */
+export function regionOf(stored: Feedback | null | undefined): Region | null {
+  const [start, end] = [stored?.start_seconds ?? null, stored?.end_seconds ?? null];
+  return start === null || end === null ? null : { start, end };
+}
+
 /** Stars, what was noticed, and where. What was sent before is there to be changed. */
 export function FeedbackSheet(props: Props) {
   const { feedback: words } = useLanguage().texts;
@@ -34,18 +40,18 @@ function Form({ job, region, stored }: Props & { stored: Feedback | null }) {
   const [tags, setTags] = useState<string[]>(stored?.tags ?? []);
   const [stem, setStem] = useState<Where>(stored?.stem ?? "");
   const [comment, setComment] = useState(stored?.comment ?? "");
-  const [here, setHere] = useState(false);
+  const [here, setHere] = useState(regionOf(stored) !== null);
+  const where = region ?? regionOf(stored);
   const send = useSendFeedback(job);
 
   function body(): Feedback {
-    const kept = { start_seconds: stored?.start_seconds ?? null, end_seconds: stored?.end_seconds ?? null };
-    const where = here && region ? { start_seconds: region.start, end_seconds: region.end } : kept;
     return {
       rating,
       tags: TAGS.filter((tag) => tags.includes(tag)),
       stem: stem === "" ? null : stem,
       comment: comment.trim() || null,
-      ...where,
+      start_seconds: here && where ? where.start : null,
+      end_seconds: here && where ? where.end : null,
     };
   }
 
@@ -87,11 +93,11 @@ function Form({ job, region, stored }: Props & { stored: Feedback | null }) {
           ...job.requested_stems.map((name) => ({ value: name, label: texts.mixer.stems[name] ?? name })),
         ]}
       />
-      {region ? (
+      {where ? (
         <Checkbox
           checked={here}
           onChange={(event) => setHere(event.currentTarget.checked)}
-          label={words.region(formats.duration(region.start), formats.duration(region.end))}
+          label={words.region(formats.duration(where.start), formats.duration(where.end))}
         />
       ) : null}
       <Textarea

@@ -1,11 +1,12 @@
 import { Stack, Text, Title } from "@mantine/core";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { useParams } from "wouter";
 import { Problem } from "../../api/problem";
 import {
   isFinal,
   type Job,
   type Playback,
+  useFeedback,
   useJob,
   usePlayback,
   useSongName,
@@ -16,9 +17,10 @@ import { Refused } from "../../components/Said";
 import { Waiting } from "../../components/Waiting";
 import type { Region } from "../../mixer/mixer";
 import { Downloads } from "./Downloads";
-import { FeedbackSheet } from "./FeedbackSheet";
+import { FeedbackSheet, regionOf } from "./FeedbackSheet";
 import { Head } from "./Head";
 import { MixerPanel } from "./mixer/MixerPanel";
+import { SaveMix } from "./mixer/SaveMix";
 import { useMixer } from "./mixer/useMixer";
 import { Proof } from "./Proof";
 import { Remove } from "./Remove";
@@ -84,10 +86,22 @@ function Listen({ job, onMark }: ListenProps) {
 function Opened({ job, playback, onMark }: ListenProps & { playback: Playback }) {
   const { mixer: words } = useTexts();
   const waveforms = useWaveforms(job);
-  const mixer = useMixer(`/v1/jobs/${job.id}`, playback, job.status === "succeeded");
+  const feedback = useFeedback(job).data;
+  const given = useMemo(() => regionOf(feedback), [feedback]);
+  const done = job.status === "succeeded";
+  const mixer = useMixer(`/v1/jobs/${job.id}`, playback, done);
   if (mixer === null) return <Text c="dimmed">{words.tooLarge}</Text>;
   if (mixer === undefined) return null;
   return (
-    <MixerPanel mixer={mixer} stems={job.stems} playback={playback} waveforms={waveforms} onMark={onMark} />
+    <MixerPanel
+      mixer={mixer}
+      stems={job.stems}
+      playback={playback}
+      waveforms={waveforms}
+      given={given}
+      onMark={onMark}
+    >
+      {done ? <SaveMix mixer={mixer} job={job} /> : null}
+    </MixerPanel>
   );
 }

@@ -1,6 +1,6 @@
 import { Alert } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Problem } from "../../../api/problem";
 import type { Playback, Stem, Waveforms } from "../../../api/separation";
 import { forget } from "../../../api/session";
@@ -17,7 +17,6 @@ import { Lane } from "./Lane";
 import classes from "./mixer.module.css";
 import { Overview } from "./Overview";
 import { Ruler } from "./Ruler";
-import { SaveMix } from "./SaveMix";
 import { StripControls } from "./StripControls";
 import { TransportBar } from "./TransportBar";
 import { useMixerState, usePosition } from "./useMixer";
@@ -32,21 +31,33 @@ interface Props {
   stems?: readonly Stem[];
   playback: Playback;
   waveforms: Waveforms | null | undefined;
+  /** As it was marked at another visit. */
+  given?: Region | null;
   /** Told whenever the region is marked: feedback can be about it. */
   onMark?: (region: Region | null) => void;
+  /** Below the console. */
+  children?: ReactNode;
 }
 
 const COLORS: Record<string, string> = { vocals: "--vocals", instrumental: "--instrumental" };
 
 /** The console. */
-export function MixerPanel({ mixer, stems = [], playback, waveforms, onMark }: Props) {
+export function MixerPanel({
+  mixer,
+  stems = [],
+  playback,
+  waveforms,
+  given = null,
+  onMark,
+  children,
+}: Props) {
   const { texts, formats } = useLanguage();
   const words = texts.mixer;
   const state = useMixerState(mixer);
   const duration = waveforms?.duration_seconds ?? playback.duration_seconds;
   const [view, setView] = useState<View>(whole(duration));
   const [chosen, setChosen] = useState(0);
-  const marked = useRegion(mixer, state.loop !== null, duration, onMark);
+  const marked = useRegion(mixer, state.loop !== null, duration, given, onMark);
   const gains = gainsOf(state.strips);
   const queries = useQueryClient();
   useEffect(() => {
@@ -188,7 +199,7 @@ export function MixerPanel({ mixer, stems = [], playback, waveforms, onMark }: P
         <span>{hint}</span>
         <Keys />
       </div>
-      {job.status === "succeeded" ? <SaveMix mixer={mixer} job={job} /> : null}
+      {children}
     </section>
   );
 }

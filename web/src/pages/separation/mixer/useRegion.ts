@@ -1,4 +1,4 @@
-import { useCallback, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import type { Mixer, Region } from "../../../mixer/mixer";
 
 /** A marked part of the song, and whether it repeats. */
@@ -12,20 +12,27 @@ export interface Marked {
 /** Without a region, the one that repeats begins where the song stands. */
 const NEW_REGION_SECONDS = 8;
 
+/** `given`: what was marked at another visit; it is marked again where nothing has been by then. */
 export function useRegion(
   mixer: Mixer,
   looping: boolean,
   duration: number,
+  given: Region | null,
   onMark: ((region: Region | null) => void) | undefined,
 ): Marked {
   const [region, setRegion] = useState<Region | null>(null);
+  const touched = useRef(false);
   const keep = useCallback(
     (next: Region | null) => {
+      touched.current = true;
       setRegion(next);
       onMark?.(next);
     },
     [onMark],
   );
+  useEffect(() => {
+    if (given !== null && !touched.current) keep(given);
+  }, [given, keep]);
   const mark = useCallback(
     (next: Region | null) => {
       keep(next);
