@@ -96,6 +96,7 @@ APP_PAGES = (
     "/new",
     "/separations",
     "/credits",
+    "/developers",
     "/account",
     "/separations/{id}",
     "/administration",
@@ -172,6 +173,9 @@ def _jobs() -> Iterable[Route]:
     yield Route("GET", "/v1/jobs", *of_jobs)
     yield Route("GET", "/v1/jobs/{id}", *of_jobs)
     yield Route("DELETE", "/v1/jobs/{id}", *of_jobs)
+    yield Route("GET", "/v1/queue", *of_jobs)
+    yield Route("POST", "/v1/jobs/{id}/expedite", *of_jobs)
+    yield Route("GET", "/v1/archives", *of_jobs, load=Load.DOWNLOAD)
     yield Route("POST", "/v1/jobs/{id}/cancel", *of_jobs)
     yield Route("POST", "/v1/jobs/{id}/retry", *of_jobs)
     yield Route("GET", "/v1/jobs/{id}/stems/{name}", *of_jobs)

@@ -53,6 +53,7 @@ _MEDIA_TYPES = {
     ".woff2": "font/woff2",
     ".wasm": "application/wasm",
     ".flac": "audio/flac",
+    ".mp3": "audio/mpeg",
 }
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}")
 _COMPRESSED = {"br": ".br", "gzip": ".gz"}

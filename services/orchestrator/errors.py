@@ -109,6 +109,11 @@ class WorkerNotFound(NotFound):
     title = "No such worker was heard of lately"
 
 
+class JobNotWaiting(Conflict):
+    code = "job_not_waiting"
+    title = "Only a job that waits for its turn can be put before others"
+
+
 class SegmentNotReady(Conflict):
     code = "segment_not_ready"
     title = "The segment is not made yet"

@@ -53,6 +53,27 @@ def owned_jobs(
     return session.scalars(query).all()
 
 
+def names_of(session: ReadSession, account_id: str, upload_ids: Collection[str]) -> dict[str, str]:
+    """What the songs of these uploads of the account are called; without those that were deleted."""
+    named = (KnownUpload.id.in_(upload_ids), KnownUpload.account_id == account_id, KnownUpload.status != "deleted")
+    found = session.execute(select(KnownUpload.id, KnownUpload.filename).where(*named))
+    return {row.id: row.filename for row in found if row.filename}
+
+
+def waiting_in_turn(session: ReadSession, account_id: str, limit: int) -> Sequence[Job]:
+    """The account's jobs that wait for a worker, the next one first."""
+    return session.scalars(_queued(account_id).order_by(Job.queued_at, Job.id).limit(limit)).all()
+
+
+def locked_waiting(session: WriteSession, account_id: str) -> Sequence[Job]:
+    """The same, all of them, locked in the order in which everybody locks several jobs."""
+    return session.scalars(_queued(account_id).order_by(Job.id).with_for_update()).all()
+
+
+def _queued(account_id: str) -> Select[Job]:
+    return _visible(account_id).where(Job.status == Status.QUEUED)
+
+
 def _visible(account_id: str) -> Select[Job]:
     return select(Job).where(Job.account_id == account_id, Job.deleted_at.is_(None))
 

@@ -1,13 +1,15 @@
 """The stems of a finished job: links, archive, waveforms, proof. Storage is asked outside of any transaction."""
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from zipstream import ZIP_STORED, ZipStream
 
 from services.kit.database import Database
+from services.kit.errors import StemwrightError
 from services.kit.storage import ObjectNotFound, ObjectStorage
 from services.orchestrator import repository
 from services.orchestrator.errors import JobNotFinished, JobNotFound, ResultDamaged, ResultGone, StemNotFound
@@ -48,13 +50,32 @@ class Results:
     def archive(self, account_id: str, job_id: str) -> tuple[str, int, Iterator[bytes]]:
         """Name, length in bytes and content of a zip of the job's stems; made while it is sent, nothing is stored."""
         job, upload = self._finished(account_id, job_id)
-        # Audio does not shrink any further; stored as it is, the length is known before the first byte.
-        archive = ZipStream(compress_type=ZIP_STORED, sized=True)
+        archive = _new_archive()
+        self._add(archive, job, upload)
+        return _file_name(upload, "stems", "zip"), len(archive), iter(archive)
+
+    def archive_of_many(self, account_id: str, job_ids: Sequence[str]) -> tuple[int, Iterator[bytes]]:
+        """Length in bytes and content of a zip with a folder for each job; the same song's are numbered."""
+        archive, folders = _new_archive(), Counter[str]()
+        for job_id in dict.fromkeys(job_ids):
+            try:
+                job, upload = self._finished(account_id, job_id)
+                # Windows takes neither dots nor spaces at the end of a folder's name.
+                title = _shortened(_title(upload), MAX_NAME_BYTES - len(f" ({len(job_ids)})")).rstrip(". ")
+                folders[title] += 1
+                folder = title if folders[title] == 1 else f"{title} ({folders[title]})"
+                self._add(archive, job, upload, f"{folder}/")
+            except StemwrightError as error:
+                error.extra["job_id"] = job_id
+                raise
+        return len(archive), iter(archive)
+
+    def _add(self, archive: ZipStream, job: Job, upload: KnownUpload | None, folder: str = "") -> None:
         for name in job.stems:
             stem = self._stem(job, name)
             key = self._intact(job, stem)
-            archive.add(self._storage.stream(key), _file_name(upload, name, stem["format"]), size=stem["size_bytes"])
-        return _file_name(upload, "stems", "zip"), len(archive), iter(archive)
+            file_name = _file_name(upload, name, stem["format"])
+            archive.add(self._storage.stream(key), folder + file_name, size=stem["size_bytes"])
 
     def waveforms(self, account_id: str, job_id: str) -> dict[str, Any]:
         """Peaks of every track."""
@@ -125,14 +146,26 @@ def _prefix(job: Job) -> str:
     return job.result_prefix
 
 
+def _new_archive() -> ZipStream:
+    """Audio does not shrink any further; stored as it is, the length is known before the first byte."""
+    return ZipStream(compress_type=ZIP_STORED, sized=True)
+
+
 def _file_name(upload: KnownUpload | None, stem: str, extension: str) -> str:
-    """Name under which a person finds the file again. Only the last part of the upload's name counts: no path."""
+    """Name under which a person finds the file again."""
+    ending = f" ({stem}).{extension}"
+    return _shortened(_title(upload), MAX_NAME_BYTES - len(ending)) + ending
+
+
+def _title(upload: KnownUpload | None) -> str:
+    """What the song is called, as a name of files. Only the last part of the upload's name counts: no path."""
     given = upload.filename if upload is not None and upload.filename else ""
     name = given.replace("\\", "/").rpartition("/")[2]
     title = name.rpartition(".")[0] or name
     title = "".join("_" if c in FORBIDDEN_IN_NAMES or not c.isprintable() else c for c in title)
     # A name that begins with a dash is an option to whatever unpacks or plays it; one with a dot is hidden.
-    title = title.lstrip("-. ") or "song"
-    ending = f" ({stem}).{extension}"
-    shortened = title.encode()[: MAX_NAME_BYTES - len(ending)].decode(errors="ignore")
-    return shortened + ending
+    return title.lstrip("-. ") or "song"
+
+
+def _shortened(text: str, most_bytes: int) -> str:
+    return text.encode()[:most_bytes].decode(errors="ignore")

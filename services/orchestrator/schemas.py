@@ -253,6 +253,12 @@ class JobAnswer(BaseModel):
     retry_of: str | None = Field(description="The job that this one tries again.")
 
 
+class ListedJob(JobAnswer):
+    """A job of a list."""
+
+    filename: str | None = Field(description="Of its song; null where the upload was deleted, or is still coming.")
+
+
 class StemLink(BaseModel):
     """Where a stem can be downloaded for a while, by anyone who has the address."""
 

@@ -1,5 +1,6 @@
 """What clients may do with jobs. Each call is one transaction; waiting is done outside of any."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -20,6 +21,7 @@ from services.orchestrator.errors import (
     JobDeleted,
     JobNotFound,
     JobNotRetryable,
+    JobNotWaiting,
     JobRejected,
     OutputUnsuitable,
     PreviewAllowanceExhausted,
@@ -38,6 +40,7 @@ from services.orchestrator.rollout import Rollout
 from services.orchestrator.schemas import (
     FeedbackAnswer,
     JobAnswer,
+    ListedJob,
     MissedEvent,
     MissedEvents,
     NewFeedback,
@@ -182,14 +185,35 @@ class Jobs:
 
     def list_jobs(
         self, account_id: str, *, limit: int, before: str | None, status: str | None, search: str | None = None
-    ) -> tuple[list[JobAnswer], str | None]:
+    ) -> tuple[list[ListedJob], str | None]:
         """One page, newest first, and the id after which the next begins."""
         with self._database.read() as session:
             jobs = repository.owned_jobs(
                 session, account_id, limit=limit + 1, before=before, status=status, search=search
             )
-            page = [job_answer(job) for job in jobs[:limit]]
+            page = _listed(session, account_id, jobs[:limit])
         return page, page[-1].id if len(jobs) > limit else None
+
+    def queue(self, account_id: str, limit: int) -> list[ListedJob]:
+        """The account's jobs that wait for a worker, the next one first."""
+        with self._database.read() as session:
+            return _listed(session, account_id, repository.waiting_in_turn(session, account_id, limit))
+
+    def expedite(self, account_id: str, job_id: str) -> JobAnswer:
+        """Puts a waiting job before the account's others. Raises JobNotFound or JobNotWaiting.
+
+        The jobs exchange among themselves the times at which they were queued, so that nobody else waits any longer.
+        """
+        with self._database.write() as session:
+            waiting = sorted(repository.locked_waiting(session, account_id), key=_turn)
+            job = next((each for each in waiting if each.id == job_id), None)
+            if job is None:
+                raise JobNotWaiting(f"the job is {self._owned(session, account_id, job_id).status}")
+            passed = waiting[: waiting.index(job)]
+            times = [each.queued_at for each in (*passed, job)]
+            for each, time in zip((job, *passed), times, strict=True):
+                each.queued_at = time
+            return job_answer(job)
 
     def cancel(self, account_id: str, job_id: str) -> JobAnswer:
         """Cancels; a job that is canceled already is no error, one that ended otherwise is a conflict."""
@@ -386,6 +410,16 @@ class Jobs:
         if job is None:
             raise JobNotFound
         return job
+
+
+def _turn(job: Job) -> tuple[datetime, str]:
+    assert job.queued_at is not None  # noqa: S101 - it is queued
+    return job.queued_at, job.id
+
+
+def _listed(session: ReadSession, account_id: str, jobs: Sequence[Job]) -> list[ListedJob]:
+    names = repository.names_of(session, account_id, {job.upload_id for job in jobs})
+    return [ListedJob(**dict(job_answer(job)), filename=names.get(job.upload_id)) for job in jobs]
 
 
 def _credits(millicredits: int | None) -> float | None:

@@ -45,7 +45,8 @@ def ids_in(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             for parameter in operation.get("parameters", ()):
                 if parameter["name"].endswith("_id"):
                     # What may be absent is one of two: an id, or null.
-                    for schema in parameter["schema"].get("anyOf", [parameter["schema"]]):
+                    named = parameter["schema"].get("items", parameter["schema"])
+                    for schema in named.get("anyOf", [named]):
                         if schema != {"type": "null"}:
                             yield f"{where} {parameter['name']}", schema
             for content in operation.get("requestBody", {}).get("content", {}).values():

@@ -18,6 +18,7 @@ from services.orchestrator.errors import (
     JobNotFinished,
     JobNotFound,
     JobNotRetryable,
+    JobNotWaiting,
     JobRejected,
     OutputUnsuitable,
     PreviewAllowanceExhausted,
@@ -40,6 +41,7 @@ from services.orchestrator.schemas import (
     MAX_SONG_SECONDS,
     FeedbackAnswer,
     JobAnswer,
+    ListedJob,
     NewFeedback,
     NewJob,
     NewQuote,
@@ -74,6 +76,7 @@ Caller = Annotated[Principal, Depends(require_scope("jobs"))]
 
 StemName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,40}$", description="`vocals`, `instrumental` or `mixture`.")]
 Track = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,40}$", description="One of the `tracks` of `/playback`.")]
+Several = Annotated[list[JobId], Query(min_length=1, max_length=50, description="Once for each job.")]
 SegmentNumber = Annotated[int, Path(ge=0, le=MAX_SONG_SECONDS, description="From 0.")]
 
 router = APIRouter(prefix="/v1", tags=["Jobs"])
@@ -154,10 +157,28 @@ def list_jobs(
     search: Annotated[
         Line | None, Query(min_length=1, max_length=100, description="Part of the name of the song's file.")
     ] = None,
-) -> Page[JobAnswer]:
+) -> Page[ListedJob]:
     """The account's jobs, newest first."""
     items, following = jobs.list_jobs(caller.account_id, limit=limit, before=cursor, status=status, search=search)
     return Page(items=items, next_cursor=following)
+
+
+@router.get("/queue", summary="What comes next")
+def list_waiting_jobs(caller: Caller, jobs: JobsDep, limit: Limit = 20) -> Page[ListedJob]:
+    """The account's jobs that wait for a worker, in their turn; always one page.
+
+    Whole songs go before previews that were queued up to five minutes earlier.
+    """
+    return Page(items=jobs.queue(caller.account_id, limit), next_cursor=None)
+
+
+@router.post(
+    "/jobs/{job_id}/expedite", summary="Put a job before your others", responses=answers(JobNotFound, JobNotWaiting)
+)
+def expedite_job(job_id: JobId, caller: Caller, jobs: JobsDep) -> JobAnswer:
+    """Makes it the first of the account's own waiting jobs: it takes the turn of the first, and each of those that it
+    goes before takes that of the next. Done twice it is done once."""
+    return jobs.expedite(caller.account_id, job_id)
 
 
 @router.get("/jobs/{job_id}", summary="Get a job", responses=_ONE)
@@ -227,6 +248,20 @@ def get_archive(job_id: JobId, caller: Caller, results: ResultsDep) -> Streaming
     """All stems of the job in one zip."""
     name, length, content = results.archive(caller.account_id, job_id)
     headers = {"Content-Disposition": attachment(name), "Content-Length": str(length)}
+    return StreamingResponse(content, media_type="application/zip", headers=headers)
+
+
+@router.get(
+    "/archives",
+    summary="Download the stems of several jobs",
+    response_class=StreamingResponse,
+    responses={200: {"description": "A zip.", "content": {"application/zip": {}}}, **_RESULT},
+)
+def get_archives(caller: Caller, results: ResultsDep, job_id: Several) -> StreamingResponse:
+    """All stems of up to fifty jobs in one zip, a folder for each job. Where one has none, `job_id` of the problem says
+    which."""
+    length, content = results.archive_of_many(caller.account_id, job_id)
+    headers = {"Content-Disposition": attachment("stems.zip"), "Content-Length": str(length)}
     return StreamingResponse(content, media_type="application/zip", headers=headers)
 
 

@@ -84,6 +84,9 @@ class MemoryStorage:
             raise ObjectNotFound(key)
         return self.objects[key][:limit_bytes]
 
+    def stream(self, key: str) -> Iterator[bytes]:
+        yield self.read_bytes(key, 1 << 20)
+
     def presign_get(self, key: str, expires_seconds: int, download_name: str | None = None) -> str:
         return f"https://store/{key}?name={quote(download_name or '', safe='()')}&seconds={expires_seconds}"
 

@@ -4,24 +4,27 @@ import {
   type InfiniteData,
   type QueryClient,
   useInfiniteQuery,
-  useMutation,
   useQuery,
   useQueryClient,
 } from "@tanstack/react-query";
-import { useEffect } from "react";
+import { type RefObject, useEffect } from "react";
 import { api } from "./client";
+import { merged } from "./joblist";
 import { answer, Problem } from "./problem";
 import type { components } from "./schema";
 
-type Job = components["schemas"]["JobAnswer"];
+export type Job = components["schemas"]["ListedJob"];
 export type Status = Job["status"];
-type Page = components["schemas"]["Page_JobAnswer_"];
+type Page = components["schemas"]["Page_ListedJob_"];
 
 const LIST = "jobs";
-const PAGE = 25;
+const QUEUE = ["queue"];
+const PAGE = 100;
 const ASK_AGAIN_MILLISECONDS = 4000;
 /** Browsers keep six connections to a server, and pages need some. */
 const STREAMS = 3;
+/** How many of the waiting ones are shown in their turn. */
+const NEXT_SHOWN = 5;
 
 const UNFINISHED: ReadonlySet<Status> = new Set<Status>(["reserving", "queued", "running"]);
 
@@ -29,31 +32,53 @@ export function isUnfinished(job: Job): boolean {
   return UNFINISHED.has(job.status);
 }
 
-/** Newest first; `status` and `search` (in the song's name) narrow it where they are not empty. */
-export function useJobs(status: Status | "", search: string) {
+interface Wish {
+  /** Empty for all. */
+  status: Status | "";
+  /** Part of the song's name; empty for all. */
+  search: string;
+}
+
+function page({ status, search }: Wish, cursor: string | null): Promise<Page> {
+  const query = { limit: PAGE, cursor, status: status || null, search: search || null };
+  return answer(api.GET("/v1/jobs", { params: { query } }));
+}
+
+/**
+ * Newest first, a hundred more with each `fetchNextPage`. While something in it is unfinished, the hundred from the one
+ * in view on are asked for again: however long the list is, that is one call.
+ */
+export function useJobs(wish: Wish, inView: RefObject<readonly string[]>) {
   const queries = useQueryClient();
+  const queryKey = [LIST, wish.status, wish.search];
   const list = useInfiniteQuery({
-    queryKey: [LIST, status, search],
-    queryFn: ({ pageParam }) =>
-      answer(
-        api.GET("/v1/jobs", {
-          params: {
-            query: {
-              limit: PAGE,
-              cursor: pageParam,
-              status: status || null,
-              search: search || null,
-            },
-          },
-        }),
-      ),
+    queryKey,
+    queryFn: ({ pageParam }) => page(wish, pageParam),
     initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor,
-    refetchInterval: ({ state }) => (jobsOf(state.data).some(isUnfinished) ? ASK_AGAIN_MILLISECONDS : false),
+    getNextPageParam: (last) => last.next_cursor,
+    staleTime: Number.POSITIVE_INFINITY,
   });
-  const jobs = jobsOf(list.data);
-  const running = jobs.filter((job) => job.status === "running").map((job) => job.id);
-  const watched = running.slice(0, STREAMS).join(" ");
+  const jobs = list.data?.pages.flatMap((each) => each.items) ?? [];
+  const changing = jobs.some(isUnfinished);
+  useQuery({
+    queryKey: ["renewed", ...queryKey],
+    queryFn: async () => {
+      const known = jobsOf(queries.getQueryData<InfiniteData<Page>>(queryKey));
+      const first = known.findIndex((job) => job.id === inView.current[0]);
+      const after = known[first - 1]?.id ?? null;
+      const part = await page(wish, after);
+      change(queries, queryKey, (now) => merged(now, part, after));
+      return null;
+    },
+    enabled: list.isSuccess,
+    refetchInterval: changing ? ASK_AGAIN_MILLISECONDS : false,
+    gcTime: 0,
+  });
+  const watched = jobs
+    .filter((job) => job.status === "running")
+    .slice(0, STREAMS)
+    .map((job) => job.id)
+    .join(" ");
   useEffect(() => {
     const streams = watched
       .split(" ")
@@ -67,7 +92,23 @@ export function useJobs(status: Status | "", search: string) {
 }
 
 function jobsOf(data: InfiniteData<Page> | undefined): Job[] {
-  return data?.pages.flatMap((page) => page.items) ?? [];
+  return data?.pages.flatMap((each) => each.items) ?? [];
+}
+
+/** Changes lists as they are known here, each to one long page that goes on where its last one ended. */
+function change(queries: QueryClient, queryKey: readonly unknown[], changed: (jobs: Job[]) => Job[]): void {
+  queries.setQueriesData<InfiniteData<Page>>({ queryKey }, (data) => {
+    const last = data?.pages.at(-1);
+    if (data === undefined || last === undefined) return data;
+    return {
+      pages: [{ items: changed(jobsOf(data)), next_cursor: last.next_cursor }],
+      pageParams: data.pageParams.slice(0, 1),
+    };
+  });
+}
+
+function changeOne(queries: QueryClient, id: string, changed: (job: Job) => Job): void {
+  change(queries, [LIST], (jobs) => jobs.map((job) => (job.id === id ? changed(job) : job)));
 }
 
 /** Writes what a job's stream tells into every list that has it. */
@@ -75,59 +116,56 @@ function follow(id: string, queries: QueryClient): EventSource {
   const stream = new EventSource(`/v1/jobs/${encodeURIComponent(id)}/events`);
   stream.addEventListener("progress", (event) => {
     const { stage, fraction, playable_seconds } = JSON.parse(event.data);
-    change(queries, id, (job) => ({ ...job, playable_seconds, progress: { stage, fraction } }));
+    changeOne(queries, id, (job) => ({ ...job, playable_seconds, progress: { stage, fraction } }));
   });
   stream.addEventListener("status", (event) => {
     const told: Job = JSON.parse(event.data);
-    change(queries, id, () => told);
+    changeOne(queries, id, (job) => ({ ...job, ...told }));
     if (!isUnfinished(told)) stream.close();
   });
   return stream;
 }
 
-function change(queries: QueryClient, id: string, changed: (job: Job) => Job): void {
-  queries.setQueriesData<InfiniteData<Page>>({ queryKey: [LIST] }, (data) =>
-    data === undefined
-      ? data
-      : {
-          ...data,
-          pages: data.pages.map((page) => ({
-            ...page,
-            items: page.items.map((job) => (job.id === id ? changed(job) : job)),
-          })),
-        },
-  );
-}
-
-/** What the song was called; null where its upload was deleted, undefined until it is known. */
-export function useNameOf(uploadId: string): string | null | undefined {
+/** The first of the jobs that wait, in their turn. */
+export function useQueue() {
   return useQuery({
-    queryKey: ["upload", uploadId, "name"],
-    queryFn: async () => {
-      try {
-        const path = { upload_id: uploadId };
-        return (await answer(api.GET("/v1/uploads/{upload_id}", { params: { path } }))).filename;
-      } catch (problem) {
-        if (problem instanceof Problem && problem.status === 404) return null;
-        throw problem;
-      }
-    },
-    staleTime: Number.POSITIVE_INFINITY,
-  }).data;
+    queryKey: QUEUE,
+    queryFn: () => answer(api.GET("/v1/queue", { params: { query: { limit: NEXT_SHOWN } } })),
+    select: ({ items }) => items,
+    refetchInterval: ({ state }) => (state.data?.items.length ? ASK_AGAIN_MILLISECONDS : false),
+  });
 }
 
-export type Action = "cancel" | "retry" | "delete";
+export type Action = "cancel" | "retry" | "delete" | "expedite";
 
-/** What can be done with a job of the list; the lists are asked anew afterwards. */
-export function useAction(job: Job) {
+/** Does something with a job, and has every list show it. */
+export function useActOn(): (action: Action, id: string) => Promise<void> {
   const queries = useQueryClient();
-  const at = { params: { path: { job_id: job.id } } };
-  return useMutation({
-    mutationFn: async (action: Action): Promise<void> => {
-      if (action === "cancel") await answer(api.POST("/v1/jobs/{job_id}/cancel", at));
-      else if (action === "retry") await answer(api.POST("/v1/jobs/{job_id}/retry", at));
-      else await answer(api.DELETE("/v1/jobs/{job_id}", at));
-    },
-    onSettled: () => queries.invalidateQueries({ queryKey: [LIST] }),
-  });
+  return async (action, id) => {
+    const at = { params: { path: { job_id: id } } };
+    if (action === "delete") {
+      await unlessGone(answer(api.DELETE("/v1/jobs/{job_id}", at)));
+      change(queries, [LIST], (jobs) => jobs.filter((job) => job.id !== id));
+    } else if (action === "retry") {
+      const again = await answer(api.POST("/v1/jobs/{job_id}/retry", at));
+      change(queries, [LIST], (jobs) => {
+        const filename = jobs.find((job) => job.id === id)?.filename ?? null;
+        return [{ ...again, filename }, ...jobs];
+      });
+    } else {
+      const path = action === "cancel" ? "/v1/jobs/{job_id}/cancel" : "/v1/jobs/{job_id}/expedite";
+      const changed = await answer(api.POST(path, at));
+      changeOne(queries, id, (job) => ({ ...job, ...changed }));
+    }
+    void queries.invalidateQueries({ queryKey: QUEUE });
+  };
+}
+
+/** What somebody else has deleted meanwhile is deleted. */
+async function unlessGone(asked: Promise<unknown>): Promise<void> {
+  try {
+    await asked;
+  } catch (problem) {
+    if (!(problem instanceof Problem && problem.status === 404)) throw problem;
+  }
 }

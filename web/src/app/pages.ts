@@ -81,6 +81,13 @@ export const PAGES: readonly Page[] = [
     inNavigation: true,
   },
   {
+    path: "/developers",
+    title: (texts) => texts.developers.title,
+    page: lazy(() => import("../pages/developers")),
+    for: "account",
+    inNavigation: true,
+  },
+  {
     path: "/account",
     title: (texts) => texts.account.title,
     page: lazy(() => import("../pages/account")),

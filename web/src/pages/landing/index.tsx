@@ -4,7 +4,7 @@ import { useUser } from "../../api/session";
 import { useTexts } from "../../app/language";
 import { HOME } from "../../app/pages";
 import classes from "./landing.module.css";
-import { Parting } from "./Parting";
+import { Player } from "./Player";
 
 export default function Landing() {
   const { landing: texts, signIn, newSeparation } = useTexts();
@@ -32,7 +32,7 @@ export default function Landing() {
             )}
           </Group>
         </div>
-        <Parting />
+        <Player />
       </div>
       <div className={classes.facts}>
         {texts.facts.map((fact) => (

@@ -1,18 +1,25 @@
-import { Button, Group, Progress, Text } from "@mantine/core";
+import { Button, Checkbox, Group, Progress, Text } from "@mantine/core";
+import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "wouter";
-import { type Action, isUnfinished, useAction, useNameOf } from "../../api/jobs";
-import type { components } from "../../api/schema";
+import { type Action, isUnfinished, type Job, useActOn } from "../../api/jobs";
 import { useLanguage } from "../../app/language";
 import { Refused } from "../../components/Said";
 import classes from "./separations.module.css";
 
+interface Props {
+  job: Job;
+  selected: boolean;
+  select: (selected: boolean) => void;
+}
+
 /** One separation: what it is, how far it is, and what can be done with it. */
-export function Row({ job }: { job: components["schemas"]["JobAnswer"] }) {
+export function Row({ job, selected, select }: Props) {
   const { texts, formats } = useLanguage();
   const words = texts.separations;
-  const name = useNameOf(job.upload_id) ?? words.untitled;
-  const action = useAction(job);
+  const name = job.filename ?? (job.status === "reserving" ? words.coming : words.untitled);
+  const act = useActOn();
+  const action = useMutation({ mutationFn: (what: Action) => act(what, job.id) });
   const [asked, setAsked] = useState(false);
   const percent = Math.floor(100 * job.progress.fraction);
   const unfinished = isUnfinished(job);
@@ -28,7 +35,12 @@ export function Row({ job }: { job: components["schemas"]["JobAnswer"] }) {
     </Button>
   );
   return (
-    <li className={classes.row}>
+    <div className={classes.row} data-selected={selected}>
+      <Checkbox
+        checked={selected}
+        onChange={(event) => select(event.currentTarget.checked)}
+        aria-label={words.named(words.select, name)}
+      />
       <div className={classes.what}>
         <Link href={`/separations/${job.id}`} className={classes.name}>
           <bdi>{name}</bdi>
@@ -46,7 +58,7 @@ export function Row({ job }: { job: components["schemas"]["JobAnswer"] }) {
         ) : null}
         <Refused problem={action.error} />
       </div>
-      <Group gap="xs">
+      <Group gap="xs" className={classes.actions}>
         {job.status === "succeeded" ? (
           <Button
             component="a"
@@ -81,6 +93,6 @@ export function Row({ job }: { job: components["schemas"]["JobAnswer"] }) {
           </>
         ) : null}
       </Group>
-    </li>
+    </div>
   );
 }

@@ -1,13 +1,14 @@
-import { Button, Group, Select, Stack, Text, TextInput, Title } from "@mantine/core";
+import { Button, Checkbox, Group, Select, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { Link } from "wouter";
-import { type Status, useJobs } from "../../api/jobs";
+import { type Job, type Status, useJobs } from "../../api/jobs";
 import { useTexts } from "../../app/language";
 import { Refused } from "../../components/Said";
 import { Waiting } from "../../components/Waiting";
-import { Row } from "./Row";
-import classes from "./separations.module.css";
+import { List } from "./List";
+import { Queue } from "./Queue";
+import { Selection } from "./Selection";
 
 const SHOWN: readonly Status[] = ["running", "queued", "succeeded", "failed", "canceled", "rejected"];
 const TYPED_MILLISECONDS = 250;
@@ -18,8 +19,20 @@ export default function Separations() {
   const [status, setStatus] = useState<Status | "">("");
   const [search, setSearch] = useState("");
   const [sought] = useDebouncedValue(search.trim(), TYPED_MILLISECONDS);
-  const list = useJobs(status, sought);
+  const inView = useRef<readonly string[]>([]);
+  const list = useJobs({ status, search: sought }, inView);
   const narrowed = status !== "" || sought !== "";
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const chosen = list.jobs.filter((job) => selected.has(job.id));
+  const keep = (jobs: readonly Job[]) => setSelected(new Set(jobs.map(({ id }) => id)));
+  const select = (id: string, on: boolean) =>
+    setSelected((before) => {
+      const after = new Set(before);
+      if (on) after.add(id);
+      else after.delete(id);
+      return after;
+    });
+  const more = list.hasNextPage && !list.isFetchingNextPage ? () => void list.fetchNextPage() : null;
   return (
     <Stack gap="lg">
       <Group justify="space-between">
@@ -28,6 +41,7 @@ export default function Separations() {
           {texts.newSeparation.title}
         </Button>
       </Group>
+      <Queue />
       <Group align="end">
         <TextInput
           label={words.search}
@@ -56,23 +70,25 @@ export default function Separations() {
         <Text c="dimmed">{narrowed ? words.noneFound : words.none}</Text>
       ) : null}
       {list.jobs.length ? (
-        <ul className={classes.list} aria-label={words.title}>
-          {list.jobs.map((job) => (
-            <Row key={job.id} job={job} />
-          ))}
-        </ul>
+        <>
+          <Checkbox
+            label={words.selectAll}
+            checked={chosen.length === list.jobs.length}
+            indeterminate={chosen.length > 0 && chosen.length < list.jobs.length}
+            onChange={(event) => keep(event.currentTarget.checked ? list.jobs : [])}
+            ps="1rem"
+          />
+          <List
+            jobs={list.jobs}
+            more={more}
+            complete={!list.hasNextPage}
+            inView={inView}
+            selected={selected}
+            select={select}
+          />
+        </>
       ) : null}
-      {list.hasNextPage ? (
-        <Group justify="center">
-          <Button
-            variant="default"
-            loading={list.isFetchingNextPage}
-            onClick={() => void list.fetchNextPage()}
-          >
-            {words.more}
-          </Button>
-        </Group>
-      ) : null}
+      {chosen.length ? <Selection jobs={chosen} keep={keep} /> : null}
     </Stack>
   );
 }

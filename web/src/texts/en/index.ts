@@ -1,6 +1,7 @@
 import { account, erasure } from "./account";
 import { administration, common } from "./common";
 import { credits } from "./credits";
+import { developers } from "./developers";
 import { landing } from "./landing";
 import { newSeparation } from "./newSeparation";
 import { problems } from "./problems";
@@ -29,6 +30,7 @@ export const en = {
   separations,
   share,
   administration,
+  developers,
 };
 
 export type Texts = typeof en;

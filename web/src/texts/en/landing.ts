@@ -3,6 +3,13 @@ export const landing = {
   headline: "Take the voice out of a song. Or keep only the voice.",
   lead: "Stemwright parts a recording into its vocals and everything else: for karaoke, remixes, practice and DJ sets.",
   start: "Create an account",
+  player: "A song to try",
+  play: "Play",
+  pause: "Pause",
+  hear: "What you hear",
+  parts: { mixture: "Song", vocals: "Vocals", instrumental: "Instrumental" },
+  sample: "“Hydrogen”, free of rights (CC0), taken apart by Stemwright.",
+  silent: "The song could not be loaded. Try again in a moment.",
   facts: [
     {
       title: "Nothing is lost",

@@ -2,6 +2,7 @@ import type { Texts } from "../en";
 import { account, erasure } from "./account";
 import { administration, common } from "./common";
 import { credits } from "./credits";
+import { developers } from "./developers";
 import { landing } from "./landing";
 import { newSeparation } from "./newSeparation";
 import { problems } from "./problems";
@@ -29,4 +30,5 @@ export const fa: Texts = {
   separations,
   share,
   administration,
+  developers,
 };

@@ -1,0 +1,43 @@
+export const developers = {
+  title: "Developers",
+  lead: "Whatever these pages do, a program can do too.",
+  reference: "Every call, with examples to try",
+
+  keys: "API keys",
+  keysLead:
+    "A program shows its key instead of signing in. Give each a key of its own, and end it when it is not needed any more.",
+  none: "You have no key yet.",
+  name: "Name",
+  namePlaceholder: "Which program is it for?",
+  lifetime: "It works for",
+  lifetimes: { month: "30 days", quarter: "90 days", year: "a year", never: "until I end it" },
+  may: "What it may do",
+  scopes: {
+    uploads: "Send songs",
+    jobs: "Separate, fetch stems",
+    "billing:read": "See credits",
+    webhooks: "Webhooks",
+    events: "Event feed",
+  },
+  make: "Make a key",
+  made: "Your key. Copy it now: it is shown this once.",
+  copyKey: "Copy the key",
+  copy: "Copy",
+  copied: "Copied",
+  until: (day: string) => `works until ${day}`,
+  forever: "works until you end it",
+  lastUsed: (moment: string) => `last used ${moment}`,
+  neverUsed: "never used",
+  revoke: "End",
+  revokeReally: "End it for good",
+  keep: "Keep",
+  named: (what: string, name: string) => `${what}: ${name}`,
+
+  examples: "From a song to its stems",
+  examplesLead:
+    "Each of these works as it stands: it sends song.mp3 and fetches the stems of a free preview. With mode “full” it is the whole song.",
+  keyFirst: "First tell your terminal the key:",
+  paste: "Paste this beside song.mp3.",
+  saveAndStart: "Save it and start it:",
+  copyExample: (language: string) => `Copy the example in ${language}`,
+};
