@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 
 from services.kit.database import ReadSession, WriteSession
 from services.notifier.deliveries.models import Attempt, Delivery
@@ -55,19 +55,26 @@ def of_events(session: ReadSession, endpoint_id: str, event_ids: Collection[str]
 
 
 def due_endpoints(session: ReadSession, now: datetime) -> list[tuple[str, bool]]:
-    """Endpoints that something is due for, and whether they fail: those that do not come first."""
+    """Endpoints that something is due for, and whether they fail: those that do not come first.
+
+    One look into the index for each endpoint, however much waits for it.
+    """
     first = (
-        select(Delivery.endpoint_id, func.min(Delivery.due_at).label("due_at"))
-        .where(Delivery.status == "pending", Delivery.due_at <= now)
-        .group_by(Delivery.endpoint_id)
+        select(Delivery.due_at)
+        .where(Delivery.endpoint_id == WebhookEndpoint.id, Delivery.status == "pending", Delivery.due_at <= now)
+        .order_by(Delivery.due_at)
+        .limit(1)
+        .correlate(WebhookEndpoint)
+        .scalar_subquery()
+    )
+    found = (
+        select(WebhookEndpoint.id, WebhookEndpoint.failing_since, first.label("due_at"))
+        .where(WebhookEndpoint.enabled)
         .subquery()
     )
-    query = (
-        select(WebhookEndpoint.id, WebhookEndpoint.failing_since)
-        .join(first, first.c.endpoint_id == WebhookEndpoint.id)
-        .order_by(WebhookEndpoint.failing_since.is_not(None), first.c.due_at)
-    )
-    return [(row.id, row.failing_since is not None) for row in session.execute(query)]
+    query = select(found).where(found.c.due_at.is_not(None))
+    rows = session.execute(query.order_by(found.c.failing_since.is_not(None), found.c.due_at))
+    return [(row.id, row.failing_since is not None) for row in rows]
 
 
 def lock_due(session: WriteSession, endpoint_id: str, now: datetime, *, limit: int) -> Sequence[Delivery]:
