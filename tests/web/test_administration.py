@@ -58,6 +58,14 @@ def test_the_platform_is_run_by_its_pages(platform: Platform, new_visitor: NewVi
         expect(page.get_by_text("Given to a worker")).to_be_visible()
         expect(page.get_by_text("Succeeded", exact=True)).to_be_visible()
 
+        # What the singer marks in feedback is listened to.
+        marked = {"rating": 2, "stem": "vocals", "start_seconds": 0.5, "end_seconds": 3.5, "tags": ["bleed"]}
+        singer.call("PUT", f"/v1/jobs/{job}/feedback", json=marked)
+        page.goto("/administration/feedback")
+        with page.expect_response(re.compile("/playback/vocals/0$")) as segment:
+            page.get_by_role("button", name=f"Listen: {job}").click()
+        assert segment.value.ok
+
         # The singer is suspended, signed out by it, and let in again.
         page.goto("/administration/users")
         page.get_by_role("searchbox").fill(email)
@@ -78,6 +86,7 @@ def test_the_platform_is_run_by_its_pages(platform: Platform, new_visitor: NewVi
     for what, detail in (
         ("A worker was drained", "A new driver"),
         ("A separation was started anew", "It waits long enough"),
+        ("The region you marked in feedback was listened to", job),
         ("Account closed to signing in", ""),
     ):
         expect(log.get_by_role("row").filter(has_text=what).filter(has_text=detail).first).to_be_visible()

@@ -191,7 +191,7 @@ export const administration = {
     tier: "Tier",
     tiers: { fast: "Fast", relaxed: "Relaxed" },
     millicredits: "Thousandths of a credit a second",
-    perSecond: (credits: string) => `${credits} credits a second`,
+    perSecond: (credits: string) => `Credits a second: ${credits}`,
     from: "From",
     fromHint: "Without it, from now on.",
     until: "Until",

@@ -165,7 +165,7 @@ function Heard({ workers }: { workers: readonly Worker[] }) {
           cell: (worker) =>
             worker.drained_at !== null || worker.state === "passed_over" ? (
               <Act what={texts.resume} whose={worker.host} act={() => resume(worker)} />
-            ) : (
+            ) : worker.state === "silent" || worker.state === "stopping" ? null : (
               <Ask
                 what={texts.drain}
                 whose={worker.host}

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { MarkedRegion } from "../../../api/administration";
-import { piecesOf } from "./region";
+import { piecesOf } from "./pieces";
 
 const region: MarkedRegion = {
   sample_rate_hz: 44_100,
