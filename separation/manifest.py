@@ -85,6 +85,20 @@ class QualityRecord(_Record):
     gain_db: float = 0.0
 
 
+class AnalysisRecord(_Record):
+    """The music itself, of the mixture in the window that was separated; ``None`` is what cannot be told.
+
+    ``key``: ``"F# minor"``; ``camelot``: the same as DJs write it, ``"11A"``. ``tempo_bpm`` may be half or double of
+    what somebody taps. ``loudness_lufs`` (ITU-R BS.1770-4) and ``peak_dbfs`` as of a stem.
+    """
+
+    key: str | None
+    camelot: str | None
+    tempo_bpm: float | None
+    loudness_lufs: float | None
+    peak_dbfs: float | None
+
+
 class FileRecord(_Record):
     """A file beside the stems."""
 
@@ -97,7 +111,8 @@ class Manifest(_Record):
     """Everything about one separation. ``timings_seconds`` by stage; ``total`` is wall-clock from call to answer.
 
     ``settings``: the fields of ``SeparationSettings`` and the wish about ``overs``, ``engine_version``: the
-    ``ENGINE_VERSION`` that made the stems; ``None`` in a manifest from before they were recorded.
+    ``ENGINE_VERSION`` that made the stems; these and ``analysis`` are ``None`` in a manifest from before they were
+    recorded.
     """
 
     schema_version: Literal[1] = 1
@@ -108,6 +123,7 @@ class Manifest(_Record):
     stems: tuple[StemRecord, ...]
     waveforms: FileRecord
     quality: QualityRecord
+    analysis: AnalysisRecord | None = None
     settings: dict[str, bool | int | float | str | tuple[float, ...] | None] | None = None
     timings_seconds: dict[str, float]
 

@@ -16,7 +16,7 @@ from separation.cli.terminal import beginning, end
 from separation.cli.wording import clock, duration, null_test, pace, place_in_song, sum_in_words
 from separation.errors import ExceedsFullScale, OutputWriteFailed, SeparationError
 from separation.machine.console import printable
-from separation.manifest import Manifest, StemRecord
+from separation.manifest import AnalysisRecord, Manifest, StemRecord
 from separation.settings import END_OF_SONG, Window
 
 _DISK_IS_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -192,6 +192,7 @@ def _figures(outcome: Outcome) -> list[str]:
     lines = [
         f"song: {song.container}, {song.codec}, {song.sample_rate_hz} Hz, {song.channels} channels",
         *(_stem_figures(stem) for stem in manifest.stems),
+        *_music_figures(manifest.analysis),
         f"sum: {null_test(manifest.quality)}",
         f"model: {model.name} {model.digest[:19]} by {model.runtime} on {model.device}",
     ]
@@ -200,6 +201,14 @@ def _figures(outcome: Outcome) -> list[str]:
         lines.append(f"time: {pace(outcome.audio_seconds, outcome.seconds)}; of threads at once, in seconds:")
         lines.append(_INDENT + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in spent if seconds >= 0.05))
     return [_INDENT + line for line in lines]
+
+
+def _music_figures(analysis: AnalysisRecord | None) -> list[str]:
+    if analysis is None:
+        return []
+    key = f"{analysis.key} ({analysis.camelot})" if analysis.key else "no key"
+    tempo = "no tempo" if analysis.tempo_bpm is None else f"{analysis.tempo_bpm:.1f} BPM"
+    return [f"music: {key}, {tempo}"]
 
 
 def _stem_figures(stem: StemRecord) -> str:

@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from separation.audio.decode import AudioFile
 from separation.audio.encode import StemWriter, check_format, needs_length
 from separation.audio.loudness import LoudnessMeter
+from separation.audio.musical import MusicMeter
 from separation.audio.peaks import WaveformMeter, waveform_document
 from separation.audio.tags import stem_tags
 from separation.errors import ModelAnswerInvalid
 from separation.machine.hashing import sha256_of
 from separation.machine.timing import StageClock
-from separation.manifest import QualityRecord, StemRecord
+from separation.manifest import AnalysisRecord, QualityRecord, StemRecord
 from separation.settings import OutputFormat
 from separation.stems.playback import Playback, PlaybackWriter, can_play
 from separation.stems.split import energy, split_float, split_integer
@@ -49,6 +50,11 @@ class Mixture(Protocol):
 
 def _dbfs(amplitude: float) -> float | None:
     return round(20 * float(np.log10(amplitude)), 2) if amplitude > 0 else None
+
+
+def _lufs(meter: LoudnessMeter) -> float | None:
+    loudness = meter.integrated_lufs()
+    return None if loudness is None else round(loudness, 2)
 
 
 class _Track:
@@ -85,6 +91,7 @@ class StemSet:
         self._playback = PlaybackWriter(playback, audio) if playback and can_play(self._rate) else None
         self._stack = ExitStack()
         self._tracks: dict[str, _Track] = {}
+        self._music: MusicMeter
         self._spool: Spool | None = None
         self._gain = 1.0
         self._encoders: ThreadPoolExecutor | None = None
@@ -136,6 +143,7 @@ class StemSet:
                 )
                 self._stack.enter_context(writer)
             self._tracks[name] = _Track(audio, writer, full_scale)
+        self._music = MusicMeter(self._rate, full_scale)
 
     def _path(self, name: str) -> Path:
         return self._folder / stem_file(self._file_name(name), self._output)
@@ -191,8 +199,10 @@ class StemSet:
         with self._clock.stage("measure"):
             for name, track in self._tracks.items():
                 track.waveform.push(stems[name])
-                if track.writer:
+                if track.writer or name == "mixture":
                     track.loudness.push(stems[name])
+        with self._clock.stage("analyse"):
+            self._music.push(stems["mixture"])
 
     def _encode(self, stems: dict[str, Samples]) -> None:
         def encode(name: str, writer: StemWriter) -> None:
@@ -221,6 +231,17 @@ class StemSet:
             gain_db=round(20 * float(np.log10(self._gain)), 4),
         )
 
+    def analysis(self) -> AnalysisRecord:
+        """Key, tempo and level of the mixture; to be asked when the files are complete."""
+        mixture, key = self._tracks["mixture"], self._music.key()
+        return AnalysisRecord(
+            key=key and key.name,
+            camelot=key and key.camelot,
+            tempo_bpm=self._music.tempo_bpm(),
+            loudness_lufs=_lufs(mixture.loudness),
+            peak_dbfs=_dbfs(mixture.waveform.peak),
+        )
+
     def records(self) -> tuple[StemRecord, ...]:
         """One record for each file; to be asked when the files are complete."""
         return tuple(self._record(name) for name in self._stems)
@@ -229,7 +250,6 @@ class StemSet:
         path, track = self._path(name), self._tracks[name]
         highest = track.waveform.peak
         peak = _dbfs(highest)
-        loudness = track.loudness.integrated_lufs()
         limited = self._limited[name]
         if track.writer is None:
             raise RuntimeError("a stem that is not written has no record")
@@ -247,7 +267,7 @@ class StemSet:
             sample_rate_hz=rate,
             channels=self._channels,
             peak_dbfs=peak,
-            loudness_lufs=None if loudness is None else round(loudness, 2),
+            loudness_lufs=_lufs(track.loudness),
             silent=peak is None or peak < _SILENT_BELOW_DBFS,
             exceeds_full_scale=limited > 0 or highest > 1,
             limited_samples=limited,

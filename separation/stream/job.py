@@ -252,7 +252,7 @@ class _Job:
             waveforms_file, manifest_file = _records(self._file_name)
             waveforms = scratch / waveforms_file
             waveforms.write_text(json.dumps(stem_set.waveforms(), separators=(",", ":")), encoding="utf-8")
-            stems = stem_set.records()
+            stems, analysis = stem_set.records(), stem_set.analysis()
         spec = self._model.manifest
         timings = {**self._clock.seconds, "total": time.perf_counter() - begun}
         manifest = Manifest(
@@ -279,6 +279,7 @@ class _Job:
             stems=stems,
             waveforms=FileRecord(file=waveforms_file, size_bytes=waveforms.stat().st_size, sha256=sha256_of(waveforms)),
             quality=stem_set.quality(),
+            analysis=analysis,
             settings={**asdict(self._settings), "overs": self._output.overs},
             timings_seconds={stage: round(seconds, 4) for stage, seconds in timings.items()},
         )

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.kit.events.contracts import MAX_BYTES, MAX_SONG_SECONDS
 from services.kit.events.strict_json import read_json
-from services.orchestrator.schemas import StemResult
+from services.orchestrator.schemas import Analysis, StemResult
 
 
 class ReportedStem(StemResult):
@@ -56,6 +56,7 @@ class ReportedManifest(BaseModel):
     model: _Model
     stems: Annotated[list[ReportedStem], Field(max_length=16)]
     quality: dict[str, Any]
+    analysis: Analysis | None = None
     playback: ReportedSegments | None = None
 
 

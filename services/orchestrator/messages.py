@@ -53,6 +53,7 @@ def job_answer(job: Job) -> JobAnswer:
             "error": error_of(job),
             "stems": _stems(job),
             "quality": _quality(job),
+            "analysis": (job.result or {}).get("analysis"),
             "metadata": job.job_metadata,
             "retry_of": job.retry_of,
         }
@@ -70,6 +71,7 @@ def job_at(job: Job, event: JobEvent) -> JobAnswer:
         "playable_seconds": 0.0,
         "stems": [],
         "quality": None,
+        "analysis": None,
         "expires_at": None,
     }
     return JobAnswer.model_validate({**answer.model_dump(), **before_its_end, **told})

@@ -215,6 +215,18 @@ class Quality(BaseModel):
     )
 
 
+class Analysis(BaseModel):
+    """The music of the song, or of the preview's window. Null is what cannot be told."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    key: Annotated[str, Field(max_length=20)] | None = Field(description="`C major`, `F# minor`, `Bb minor`, ...")
+    camelot: Annotated[str, Field(max_length=3)] | None = Field(description="The same as DJs write it, `1A` to `12B`.")
+    tempo_bpm: float | None = Field(description="Beats a minute; may be half or double of what somebody taps.")
+    loudness_lufs: float | None = Field(description="Integrated loudness after ITU-R BS.1770-4.")
+    peak_dbfs: float | None = Field(description="The highest sample.")
+
+
 class JobAnswer(BaseModel):
     """A job."""
 
@@ -249,6 +261,9 @@ class JobAnswer(BaseModel):
     error: JobError | None = Field(description="Why it did not succeed.")
     stems: list[StemResult] = Field(description="Empty before the job has succeeded.")
     quality: Quality | None = Field(description="Null before the job has succeeded.")
+    analysis: Analysis | None = Field(
+        description="Key, tempo and level of the song. Null before the job has succeeded."
+    )
     metadata: dict[str, str] | None = Field(description="As it was sent with the order.")
     retry_of: str | None = Field(description="The job that this one tries again.")
 

@@ -158,10 +158,11 @@ def test_figures_are_for_those_who_ask() -> None:
     lines = separate("a.wav", "--verbose").stdout.splitlines()
     assert lines[2] == "  song: wav, pcm_s16le, 44100 Hz, 2 channels"
     assert re.fullmatch(r"  vocals: -[\d.]+ LUFS, peak -[\d.]+ dBFS, [\d.]+ MB", lines[3])
-    assert lines[5] == "  sum: stems minus song exactly zero"
-    assert lines[6].startswith("  model: tiny-2stems sha256:")
-    assert "x real time" in lines[7]
-    assert "total " in lines[8]
+    assert re.fullmatch(r"  music: (no key|[A-G][#b]? (major|minor) \(\d+[AB]\)), no tempo", lines[5])
+    assert lines[6] == "  sum: stems minus song exactly zero"
+    assert lines[7].startswith("  model: tiny-2stems sha256:")
+    assert "x real time" in lines[8]
+    assert "total " in lines[9]
 
 
 def test_help_names_every_format() -> None:

@@ -51,6 +51,9 @@ def test_hard_songs_sum_exactly(tmp_path: Path, energy_model: EnergyModel, kind:
     manifest = separate_file(source, tmp_path / "out", model=energy_model, output=output, stems=EVERYTHING)
     stems = _read_all(tmp_path / "out", output)
     assert all(np.isfinite(stem).all() for stem in stems.values())
+    mixture, analysis = manifest.stems[0], manifest.analysis
+    assert analysis
+    assert (analysis.loudness_lufs, analysis.peak_dbfs) == (mixture.loudness_lufs, mixture.peak_dbfs)
     if manifest.quality.gain_db == 0:
         assert np.array_equal(stems["vocals"] + stems["instrumental"], expected)
         assert np.array_equal(stems["mixture"], expected)

@@ -350,6 +350,7 @@ def succeeded(
     sha256: str = SHA256,
     quality: Mapping[str, Any] | None = None,
     playback: Mapping[str, Any] | None = None,
+    analysis: Mapping[str, Any] | None = None,
 ) -> separation_pb2.SeparationFinished:
     """The message of an attempt that went well."""
     stem = {
@@ -369,6 +370,7 @@ def succeeded(
         "stems": [{**stem, "name": name, "file": f"{name}.flac"} for name in ("vocals", "instrumental")],
         "quality": {"null_residual_dbfs": None} if quality is None else dict(quality),
         "playback": playback,
+        **({} if analysis is None else {"analysis": dict(analysis)}),
     }
     return separation_pb2.SeparationFinished(
         worker_id=worker_id,

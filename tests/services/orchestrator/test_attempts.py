@@ -47,6 +47,7 @@ def test_a_heartbeat_that_makes_no_sense_is_a_dead_letter(
         lambda manifest: manifest["stems"][0].update(file="../../other"),
         lambda manifest: manifest["quality"].update(note="\x00"),
         lambda manifest: manifest["quality"].update(null_residual_dbfs=float("nan")),
+        lambda manifest: manifest.update(analysis={"key": "H" * 1000}),
         lambda manifest: manifest["model"].update(digest="sha256:other"),
         lambda manifest: manifest.pop("input"),
     ],

@@ -257,6 +257,23 @@ def test_each_event_of_a_stream_has_the_whole_job_as_it_was_then(world: World) -
 
 
 @on_sqlite
+def test_a_job_tells_key_tempo_and_level_of_its_song(world: World) -> None:
+    account = new_id("usr")
+    told = {"key": "F# minor", "camelot": "11A", "tempo_bpm": 127.9, "loudness_lufs": -9.1, "peak_dbfs": None}
+
+    def analysis(job_id: str) -> Any:
+        return world.client.get(f"/v1/jobs/{job_id}", headers=bearer(account)).json()["analysis"]
+
+    made = world.running_job(WORKER, account)
+    assert analysis(made) is None
+    world.hear(succeeded(WORKER, made, 1, analysis=told))
+    assert analysis(made) == told
+    older = world.running_job(WORKER, account)
+    world.hear(succeeded(WORKER, older, 1))
+    assert analysis(older) is None
+
+
+@on_sqlite
 @pytest.mark.parametrize(
     ("stems", "quality", "exact"),
     [

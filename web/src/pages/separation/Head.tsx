@@ -4,6 +4,7 @@ import { isFinal, type Job, useCancel, useRetry } from "../../api/separation";
 import { useLanguage } from "../../app/language";
 import { Refused } from "../../components/Said";
 import { ShareButton } from "../share/ShareButton";
+import { Musical } from "./Musical";
 import classes from "./separation.module.css";
 
 /** Which song, and how far it is. */
@@ -48,6 +49,7 @@ export function Head({ job, name }: { job: Job; name: string | null | undefined 
           </Button>
         ) : null}
       </Group>
+      <Musical analysis={job.analysis} />
       {job.status === "running" ? (
         <Progress value={percent} size="sm" aria-label={words.status.running} />
       ) : null}

@@ -5,7 +5,7 @@ import { developers } from "./developers";
 import { landing } from "./landing";
 import { newSeparation } from "./newSeparation";
 import { problems } from "./problems";
-import { feedback, mixer, results, separation } from "./separation";
+import { feedback, mixer, musical, results, separation } from "./separation";
 import { separations } from "./separations";
 import { share } from "./share";
 import { reset, signIn, signUp, verify } from "./signing";
@@ -23,6 +23,7 @@ export const en = {
   erasure,
   credits,
   separation,
+  musical,
   mixer,
   results,
   feedback,

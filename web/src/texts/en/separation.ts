@@ -21,6 +21,14 @@ export const separation = {
   notFoundHint: "It may have been deleted.",
 };
 
+export const musical = {
+  key: "Key",
+  tempo: "Tempo",
+  beats: (beats: string) => `${beats} BPM`,
+  loudness: "Loudness",
+  lufs: (lufs: string) => `${lufs} LUFS`,
+};
+
 export const mixer = {
   title: "Mixer",
   play: "Play",

@@ -23,6 +23,14 @@ export const separation: Texts["separation"] = {
   notFoundHint: "شاید پاک شده باشد.",
 };
 
+export const musical: Texts["musical"] = {
+  key: "گام",
+  tempo: "تمپو",
+  beats: (beats) => `${beats} BPM`,
+  loudness: "بلندی صدا",
+  lufs: (lufs) => `${lufs} LUFS`,
+};
+
 export const mixer: Texts["mixer"] = {
   title: "میکسر",
   play: "پخش",
