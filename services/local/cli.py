@@ -24,8 +24,7 @@ from services.local.errors import LocalError
 from services.local.home import Home
 from services.local.platform import Platform
 from services.local.reload import Reloader
-from services.local.settings import LocalSettings
-from services.local.sockets import LOOPBACK, free_port
+from services.local.settings import ANY_PORT, LocalSettings
 from services.local.status import BackgroundView, View, view_for
 
 MEMORY_REFRESH_SECONDS = 5.0
@@ -150,7 +149,7 @@ def demo(song: Path | None, output: Path, paid: bool) -> None:
     # A home and a port of its own, so that it runs beside a `stemwright up`. The home is removed at the end: its name
     # is one that nothing of anybody else has.
     home = settings.home / f"demo-{secrets.token_hex(4)}"
-    own = settings.model_copy(update={"home": home, "gateway_port": free_port(LOOPBACK)})
+    own = settings.model_copy(update={"home": home, "gateway_port": ANY_PORT})
     try:
         with Platform(own, environment=PAID_DEMO_ENVIRONMENT if paid else DEMO_ENVIRONMENT) as platform:
             for note in platform.plan.notes:

@@ -12,8 +12,8 @@ from services.local.home import Home
 from services.local.infrastructure import BROKER, INFRASTRUCTURE_STAGE, STORE, broker_part, store_part
 from services.local.part import Part
 from services.local.probes import HttpProbe, KafkaProbe
-from services.local.settings import DEFAULT_GATEWAY_PORT, LocalSettings
-from services.local.sockets import LOOPBACK, free_port, listen, listen_on_a_free_port, port_of
+from services.local.settings import ANY_PORT, DEFAULT_GATEWAY_PORT, LocalSettings
+from services.local.sockets import LOOPBACK, hold_free_port, listen, listen_on_a_free_port, port_of
 from services.local.triton import TRITON, installed, triton_part
 
 STEMWRIGHT = (sys.executable, "-m", "services.cli")
@@ -48,6 +48,13 @@ class Plan:
     gateway_url: str
     notes: tuple[str, ...]
     """What a person should know about choices that were made for them."""
+    held: tuple[socket.socket, ...] = ()
+    """Keep the ports of parts that bind their own."""
+
+    def let_go(self) -> None:
+        """Nobody needs those ports any more."""
+        for holder in self.held:
+            holder.close()
 
 
 def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[str, str]) -> Plan:
@@ -88,11 +95,16 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
     ]
     home.remember_ports(ports.given)
     return Plan(
-        (*infrastructure, *errands, *inference, *services), urls[GATEWAY], notes(settings, gateway, waits, told)
+        (*infrastructure, *errands, *inference, *services),
+        urls[GATEWAY],
+        notes(settings, gateway, waits, told),
+        tuple(ports.held),
     )
 
 
 def gateway_listener(settings: LocalSettings) -> socket.socket:
+    if settings.gateway_port == ANY_PORT:
+        return listen_on_a_free_port(settings.gateway_host)
     if settings.gateway_port is not None:
         return listen(settings.gateway_host, settings.gateway_port)
     return listen_on_a_free_port(settings.gateway_host, DEFAULT_GATEWAY_PORT)
@@ -257,6 +269,7 @@ class Ports:
     def __init__(self, remembered: Mapping[str, int]) -> None:
         self._remembered = remembered
         self.given: dict[str, int] = {}
+        self.held: list[socket.socket] = []
 
     def listen(self, name: str) -> socket.socket:
         listener = listen_on_a_free_port(LOOPBACK, self._remembered.get(name), self.given.values())
@@ -264,5 +277,8 @@ class Ports:
         return listener
 
     def free(self, name: str) -> int:
-        self.given[name] = free_port(LOOPBACK, self._remembered.get(name), self.given.values())
+        """For a part that binds it itself."""
+        holder = hold_free_port(LOOPBACK, self._remembered.get(name), self.given.values())
+        self.held.append(holder)
+        self.given[name] = port_of(holder)
         return self.given[name]

@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from services.kit.settings import BROKERS, HTTP_URL
 
 DEFAULT_GATEWAY_PORT = 8080
+ANY_PORT = 0
 
 
 def _named(name: str) -> AliasChoices:
@@ -25,8 +26,9 @@ class LocalSettings(BaseSettings):
 
     gateway_host: str = "127.0.0.1"
     """Address of the public API."""
-    gateway_port: int | None = Field(None, ge=1, le=65535)
-    """8080, or a free port where something else has that; a port that is asked for is taken or the start fails."""
+    gateway_port: int | None = Field(None, ge=ANY_PORT, le=65535)
+    """8080, or a free port where something else has that; 0 is any free one; a port that is asked for is taken or the
+    start fails."""
 
     workers: int = Field(1, ge=0, le=64)
     """Workers to start."""

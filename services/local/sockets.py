@@ -23,20 +23,7 @@ def listen(host: str, port: int) -> socket.socket:
         PortTaken: something listens there already.
         AddressUnusable: nothing can listen there: it is no address of this machine, or the port is not for this user.
     """
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise PortTaken(host, port) from error
-        raise AddressUnusable(host, port, error.strerror or str(error)) from error
-    except (TypeError, UnicodeError) as error:  # what cannot be the name of a host
-        listener.close()
-        raise AddressUnusable(host, port, "it is no name of a host") from error
-    return listener
+    return _bound(host, port, listening=True)
 
 
 def listen_on_a_free_port(host: str, preferred: int | None = None, avoid: Collection[int] = ()) -> socket.socket:
@@ -45,20 +32,59 @@ def listen_on_a_free_port(host: str, preferred: int | None = None, avoid: Collec
     Raises:
         OSError: no port is free.
     """
+    return _on_a_free_port(host, preferred, avoid, listening=True)
+
+
+def hold_free_port(host: str, preferred: int | None = None, avoid: Collection[int] = ()) -> socket.socket:
+    """Keep such a port for a program that binds its own, as long as the socket is open.
+
+    It is bound and does not listen. Whoever chooses a port is refused this one, the program is not: it binds with
+    `SO_REUSEADDR`, as servers do, and it alone knows which.
+
+    Raises:
+        OSError: no port is free.
+    """
+    return _on_a_free_port(host, preferred, avoid, listening=False)
+
+
+def free_port(host: str) -> int:
+    """A port at which nobody answers; nothing keeps it that way."""
+    with hold_free_port(host) as holder:
+        return port_of(holder)
+
+
+def _on_a_free_port(host: str, preferred: int | None, avoid: Collection[int], *, listening: bool) -> socket.socket:
     candidates = random.sample(FREE_PORTS, 100)
     for port in candidates if preferred is None else [preferred, *candidates]:
         if port not in avoid:
             with suppress(PortTaken):
-                return listen(host, port)
+                # One that was ours may have connections that still linger; of others it is taken as a sign.
+                return _bound(host, port, listening=listening, exclusive=port != preferred)
     raise OSError(errno.EADDRINUSE, f"no free port on {host}")
 
 
-def free_port(host: str, preferred: int | None = None, avoid: Collection[int] = ()) -> int:
-    """A port that was free a moment ago, for a program that binds its own."""
-    with listen_on_a_free_port(host, preferred, avoid) as listener:
-        return port_of(listener)
+def _bound(host: str, port: int, *, listening: bool, exclusive: bool = False) -> socket.socket:
+    """`exclusive`: not where anybody else is bound, whether or not they listen."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        if not exclusive:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        # From now on a program that we start may bind it too.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if listening:
+            bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortTaken(host, port) from error
+        raise AddressUnusable(host, port, error.strerror or str(error)) from error
+    except (TypeError, UnicodeError) as error:  # what cannot be the name of a host
+        bound.close()
+        raise AddressUnusable(host, port, "it is no name of a host") from error
+    return bound
 
 
-def port_of(listener: socket.socket) -> int:
-    port: int = listener.getsockname()[1]
+def port_of(bound: socket.socket) -> int:
+    port: int = bound.getsockname()[1]
     return port

@@ -8,7 +8,6 @@ import pytest
 from services.local.client import Client
 from services.local.platform import Platform
 from services.local.settings import LocalSettings
-from services.local.sockets import LOOPBACK, free_port
 from tests.e2e.jobs import FinishedJob, NewAccount
 from tests.e2e.processes import processes_of
 from tests.e2e.songs import music, read, write_wav_16
@@ -28,7 +27,7 @@ ENVIRONMENT = {
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     settings = LocalSettings(
         home=tmp_path_factory.mktemp("platform"),
-        gateway_port=free_port(LOOPBACK),
+        gateway_port=0,
         workers=1,
         database_url=None,
         kafka_bootstrap_servers=None,

@@ -17,7 +17,6 @@ from separation.models.repository import ModelRepository
 from services.local.client import Client, Document
 from services.local.platform import Platform
 from services.local.settings import LocalSettings
-from services.local.sockets import LOOPBACK, free_port
 from tests.broker import running_broker
 from tests.e2e.conftest import ENVIRONMENT
 from tests.e2e.jobs import stems_of
@@ -50,7 +49,7 @@ def platform(
     with running_broker() as broker, running_object_store(tmp_path_factory.mktemp("store")) as store:
         settings = LocalSettings(
             home=tmp_path_factory.mktemp("home"),
-            gateway_port=free_port(LOOPBACK),
+            gateway_port=0,
             workers=1,
             model=",".join(SHARES),
             database_url=postgres_server.replace("{database}", "postgres"),

@@ -12,7 +12,6 @@ from services.local.client import Client
 from services.local.part import State, Status
 from services.local.platform import Platform
 from services.local.settings import LocalSettings
-from services.local.sockets import LOOPBACK, free_port
 from services.local.triton import install, memory_prefix
 from tests.e2e.jobs import eventually, stems_of
 from tests.e2e.processes import processes_of
@@ -33,7 +32,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     install()
     settings = LocalSettings(
         home=tmp_path_factory.mktemp("with-triton"),
-        gateway_port=free_port(LOOPBACK),
+        gateway_port=0,
         workers=1,
         triton=True,
         database_url=None,

@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, sync_playwright
 
 from services.local.platform import Platform
 from services.local.settings import LocalSettings
-from services.local.sockets import LOOPBACK, free_port
 from tests.e2e.conftest import ENVIRONMENT
 from tests.web.browsing import PASSWORD, Visitor, settled, sign_up
 from tests.web.pages import PAGES
@@ -52,7 +51,7 @@ def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
-        settings = LocalSettings(home=Path(home), gateway_port=free_port(LOOPBACK), workers=1)
+        settings = LocalSettings(home=Path(home), gateway_port=0, workers=1)
         with Platform(settings, environment=ENVIRONMENT) as platform:
             platform.wait_until_ready()
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])

@@ -36,6 +36,7 @@ class Planner:
             for part in plan.parts:
                 if part.listener is not None:
                     part.listener.close()
+            plan.let_go()
 
 
 @pytest.fixture
@@ -134,6 +135,11 @@ def test_the_port_that_was_asked_for_is_taken_or_the_start_fails(plan: Planner) 
     assert plan.last.gateway_url == f"http://127.0.0.1:{port}"
     with pytest.raises(PortTaken):
         plan(home="other", gateway_port=port)
+
+
+def test_any_free_port_is_a_port_to_ask_for(plan: Planner) -> None:
+    taken = {plan(home=home, gateway_port=0)["gateway"].address for home in ("one", "two")}
+    assert len(taken) == 2
 
 
 def test_the_default_port_gives_way_and_says_so(plan: Planner) -> None:

@@ -1,7 +1,10 @@
+import socket
+import socketserver
+
 import pytest
 
 from services.local.errors import AddressUnusable, PortTaken
-from services.local.sockets import FREE_PORTS, free_port, listen, listen_on_a_free_port, port_of
+from services.local.sockets import FREE_PORTS, free_port, hold_free_port, listen, listen_on_a_free_port, port_of
 
 LOOPBACK = "127.0.0.1"
 
@@ -33,4 +36,23 @@ def test_the_preferred_port_is_taken_when_it_is_free() -> None:
 
 def test_a_port_to_avoid_is_avoided() -> None:
     port = free_port(LOOPBACK)
-    assert free_port(LOOPBACK, preferred=port, avoid=[port]) != port
+    with listen_on_a_free_port(LOOPBACK, preferred=port, avoid=[port]) as listener:
+        assert port_of(listener) != port
+
+
+def test_a_port_that_is_held_is_for_the_program_it_is_held_for_and_nobody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with hold_free_port(LOOPBACK) as holder:
+        port = port_of(holder)
+        monkeypatch.setattr("random.sample", lambda _ports, _number: [port])
+        for choose in (listen_on_a_free_port, hold_free_port):
+            with pytest.raises(OSError, match="no free port"):
+                choose(LOOPBACK)
+        for _ in range(2):  # the program, and the one that replaces it
+            with socketserver.TCPServer((LOOPBACK, port), socketserver.BaseRequestHandler, False) as program:
+                program.allow_reuse_address = True
+                program.server_bind()
+                program.server_activate()
+                with socket.create_connection((LOOPBACK, port)):
+                    pass
