@@ -48,13 +48,7 @@ class Plan:
     gateway_url: str
     notes: tuple[str, ...]
     """What a person should know about choices that were made for them."""
-    held: tuple[socket.socket, ...] = ()
-    """Keep the ports of parts that bind their own."""
-
-    def let_go(self) -> None:
-        """Nobody needs those ports any more."""
-        for holder in self.held:
-            holder.close()
+    ports: "Ports"
 
 
 def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[str, str]) -> Plan:
@@ -98,7 +92,7 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
         (*infrastructure, *errands, *inference, *services),
         urls[GATEWAY],
         notes(settings, gateway, waits, told),
-        tuple(ports.held),
+        ports,
     )
 
 
@@ -269,7 +263,7 @@ class Ports:
     def __init__(self, remembered: Mapping[str, int]) -> None:
         self._remembered = remembered
         self.given: dict[str, int] = {}
-        self.held: list[socket.socket] = []
+        self._held: list[socket.socket] = []
 
     def listen(self, name: str) -> socket.socket:
         listener = listen_on_a_free_port(LOOPBACK, self._remembered.get(name), self.given.values())
@@ -279,6 +273,11 @@ class Ports:
     def free(self, name: str) -> int:
         """For a part that binds it itself."""
         holder = hold_free_port(LOOPBACK, self._remembered.get(name), self.given.values())
-        self.held.append(holder)
+        self._held.append(holder)
         self.given[name] = port_of(holder)
         return self.given[name]
+
+    def let_go(self) -> None:
+        """From now on the ports of parts that bind their own are anybody's."""
+        for holder in self._held:
+            holder.close()

@@ -75,7 +75,7 @@ class Platform:
             self.disk_reserve.start()
             stack.callback(self.disk_reserve.stop)
             self.plan = make_plan(self.settings, self.home, self._environment)
-            stack.callback(self.plan.let_go)
+            stack.callback(self.plan.ports.let_go)
             self._since = datetime.now(UTC)
             self._history = _History(self.home.logs / f"{SUPERVISOR}.log")
             stack.callback(self._history.close)

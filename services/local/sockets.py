@@ -47,9 +47,9 @@ def hold_free_port(host: str, preferred: int | None = None, avoid: Collection[in
     return _on_a_free_port(host, preferred, avoid, listening=False)
 
 
-def free_port(host: str) -> int:
+def free_port(host: str, avoid: Collection[int] = ()) -> int:
     """A port at which nobody answers; nothing keeps it that way."""
-    with hold_free_port(host) as holder:
+    with hold_free_port(host, avoid=avoid) as holder:
         return port_of(holder)
 
 

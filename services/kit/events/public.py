@@ -42,6 +42,7 @@ class PublicJob(BaseModel):
     upload_id: UploadId
     account_id: AccountId
     mode: Literal["full", "preview"]
+    tier: Literal["fast", "relaxed"] = "fast"
     status: JobStatus
     attempt: Annotated[int, Field(ge=0, le=MAX_ATTEMPT)]
     price_credits: Annotated[int, Field(ge=0, le=MAX_PRICE_CREDITS)]

@@ -97,4 +97,6 @@ def test_a_part_gets_the_port_of_its_last_run_unless_it_is_taken() -> None:
         again = Ports(remembered)
         with again.listen("one") as second:
             assert port_of(second) != port_of(first)
-    assert Ports(remembered).free("one") == remembered["one"]
+    later = Ports(remembered)
+    assert later.free("one") == remembered["one"]
+    later.let_go()

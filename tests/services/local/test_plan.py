@@ -36,7 +36,7 @@ class Planner:
             for part in plan.parts:
                 if part.listener is not None:
                     part.listener.close()
-            plan.let_go()
+            plan.ports.let_go()
 
 
 @pytest.fixture
