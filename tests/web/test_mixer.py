@@ -23,7 +23,9 @@ from tests.web.listening import TRACKS, Listener
 LENGTH_SECONDS = 75
 # How much of a stem's picture is neither ground nor full colour: nearly nothing of a waveform.
 SHADED = """() => [...document.querySelectorAll('[data-heard] canvas')].every(one => {
-    const { data } = one.getContext('2d').getImageData(0, 0, one.width, one.height);
+    const copy = new OffscreenCanvas(one.width, one.height).getContext('2d', { willReadFrequently: true });
+    copy.drawImage(one, 0, 0);
+    const { data } = copy.getImageData(0, 0, one.width, one.height);
     return data.filter((value, i) => i % 4 === 3 && value > 0 && value < 255).length > data.length / 4 / 10;
 })"""
 
@@ -272,7 +274,7 @@ def test_everything_is_done_by_keyboard(separated: Separated, listener: Listener
         reached.add(page.evaluate("document.activeElement.ariaLabel ?? document.activeElement.textContent"))
     assert {"Pause", "Play"} & reached
     assert {"Position in the song", "Volume of Vocals", "Panorama of Instrumental", "Mute Vocals"} <= reached
-    assert {"Spectrograms", "Speed and key: 95 %, +1 semitones", "Save this mix as WAV", "Send"} <= reached
+    assert {"Spectrograms", "Speed and key: 95 %, +1 semitones", "Save this mix as WAV"} <= reached
     assert {"Repeat the region", "Nearer", "Download Vocals as FLAC", "All stems as one zip"} <= reached
 
 
