@@ -107,6 +107,7 @@ export function Player() {
         </button>
         <SegmentedControl
           className={classes.parts}
+          size="xs"
           aria-label={words.hear}
           value={part}
           onChange={(value) => hear(value as Part)}
