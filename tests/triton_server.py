@@ -24,7 +24,7 @@ from services.local.sockets import LOOPBACK, free_port
 from services.worker.inference.triton.server.config import CpuTarget
 from services.worker.inference.triton.server.layout import lay_out
 
-START_SECONDS = 120
+START_SECONDS = 480
 KEY = "the key of the tests"
 
 

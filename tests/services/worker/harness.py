@@ -30,7 +30,7 @@ from services.local.sockets import LOOPBACK, free_port
 from tests.object_store import ObjectStore
 from tests.services.worker import tiny_model
 
-DEADLINE_SECONDS = 180.0
+DEADLINE_SECONDS = 480.0
 ACCOUNT = "usr_01hzzzzzzzzzzzzzzzzzzzzzzz"
 
 

@@ -18,7 +18,7 @@ from tests.broker import Broker, running_broker
 from tests.object_store import running_object_store
 from tests.separation.models.toy_network import STEMS, write_toy_network
 from tests.separation.signals import music, write_wav
-from tests.services.worker.harness import ACCOUNT, Harness, Orchestrator, Worker
+from tests.services.worker.harness import ACCOUNT, DEADLINE_SECONDS, Harness, Orchestrator, Worker
 from tests.services.worker.songs import RATE, write_song
 
 # kafka-python leaves the sockets of refused connections to the garbage collector.
@@ -342,7 +342,7 @@ def test_a_broker_that_restarts_empty_loses_no_result(
 def test_a_stopping_worker_ends_what_it_began_and_takes_nothing_new(
     harness: Harness, orchestrator: Orchestrator, short: separation_pb2.SourceAudio, middle: separation_pb2.SourceAudio
 ) -> None:
-    with harness.worker(grace_seconds=180) as worker:
+    with harness.worker(grace_seconds=480) as worker:
         running, late = harness.assignment(worker, middle), harness.assignment(worker, short)
         orchestrator.send(worker, running)
         orchestrator.wait_stage(running.job_id, "separating")
@@ -351,7 +351,7 @@ def test_a_stopping_worker_ends_what_it_began_and_takes_nothing_new(
         orchestrator.send(worker, late)
         assert orchestrator.end_of(late.job_id).aborted.reason == "shutdown"
         assert orchestrator.end_of(running.job_id).WhichOneof("outcome") == "succeeded"
-        assert worker.process.wait(180) == 0
+        assert worker.process.wait(DEADLINE_SECONDS) == 0
         assert not (worker.temp / worker.id).exists()
 
 
