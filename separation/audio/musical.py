@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 import soxr
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -123,7 +122,7 @@ class MusicMeter:
         return Key(best % 12, minor=best >= 12) if fits[best] >= _LEAST_CORRELATION else None
 
     def _add_onsets(self, frames: Samples) -> None:
-        power = np.abs(scipy.fft.rfft(frames * self._onset_window, axis=1)) ** 2 @ self._bands
+        power = np.abs(np.fft.rfft(frames * self._onset_window, axis=1)) ** 2 @ self._bands
         levels = 10 * np.log10(np.maximum(power, 10 ** (_QUIETEST_DB / 10)))
         if self._before is not None:
             levels = np.concatenate([self._before, levels])
@@ -135,7 +134,7 @@ class MusicMeter:
 
     def _add_partials(self, frames: Samples) -> None:
         """Sorts what stands out of each spectrum by pitch class; every frame counts alike, however loud."""
-        magnitudes = np.abs(scipy.fft.rfft(frames * self._pitch_window, axis=1))
+        magnitudes = np.abs(np.fft.rfft(frames * self._pitch_window, axis=1))
         first, last = (round(hertz * _PITCH_FRAME / _RATE_HZ) for hertz in (_LOWEST_HZ, _HIGHEST_HZ))
         left, here, right = (magnitudes[:, first + step : last + step] for step in (-1, 0, 1))
         loudest = here.max(axis=1, keepdims=True)
@@ -198,8 +197,8 @@ def _pulse(onsets: Samples, length: int) -> Doubles:
     """By lag up to half of a piece: how alike the onsets are that much later, 1 at 0; mean of the pieces with any."""
     count, total = 0, np.zeros(length // 2)
     for pieces in _pieces(onsets, length):
-        spectra = np.abs(scipy.fft.rfft(pieces, 2 * length, axis=1)) ** 2
-        sums = scipy.fft.irfft(spectra, axis=1)[:, : length // 2]
+        spectra = np.abs(np.fft.rfft(pieces, 2 * length, axis=1)) ** 2
+        sums = np.fft.irfft(spectra, axis=1)[:, : length // 2]
         sums = sums[sums[:, 0] > length * _SILENT]
         count += len(sums)
         total += (sums / sums[:, :1]).sum(axis=0)
