@@ -30,11 +30,10 @@ def note(
     account_id: str = "",
     target_id: str = "",
     reason: str = "",
-    event_id: str | None = None,
 ) -> None:
-    """In the transaction that does it, so that neither is without the other. What has the same `event_id` is one."""
+    """In the transaction that does it, so that neither is without the other."""
     message = audit_pb2.OperatorActed(
         operator_id=operator_id, action=action, account_id=account_id, target_id=target_id, reason=reason
     )
     message.acted_at.FromDatetime(session.now())
-    outbox.add(session, OutgoingEvent(AUDIT, operator_id, message, id=event_id))
+    outbox.add(session, OutgoingEvent(AUDIT, operator_id, message))

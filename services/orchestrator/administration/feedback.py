@@ -1,6 +1,5 @@
 """For operators: what owners say of their stems, and listening to the regions that they marked."""
 
-import hashlib
 import math
 import threading
 from datetime import datetime, timedelta
@@ -10,7 +9,6 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 from sqlalchemy import select
-from ulid import ULID
 
 from services.kit.database import Database, ReadSession
 from services.kit.errors import answers
@@ -69,7 +67,7 @@ class MarkedRegions:
         self._database = database
         self._storage = storage
         self._lock = threading.Lock()
-        self._noted: dict[tuple[str, str], int] = {}
+        self._noted: dict[tuple[str, str], float] = {}
 
     def given(
         self, *, most: int | None, model: str | None, before: str | None, limit: int
@@ -107,24 +105,14 @@ class MarkedRegions:
             raise ResultGone from error
 
     def _note(self, operator_id: str, account_id: str, job_id: str, now: datetime) -> None:
-        """Before anything is heard: once in a while of this process, and by its id once of all replicas."""
-        while_of = int(now.timestamp() // NOTED_EVERY.total_seconds())
+        """Before anything is heard: of this process once in a while."""
+        while_of = now.timestamp() // NOTED_EVERY.total_seconds()
+        # Segments are asked for several at a time: the others wait until the first is written down.
         with self._lock:
             if self._noted.get((operator_id, job_id)) == while_of:
                 return
-        milliseconds = int(while_of * NOTED_EVERY.total_seconds() * 1000)
-        digest = hashlib.sha256(f"{operator_id} {job_id} {while_of}".encode()).digest()
-        event_id = f"evt_{str(ULID(milliseconds.to_bytes(6) + digest[:10])).lower()}"
-        with self._database.write() as session:
-            audit.note(
-                session,
-                operator_id,
-                Action.FEEDBACK_HEARD,
-                account_id=account_id,
-                target_id=job_id,
-                event_id=event_id,
-            )
-        with self._lock:
+            with self._database.write() as session:
+                audit.note(session, operator_id, Action.FEEDBACK_HEARD, account_id=account_id, target_id=job_id)
             self._noted = {pair: noted for pair, noted in self._noted.items() if noted == while_of}
             self._noted[operator_id, job_id] = while_of
 
