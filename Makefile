@@ -133,7 +133,7 @@ openapi: $(VENV)/dev ## Make the public API document anew from the services' rou
 	$(BIN)/python -m services.openapi
 
 lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/*.lock
-	$(LOCK) --extra cpu --extra report --extra services --extra triton --extra otlp --extra stripe --extra local --extra web pyproject.toml requirements/build.in -o requirements/run.lock
+	$(LOCK) --extra cpu --extra report --extra services --extra triton --extra otlp --extra redis --extra stripe --extra local --extra mcp --extra web pyproject.toml requirements/build.in -o requirements/run.lock
 	$(LOCK) --extra dev -c requirements/run.lock pyproject.toml -o requirements/dev.lock
 	$(LOCK) --extra train --overrides requirements/train-overrides.txt -c requirements/run.lock -c requirements/dev.lock \
 		pyproject.toml requirements/train.in -o requirements/train.lock
