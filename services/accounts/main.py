@@ -5,7 +5,7 @@ import sys
 from services.accounts.app import build
 from services.accounts.sessions.signing_key import SigningKeyMissingError, load_signing_keys
 from services.accounts.settings import Settings
-from services.kit.app import serve
+from services.kit.serving import serve
 from services.kit.settings import EX_CONFIG, load
 
 

@@ -70,6 +70,6 @@ def gateway_app(
             max_age=600,
         )
     app.add_middleware(EdgeMiddleware)
-    if settings.trusted_proxies:
-        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))
+    if settings.proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.proxies))
     return app

@@ -2,14 +2,12 @@
 
 import resource
 
-from prometheus_client import start_http_server
-
 from services.gateway.app import gateway_app
 from services.gateway.consumers import news_consumer
 from services.gateway.hub import Hub
 from services.gateway.protocol import guarded
 from services.gateway.settings import Settings
-from services.kit.app import serve
+from services.kit.serving import serve
 from services.kit.settings import load
 
 ENOUGH_FILES = 65_536
@@ -18,8 +16,6 @@ ENOUGH_FILES = 65_536
 def main() -> None:
     """Serves until it is told to stop."""
     settings = load(Settings)
-    if settings.metrics_port:
-        start_http_server(settings.metrics_port, addr=settings.host)
     # Every client is a file, every request to a service another: the soft limit of most shells is 1,024.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     enough = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)

@@ -39,7 +39,7 @@ class ConnectionLimits:
 
     def __init__(self, settings: Settings) -> None:
         # Behind proxies every client has the proxy's address; there only the number in all counts.
-        per_client = settings.max_connections if settings.trusted_proxies else settings.idle_connections_per_address
+        per_client = settings.max_connections if settings.proxies else settings.idle_connections_per_address
         self.idle = WaitingPool(per_client=per_client, in_all=settings.max_connections)
         self.stall_timeout_seconds = settings.stall_timeout_seconds
         self.least_read_bytes = settings.min_bytes_per_second * settings.stall_timeout_seconds

@@ -1,12 +1,13 @@
 """Settings of the gateway. Rates are written as the library `limits` reads them, such as `600/minute`."""
 
-from typing import Annotated
+from ipaddress import ip_network
+from typing import Annotated, Self
 
 from limits import parse
 from limits.aio.storage import Storage
 from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
-from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, model_validator
 from pydantic_settings import NoDecode
 
 from services.gateway.counters import SweptMemoryStorage
@@ -23,6 +24,17 @@ def _words(value: object) -> object:
 def _rate(value: str) -> str:
     parse(value)  # raises ValueError with a sentence
     return value
+
+
+NO_PROXIES = ("none",)
+
+
+def _proxies(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Misspelt ones would be taken for the name of a Unix socket, and match nobody. Raises ValueError."""
+    if words != NO_PROXIES:
+        for word in words:
+            ip_network(word)
+    return words
 
 
 def counter_storage(address: str) -> Storage:
@@ -46,6 +58,7 @@ ORIGIN = form(
     "must be scheme, host and port alone, such as https://songs.example.com",
 )
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Proxies = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words), AfterValidator(_proxies)]
 Rate = Annotated[str, AfterValidator(_rate)]
 
 
@@ -54,9 +67,6 @@ class Settings(ServiceSettings, KafkaSettings, TokenVerifierSettings):
 
     port: int = Field(8080, ge=0, le=65535)
     """Port of the public API, instead of `STEMWRIGHT_PORT`: the one that people know."""
-
-    metrics_port: int = Field(0, ge=0, le=65535)
-    """Where Prometheus reads this process's metrics, on the same address; 0: nowhere. Never the public port."""
 
     accounts_url: HttpUrl = HttpUrl("http://127.0.0.1:8081")
     """Where the accounts service answers."""
@@ -153,10 +163,22 @@ class Settings(ServiceSettings, KafkaSettings, TokenVerifierSettings):
     credential_cache_entries: int = Field(10_000, ge=1)
     """Most that each cache of credentials holds (tokens, keys, refused keys); those unused longest go first."""
 
-    trusted_proxies: Words = ()
+    trusted_proxies: Proxies = ()
     """Addresses or networks of the load balancers whose `X-Forwarded-For` names the client. Behind one that is not
-    named here all clients share its address: its rates, its caps, its sign-ins per minute."""
+    named here all clients share its address: its rates, its caps, its sign-ins per minute. Production, which ends TLS
+    in front of the gateway, needs it; `none` says that there is none."""
     allowed_hosts: Words = ()
     """Host names that are answered; empty: all."""
     cors_origins: Words = ()
     """Origins of web pages, elsewhere, that may call this API; empty: none."""
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """The `trusted_proxies` that there are."""
+        return () if self.trusted_proxies == NO_PROXIES else self.trusted_proxies
+
+    @model_validator(mode="after")
+    def _proxies_are_named_in_production(self) -> Self:
+        if self.environment == "production" and not self.trusted_proxies:
+            raise ValueError("STEMWRIGHT_GATEWAY_TRUSTED_PROXIES is needed in production")
+        return self

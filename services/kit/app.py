@@ -1,12 +1,8 @@
 """The HTTP app that every service is, and the background tasks that run beside it."""
 
-import gc
 import logging
 import os
 import re
-import signal
-import socket
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -18,11 +14,9 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from services.kit.errors import NotFound
-from services.kit.health import Check, NotReady, add_health
+from services.kit.health import Check, Health, NotReady
 from services.kit.middleware import BodyLimitMiddleware, TelemetryMiddleware
 from services.kit.problems import add_problem_handlers
-from services.kit.settings import ServiceSettings
-from services.kit.telemetry import configure_logging, export_spans
 
 log = logging.getLogger(__name__)
 
@@ -124,58 +118,11 @@ def create_app(
     app.add_middleware(BodyLimitMiddleware, streamed=streamed)
     app.add_middleware(TelemetryMiddleware)
     subscriptions = {task.name: _subscribed(task) for task in tasks if isinstance(task, Subscriber)}
-    add_health(app, {**(checks or {}), **subscriptions})
+    app.state.health = Health({**(checks or {}), **subscriptions})
+    app.router.routes.extend(app.state.health.routes())
     for router in routers:
         app.router.routes.extend(_named(route) for route in router.routes)
     return app
-
-
-def serve(
-    app: FastAPI, settings: ServiceSettings, *, on_stopping: Callable[[], None] | None = None, **options: Any
-) -> None:
-    """Serves until SIGTERM or SIGINT, then finishes what is under way. Blocks.
-
-    `on_stopping` is called on the event loop when the stop begins, before open answers are waited for; `options` are
-    uvicorn's own.
-    """
-    import uvicorn
-
-    configure_logging(app.state.service, log_format=settings.log_format, level=settings.log_level)
-    if settings.otlp_endpoint:
-        export_spans(app.state.service, settings.otlp_endpoint)
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            # Nothing loaded until now is garbage: later collections need not look at it again.
-            gc.collect()
-            gc.freeze()
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            if on_stopping is not None:
-                on_stopping()
-            await super().shutdown(sockets)
-
-    config = uvicorn.Config(
-        app,
-        **{
-            "host": settings.host,
-            "port": settings.port,
-            "loop": "uvloop",
-            "http": "httptools",
-            "ws": "none",
-            "log_config": None,
-            "access_log": False,
-            "server_header": False,
-            "timeout_graceful_shutdown": settings.shutdown_grace_seconds,
-            **options,
-        },
-    )
-    # Uvicorn raises the signal again when it is done; having stopped as told is success.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sys.exit(0))
-    sockets = [socket.socket(fileno=settings.listen_fd)] if settings.listen_fd is not None else None
-    Server(config).run(sockets=sockets)
 
 
 def _named(route: BaseRoute) -> BaseRoute:

@@ -96,6 +96,9 @@ class EnvironmentSettings(BaseSettings):
         "development", validation_alias=_named("STEMWRIGHT_ENVIRONMENT")
     )
     """`development` or `production`; production refuses to start with development secrets."""
+    one_machine: bool = Field(False, validation_alias=_named("STEMWRIGHT_ONE_MACHINE"))
+    """Promises that every part runs on one machine, as `stemwright up` sees to: production then takes what is good
+    enough there, such as SQLite."""
 
 
 class ServiceSettings(EnvironmentSettings):
@@ -113,13 +116,19 @@ class ServiceSettings(EnvironmentSettings):
     Needs the extra `otlp`."""
 
     host: str = Field("127.0.0.1", validation_alias=_named("STEMWRIGHT_HOST"))
-    """Address to listen on."""
+    """Address to listen on; `0.0.0.0` is every IPv4 address of the machine, `::` every one of IPv6 and IPv4."""
     port: int = Field(0, ge=0, le=65535, validation_alias=_named("STEMWRIGHT_PORT"))
     """Port to listen on; 0 takes a free one."""
     listen_fd: int | None = Field(None, validation_alias=_named("LISTEN_FD"))
     """An inherited listening socket; wins over host and port."""
+    admin_port: int = Field(0, ge=0, le=65535, validation_alias=_named("STEMWRIGHT_ADMIN_PORT"))
+    """Port, on the same address, for `/healthz`, `/readyz` and `/metrics`, which whoever reaches it may read; the
+    service's own port then has none of them. 0: they are on the service's own port, but for the gateway's metrics."""
+    drain_seconds: float = Field(0.0, ge=0, le=600, validation_alias=_named("STEMWRIGHT_DRAIN_SECONDS"))
+    """How long after SIGTERM a service that is not ready any more still takes requests: what a load balancer needs to
+    hear of it. Of the worker, which has no clients, it is 0."""
     shutdown_grace_seconds: int = Field(20, ge=1, validation_alias=_named("STEMWRIGHT_SHUTDOWN_GRACE_SECONDS"))
-    """How long requests under way may take after SIGTERM."""
+    """How long requests under way may take when `drain_seconds` have passed."""
 
 
 class DatabaseSettings(EnvironmentSettings):
@@ -149,6 +158,8 @@ class DatabaseSettings(EnvironmentSettings):
             return self
         if "database_url" not in self.model_fields_set:
             raise ValueError("DATABASE_URL is needed in production")
+        if url.startswith("sqlite") and not self.one_machine:
+            raise ValueError("DATABASE_URL must be of PostgreSQL in production")
         if not url.startswith("sqlite") and has_known_password(url):
             raise ValueError("DATABASE_URL has no password, or one that everybody knows")
         return self

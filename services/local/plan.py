@@ -21,7 +21,7 @@ MIGRATE, MODEL, TRITON_MODELS = "migrate", "model", "triton-models"
 GATEWAY, NOTIFIER, WORKER = "gateway", "notifier", "worker-"
 WITH_DATABASE = ("accounts", "upload", "orchestrator", NOTIFIER)
 SEALING_KEY = "STEMWRIGHT_NOTIFIER_SEALING_KEY"
-METRICS_PORT = "STEMWRIGHT_GATEWAY_METRICS_PORT"
+ADMIN_PORT = "STEMWRIGHT_ADMIN_PORT"
 EVERY_ADDRESS = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - what such a listener is reached by
 # The gateway closes first.
 GATEWAY_STAGE, SERVICE_STAGE = 0, 1
@@ -74,8 +74,6 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
     urls[GATEWAY] = gateway_url
 
     ours = service_environment(settings, home, urls, told)
-    if METRICS_PORT not in told:
-        ours[METRICS_PORT] = str(ports.free(f"{GATEWAY}-metrics"))
     environment = {**ours, **infrastructure_environment, **temporary, **extra_environment}
     errands = errand_parts(settings, home, environment)
     waits = {errand.name for errand in errands}
@@ -87,6 +85,8 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
     services = [
         service_part(name, urls[name], listener, environment, waits, home) for name, listener in listeners.items()
     ]
+    admin_port = told.get(ADMIN_PORT) or str(ports.free(f"{GATEWAY}-admin"))
+    services[0] = with_admin_port(services[0], told.get("STEMWRIGHT_HOST") or LOOPBACK, admin_port)
     home.remember_ports(ports.given)
     return Plan(
         (*infrastructure, *errands, *inference, *services),
@@ -146,6 +146,7 @@ def service_environment(
         "STEMWRIGHT_WORKER_MODEL": settings.model,
         "DATABASE_URL": _database_url(settings, home),
         "S3_BUCKET": settings.s3_bucket,
+        "STEMWRIGHT_ONE_MACHINE": "true",
         "STEMWRIGHT_JWKS_URL": f"{urls['accounts']}/.well-known/jwks.json",
         "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE": str(home.signing_key()),
         **{f"STEMWRIGHT_GATEWAY_{name.upper()}_URL": urls[name] for name in WITH_DATABASE},
@@ -218,7 +219,10 @@ def service_part(
     home: Home,
 ) -> Part:
     is_worker = name.startswith(WORKER)
-    own = {"STEMWRIGHT_WORKER_TEMP_DIR": str(home.temporary / name)} if is_worker else {}
+    # Each is asked at the port that it has anyway; one port for all of them would be taken.
+    own = {ADMIN_PORT: "0"}
+    if is_worker:
+        own["STEMWRIGHT_WORKER_TEMP_DIR"] = str(home.temporary / name)
     if name == NOTIFIER and SEALING_KEY not in {**os.environ, **environment}:
         own[SEALING_KEY] = home.sealing_key()
     needed = (MIGRATE,) if name in WITH_DATABASE else (MODEL, TRITON_MODELS) if is_worker else ()
@@ -232,6 +236,17 @@ def service_part(
         alive=HttpProbe(f"{url}/healthz"),
         needs=tuple(errand for errand in needed if errand in errands),
         stop_stage=GATEWAY_STAGE if name == GATEWAY else SERVICE_STAGE,
+    )
+
+
+def with_admin_port(gateway: Part, host: str, port: str) -> Part:
+    """The gateway as it is, asked where its public port is not: that one tells clients nothing of its metrics."""
+    url = f"http://{reachable(host)}:{port}"
+    return replace(
+        gateway,
+        environment={**gateway.environment, ADMIN_PORT: port},
+        ready=HttpProbe(f"{url}/readyz"),
+        alive=HttpProbe(f"{url}/healthz"),
     )
 
 

@@ -27,6 +27,7 @@ class HttpProbe:
     """GET `url` must answer 200; with `any_answer` any status below 500 (an object store refuses who did not sign)."""
 
     def __init__(self, url: str, *, any_answer: bool = False) -> None:
+        self.url = url
         address = urlsplit(url)
         self._host = address.hostname or "127.0.0.1"
         self._secure = address.scheme == "https"

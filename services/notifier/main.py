@@ -1,6 +1,6 @@
 """The notifier as a process: `stemwright run notifier`."""
 
-from services.kit.app import serve
+from services.kit.serving import serve
 from services.kit.settings import load
 from services.notifier.app import build
 from services.notifier.settings import Settings

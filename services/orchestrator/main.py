@@ -1,6 +1,6 @@
 """Runs the orchestrator: `stemwright run orchestrator`."""
 
-from services.kit.app import serve
+from services.kit.serving import serve
 from services.kit.settings import load
 from services.orchestrator.app import build
 from services.orchestrator.settings import Settings

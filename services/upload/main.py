@@ -2,7 +2,7 @@
 
 import ctypes
 
-from services.kit.app import serve
+from services.kit.serving import serve
 from services.kit.settings import load
 from services.upload.app import build
 from services.upload.settings import Settings

@@ -4,7 +4,7 @@ import sys
 
 from separation.errors import ModelError
 from separation.models.repository import ModelRepository
-from services.kit.app import serve
+from services.kit.serving import serve
 from services.kit.settings import EX_CONFIG, load
 from services.worker.app import build
 from services.worker.settings import Settings
@@ -19,7 +19,7 @@ def main() -> None:
     except ModelError as error:
         print(f"stemwright: {error}", file=sys.stderr)  # noqa: T201 - no logging yet
         raise SystemExit(EX_CONFIG) from None
-    serve(build(settings), settings)
+    serve(build(settings), settings, has_clients=False)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def metrics_of(operator: Operator) -> set[str]:
         part for part in document["parts"] if part["name"] not in ("broker", "object-store", "migrate", "model")
     ]
     ports = {part["name"]: part["port"] for part in services}
-    ports["gateway"] = Home(operator.folder / ".stemwright").remembered_ports()["gateway-metrics"]
+    ports["gateway"] = Home(operator.folder / ".stemwright").remembered_ports()["gateway-admin"]
     names: set[str] = set()
     for port in ports.values():
         with urlopen(f"http://{LOOPBACK}:{port}/metrics", timeout=60) as answer:

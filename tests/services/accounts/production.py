@@ -2,7 +2,7 @@
 
 PRODUCTION = {
     "STEMWRIGHT_ENVIRONMENT": "production",
-    "DATABASE_URL": "sqlite:///data/{service}.db",
+    "DATABASE_URL": "postgresql://stemwright:kR7-_p4qzz@db.example/stemwright",
     "STEMWRIGHT_ACCOUNTS_PUBLIC_URL": "https://stemwright.example",
     "STEMWRIGHT_ACCOUNTS_MAIL_FROM": "Stemwright <mail@stemwright.example>",
     "STEMWRIGHT_ACCOUNTS_SMTP_HOST": "mail.example",

@@ -15,6 +15,7 @@ import httpx2
 import pytest
 
 from services.local.sockets import LOOPBACK, free_port
+from tests.broker import Broker
 from tests.services.gateway.standin import PATIENT, Reply, StandIn, bearer, eventually, serving
 from tests.services.gateway.watching import EVENTS, Job, Reader
 
@@ -57,7 +58,7 @@ def running(service: StandIn, **environment: str) -> Iterator[Process]:
         )
         process = Process(child, f"http://127.0.0.1:{listener.getsockname()[1]}")
         try:
-            httpx2.get(f"{process.url}/healthz", timeout=60, trust_env=False).raise_for_status()
+            httpx2.get(f"{process.url}/v1/nothing", timeout=60, trust_env=False)  # waits in the socket until it serves
             yield process
         finally:
             if child.poll() is None:
@@ -166,13 +167,34 @@ def test_a_request_under_way_is_finished_before_it_stops() -> None:
         assert gateway.child.wait(180) == 0
 
 
-def test_metrics_have_a_port_of_their_own() -> None:
+def test_the_public_port_tells_nothing_that_the_admin_port_tells() -> None:
     port = free_port(LOOPBACK)
-    with running(StandIn(), STEMWRIGHT_GATEWAY_METRICS_PORT=str(port)) as gateway:
-        httpx2.get(f"{gateway.url}/v1/nothing", trust_env=False, timeout=60)
-        metrics = httpx2.get(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=60).text
+    with running(StandIn(), STEMWRIGHT_ADMIN_PORT=str(port)) as gateway, httpx2.Client(trust_env=False) as client:
+        client.timeout = 60
+        client.get(f"{gateway.url}/v1/nothing")
+        metrics = client.get(f"http://127.0.0.1:{port}/metrics").text
         assert 'stemwright_http_requests_total{method="GET",route="unmatched",status="404"}' in metrics
-        assert httpx2.get(f"{gateway.url}/metrics", trust_env=False, timeout=60).status_code == 404
+        for path in ("/metrics", "/healthz", "/readyz"):
+            assert client.get(f"http://127.0.0.1:{port}{path}", headers={"X-Forwarded-For": "203.0.113.9"}).content
+            missing = client.get(f"{gateway.url}{path}")
+            assert (missing.status_code, missing.json()["code"]) == (404, "route_not_found")
+
+
+@pytest.mark.kafka
+def test_started_while_the_event_log_is_away_it_is_ready_when_that_is_there() -> None:
+    port, broker = free_port(LOOPBACK), Broker(free_port(LOOPBACK))
+    settings = {"STEMWRIGHT_ADMIN_PORT": str(port), "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap}
+    with running(StandIn(), **settings), httpx2.Client(trust_env=False, timeout=60) as client:
+
+        def ready() -> int:
+            return client.get(f"http://127.0.0.1:{port}/readyz").status_code
+
+        eventually(lambda: ready() == 503)
+        broker.start()
+        try:
+            eventually(lambda: ready() == 200)
+        finally:
+            broker.kill()
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ def started(monkeypatch: pytest.MonkeyPatch, url: str | None) -> DatabaseSetting
         "postgresql://someone:someone@db/x",
         "postgresql://u:music@db/music",
         "postgresql://u@db/x?password=postgres",
+        "sqlite:////data/{service}.db",
         None,
     ],
 )
@@ -64,9 +65,15 @@ def test_production_refuses_a_password_that_everybody_knows_in_one_line_that_nam
 
 
 @pytest.mark.usefixtures("production")
-@pytest.mark.parametrize("url", [GOOD, "sqlite:////data/{service}.db", "postgresql://u@db/x?passfile=/run/secrets/pg"])
+@pytest.mark.parametrize("url", [GOOD, "postgresql://u@db/x?passfile=/run/secrets/pg"])
 def test_production_takes_a_password_of_its_own(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert started(monkeypatch, url).database_url.get_secret_value() == url
+
+
+@pytest.mark.usefixtures("production")
+def test_production_on_one_machine_may_keep_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMWRIGHT_ONE_MACHINE", "true")
+    assert started(monkeypatch, "sqlite:////data/{service}.db").one_machine
 
 
 def test_a_password_may_come_as_libpq_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +86,7 @@ def test_a_password_may_come_as_libpq_takes_it(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("kind", "needed"),
     [
-        (GatewaySettings, {}),
+        (GatewaySettings, {"STEMWRIGHT_GATEWAY_TRUSTED_PROXIES": "10.0.0.0/8, fd00::/8"}),
         (WorkerSettings, {"S3_SECRET_ACCESS_KEY": "x" * 40}),
         (DatabaseSettings, {"DATABASE_URL": GOOD}),
         (AccountsSettings, {"DATABASE_URL": GOOD}),

@@ -10,6 +10,7 @@ from services.local.errors import LocalError, PortTaken
 from services.local.home import Home
 from services.local.part import Part
 from services.local.plan import Plan, make_plan
+from services.local.probes import HttpProbe
 from services.local.settings import LocalSettings
 from services.local.sockets import LOOPBACK, free_port, listen_on_a_free_port, port_of
 
@@ -220,8 +221,22 @@ def test_links_lead_where_others_reach_the_gateway(plan: Planner) -> None:
     assert not any("S3_PUBLIC_ENDPOINT_URL" in note for note in plan.last.notes)
 
 
-def test_metrics_of_the_gateway_have_a_port_that_stays(plan: Planner) -> None:
-    name = "STEMWRIGHT_GATEWAY_METRICS_PORT"
-    first = plan()["gateway"].environment[name]
+def asked_at(part: Part) -> str:
+    assert isinstance(part.ready, HttpProbe)
+    return part.ready.url
+
+
+def test_the_gateway_is_asked_at_a_port_that_stays_and_others_at_their_own(plan: Planner) -> None:
+    name = "STEMWRIGHT_ADMIN_PORT"
+    parts = plan()
+    first = parts["gateway"].environment[name]
+    assert asked_at(parts["gateway"]) == f"http://127.0.0.1:{first}/readyz"
+    assert parts["accounts"].environment[name] == "0"
     assert plan()["gateway"].environment[name] == first
-    assert plan(extra={name: "9464"})["gateway"].environment[name] == "9464"
+    parts = plan(extra={name: "9464", "STEMWRIGHT_HOST": "::"})
+    assert asked_at(parts["gateway"]) == "http://[::1]:9464/readyz"
+    assert parts["accounts"].environment[name] == "0"
+
+
+def test_services_know_that_there_is_one_machine(plan: Planner) -> None:
+    assert plan()["accounts"].environment["STEMWRIGHT_ONE_MACHINE"] == "true"
