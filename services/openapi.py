@@ -23,7 +23,7 @@ from services.kit.reason_phrases import reason_phrase
 from services.kit.schemas import EXAMPLE_IDS
 from services.kit.session_cookie import CSRF_HEADER, CookieNames
 from services.notifier import routes as notifier
-from services.orchestrator import routers as orchestrator
+from services.orchestrator import routes as orchestrator
 from services.upload.routes import router as upload_router
 
 Document = dict[str, Any]

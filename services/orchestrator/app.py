@@ -12,32 +12,30 @@ from services.kit.housekeeping import Housekeeping
 from services.kit.outbox import OutboxRelay
 from services.kit.s3 import S3Storage
 from services.orchestrator.administration.dead_letters import DeadLetters
+from services.orchestrator.administration.errors import DeadLetterNotFound, WorkerNotFound
 from services.orchestrator.administration.feedback import MarkedRegions
 from services.orchestrator.administration.measures import Sampler
 from services.orchestrator.administration.service import Administration
 from services.orchestrator.consumers import Handlers
-from services.orchestrator.deletions import Deleter, Forgetter
-from services.orchestrator.dispatcher import Dispatcher
+from services.orchestrator.credits.rates import RatesWatch
+from services.orchestrator.credits.service import Quotes
 from services.orchestrator.erasing import Forgetting
-from services.orchestrator.errors import (
-    DeadLetterNotFound,
-    JobNotFound,
-    SegmentNotFound,
-    ShareNotFound,
-    StemNotFound,
-    WorkerNotFound,
-)
-from services.orchestrator.heartbeats import HeartbeatMonitor
-from services.orchestrator.lifecycle import Lifecycle
-from services.orchestrator.playback import Listening
-from services.orchestrator.rates import RatesWatch
-from services.orchestrator.results import Results
-from services.orchestrator.routers import ROUTERS
-from services.orchestrator.service import Jobs
+from services.orchestrator.feedback.service import Opinions
+from services.orchestrator.jobs.errors import JobNotFound
+from services.orchestrator.jobs.lifecycle import Lifecycle
+from services.orchestrator.jobs.service import Jobs
+from services.orchestrator.queue.dispatcher import Dispatcher
+from services.orchestrator.queue.sweeper import Sweeper
+from services.orchestrator.results.deletions import Deleter, Forgetter
+from services.orchestrator.results.errors import SegmentNotFound, StemNotFound
+from services.orchestrator.results.playback import Listening
+from services.orchestrator.results.service import Results
+from services.orchestrator.routes import ROUTERS
 from services.orchestrator.settings import Settings
-from services.orchestrator.shares import Shares
+from services.orchestrator.shares.errors import ShareNotFound
+from services.orchestrator.shares.service import Shares
 from services.orchestrator.signals import Signals
-from services.orchestrator.sweeper import Sweeper
+from services.orchestrator.workers.heartbeats import HeartbeatMonitor
 
 NAME = "orchestrator"
 
@@ -73,6 +71,8 @@ def build(settings: Settings) -> FastAPI:
         state={
             "verifier": TokenVerifier.from_settings(settings),
             "jobs": jobs,
+            "quotes": Quotes(database, settings, lifecycle, signals),
+            "opinions": Opinions(database),
             "dead_letters": DeadLetters(database, DeadLetterBox(settings.kafka_bootstrap_servers, NAME)),
             "marked_regions": MarkedRegions(database, storage),
             "administration": Administration(database, settings, lifecycle, signals, jobs),

@@ -17,14 +17,21 @@ from services.kit.events.topics import ACCOUNTS, BILLING, FINISHED, PRICES, UPLO
 from services.kit.handling import in_transaction
 from services.kit.object_keys import source_key, stems_prefix
 from services.kit.protos import billing_pb2, prices_pb2, separation_pb2, uploads_pb2, workers_pb2
-from services.orchestrator import rates, repository
-from services.orchestrator.heartbeats import HeartbeatMonitor
-from services.orchestrator.lifecycle import Lifecycle
-from services.orchestrator.manifests import UnreadableManifest, read_manifest
-from services.orchestrator.models import Job, KnownBalance, KnownUpload, Worker
+from services.orchestrator.credits import rates
+from services.orchestrator.credits import repository as credit_rows
+from services.orchestrator.credits.models import KnownBalance
+from services.orchestrator.jobs import repository as job_rows
+from services.orchestrator.jobs.lifecycle import Lifecycle
+from services.orchestrator.jobs.models import Job
+from services.orchestrator.jobs.states import Status
+from services.orchestrator.results.manifests import UnreadableManifest, read_manifest
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
-from services.orchestrator.states import Status
+from services.orchestrator.uploads import repository as upload_rows
+from services.orchestrator.uploads.models import KnownUpload
+from services.orchestrator.workers import repository as worker_rows
+from services.orchestrator.workers.heartbeats import HeartbeatMonitor
+from services.orchestrator.workers.models import Worker
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +91,7 @@ class Handlers:
         upload.object_key, upload.sha256, upload.size_bytes = source_key(upload.id), data.sha256, data.size_bytes
         upload.filename, upload.duration_seconds = data.filename, data.audio.duration_seconds
         upload.sample_rate_hz, upload.channels = data.audio.sample_rate_hz, data.audio.channels
-        for job in repository.locked_jobs_of_upload(session, upload.id):
+        for job in job_rows.locked_jobs_of_upload(session, upload.id):
             self._lifecycle.learn(session, job, upload)
 
     def upload_rejected(self, session: WriteSession, event: Event) -> None:
@@ -94,7 +101,7 @@ class Handlers:
         if upload is None:
             return
         upload.status, upload.code, upload.reason = "rejected", data.code[:80], data.reason[:500]
-        for job in repository.locked_jobs_of_upload(session, upload.id):
+        for job in job_rows.locked_jobs_of_upload(session, upload.id):
             self._lifecycle.learn(session, job, upload)
 
     def upload_deleted(self, session: WriteSession, event: Event) -> None:
@@ -104,7 +111,7 @@ class Handlers:
         if upload is None:
             return
         upload.status, upload.object_key, upload.filename = "deleted", None, None
-        for job in repository.locked_unstarted_jobs_of_upload(session, upload.id):
+        for job in job_rows.locked_unstarted_jobs_of_upload(session, upload.id):
             if job.price_credits is None:
                 self._lifecycle.learn(session, job, upload)
             elif job.state is Status.QUEUED and job.worker_id is None:
@@ -117,7 +124,7 @@ class Handlers:
         if account_id and is_erased(session, account_id):
             return None
         session.after_commit(self._signals.job_changed)
-        upload = repository.upload(session, upload_id)
+        upload = upload_rows.upload(session, upload_id)
         if upload is None:
             upload = KnownUpload(id=upload_id)
             session.add(upload)
@@ -169,7 +176,7 @@ class Handlers:
     @staticmethod
     def _job_of(session: WriteSession, event: Event) -> Job | None:
         """The job the answer is about, if it is that account's."""
-        job = repository.locked_job(session, event.data.job_id)
+        job = job_rows.locked_job(session, event.data.job_id)
         return job if job is not None and job.account_id == event.data.account_id else None
 
     def _note_balance(self, session: WriteSession, event: Event) -> None:
@@ -177,7 +184,7 @@ class Handlers:
         if is_erased(session, account_id):
             return
         session.after_commit(self._signals.job_changed)
-        known = repository.balance(session, account_id)
+        known = credit_rows.balance(session, account_id)
         if known is None:
             known = KnownBalance(account_id=account_id, available_credits=0, version=-1)
             session.add(known)
@@ -191,12 +198,12 @@ class Handlers:
     def separation_finished(self, session: WriteSession, event: Event) -> None:
         """An attempt ended on a worker."""
         finished: separation_pb2.SeparationFinished = event.data
-        worker = repository.locked_worker(session, finished.worker_id)
+        worker = worker_rows.locked_worker(session, finished.worker_id)
         if worker is not None:
             # Its slot is free from now on, not only from the next heartbeat on.
             ended = [finished.job_id, finished.attempt]
             worker.running = [pair for pair in worker.running if pair != ended]
-        job = repository.locked_job(session, finished.job_id)
+        job = job_rows.locked_job(session, finished.job_id)
         if job is not None:
             self._end_attempt(session, job, finished)
         session.after_commit(self._signals.placement.set)
@@ -221,7 +228,7 @@ class Handlers:
     def _accept(self, session: WriteSession, job: Job, succeeded: separation_pb2.SeparationSucceeded) -> None:
         """Publishes the result, if it is this job's: made from its input, by its model, with every stem there."""
         prefix, _, name = succeeded.manifest_key.rpartition("/")
-        upload = repository.upload(session, job.upload_id)
+        upload = upload_rows.upload(session, job.upload_id)
         problem = None
         document: dict[str, Any] = {}
         try:
@@ -248,7 +255,7 @@ class Handlers:
         """A worker lives: leases are renewed, what it ended is noted, what it should not run is recalled."""
         beat: workers_pb2.WorkerHeartbeat = event.data
         self._heartbeats.received()
-        worker = repository.locked_worker(session, beat.worker_id)
+        worker = worker_rows.locked_worker(session, beat.worker_id)
         now = session.now()
         if worker is None:
             worker = Worker(id=beat.worker_id, first_seen_at=now, sequence=-1)
@@ -264,7 +271,7 @@ class Handlers:
         worker.stopping, worker.host = beat.stopping, beat.host[:120]
         worker.last_seen_at = now
 
-        held = {job.id: job for job in repository.leased_to(session, worker.id)}
+        held = {job.id: job for job in worker_rows.leased_to(session, worker.id)}
         for finished in beat.finished:
             if finished.job_id in held:
                 self._end_attempt(session, held[finished.job_id], finished)

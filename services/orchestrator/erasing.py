@@ -4,10 +4,14 @@ from services.kit.database import Database, WriteSession
 from services.kit.erasures import count
 from services.kit.object_keys import stems_prefix
 from services.kit.storage import ObjectStorage
-from services.orchestrator import repository
-from services.orchestrator.lifecycle import Lifecycle
-from services.orchestrator.models import Job
-from services.orchestrator.states import FINAL
+from services.orchestrator.credits import repository as credit_rows
+from services.orchestrator.feedback import repository as feedback_rows
+from services.orchestrator.jobs import repository as job_rows
+from services.orchestrator.jobs.lifecycle import Lifecycle
+from services.orchestrator.jobs.models import Job
+from services.orchestrator.jobs.states import FINAL
+from services.orchestrator.shares import repository as share_rows
+from services.orchestrator.uploads import repository as upload_rows
 
 
 class Forgetting:
@@ -30,12 +34,13 @@ class Forgetting:
         while after is not None:
             after = self._delete_some(account_id, after)
         with self._database.write() as session:
-            repository.forget_account(session, account_id)
-            return not repository.has_jobs(session, account_id)
+            credit_rows.forget_account(session, account_id)
+            upload_rows.forget_account(session, account_id)
+            return not job_rows.has_jobs(session, account_id)
 
     def _empty_some(self, account_id: str) -> int:
         with self._database.write() as session:
-            jobs = repository.locked_jobs_to_empty(session, account_id)
+            jobs = job_rows.locked_jobs_to_empty(session, account_id)
             for job in jobs:
                 self._empty(session, job)
             return len(jobs)
@@ -51,16 +56,16 @@ class Forgetting:
         if job.state not in FINAL:
             self._lifecycle.cancel(session, job)
         self._lifecycle.remove_objects(session, stems_prefix(job.id))
-        count(session, account_id, "shares", repository.delete_shares(session, job.id))
-        count(session, account_id, "feedback", repository.delete_feedback(session, job.id))
-        repository.empty_events(session, job.id)
+        count(session, account_id, "shares", share_rows.delete_shares(session, job.id))
+        count(session, account_id, "feedback", feedback_rows.delete_feedback(session, job.id))
+        job_rows.empty_events(session, job.id)
 
     def _delete_some(self, account_id: str, after: str) -> str | None:
         """Deletes the objects of some jobs, then their rows; the id to go on after, None behind the last."""
         with self._database.read() as session:
-            job_ids = repository.job_ids(session, account_id, after=after)
+            job_ids = job_rows.job_ids(session, account_id, after=after)
         for job_id in job_ids:
             self._storage.delete_prefix(stems_prefix(job_id))
         with self._database.write() as session:
-            repository.delete_settled(session, job_ids)
+            job_rows.delete_settled(session, job_ids)
         return job_ids[-1] if job_ids else None

@@ -19,10 +19,10 @@ from services.kit.events.consumer import HANDLED, Consumer
 from services.kit.events.errors import InvalidMessage
 from services.kit.events.topics import ASSIGNMENTS, JOBS_EVENTS, TOPICS, Topic, assignments_partition
 from services.orchestrator.consumers import Handlers
-from services.orchestrator.heartbeats import HeartbeatMonitor
-from services.orchestrator.lifecycle import Lifecycle
+from services.orchestrator.jobs.lifecycle import Lifecycle
 from services.orchestrator.settings import Settings as OrchestratorSettings
 from services.orchestrator.signals import Signals
+from services.orchestrator.workers.heartbeats import HeartbeatMonitor
 from services.upload.consumers import upload_consumer
 from services.upload.settings import Settings as UploadSettings
 from services.worker.consumers import assignments_consumer

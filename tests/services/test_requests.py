@@ -13,7 +13,7 @@ from services.gateway import stream
 from services.kit.app import create_app
 from services.kit.ids import PREFIXES, id_pattern
 from services.notifier.routes import ROUTERS as NOTIFIER
-from services.orchestrator.routers import ROUTERS as ORCHESTRATOR
+from services.orchestrator.routes import ROUTERS as ORCHESTRATOR
 from services.upload.routes import router as uploads
 
 OF_OPENAPI = {"discriminator", "example", "externalDocs", "xml"}

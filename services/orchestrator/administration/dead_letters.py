@@ -17,9 +17,9 @@ from services.kit.schemas import Limit, Page
 from services.kit.validation import form
 from services.orchestrator.administration import audit
 from services.orchestrator.administration.audit import Action
+from services.orchestrator.administration.errors import DeadLetterDecided, DeadLetterNotFound, DeadLetterNotReplayable
+from services.orchestrator.administration.models import DeadLetterDecision
 from services.orchestrator.administration.routes import Operator, Reason
-from services.orchestrator.errors import DeadLetterDecided, DeadLetterNotFound, DeadLetterNotReplayable
-from services.orchestrator.models import DeadLetterDecision
 
 _DECISIONS = cast(Table, DeadLetterDecision.__table__)
 _LETTER = form(LETTER, "must be the name of a dead letter")

@@ -17,12 +17,14 @@ from services.kit.storage import ObjectNotFound, ObjectStorage
 from services.orchestrator.administration import audit
 from services.orchestrator.administration.audit import Action
 from services.orchestrator.administration.routes import Operator
-from services.orchestrator.errors import FeedbackNotFound, ResultGone, SegmentNotFound
-from services.orchestrator.models import Feedback, Job
-from services.orchestrator.playback import SEGMENT_LIMIT_BYTES, Tracks, key_of, tracks_of
-from services.orchestrator.routes.jobs import SegmentNumber, Track
-from services.orchestrator.schemas import Mode, ModelRef
-from services.orchestrator.states import Status
+from services.orchestrator.feedback.errors import FeedbackNotFound
+from services.orchestrator.feedback.models import Feedback
+from services.orchestrator.jobs.models import Job
+from services.orchestrator.jobs.schemas import Mode, ModelRef
+from services.orchestrator.jobs.states import Status
+from services.orchestrator.results.errors import ResultGone, SegmentNotFound
+from services.orchestrator.results.playback import SEGMENT_LIMIT_BYTES, Tracks, key_of, tracks_of
+from services.orchestrator.results.routes import SegmentNumber, Track
 
 LONGEST_SECONDS = 30.0
 """Of a marked region, no more than this from its beginning is heard."""

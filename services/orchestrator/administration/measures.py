@@ -10,10 +10,11 @@ from services.kit.events.topics import DEAD_LETTER_RETENTION, SEGMENT
 from services.kit.inserting import insert_unless_present
 from services.kit.periodic import Periodic
 from services.kit.spans import LONGEST
-from services.orchestrator import repository
 from services.orchestrator.administration import repository as administration
-from services.orchestrator.models import DeadLetterDecision, Job, JobMeasure, QueueSample
-from services.orchestrator.states import Status
+from services.orchestrator.administration.models import DeadLetterDecision, JobMeasure, QueueSample
+from services.orchestrator.jobs.models import Job
+from services.orchestrator.jobs.states import Status
+from services.orchestrator.uploads import repository as upload_rows
 
 SAMPLE_SECONDS = 60.0
 LETTERS_KEPT = DEAD_LETTER_RETENTION + 2 * SEGMENT
@@ -23,7 +24,7 @@ _SAMPLES = cast(Table, QueueSample.__table__)
 
 def note(session: WriteSession, job: Job) -> None:
     """The job has just ended."""
-    upload = repository.upload(session, job.upload_id)
+    upload = upload_rows.upload(session, job.upload_id)
     waited = job.started_at - job.queued_at if job.started_at and job.queued_at else None
     session.add(
         JobMeasure(

@@ -8,9 +8,13 @@ from sqlalchemy import ColumnElement, Select, case, func, select
 
 from services.kit.database import ReadSession, WriteSession
 from services.kit.spans import step_of
-from services.orchestrator.models import Feedback, Job, JobMeasure, KnownUpload, QueuePause, QueueSample, Worker
-from services.orchestrator.repository import OPEN
-from services.orchestrator.states import Status
+from services.orchestrator.administration.models import JobMeasure, QueuePause, QueueSample
+from services.orchestrator.feedback.models import Feedback
+from services.orchestrator.jobs.models import Job
+from services.orchestrator.jobs.repository import OPEN
+from services.orchestrator.jobs.states import Status
+from services.orchestrator.uploads.models import KnownUpload
+from services.orchestrator.workers.models import Worker
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,24 +11,13 @@ from services.kit.errors import answers
 from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey
 from services.kit.schemas import JobCursor, JobId, Limit, Line, Page, WorkerCursor, WorkerId, examples
 from services.kit.spans import Span
+from services.orchestrator.administration.errors import JobNotRequeueable, WorkerNotFound
 from services.orchestrator.administration.repository import JobFilter
-from services.orchestrator.administration.schemas import (
-    AdminJob,
-    Because,
-    JobTimeline,
-    Overview,
-    QueueView,
-    WorkerView,
-)
+from services.orchestrator.administration.schemas import AdminJob, Because, JobTimeline, Overview, QueueView, WorkerView
 from services.orchestrator.administration.service import Administration
-from services.orchestrator.errors import (
-    JobNotFound,
-    JobNotRequeueable,
-    TooManyOpenJobs,
-    UploadNotFound,
-    WorkerNotFound,
-)
-from services.orchestrator.states import Status
+from services.orchestrator.jobs.errors import JobNotFound, TooManyOpenJobs
+from services.orchestrator.jobs.states import Status
+from services.orchestrator.uploads.errors import UploadNotFound
 
 
 def _administration(request: Request) -> Administration:

@@ -7,8 +7,8 @@ from pydantic import BaseModel, Field
 
 from services.kit.schemas import Line, RequestBody
 from services.kit.spans import Span
-from services.orchestrator.schemas import JobError, Mode, ModelRef
-from services.orchestrator.states import Status
+from services.orchestrator.jobs.schemas import JobError, Mode, ModelRef
+from services.orchestrator.jobs.states import Status
 
 
 class Because(RequestBody):

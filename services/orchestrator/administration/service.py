@@ -9,10 +9,11 @@ from fastapi.responses import JSONResponse
 from services.kit.database import Database, ReadSession, WriteSession
 from services.kit.idempotency import idempotent
 from services.kit.spans import Span, edges_of
-from services.orchestrator import repository
 from services.orchestrator.administration import audit
 from services.orchestrator.administration import repository as administration
 from services.orchestrator.administration.audit import Action
+from services.orchestrator.administration.errors import JobNotRequeueable, WorkerNotFound
+from services.orchestrator.administration.models import QueuePause
 from services.orchestrator.administration.repository import JobFilter
 from services.orchestrator.administration.schemas import (
     AdminJob,
@@ -29,15 +30,21 @@ from services.orchestrator.administration.schemas import (
     WorkerAttempt,
     WorkerView,
 )
-from services.orchestrator.errors import JobNotFound, JobNotRequeueable, WorkerNotFound
-from services.orchestrator.lifecycle import Lifecycle
-from services.orchestrator.messages import error_of
-from services.orchestrator.models import Job, JobEvent, QueuePause, Worker
-from services.orchestrator.schemas import Mode, ModelRef
-from services.orchestrator.service import Jobs
+from services.orchestrator.feedback import repository as feedback_rows
+from services.orchestrator.jobs import repository as job_rows
+from services.orchestrator.jobs.errors import JobNotFound
+from services.orchestrator.jobs.lifecycle import Lifecycle
+from services.orchestrator.jobs.messages import error_of
+from services.orchestrator.jobs.models import Job, JobEvent
+from services.orchestrator.jobs.schemas import Mode, ModelRef
+from services.orchestrator.jobs.service import Jobs
+from services.orchestrator.jobs.states import Status
+from services.orchestrator.queue import repository as queue_rows
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
-from services.orchestrator.states import Status
+from services.orchestrator.uploads import repository as upload_rows
+from services.orchestrator.workers import repository as worker_rows
+from services.orchestrator.workers.models import Worker
 
 FAILURES = 10
 REQUEUEABLE = frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED})
@@ -101,9 +108,9 @@ class Administration:
         with self._database.read() as session:
             now = session.now()
             loads = administration.outstanding(session)
-            counts = repository.jobs_by_status(session)
+            counts = queue_rows.jobs_by_status(session)
             pause = administration.pause(session)
-            waits = repository.oldest_waits(session, now)
+            waits = queue_rows.oldest_waits(session, now)
         return QueueView(
             measured_at=now,
             paused=QueuePauseView(since=pause.since, reason=pause.reason) if pause else None,
@@ -209,11 +216,11 @@ class Administration:
             return _view(*_found(session, job_id))
 
     def _requeue(self, session: WriteSession, operator_id: str, job_id: str, reason: str) -> str:
-        holder = repository.holder_of(session, job_id)
+        holder = job_rows.holder_of(session, job_id)
         if holder is not None:
             # In this order heartbeats take both.
-            repository.locked_worker(session, holder)
-        job = repository.locked_job(session, job_id)
+            worker_rows.locked_worker(session, holder)
+        job = job_rows.locked_job(session, job_id)
         if job is None:
             raise JobNotFound
         made = job.id
@@ -239,7 +246,7 @@ class Administration:
 
     @staticmethod
     def _locked_worker(session: WriteSession, worker_id: str) -> Worker:
-        worker = repository.locked_worker(session, worker_id)
+        worker = worker_rows.locked_worker(session, worker_id)
         if worker is None:
             raise WorkerNotFound
         return worker
@@ -312,13 +319,13 @@ def _view(job: Job, audio_seconds: float | None) -> AdminJob:
 
 def _entries(session: ReadSession, job: Job) -> list[TimelineEntry]:
     """What the tables tell, in the order of time."""
-    upload, feedback = repository.upload(session, job.upload_id), repository.feedback(session, job.id)
+    upload, feedback = upload_rows.upload(session, job.upload_id), feedback_rows.feedback(session, job.id)
     entries = [_entry(job.created_at, "orchestrator", "ordered")]
     if upload is not None and upload.status == "ready":
         entries.append(_entry(upload.updated_at, "upload", "upload_ready"))
-    entries += [_of_event(job, event) for event in repository.events_after(session, job.id, None)]
+    entries += [_of_event(job, event) for event in job_rows.events_after(session, job.id, None)]
     if job.state is Status.RUNNING and job.lease_confirmed and job.assigned_at is not None:
-        worker = repository.worker(session, job.worker_id)
+        worker = worker_rows.worker(session, job.worker_id)
         if worker is not None:
             entries.append(_entry(worker.last_seen_at, "worker", "working", job.attempt, worker.id))
     if feedback is not None:

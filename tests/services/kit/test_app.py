@@ -17,7 +17,7 @@ from services.kit.errors import NotFound
 from services.kit.middleware import MAX_BODY_BYTES
 from services.kit.outbox import OutboxRelay
 from services.kit.schemas import JobId, RequestBody
-from services.orchestrator.dispatcher import Dispatcher
+from services.orchestrator.queue.dispatcher import Dispatcher
 from services.upload.validation import Validator
 from tests.ids import numbered
 

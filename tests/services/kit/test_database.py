@@ -11,7 +11,8 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from services.kit.database import Database, DatabaseContended, service_url
-from services.orchestrator.models import KnownBalance, Worker
+from services.orchestrator.credits.models import KnownBalance
+from services.orchestrator.workers.models import Worker
 from tests.ids import numbered
 
 

@@ -8,11 +8,12 @@ from services.kit.database import Database
 from services.kit.erasures import Eraser
 from services.kit.ids import new_id
 from services.kit.protos import billing_pb2, uploads_pb2
-from services.orchestrator import repository
 from services.orchestrator.erasing import Forgetting
-from services.orchestrator.models import Base
+from services.orchestrator.jobs import repository
+from services.orchestrator.tables import Base
 from tests.erasing import counts_of, everything_in, hear, publish, receipts
-from tests.services.orchestrator.conftest import World, bearer, succeeded
+from tests.services.orchestrator.siblings import succeeded
+from tests.services.orchestrator.world import World, bearer
 
 WORKER, ADA, BOB = new_id("wrk"), new_id("usr"), new_id("usr")
 NOTE = {"note": "for Ada's mother"}

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, column, insert, select, table
 from services.kit.database import Database, JsonDocument, UtcDateTime
 from services.kit.ids import new_id
 from services.kit.migrations import migrate
-from services.orchestrator.models import Job
+from services.orchestrator.jobs.models import Job
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -1,0 +1,1 @@
+"""What separations cost, as accounts told of it."""

@@ -1,0 +1,106 @@
+"""Quotes: what a separation would cost, and whether it could be paid. Waiting is done outside of any transaction."""
+
+from datetime import datetime, timedelta
+
+from services.kit.database import Database
+from services.kit.errors import Unavailable
+from services.orchestrator.credits import quotes, rates, repository
+from services.orchestrator.credits.models import KnownBalance, KnownRate
+from services.orchestrator.credits.schemas import NewQuote, Obstacle, Quote
+from services.orchestrator.jobs.lifecycle import Lifecycle
+from services.orchestrator.queue.model_choice import ModelChoice
+from services.orchestrator.settings import Settings
+from services.orchestrator.signals import Signals
+from services.orchestrator.uploads.errors import UploadNotReady
+from services.orchestrator.uploads.models import KnownUpload
+from services.orchestrator.uploads.service import Uploads
+
+
+class Quotes:
+    """The use case of quotes."""
+
+    def __init__(self, database: Database, settings: Settings, lifecycle: Lifecycle, signals: Signals) -> None:
+        self._database = database
+        self._settings = settings
+        self._lifecycle = lifecycle
+        self._signals = signals
+        self._uploads = Uploads(database, settings, lifecycle, signals)
+        self._models = ModelChoice(settings)
+
+    def quote(self, account_id: str, request: NewQuote) -> Quote:
+        """The exact price, and whether the account can pay it. Raises UploadNotReady while the song is still coming."""
+        self._uploads.learn(request.upload_id)
+
+        def settled() -> KnownUpload | None:
+            with self._database.read() as session:
+                upload = self._uploads.usable(session, account_id, request.upload_id)
+                return upload if upload.status == "ready" else None
+
+        upload = settled()
+        if upload is None:
+            # It may be ready, and the word of it under way or lost.
+            with self._database.write() as session:
+                self._lifecycle.ask_for_upload(session, request.upload_id)
+            upload = self._signals.wait_for(settled, self._settings.answer_wait_seconds)
+        if upload is None:
+            raise UploadNotReady
+        balance = self._learn_balance(account_id)
+        self._learn_rates()
+        lifetime = timedelta(seconds=self._settings.quote_seconds)
+        with self._database.write() as session:
+            model = self._models.model_for(session, request.upload_id, request.model)
+            order = quotes.Order(upload, request.mode, request.tier, request.model or "", model)
+            price, expires_at = quotes.give(session, order, lifetime)
+            now = session.now()
+        reason: Obstacle | None = None
+        if price.credits > balance.available_credits:
+            reason = "insufficient_credits"
+        elif request.mode == "preview" and not _has_preview_left(balance, now):
+            reason = "preview_allowance_exhausted"
+        return Quote(
+            price_credits=price.credits,
+            preview_credit_credits=price.preview_credit_credits,
+            available_credits=balance.available_credits,
+            affordable=reason is None,
+            reason=reason,
+            rate_id=price.rate_id,
+            credits_per_second=_credits(price.millicredits_per_second),
+            expires_at=expires_at,
+        )
+
+    def _learn_balance(self, account_id: str) -> KnownBalance:
+        def known() -> KnownBalance | None:
+            with self._database.read() as session:
+                return repository.balance(session, account_id)
+
+        balance = known()
+        if balance is None:
+            with self._database.write() as session:
+                self._lifecycle.ask_for_balance(session, account_id)
+            balance = self._signals.wait_for(known, self._settings.answer_wait_seconds)
+        if balance is None:
+            raise Unavailable("the balance is not known at the moment", retry_after_seconds=2)
+        return balance
+
+    def _learn_rates(self) -> None:
+        """Waits a moment where accounts has never told what a second costs. Raises Unavailable."""
+
+        def known() -> KnownRate | None:
+            with self._database.read() as session:
+                return rates.rate_for(session, self._settings.default_model, rates.FAST, session.now())
+
+        if known() is None:
+            with self._database.write() as session:
+                rates.ask(session)
+            if self._signals.wait_for(known, self._settings.answer_wait_seconds) is None:
+                raise Unavailable("what a second costs is not known at the moment", retry_after_seconds=2)
+
+
+def _credits(millicredits: int | None) -> float | None:
+    return None if millicredits is None else millicredits / 1000
+
+
+def _has_preview_left(balance: KnownBalance, now: datetime) -> bool:
+    """By the last word of accounts, if it is of today (UTC); each day has new ones."""
+    told_at = balance.previews_told_at
+    return told_at is None or told_at.date() != now.date() or balance.previews_left != 0

@@ -1,0 +1,1 @@
+"""What owners think of their stems."""

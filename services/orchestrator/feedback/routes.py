@@ -1,0 +1,42 @@
+"""Feedback, as in the public contract."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Request
+
+from services.kit.errors import answers
+from services.kit.schemas import JobId, examples
+from services.orchestrator.feedback.errors import FeedbackNotFound
+from services.orchestrator.feedback.schemas import FeedbackAnswer, NewFeedback
+from services.orchestrator.feedback.service import Opinions
+from services.orchestrator.jobs.errors import (
+    JobNotFinished,
+    JobNotFound,
+)
+from services.orchestrator.jobs.routes import Caller
+
+
+def _opinions(request: Request) -> Opinions:
+    opinions: Opinions = request.app.state.opinions
+    return opinions
+
+
+OpinionsDep = Annotated[Opinions, Depends(_opinions)]
+
+router = APIRouter(prefix="/v1", tags=["Jobs"])
+
+_FEEDBACK = examples({"rating": 4, "stem": "vocals", "tags": ["bleed"], "comment": "A little of the hi-hat is left."})
+
+
+@router.get("/jobs/{job_id}/feedback", summary="Get feedback", responses=answers(JobNotFound, FeedbackNotFound))
+def get_feedback(job_id: JobId, caller: Caller, opinions: OpinionsDep) -> FeedbackAnswer:
+    """Feedback given on this job."""
+    return opinions.get(caller.account_id, job_id)
+
+
+@router.put("/jobs/{job_id}/feedback", summary="Give feedback", responses=answers(JobNotFound, JobNotFinished))
+def put_feedback(
+    job_id: JobId, body: Annotated[NewFeedback, Body(openapi_examples=_FEEDBACK)], caller: Caller, opinions: OpinionsDep
+) -> FeedbackAnswer:
+    """Gives feedback, in place of any given before."""
+    return opinions.give(caller.account_id, job_id, body)

@@ -1,0 +1,1 @@
+"""Jobs: ordered, followed, ended."""

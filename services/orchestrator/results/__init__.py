@@ -1,0 +1,1 @@
+"""Results: stems, proof, segments to listen to, and their end."""

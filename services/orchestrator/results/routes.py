@@ -1,0 +1,147 @@
+"""Stems, their proof, and listening to them, as in the public contract."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+
+from services.kit.errors import answers
+from services.kit.schemas import JobId
+from services.kit.storage import attachment
+from services.orchestrator.jobs.errors import (
+    JobNotFinished,
+    JobNotFound,
+)
+from services.orchestrator.jobs.routes import Caller
+from services.orchestrator.jobs.schemas import MAX_SONG_SECONDS
+from services.orchestrator.results.errors import (
+    ResultDamaged,
+    ResultGone,
+    SegmentNotFound,
+    SegmentNotReady,
+    StemNotFound,
+)
+from services.orchestrator.results.playback import Listening
+from services.orchestrator.results.schemas import PlaybackAnswer, StemLink, Waveforms
+from services.orchestrator.results.service import Results
+
+
+def _results(request: Request) -> Results:
+    results: Results = request.app.state.results
+    return results
+
+
+def _listening(request: Request) -> Listening:
+    listening: Listening = request.app.state.listening
+    return listening
+
+
+ResultsDep = Annotated[Results, Depends(_results)]
+ListeningDep = Annotated[Listening, Depends(_listening)]
+
+StemName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,40}$", description="`vocals`, `instrumental` or `mixture`.")]
+Track = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,40}$", description="One of the `tracks` of `/playback`.")]
+Several = Annotated[list[JobId], Query(min_length=1, max_length=50, description="Once for each job.")]
+SegmentNumber = Annotated[int, Path(ge=0, le=MAX_SONG_SECONDS, description="From 0.")]
+
+
+router = APIRouter(prefix="/v1", tags=["Jobs"])
+
+_RESULT = answers(JobNotFound, ResultGone, JobNotFinished, ResultDamaged)
+_NEVER_CHANGES = {"Cache-Control": "private, max-age=86400, immutable"}
+
+
+@router.get(
+    "/jobs/{job_id}/stems/{name}",
+    summary="Download a stem",
+    status_code=307,
+    response_class=RedirectResponse,
+    response_model=None,
+    responses={
+        200: {"model": StemLink, "description": "Where the stem is; to who asks with `Accept: application/json`."},
+        307: {
+            "description": "Where the stem is.",
+            "headers": {"Location": {"required": True, "schema": {"type": "string", "format": "uri"}}},
+        },
+        **answers(JobNotFound, StemNotFound, ResultGone, JobNotFinished),
+    },
+)
+def get_stem(job_id: JobId, name: StemName, caller: Caller, results: ResultsDep, request: Request) -> Response:
+    """Redirects to where the stem can be downloaded for a while, whole or by ranges of bytes.
+
+    With `Accept: application/json` the address is told instead, with length and digest.
+    """
+    link = results.stem_link(caller.account_id, job_id, name)
+    headers = {"Vary": "Accept"}
+    if "application/json" in request.headers.get("accept", ""):
+        return JSONResponse(link.model_dump(mode="json"), headers=headers)
+    return RedirectResponse(link.url, headers=headers)
+
+
+@router.get(
+    "/jobs/{job_id}/archive",
+    summary="Download all stems",
+    response_class=StreamingResponse,
+    responses={200: {"description": "A zip.", "content": {"application/zip": {}}}, **_RESULT},
+)
+def get_archive(job_id: JobId, caller: Caller, results: ResultsDep) -> StreamingResponse:
+    """All stems of the job in one zip."""
+    name, length, content = results.archive(caller.account_id, job_id)
+    headers = {"Content-Disposition": attachment(name), "Content-Length": str(length)}
+    return StreamingResponse(content, media_type="application/zip", headers=headers)
+
+
+@router.get(
+    "/archives",
+    summary="Download the stems of several jobs",
+    response_class=StreamingResponse,
+    responses={200: {"description": "A zip.", "content": {"application/zip": {}}}, **_RESULT},
+)
+def get_archives(caller: Caller, results: ResultsDep, job_id: Several) -> StreamingResponse:
+    """All stems of up to fifty jobs in one zip, a folder for each job. Where one has none, `job_id` of the problem says
+    which."""
+    length, content = results.archive_of_many(caller.account_id, job_id)
+    headers = {"Content-Disposition": attachment("stems.zip"), "Content-Length": str(length)}
+    return StreamingResponse(content, media_type="application/zip", headers=headers)
+
+
+@router.get("/jobs/{job_id}/waveforms", summary="Get peaks to draw", response_model=Waveforms, responses=_RESULT)
+def get_waveforms(job_id: JobId, caller: Caller, results: ResultsDep) -> JSONResponse:
+    """Minimum and maximum of every track, to draw."""
+    return JSONResponse(results.waveforms(caller.account_id, job_id), headers=_NEVER_CHANGES)
+
+
+@router.get(
+    "/jobs/{job_id}/playback",
+    summary="What can be listened to",
+    responses=answers(JobNotFound, ResultGone, JobNotFinished),
+)
+def get_playback(job_id: JobId, caller: Caller, listening: ListeningDep) -> PlaybackAnswer:
+    """The job's tracks in segments of some seconds each, from the first on while the job is still running."""
+    return listening.playback(caller.account_id, job_id)
+
+
+@router.get(
+    "/jobs/{job_id}/playback/{track}/{number}",
+    summary="Listen to a segment",
+    response_class=Response,
+    responses={
+        200: {"description": "FLAC of 16 bits; it never changes.", "content": {"audio/flac": {}}},
+        **answers(JobNotFound, ResultGone, SegmentNotFound, JobNotFinished, SegmentNotReady),
+    },
+)
+def get_segment(
+    job_id: JobId, track: Track, number: SegmentNumber, caller: Caller, listening: ListeningDep
+) -> Response:
+    """A segment of a track. Decoded and laid end to end, the segments of a track are the track, to the sample.
+
+    409 `segment_not_ready` with `Retry-After`: it is still to come.
+    """
+    content = listening.segment(caller.account_id, job_id, track, number)
+    return Response(content, media_type="audio/flac", headers=_NEVER_CHANGES)
+
+
+@router.get("/jobs/{job_id}/manifest", operation_id="getManifest", summary="Get the proof", responses=_RESULT)
+def get_manifest(job_id: JobId, caller: Caller, results: ResultsDep) -> dict[str, Any]:
+    """The proof of the separation, as the worker wrote it."""
+    return results.manifest(caller.account_id, job_id)

@@ -1,1 +1,0 @@
-"""HTTP of the orchestrator: `jobs` and `shares` for clients, `internal` for the gateway."""

@@ -1,0 +1,1 @@
+"""Songs, as the upload service told of them."""

@@ -1,0 +1,46 @@
+"""Songs that are asked about before they are known here."""
+
+from services.kit.database import Database, ReadSession
+from services.kit.errors import Unavailable
+from services.orchestrator.jobs.lifecycle import Lifecycle
+from services.orchestrator.settings import Settings
+from services.orchestrator.signals import Signals
+from services.orchestrator.uploads import repository
+from services.orchestrator.uploads.errors import UploadNotFound, UploadRejected
+from services.orchestrator.uploads.models import KnownUpload
+
+
+class Uploads:
+    """What the upload service told, and asking it."""
+
+    def __init__(self, database: Database, settings: Settings, lifecycle: Lifecycle, signals: Signals) -> None:
+        self._database = database
+        self._settings = settings
+        self._lifecycle = lifecycle
+        self._signals = signals
+
+    def learn(self, upload_id: str) -> None:
+        """Asks the upload service about an upload that is not known here, and waits a moment for the answer.
+
+        Raises Unavailable where none comes: that the upload does not exist is then not known either.
+        """
+
+        def known() -> KnownUpload | None:
+            with self._database.read() as session:
+                return repository.upload(session, upload_id)
+
+        if known() is None:
+            with self._database.write() as session:
+                self._lifecycle.ask_for_upload(session, upload_id)
+            if self._signals.wait_for(known, self._settings.answer_wait_seconds) is None:
+                raise Unavailable("what became of the upload is not known yet", retry_after_seconds=2)
+
+    @staticmethod
+    def usable(session: ReadSession, account_id: str, upload_id: str) -> KnownUpload:
+        """The account's upload, still coming or ready. Raises UploadNotFound or UploadRejected."""
+        upload = repository.owned_upload(session, account_id, upload_id)
+        if upload is None:
+            raise UploadNotFound
+        if upload.status == "rejected":
+            raise UploadRejected(upload.reason, extra={"reason_code": upload.code})
+        return upload
