@@ -11,6 +11,7 @@ from services.accounts.consumers import job_consumer
 from services.accounts.erasure.errors import ErasureNotFound
 from services.accounts.mail.service import MailSender
 from services.accounts.mail.transports import transport_of
+from services.accounts.measures import account_measures
 from services.accounts.payments.errors import CheckoutNotFound, PaymentNotFound
 from services.accounts.plans.errors import PriceNotFound
 from services.accounts.routes import ROUTERS
@@ -46,6 +47,7 @@ def build(settings: Settings, keys: SigningKeys, database: Database | None = Non
         routers=ROUTERS,
         tasks=_tasks(settings, accounts),
         checks={"database": database.ping},
+        measures=account_measures(database),
         state={
             "accounts": accounts,
             "verifier": TokenVerifier(own_keys, issuer=settings.token_issuer, audience=settings.token_audience),

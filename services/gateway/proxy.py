@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import anyio
 import httpcore2
+from prometheus_client import Counter
 from starlette.types import Receive, Scope, Send
 
 from services.gateway.errors import BadRequest, Overloaded, UpstreamBroken, UpstreamDown, UpstreamTimeout
@@ -23,6 +24,12 @@ from services.gateway.routes import Load, Upstream
 from services.gateway.settings import Settings
 
 log = logging.getLogger(__name__)
+
+FAILED = Counter(
+    "stemwright_upstream_errors_total",
+    "Requests that a service behind the gateway did not answer.",
+    ["upstream", "code"],
+)
 
 WHOLE_ANSWER_BYTES = 64 * 1024
 """Answers up to this size are read whole and written at once."""
@@ -111,19 +118,26 @@ class Service:
         BadRequest.
         """
         try:
-            response = await self._send(outgoing)
+            response = await self._answered(outgoing)
+        except (UpstreamDown, UpstreamBroken, UpstreamTimeout, Overloaded) as failure:
+            FAILED.labels(self.name, failure.code).inc()
+            raise
+        try:
+            yield response
+        finally:
+            await response.aclose()
+
+    async def _answered(self, outgoing: Outgoing) -> httpcore2.Response:
+        try:
+            return await self._send(outgoing)
         except _NEVER_ARRIVED + _BROKE_OFF as error:
             if outgoing.started or not (outgoing.repeatable or isinstance(error, _NEVER_ARRIVED)):
                 raise self._meaning(error) from error
             await asyncio.sleep(self._settings.retry_delay_seconds)
             try:
-                response = await self._send(outgoing)
+                return await self._send(outgoing)
             except _NEVER_ARRIVED + _BROKE_OFF as again:
                 raise self._meaning(again) from again
-        try:
-            yield response
-        finally:
-            await response.aclose()
 
     def _meaning(self, error: Exception) -> UpstreamDown | UpstreamBroken:
         if isinstance(error, _NEVER_ARRIVED):

@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from services.kit.errors import NotFound
-from services.kit.health import Check, Health, NotReady
+from services.kit.health import Check, Health, Measured, NotReady
 from services.kit.middleware import BodyLimitMiddleware, TelemetryMiddleware
 from services.kit.problems import add_problem_handlers
 
@@ -76,6 +76,7 @@ def create_app(
     routers: Sequence[APIRouter] = (),
     tasks: Sequence[BackgroundTask] = (),
     checks: Mapping[str, Check] | None = None,
+    measures: Sequence[Measured] = (),
     state: Mapping[str, Any] | None = None,
     streamed: re.Pattern[str] | None = None,
     missing: Mapping[str, type[NotFound]] | None = None,
@@ -83,6 +84,8 @@ def create_app(
     draining: AbstractAsyncContextManager[None] | None = None,
 ) -> FastAPI:
     """The app of one service. `state` is put on `app.state`; `tasks` run while the app does.
+
+    `measures` are taken when somebody reads the metrics.
 
     `missing`, by the name of a path parameter: what is answered for an id that nothing has ever had. `draining` is
     entered when the tasks have started and left before they are stopped; what is in `closing` is called when they have.
@@ -118,7 +121,7 @@ def create_app(
     app.add_middleware(BodyLimitMiddleware, streamed=streamed)
     app.add_middleware(TelemetryMiddleware)
     subscriptions = {task.name: _subscribed(task) for task in tasks if isinstance(task, Subscriber)}
-    app.state.health = Health({**(checks or {}), **subscriptions})
+    app.state.health = Health({**(checks or {}), **subscriptions}, measures)
     app.router.routes.extend(app.state.health.routes())
     for router in routers:
         app.router.routes.extend(_named(route) for route in router.routes)

@@ -277,6 +277,11 @@ class Database:
         """For migrations and locks; requests use `read` and `write`."""
         return self._writer
 
+    @property
+    def engines(self) -> frozenset[Engine]:
+        """All there are, for those who count connections."""
+        return frozenset({self._reader, self._writer})
+
     @contextmanager
     def read(self) -> Iterator[ReadSession]:
         """A consistent view of the database; nothing can be written through it."""

@@ -1,15 +1,19 @@
 """What a process says of itself to whoever runs it: alive, ready, and its metrics."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from typing import Protocol
 
-from anyio import CapacityLimiter, to_thread
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from anyio import CapacityLimiter, create_task_group, move_on_after, to_thread
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 READINESS_CACHE_SECONDS = 0.5
+MEASURE_SECONDS = 3.0
+BUILD = Gauge("stemwright_build_info", "1, of the version that runs.", ["version"])
 
 
 class NotReady(Exception):
@@ -20,6 +24,16 @@ Check = Callable[[], None]
 """A readiness check; raises if what it checks is not ready."""
 
 
+class Measured(Protocol):
+    """Metrics that are computed when somebody reads them."""
+
+    def renew(self) -> None:
+        """Computes them. Blocks, and raises nothing."""
+
+    def forget(self) -> None:
+        """Leaves them without a value: they could not be computed in time."""
+
+
 class Health:
     """`/healthz`, `/readyz` and `/metrics` of one process.
 
@@ -27,11 +41,13 @@ class Health:
     services must not make the process look dead. While a round is under way the last result counts.
     """
 
-    def __init__(self, checks: Mapping[str, Check]) -> None:
+    def __init__(self, checks: Mapping[str, Check], measures: Sequence[Measured] = ()) -> None:
         self._checks = checks
+        self._measures = measures
         self._problems = {"start": "no check has ended yet"}
         self._looking = False
         self._looked_at = float("-inf")
+        BUILD.labels(version("stemwright")).set(1)
         self.stopping = False
         """Set when the process was told to stop: it is not ready any more, whatever the checks say."""
 
@@ -50,9 +66,10 @@ class Health:
         return JSONResponse({"status": "ready"})
 
     async def _metrics(self, _request: Request) -> Response:
-        # Some gauges ask the database when they are read: not on the loop that everything else is served by.
-        text = await to_thread.run_sync(generate_latest, limiter=CapacityLimiter(1))
-        return Response(text, media_type=CONTENT_TYPE_LATEST)
+        async with create_task_group() as group:
+            for measure in self._measures:
+                group.start_soon(_renew, measure)
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     async def _problems_now(self) -> Mapping[str, str]:
         if not self._looking and time.monotonic() - self._looked_at >= READINESS_CACHE_SECONDS:
@@ -64,6 +81,14 @@ class Health:
                 self._looking = False
                 self._looked_at = time.monotonic()
         return self._problems
+
+
+async def _renew(measure: Measured) -> None:
+    """Who reads metrics does not wait for a database that hangs."""
+    with move_on_after(MEASURE_SECONDS) as limit:
+        await to_thread.run_sync(measure.renew, limiter=CapacityLimiter(1), abandon_on_cancel=True)
+    if limit.cancelled_caught:
+        measure.forget()
 
 
 def _problems(checks: Mapping[str, Check]) -> dict[str, str]:

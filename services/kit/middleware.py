@@ -20,6 +20,8 @@ MAX_BODY_BYTES = 256 * 1024
 
 QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 SECRETS = frozenset({"{token}", "{receipt_token}", "{share}"})
 """Parts of routes that whoever knows them may do something with: no log holds one."""
 
@@ -107,8 +109,9 @@ class TelemetryMiddleware:
                         "stemwright.request_id": request_id or "",
                     }
                 )
-                REQUESTS.labels(scope["method"], route, status).inc()
-                DURATION.labels(scope["method"], route).observe(seconds)
+                method = scope["method"] if scope["method"] in METHODS else "other"
+                REQUESTS.labels(method, route, status).inc()
+                DURATION.labels(method, route).observe(seconds)
                 log.info(
                     "%s %s %d",
                     scope["method"],

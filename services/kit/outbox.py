@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import IO, Any, Protocol
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 from sqlalchemy import ColumnElement, Connection, Row, Table, Text, cast, delete, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -25,9 +25,6 @@ from services.kit.tables import OUTBOX, OUTBOX_REFUSED
 log = logging.getLogger(__name__)
 
 PUBLISHED = Counter("stemwright_outbox_published_total", "Events handed to the broker.", ["topic"])
-BACKLOG_AGE = Gauge(
-    "stemwright_outbox_oldest_unpublished_seconds", "Age of the oldest event that is not published yet."
-)
 REFUSED = Counter("stemwright_outbox_refused_total", "Events that the brokers will never take.", ["topic"])
 
 URGENT_AT_ONCE = 100
@@ -177,11 +174,8 @@ class OutboxRelay:
         """Publishes unpublished events, the urgent and then the oldest; returns how many of them are dealt with."""
         with self._database.read() as session:
             rows = self._next(session)
-            now = session.now() if rows else None
-        if now is None:
-            BACKLOG_AGE.set(0)
+        if not rows:
             return 0
-        BACKLOG_AGE.set((now - min(row.created_at for row in rows)).total_seconds())
         records = [
             Record(
                 topic=row.topic,

@@ -10,6 +10,7 @@ from services.kit.database import Database
 from services.kit.erasures import Eraser
 from services.kit.events.producer import EventProducer
 from services.kit.housekeeping import Housekeeping
+from services.kit.measures import measures_of
 from services.kit.outbound.fetcher import Fetcher
 from services.kit.outbox import OutboxRelay
 from services.notifier.consumers import news_consumer
@@ -72,6 +73,7 @@ def assemble(
         routers=ROUTERS,
         tasks=tasks,
         checks={"database": database.ping},
+        measures=measures_of(database),
         state={
             "database": database,
             "verifier": verifier,

@@ -25,6 +25,7 @@ from services.orchestrator.jobs.errors import JobNotFound
 from services.orchestrator.jobs.lifecycle import Lifecycle
 from services.orchestrator.jobs.service import Jobs
 from services.orchestrator.queue.dispatcher import Dispatcher
+from services.orchestrator.queue.measures import queue_measures
 from services.orchestrator.queue.sweeper import Sweeper
 from services.orchestrator.results.deletions import Deleter, Forgetter
 from services.orchestrator.results.errors import SegmentNotFound, StemNotFound
@@ -68,6 +69,7 @@ def build(settings: Settings) -> FastAPI:
         routers=ROUTERS,
         tasks=tasks,
         checks={"database": database.ping},
+        measures=queue_measures(database, settings),
         state={
             "verifier": TokenVerifier.from_settings(settings),
             "jobs": jobs,

@@ -10,6 +10,7 @@ from services.kit.database import Database
 from services.kit.erasures import Eraser
 from services.kit.events.producer import EventProducer
 from services.kit.housekeeping import Housekeeping
+from services.kit.measures import measures_of
 from services.kit.outbox import OutboxRelay
 from services.kit.s3 import S3Storage
 from services.kit.storage import ObjectStorage
@@ -79,6 +80,7 @@ def assemble(
         routers=[router],
         tasks=[*validators, Sweeper(database, storage, cleaner, settings), *tasks],
         checks={"database": database.ping, "storage": storage.ensure_bucket},
+        measures=measures_of(database),
         state={
             "database": database,
             "verifier": verifier,

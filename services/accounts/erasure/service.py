@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from prometheus_client import Gauge
 
 from services.accounts.email_changes import repository as email_changes
 from services.accounts.erasure import repository as erasures
@@ -44,7 +43,6 @@ from services.kit.protos import accounts_pb2
 
 log = logging.getLogger(__name__)
 
-UNFINISHED = Gauge("stemwright_accounts_erasures_unfinished", "Erasures that not every service has answered yet.")
 
 OURSELVES = "accounts"
 ANSWERING = ACCOUNT_RECEIPTS.writers
@@ -135,7 +133,6 @@ class Erasures:
         """Tells once more of each erasure that is due; opens its own transactions."""
         with self._database.read() as session:
             due = [] if outbox.backed_up(session, BACKED_UP_AFTER) else erasures.due(session, session.now())
-            UNFINISHED.set(erasures.unfinished(session))
             lately = erasures.any_since(session, session.now() - REMAINS)
         for erasure_id in due:
             with self._database.write() as session:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from services.accounts.mail import repository as mails
 from services.accounts.mail.rendering import exists, render
@@ -18,7 +18,6 @@ from services.kit.database import DATABASE_AWAY, Database, WriteSession
 log = logging.getLogger(__name__)
 
 MAILS = Counter("stemwright_accounts_mails_total", "Attempts to send a mail, by what became of it.", ["outcome"])
-OLDEST = Gauge("stemwright_accounts_oldest_mail_seconds", "Age of the mail that waits for longest.")
 
 FIRST_PAUSE = timedelta(minutes=2)
 """Before a mail that was not taken is tried again; longer than an attempt may last. It doubles each time."""
@@ -125,10 +124,7 @@ class MailSender:
     def send_next(self) -> bool:
         """Tries to send the mail that is due for longest; False where none is due."""
         with self._database.read() as session:
-            now = session.now()
-            oldest = mails.oldest(session)
-            OLDEST.set(0 if oldest is None else max(0.0, (now - oldest).total_seconds()))
-            if not mails.is_any_due(session, now):
+            if not mails.is_any_due(session, session.now()):
                 return False
         with self._database.write() as session:
             claimed = mails.claim(session, session.now(), FIRST_PAUSE, LONGEST_PAUSE)

@@ -13,6 +13,7 @@ from services.orchestrator.feedback.models import Feedback
 from services.orchestrator.jobs.models import Job
 from services.orchestrator.jobs.repository import OPEN
 from services.orchestrator.jobs.states import Status
+from services.orchestrator.queue.repository import audio_left
 from services.orchestrator.uploads.models import KnownUpload
 from services.orchestrator.workers.models import Worker
 
@@ -32,15 +33,13 @@ class Outstanding:
 def outstanding(session: ReadSession) -> list[Outstanding]:
     """By model and mode, those with nothing left out."""
     running = Job.status == Status.RUNNING
-    length = func.coalesce(Job.preview_duration_seconds, KnownUpload.duration_seconds, 0.0)
-    left = length * (1.0 - case((running, Job.progress_fraction), else_=0.0))
     query = (
         select(
             Job.model_name,
             Job.mode,
             func.count(case((running, None), else_=1)).label("queued"),
             func.count(case((running, 1))).label("running"),
-            func.sum(left).label("audio_seconds"),
+            func.sum(audio_left()).label("audio_seconds"),
         )
         .outerjoin(KnownUpload, KnownUpload.id == Job.upload_id)
         .where(Job.status.in_([Status.QUEUED, Status.RUNNING]))

@@ -9,6 +9,7 @@ from services.kit.schemas import Line, RequestBody
 from services.kit.spans import Span
 from services.orchestrator.jobs.schemas import JobError, Mode, ModelRef
 from services.orchestrator.jobs.states import Status
+from services.orchestrator.workers.states import WorkerState
 
 
 class Because(RequestBody):
@@ -90,7 +91,7 @@ class WorkerView(BaseModel):
     """A worker process as its last heartbeat described it."""
 
     id: str
-    state: Literal["live", "draining", "drained", "stopping", "passed_over", "silent"] = Field(
+    state: WorkerState = Field(
         description="`draining`: it finishes what it runs and gets nothing new. `passed_over`: it did not take what it "
         "was given, and gets nothing for a while. `silent`: no heartbeat has come for too long."
     )

@@ -45,6 +45,7 @@ from services.orchestrator.signals import Signals
 from services.orchestrator.uploads import repository as upload_rows
 from services.orchestrator.workers import repository as worker_rows
 from services.orchestrator.workers.models import Worker
+from services.orchestrator.workers.states import state_of
 
 FAILURES = 10
 REQUEUEABLE = frozenset({Status.QUEUED, Status.RUNNING, Status.FAILED})
@@ -253,15 +254,7 @@ class Administration:
 
     def _worker_view(self, session: ReadSession, worker: Worker) -> WorkerView:
         now = session.now()
-        state = "live"
-        if worker.last_seen_at < now - timedelta(seconds=self._settings.worker_expiry_seconds):
-            state = "silent"
-        elif worker.stopping:
-            state = "stopping"
-        elif worker.drained_at is not None:
-            state = "draining" if worker.running else "drained"
-        elif worker.passed_over_until is not None and worker.passed_over_until > now:
-            state = "passed_over"
+        state = state_of(worker, now, timedelta(seconds=self._settings.worker_expiry_seconds))
         return WorkerView.model_validate(
             {
                 "id": worker.id,

@@ -8,7 +8,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import Any
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 from services.kit import outbox
 from services.kit.database import WriteSession
@@ -40,6 +40,18 @@ log = logging.getLogger(__name__)
 
 ENDED = Counter("stemwright_jobs_ended_total", "Jobs that reached a final status.", ["status", "code"])
 ATTEMPTS_ENDED = Counter("stemwright_attempts_ended_total", "Attempts by how they ended.", ["outcome"])
+START_SECONDS = Histogram(
+    "stemwright_job_start_seconds",
+    "Seconds from a job's place in the queue to the first worker that was given it.",
+    ["mode", "tier"],
+    buckets=(0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 900, 3600, 14400, 86400),
+)
+JOB_SECONDS = Histogram(
+    "stemwright_job_seconds",
+    "Seconds from an order to its end.",
+    ["mode", "tier", "status"],
+    buckets=(1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600, 14400, 86400),
+)
 
 MESSAGE_LIMIT = 500
 LEAST_PREVIEW_SECONDS = 0.1
@@ -194,7 +206,10 @@ class Lifecycle:
         unconfirmed = min(self._settings.lease_seconds, 2 * self._settings.resend_seconds)
         job.lease_until = now + timedelta(seconds=unconfirmed)
         job.lease_confirmed = False
-        job.started_at = job.started_at or now
+        if job.started_at is None:
+            job.started_at = now
+            if job.queued_at is not None:
+                START_SECONDS.labels(job.mode, job.tier).observe((now - job.queued_at).total_seconds())
         job.not_before = None
         job.progress_stage, job.progress_fraction, job.playable_seconds = None, 0.0, 0.0
         self._send_assignment(session, job)
@@ -331,6 +346,8 @@ class Lifecycle:
                 if stems_prefix(job.id, attempt) != job.result_prefix:
                     self.remove_objects(session, stems_prefix(job.id, attempt))
         ENDED.labels(job.status, code or "").inc()
+        lasted = (job.finished_at - job.created_at).total_seconds()
+        JOB_SECONDS.labels(job.mode, job.tier, job.status).observe(lasted)
         measures.note(session, job)
         self._announce(session, job)
         # Repeated until accounts says that it is settled.

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, case, func, or_, select, update
 
 from services.kit.database import ReadSession, WriteSession
 from services.orchestrator.jobs.models import Job
@@ -98,8 +98,25 @@ def to_ask_ids(session: ReadSession, now: datetime) -> Sequence[str]:
     return session.scalars(select(Job.id).where(Job.ask_at <= now).order_by(Job.ask_at).limit(200)).all()
 
 
+def audio_left() -> ColumnElement[float]:
+    """Seconds of a job's audio that are still to be separated. The query joins the job's upload."""
+    length = func.coalesce(Job.preview_duration_seconds, KnownUpload.duration_seconds, 0.0)
+    return length * (1.0 - case((Job.status == Status.RUNNING, Job.progress_fraction), else_=0.0))
+
+
+def outstanding_audio_seconds(session: ReadSession) -> dict[tuple[str, str], float]:
+    """Seconds of audio queued, and of what runs the part that is left, by model and tier."""
+    query = (
+        select(Job.model_name, Job.tier, func.sum(audio_left()).label("seconds"))
+        .outerjoin(KnownUpload, KnownUpload.id == Job.upload_id)
+        .where(Job.status.in_([Status.QUEUED, Status.RUNNING]))
+        .group_by(Job.model_name, Job.tier)
+    )
+    return {(row.model_name, row.tier): float(row.seconds) for row in session.execute(query)}
+
+
 def waiting_audio_seconds(session: ReadSession) -> dict[str, float]:
-    """Seconds of audio in the queue, by tier: the numbers by which workers are scaled."""
+    """Seconds of audio in the queue, by tier."""
     length = func.coalesce(Job.preview_duration_seconds, KnownUpload.duration_seconds, 0.0)
     query = (
         select(Job.tier, func.sum(length).label("seconds"))

@@ -1,11 +1,10 @@
 """The sweeper: whatever did not happen by itself. It is why every job ends, whoever dies and whatever Kafka loses."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
-from typing import get_args
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from services.kit import outbox
 from services.kit.database import DATABASE_AWAY, Database, WriteSession
@@ -13,7 +12,6 @@ from services.kit.periodic import Periodic
 from services.orchestrator.jobs import repository as job_rows
 from services.orchestrator.jobs.lifecycle import Lifecycle
 from services.orchestrator.jobs.models import Job
-from services.orchestrator.jobs.schemas import Tier
 from services.orchestrator.jobs.states import Status
 from services.orchestrator.queue import repository
 from services.orchestrator.settings import Settings
@@ -21,13 +19,6 @@ from services.orchestrator.workers import repository as worker_rows
 
 log = logging.getLogger(__name__)
 
-WAITING_AUDIO = Gauge(
-    "stemwright_queue_audio_seconds", "Seconds of audio waiting in the queue; workers are scaled by it.", ["tier"]
-)
-OLDEST_WAIT = Gauge(
-    "stemwright_queue_oldest_seconds", "How long the job at the head of the queue has waited.", ["tier"]
-)
-JOBS = Gauge("stemwright_jobs_open", "Jobs that have not ended.", ["status"])
 FAILED = Counter("stemwright_sweeps_failed_total", "Jobs that the sweeper could not see to because of a defect.")
 
 BACKED_UP_AFTER = timedelta(seconds=10)
@@ -48,33 +39,16 @@ class Sweeper(Periodic):
         settings = self._settings
         with self._database.read() as session:
             if not repository.anything_open(session):
-                self._show({}, {}, {})
                 return
             now = session.now()
             lapsed = repository.lapsed_ids(session, now)
             overdue = repository.overdue_ids(session, now - timedelta(seconds=settings.attempt_limit_seconds))
             stranded = repository.stranded_ids(session, now - timedelta(seconds=settings.queue_limit_seconds))
             to_ask = [] if outbox.backed_up(session, BACKED_UP_AFTER) else repository.to_ask_ids(session, now)
-            self._show(
-                repository.jobs_by_status(session),
-                repository.waiting_audio_seconds(session),
-                repository.oldest_waits(session, now),
-            )
         self._each(lapsed, self._lapse)
         self._each(overdue, self._take_back)
         self._each(stranded, self._give_up_waiting)
         self._each(to_ask, self._ask_again)
-
-    @staticmethod
-    def _show(
-        counts: Mapping[str, int], audio_seconds: Mapping[str, float], oldest_waits: Mapping[str, timedelta]
-    ) -> None:
-        """What operators and the autoscaler read."""
-        for status in (Status.RESERVING, Status.QUEUED, Status.RUNNING):
-            JOBS.labels(status).set(counts.get(status, 0))
-        for tier in get_args(Tier):
-            WAITING_AUDIO.labels(tier).set(audio_seconds.get(tier, 0.0))
-            OLDEST_WAIT.labels(tier).set(oldest_waits.get(tier, timedelta(0)).total_seconds())
 
     def _locked(self, session: WriteSession, job_id: str) -> Job | None:
         """The job, locked after its worker: in this order heartbeats take both."""

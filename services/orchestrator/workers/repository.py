@@ -26,6 +26,11 @@ def live_workers(session: ReadSession, now: datetime, since: datetime) -> Sequen
     return session.scalars(_live_workers(now, since)).all()
 
 
+def heard_since(session: ReadSession, since: datetime) -> Sequence[Worker]:
+    """All workers heard of since then, whatever they do."""
+    return session.scalars(select(Worker).where(Worker.last_seen_at >= since)).all()
+
+
 def models_of_workers(session: ReadSession) -> set[str]:
     """Names of the models that workers have served lately, those among them that are away for a moment too."""
     return {name for models in session.scalars(select(Worker.models)) for name in models}

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
 
 from services.kit.ids import new_id
 from services.kit.protos import billing_pb2
@@ -88,16 +87,3 @@ def test_relaxed_work_waits_for_fast_work_and_not_for_ever(world: World, account
     world.beat("wrk_" + "1" * 26)
     assert world.dispatcher.place()
     assert (world.job(late).state, world.job(relaxed).state) == (Status.QUEUED, Status.RUNNING)
-
-
-def test_operators_see_how_much_of_each_tier_waits(world: World, account: str) -> None:
-    world.queued_job(account, tier="relaxed")
-    world.clock.advance(7)
-    world.queued_job(account)
-    world.sweeper.sweep()
-
-    def shown(name: str) -> dict[str, float | None]:
-        return {tier: REGISTRY.get_sample_value(name, {"tier": tier}) for tier in ("fast", "relaxed")}
-
-    assert shown("stemwright_queue_audio_seconds") == {"fast": 90.5, "relaxed": 90.5}
-    assert shown("stemwright_queue_oldest_seconds") == {"fast": 0.0, "relaxed": 7.0}
