@@ -1,5 +1,6 @@
 #!/bin/sh
 # Builds the sdist, the wheel from it, and separates a song with the wheel in a clean environment: dist.sh VENV SONG
+# Beside them sdist and wheel of the client, a distribution of its own, which is imported in that environment.
 # What the wheel needs is resolved anew, as for anybody who installs it, not taken from the lock. The model's own wheel
 # is kept in the cache of Stemwright.
 set -eu
@@ -15,6 +16,8 @@ rm -rf "$dist"
 mkdir "$work/source" "$work/elsewhere"
 "$bin/python" -m tarfile --extract "$dist"/stemwright-*.tar.gz "$work/source"
 (cd "$work/source"/stemwright-* && "$bin/hatchling" build --directory "$dist" --target wheel)
+client=$PWD/clients/python
+(cd "$client" && "$bin/hatchling" build --directory "$dist")
 set -- "$dist"/stemwright-*.whl
 
 echo "Installing $(basename "$1") into a clean environment ..."
