@@ -97,6 +97,7 @@ APP_PAGES = (
     "/separations",
     "/credits",
     "/developers",
+    "/developers/webhooks/{id}",
     "/account",
     "/separations/{id}",
     "/administration",

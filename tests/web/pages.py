@@ -11,6 +11,7 @@ IDS = {
     "/erasures/:token": "/erasures/er_nobody",
     "/s/:token": "/s/AAAAAAAAAAAAAAAAAAAAAA",
     "/separations/:id": "/separations/job_00000000000000000000000000",
+    "/developers/webhooks/:id": "/developers/webhooks/whe_00000000000000000000000000",
     "/administration/jobs/:id": "/administration/jobs/job_00000000000000000000000000",
     "/administration/dead-letters/:id": "/administration/dead-letters/uploads-v1-0-0-000000000000",
     "/administration/users/:id": "/administration/users/usr_00000000000000000000000000",

@@ -88,6 +88,12 @@ export const PAGES: readonly Page[] = [
     inNavigation: true,
   },
   {
+    path: "/developers/webhooks/:id",
+    title: (texts) => texts.webhooks.endpoint,
+    page: lazy(() => import("../pages/webhook-endpoint")),
+    for: "partner",
+  },
+  {
     path: "/account",
     title: (texts) => texts.account.title,
     page: lazy(() => import("../pages/account")),
