@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -143,15 +143,18 @@ def run(service: str) -> None:
 
 @main.command()
 @click.argument("service", required=False)
-def migrate(service: str | None) -> None:
+@click.option("--check", is_flag=True, help="Change nothing; exit with 1 unless every schema is there and new enough.")
+def migrate(service: str | None, check: bool) -> None:
     """Bring the databases of all services, or of one, to the newest schema (DATABASE_URL)."""
     with without_collection():
         from alembic.script.revision import ResolutionError
         from alembic.util import CommandError
         from sqlalchemy.exc import DBAPIError
 
+        from services.kit.database import Database
         from services.kit.migrations import SERVICES_WITH_DATABASE
         from services.kit.migrations import migrate as migrate_database
+        from services.kit.schema import SchemaMissing, check_schema
         from services.kit.settings import DatabaseSettings, load
 
     if service is not None and service not in SERVICES_WITH_DATABASE:
@@ -159,7 +162,13 @@ def migrate(service: str | None) -> None:
     settings = load(DatabaseSettings)
     for name in [service] if service else SERVICES_WITH_DATABASE:
         try:
-            migrate_database(settings.database_url.get_secret_value(), name)
+            if check:
+                with closing(Database.from_settings(settings, name)) as database:
+                    check_schema(database)
+            else:
+                migrate_database(settings.database_url.get_secret_value(), name, pooled=settings.database_pooled)
+        except SchemaMissing as missing:
+            raise click.ClickException(str(missing)) from None
         except CommandError as error:
             if not isinstance(error.__cause__, ResolutionError):
                 raise
