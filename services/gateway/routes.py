@@ -110,6 +110,8 @@ APP_PAGES = (
     "/administration/users",
     "/administration/users/{id}",
     "/administration/prices",
+    "/administration/payments",
+    "/administration/payments/{id}",
     "/administration/books",
     "/administration/audit-log",
 )

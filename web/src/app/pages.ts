@@ -167,6 +167,18 @@ export const PAGES: readonly Page[] = [
     for: "admin",
   },
   {
+    path: "/administration/payments",
+    title: (texts) => texts.administration.payments,
+    page: lazy(() => import("../pages/administration/payments")),
+    for: "admin",
+  },
+  {
+    path: "/administration/payments/:id",
+    title: (texts) => texts.administration.payment,
+    page: lazy(() => import("../pages/administration/payment")),
+    for: "admin",
+  },
+  {
     path: "/administration/books",
     title: (texts) => texts.administration.books,
     page: lazy(() => import("../pages/administration/books")),
