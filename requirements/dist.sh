@@ -39,4 +39,7 @@ stemwright=$work/clean/bin/stemwright
 for stem in vocals instrumental; do
     test -s "$(ls stems/*/*/$stem.flac)" || { echo "the wheel made no $stem"; exit 1; }
 done
+"$work/clean/bin/python" -m pip install --quiet --disable-pip-version-check "$(echo "$dist"/stemwright_client-*.whl)[cli,mcp]"
+"$stemwright" client --help > /dev/null
+"$work/clean/bin/stemwright-client" mcp --help > /dev/null
 echo "It separates. In dist: $(cd "$dist" && echo *)"

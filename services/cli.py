@@ -19,6 +19,7 @@ from services.known_settings import unknown_settings
 SHELLS = ("bash", "zsh", "fish")
 SERVICES = ("gateway", "upload", "accounts", "orchestrator", "notifier", "worker")
 OURS = ("separation", "services", "training")
+CLIENT, CLIENT_NEEDED = "stemwright_client", "stemwright-client[cli,mcp]"
 EXTRAS = {
     "separate": "cpu,report",
     "models": "cpu",
@@ -51,6 +52,7 @@ class LazyGroup(BriefGroup):
     """
 
     places: ClassVar[dict[str, tuple[str, str]]] = {
+        "client": ("stemwright_client.cli:client", "Separate songs with a platform elsewhere, by an API key."),
         "accounts": ("services.accounts.cli:accounts", "Give roles and credits to accounts."),
         "mail": ("services.accounts.mail.cli:mail", "List and show the mails of the platform on this machine."),
         "separate": ("separation.cli:separate", "Separate songs on this machine, without any service."),
@@ -109,6 +111,10 @@ def named_with_its_extra(error: ModuleNotFoundError, command: str) -> Exception:
     missing = module if module in EXTRAS_BY_MODULE else module.partition(".")[0]
     if missing in OURS:
         return error
+    if missing == CLIENT:
+        return click.ClickException(
+            f"stemwright {command} is a distribution of its own, which is not installed: pip install '{CLIENT_NEEDED}'"
+        )
     extra = EXTRAS_BY_MODULE.get(missing) or EXTRAS.get(command, "services")
     return click.ClickException(
         f"stemwright {command} needs the library {missing}, which is not installed: pip install 'stemwright[{extra}]'"
