@@ -1,7 +1,7 @@
 # Stemwright. `make help` lists what there is. Recipes need a POSIX shell, Python and coreutils, nothing else.
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := separation services training clients/python/stemwright_client
+PACKAGES := separation services training
 C_SOURCES := $(wildcard separation/*/*.c separation/*/*/*/*.c)
 ENVIRONMENT := $(SHELL) requirements/environment.sh
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -19,13 +19,13 @@ TRAINING = $(CACHE)/training-$(shell (cat $(TRAINING_LOCKS); echo $(TORCH)) | sh
 TEST_PROCESSES = $(shell count=$$(nproc); test $$count -lt 8 || count=7; echo $$((count + 1)))
 # What `make check` leaves to `make test`: the second database, the Triton server, and what takes long.
 QUICK = not postgres and not triton and not slow
-ROOMS = $(patsubst tests/%/,ROOM=%,$(filter-out %__pycache__/ %vectors/,$(wildcard tests/services/*/ tests/separation/*/ tests/clients/)))
+ROOMS = $(patsubst tests/%/,ROOM=%,$(filter-out %__pycache__/ %vectors/,$(wildcard tests/services/*/ tests/separation/*/)))
 
 # Tests and demo start hundreds of processes of the same code: each would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up dev web web-dev triton check test test-units test-platform test-triton test-train test-web check-web screenshots \
+.PHONY: help demo up dev web web-dev triton check test test-units test-platform test-triton test-train test-chart chart test-web check-web screenshots \
 	train-env train-installed lint format bench bench-engine rival dist release-check proto openapi lock clean
 
 help: ## List the targets
@@ -91,6 +91,12 @@ test-units: $(VENV)/dev ## All tests but those of the whole platform and of trai
 test-platform: lint ## The tests of the whole platform through its REST API, after `lint`
 	$(BIN)/python -m pytest tests/e2e
 
+test-chart: $(VENV)/dev ## The chart for Kubernetes: Helm 3 and 4, schemas, policy, alerts; without a cluster
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile tests/chart
+
+chart: $(VENV)/dev ## Write anew what is made of the chart: its table of values, and what it renders
+	$(BIN)/python -m tests.chart.regenerate
+
 test-train: $(VENV)/run train-installed ## The checks and tests of training, in its own environment
 	"$(TRAINING)/bin/python" -m mypy --cache-dir .mypy_cache/training -p training -p tests.training
 	"$(TRAINING)/bin/python" -m pytest tests/training
@@ -117,7 +123,7 @@ bench-engine: $(VENV)/dev rival ## Measure the engine against Spleeter and again
 	STEMWRIGHT_PEER="$(RIVAL)" $(BIN)/python -m bench.engine --against bench/engine_baseline.json
 	STEMWRIGHT_PEER="$(RIVAL)" $(BIN)/python -m bench.engine_quality
 
-dist: $(VENV)/dev web ## Build sdists and wheels of platform and client into dist/, and separate a song with the wheel in a clean environment
+dist: $(VENV)/dev web ## Build sdist and wheel into dist/, and separate a song with the wheel in a clean environment
 	@$(SHELL) requirements/dist.sh $(VENV) tests/separation/vectors/hydrogen_195s.mp3
 
 release-check: dist ## `make dist`, and whether TAG=v1.2.3, the version and the changelog agree
@@ -138,6 +144,7 @@ lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/*.lock
 	$(LOCK) --extra train --overrides requirements/train-overrides.txt -c requirements/run.lock -c requirements/dev.lock \
 		pyproject.toml requirements/train.in -o requirements/train.lock
 	$(LOCK) --no-deps requirements/triton.in -o requirements/triton.lock
+	$(LOCK) --no-deps requirements/chart.in -o requirements/chart.lock
 
 clean: ## Remove the environment, caches and the data of `make up`
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .stemwright .cache
@@ -151,7 +158,7 @@ $(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py $(C_SOURCES)
 	@# start in a folder whose name is not ASCII (record 0002).
 	@for site in $(VENV)/lib/python3.*/site-packages; do \
 		rm -f $$site/_editable_impl_stemwright.pth; \
-		for package in $(PACKAGES); do ln -sfn ../../../../$$package $$site/$${package##*/}; done; done
+		for package in $(PACKAGES); do ln -sfn ../../../../$$package $$site/$$package; done; done
 	@touch $@
 
 $(VENV)/dev: requirements/dev.lock $(VENV)/run

@@ -97,7 +97,6 @@ APP_PAGES = (
     "/separations",
     "/credits",
     "/developers",
-    "/developers/webhooks/{id}",
     "/account",
     "/separations/{id}",
     "/administration",
@@ -110,8 +109,6 @@ APP_PAGES = (
     "/administration/users",
     "/administration/users/{id}",
     "/administration/prices",
-    "/administration/payments",
-    "/administration/payments/{id}",
     "/administration/books",
     "/administration/audit-log",
 )

@@ -1,7 +1,5 @@
 """Puts the orchestrator together."""
 
-from functools import partial
-
 from fastapi import FastAPI
 
 from services.kit.app import BackgroundTask, create_app
@@ -13,7 +11,6 @@ from services.kit.events.producer import EventProducer
 from services.kit.housekeeping import Housekeeping
 from services.kit.outbox import OutboxRelay
 from services.kit.s3 import S3Storage
-from services.kit.schema import check_schema
 from services.orchestrator.administration.dead_letters import DeadLetters
 from services.orchestrator.administration.errors import DeadLetterNotFound, WorkerNotFound
 from services.orchestrator.administration.feedback import MarkedRegions
@@ -46,7 +43,7 @@ NAME = "orchestrator"
 
 def build(settings: Settings) -> FastAPI:
     """The app with everything it needs; nothing is connected before it starts."""
-    database = Database.from_settings(settings, NAME)
+    database = Database(settings.database_url.get_secret_value(), NAME)
     storage = S3Storage.from_settings(settings)
     signals = Signals(settings.waiting_requests)
     heartbeats = HeartbeatMonitor(settings.lease_seconds / 2)
@@ -71,7 +68,7 @@ def build(settings: Settings) -> FastAPI:
         title="Stemwright: jobs",
         routers=ROUTERS,
         tasks=tasks,
-        prerequisites={"database": partial(check_schema, database)},
+        checks={"database": database.ping},
         measures=queue_measures(database, settings),
         state={
             "verifier": TokenVerifier.from_settings(settings),

@@ -32,8 +32,6 @@ export const administration = {
   users: "Users",
   user: "A user",
   prices: "Prices",
-  payments: "Payments",
-  payment: "A payment",
   books: "Books",
   auditLog: "Audit log",
 };

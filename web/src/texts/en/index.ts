@@ -9,7 +9,6 @@ import { feedback, mixer, musical, results, separation } from "./separation";
 import { separations } from "./separations";
 import { share } from "./share";
 import { reset, signIn, signUp, verify } from "./signing";
-import { webhooks } from "./webhooks";
 
 /** The catalogue: every word that a page shows, by page. The other languages have the same shape. */
 export const en = {
@@ -33,7 +32,6 @@ export const en = {
   share,
   administration,
   developers,
-  webhooks,
 };
 
 export type Texts = typeof en;

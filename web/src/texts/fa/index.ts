@@ -10,7 +10,6 @@ import { feedback, mixer, musical, results, separation } from "./separation";
 import { separations } from "./separations";
 import { share } from "./share";
 import { reset, signIn, signUp, verify } from "./signing";
-import { webhooks } from "./webhooks";
 
 export const fa: Texts = {
   common,
@@ -33,5 +32,4 @@ export const fa: Texts = {
   share,
   administration,
   developers,
-  webhooks,
 };

@@ -1,0 +1,15 @@
+"""Writes anew what is made (`make chart`): the README's values, and the golden files."""
+
+from tests.chart import readme
+from tests.chart.rendering import EXAMPLES, GOLDEN, rendered
+
+
+def main() -> None:
+    """Everything, in the order in which one needs the other."""
+    readme.README.write_text(readme.current())
+    for name in EXAMPLES:
+        (GOLDEN / f"{name}.yaml").write_text(rendered(name))
+
+
+if __name__ == "__main__":
+    main()
