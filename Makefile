@@ -1,7 +1,7 @@
 # Stemwright. `make help` lists what there is. Recipes need a POSIX shell, Python and coreutils, nothing else.
 VENV := .venv
 BIN := $(VENV)/bin
-PACKAGES := separation services training
+PACKAGES := separation services training clients/python/stemwright_client
 C_SOURCES := $(wildcard separation/*/*.c separation/*/*/*/*.c)
 ENVIRONMENT := $(SHELL) requirements/environment.sh
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -19,7 +19,7 @@ TRAINING = $(CACHE)/training-$(shell (cat $(TRAINING_LOCKS); echo $(TORCH)) | sh
 TEST_PROCESSES = $(shell count=$$(nproc); test $$count -lt 8 || count=7; echo $$((count + 1)))
 # What `make check` leaves to `make test`: the second database, the Triton server, and what takes long.
 QUICK = not postgres and not triton and not slow
-ROOMS = $(patsubst tests/%/,ROOM=%,$(filter-out %__pycache__/ %vectors/,$(wildcard tests/services/*/ tests/separation/*/)))
+ROOMS = $(patsubst tests/%/,ROOM=%,$(filter-out %__pycache__/ %vectors/,$(wildcard tests/services/*/ tests/separation/*/ tests/clients/)))
 
 # Tests and demo start hundreds of processes of the same code: each would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
@@ -123,7 +123,7 @@ bench-engine: $(VENV)/dev rival ## Measure the engine against Spleeter and again
 	STEMWRIGHT_PEER="$(RIVAL)" $(BIN)/python -m bench.engine --against bench/engine_baseline.json
 	STEMWRIGHT_PEER="$(RIVAL)" $(BIN)/python -m bench.engine_quality
 
-dist: $(VENV)/dev web ## Build sdist and wheel into dist/, and separate a song with the wheel in a clean environment
+dist: $(VENV)/dev web ## Build sdists and wheels of platform and client into dist/, and separate a song with the wheel in a clean environment
 	@$(SHELL) requirements/dist.sh $(VENV) tests/separation/vectors/hydrogen_195s.mp3
 
 release-check: dist ## `make dist`, and whether TAG=v1.2.3, the version and the changelog agree
@@ -158,7 +158,7 @@ $(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py $(C_SOURCES)
 	@# start in a folder whose name is not ASCII (record 0002).
 	@for site in $(VENV)/lib/python3.*/site-packages; do \
 		rm -f $$site/_editable_impl_stemwright.pth; \
-		for package in $(PACKAGES); do ln -sfn ../../../../$$package $$site/$$package; done; done
+		for package in $(PACKAGES); do ln -sfn ../../../../$$package $$site/$${package##*/}; done; done
 	@touch $@
 
 $(VENV)/dev: requirements/dev.lock $(VENV)/run

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Builds the sdist, the wheel from it, and separates a song with the wheel in a clean environment: dist.sh VENV SONG
+# Beside them sdist and wheel of the client, a distribution of its own, which is imported in that environment.
 # What the wheel needs is resolved anew, as for anybody who installs it, not taken from the lock. The model's own wheel
 # is kept in the cache of Stemwright.
 set -eu
@@ -15,6 +16,8 @@ rm -rf "$dist"
 mkdir "$work/source" "$work/elsewhere"
 "$bin/python" -m tarfile --extract "$dist"/stemwright-*.tar.gz "$work/source"
 (cd "$work/source"/stemwright-* && "$bin/hatchling" build --directory "$dist" --target wheel)
+client=$PWD/clients/python
+(cd "$client" && "$bin/hatchling" build --directory "$dist")
 set -- "$dist"/stemwright-*.whl
 
 echo "Installing $(basename "$1") into a clean environment ..."
@@ -36,4 +39,7 @@ stemwright=$work/clean/bin/stemwright
 for stem in vocals instrumental; do
     test -s "$(ls stems/*/*/$stem.flac)" || { echo "the wheel made no $stem"; exit 1; }
 done
+"$work/clean/bin/python" -m pip install --quiet --disable-pip-version-check "$(echo "$dist"/stemwright_client-*.whl)[cli,mcp]"
+"$stemwright" client --help > /dev/null
+"$work/clean/bin/stemwright-client" mcp --help > /dev/null
 echo "It separates. In dist: $(cd "$dist" && echo *)"

@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from services.known_settings import unknown_settings
 SHELLS = ("bash", "zsh", "fish")
 SERVICES = ("gateway", "upload", "accounts", "orchestrator", "notifier", "worker")
 OURS = ("separation", "services", "training")
+CLIENT, CLIENT_NEEDED = "stemwright_client", "stemwright-client[cli,mcp]"
 EXTRAS = {
     "separate": "cpu,report",
     "models": "cpu",
@@ -51,6 +52,7 @@ class LazyGroup(BriefGroup):
     """
 
     places: ClassVar[dict[str, tuple[str, str]]] = {
+        "client": ("stemwright_client.cli:client", "Separate songs with a platform elsewhere, by an API key."),
         "accounts": ("services.accounts.cli:accounts", "Give roles and credits to accounts."),
         "mail": ("services.accounts.mail.cli:mail", "List and show the mails of the platform on this machine."),
         "separate": ("separation.cli:separate", "Separate songs on this machine, without any service."),
@@ -109,6 +111,10 @@ def named_with_its_extra(error: ModuleNotFoundError, command: str) -> Exception:
     missing = module if module in EXTRAS_BY_MODULE else module.partition(".")[0]
     if missing in OURS:
         return error
+    if missing == CLIENT:
+        return click.ClickException(
+            f"stemwright {command} is a distribution of its own, which is not installed: pip install '{CLIENT_NEEDED}'"
+        )
     extra = EXTRAS_BY_MODULE.get(missing) or EXTRAS.get(command, "services")
     return click.ClickException(
         f"stemwright {command} needs the library {missing}, which is not installed: pip install 'stemwright[{extra}]'"
@@ -143,15 +149,18 @@ def run(service: str) -> None:
 
 @main.command()
 @click.argument("service", required=False)
-def migrate(service: str | None) -> None:
+@click.option("--check", is_flag=True, help="Change nothing; exit with 1 unless every schema is there and new enough.")
+def migrate(service: str | None, check: bool) -> None:
     """Bring the databases of all services, or of one, to the newest schema (DATABASE_URL)."""
     with without_collection():
         from alembic.script.revision import ResolutionError
         from alembic.util import CommandError
         from sqlalchemy.exc import DBAPIError
 
+        from services.kit.database import Database
         from services.kit.migrations import SERVICES_WITH_DATABASE
         from services.kit.migrations import migrate as migrate_database
+        from services.kit.schema import SchemaMissing, check_schema
         from services.kit.settings import DatabaseSettings, load
 
     if service is not None and service not in SERVICES_WITH_DATABASE:
@@ -159,7 +168,13 @@ def migrate(service: str | None) -> None:
     settings = load(DatabaseSettings)
     for name in [service] if service else SERVICES_WITH_DATABASE:
         try:
-            migrate_database(settings.database_url.get_secret_value(), name)
+            if check:
+                with closing(Database.from_settings(settings, name)) as database:
+                    check_schema(database)
+            else:
+                migrate_database(settings.database_url.get_secret_value(), name, pooled=settings.database_pooled)
+        except SchemaMissing as missing:
+            raise click.ClickException(str(missing)) from None
         except CommandError as error:
             if not isinstance(error.__cause__, ResolutionError):
                 raise

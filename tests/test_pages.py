@@ -14,7 +14,7 @@ from services.cli import main
 ROOT = Path(__file__).parents[1]
 GUIDES = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "models/*.md", ".github/*.md")
+    for pattern in ("*.md", "docs/*.md", "models/*.md", "clients/*/*.md", ".github/*.md")
     for path in ROOT.glob(pattern)
     if path.name != "CHANGELOG.md"
 )
@@ -27,7 +27,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 INLINE = re.compile(r"`([^`\n]+)`")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
-AREAS = "bench|deploy|docs|examples|models|proto|requirements|separation|services|tests|training|web"
+AREAS = "bench|clients|deploy|docs|examples|models|proto|requirements|separation|services|tests|training|web"
 PLACE = re.compile(rf"^(?:{AREAS})/[\w./*-]+$")
 MODULE = re.compile(r"-m ((?:bench|services|separation|training)[\w.]*)")
 SETTING = re.compile(r"\bSTEMWRIGHT_[A-Z0-9_]*[A-Z0-9]\b(?![_*])")
@@ -144,7 +144,7 @@ def test_the_rooms_that_can_be_checked_are_all_in_the_table() -> None:
         r"^\| `([\w/]+)` \|.*`make check ROOM=\1` \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE
     )
     rooms = [path for area in ("services", "separation") for path in (ROOT / "tests" / area).glob("*/test_*.py")]
-    assert sorted(named) == sorted({f"{path.parent.parent.name}/{path.parent.name}" for path in rooms})
+    assert sorted(named) == sorted({"clients", *(f"{path.parent.parent.name}/{path.parent.name}" for path in rooms)})
 
 
 def is_placeholder(word: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -26,6 +27,7 @@ from services.kit.events.producer import EventProducer
 from services.kit.housekeeping import Housekeeping
 from services.kit.outbox import OutboxRelay
 from services.kit.periodic import Periodic
+from services.kit.schema import check_schema
 
 TIDY_SECONDS = 600
 TELL_SECONDS = 5
@@ -36,7 +38,7 @@ LOW_CREDITS_SECONDS = 5
 
 def build(settings: Settings, keys: SigningKeys, database: Database | None = None) -> FastAPI:
     """The app with its background tasks; those start when the app does, and connect by themselves."""
-    database = database or Database(settings.database_url.get_secret_value(), "accounts")
+    database = database or Database.from_settings(settings, "accounts")
     accounts = Accounts.build(settings, database, keys)
     published = json.dumps(keys.jwks()).encode()
     # This service needs no network to learn its own keys.
@@ -46,7 +48,7 @@ def build(settings: Settings, keys: SigningKeys, database: Database | None = Non
         title="Stemwright accounts",
         routers=ROUTERS,
         tasks=_tasks(settings, accounts),
-        checks={"database": database.ping},
+        prerequisites={"database": partial(check_schema, database)},
         measures=account_measures(database),
         state={
             "accounts": accounts,

@@ -59,7 +59,7 @@ def _service() -> Iterator[Accounts]:
             f"there are no accounts in {file}: `stemwright up` makes them there; STEMWRIGHT_HOME or DATABASE_URL says "
             "where else to look"
         )
-    with closing(Database(url, "accounts")) as database:
+    with closing(Database.from_settings(settings, "accounts")) as database:
         try:
             yield Accounts.build(settings, database, SigningKeys.generate())  # nothing is signed here
         except DATABASE_AWAY as error:

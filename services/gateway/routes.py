@@ -97,6 +97,7 @@ APP_PAGES = (
     "/separations",
     "/credits",
     "/developers",
+    "/developers/webhooks/{id}",
     "/account",
     "/separations/{id}",
     "/administration",
@@ -109,6 +110,8 @@ APP_PAGES = (
     "/administration/users",
     "/administration/users/{id}",
     "/administration/prices",
+    "/administration/payments",
+    "/administration/payments/{id}",
     "/administration/books",
     "/administration/audit-log",
 )

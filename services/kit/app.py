@@ -24,6 +24,7 @@ EX_SOFTWARE = 70
 """Exit status of a process whose background task failed (sysexits.h)."""
 
 TASK_STOP_SECONDS = 10
+PREREQUISITE_SECONDS = 0.5
 
 
 class BackgroundTask(Protocol):
@@ -77,6 +78,7 @@ def create_app(
     tasks: Sequence[BackgroundTask] = (),
     checks: Mapping[str, Check] | None = None,
     measures: Sequence[Measured] = (),
+    prerequisites: Mapping[str, Check] | None = None,
     state: Mapping[str, Any] | None = None,
     streamed: re.Pattern[str] | None = None,
     missing: Mapping[str, type[NotFound]] | None = None,
@@ -85,7 +87,8 @@ def create_app(
 ) -> FastAPI:
     """The app of one service. `state` is put on `app.state`; `tasks` run while the app does.
 
-    `measures` are taken when somebody reads the metrics.
+    `prerequisites` are checks like the others, and until each has held once no task begins: without a schema, say, it
+    would only fail. `measures` are taken when somebody reads the metrics.
 
     `missing`, by the name of a path parameter: what is answered for an id that nothing has ever had. `draining` is
     entered when the tasks have started and left before they are stopped; what is in `closing` is called when they have.
@@ -97,7 +100,8 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         stop = threading.Event()
-        threads = [_start(task, stop) for task in tasks]
+        met = Prerequisites(prerequisites or {}, stop)
+        threads = [_start(task, stop, met) for task in tasks]
         async with draining or nullcontext():
             yield
         stop.set()
@@ -121,7 +125,7 @@ def create_app(
     app.add_middleware(BodyLimitMiddleware, streamed=streamed)
     app.add_middleware(TelemetryMiddleware)
     subscriptions = {task.name: _subscribed(task) for task in tasks if isinstance(task, Subscriber)}
-    app.state.health = Health({**(checks or {}), **subscriptions}, measures)
+    app.state.health = Health({**(prerequisites or {}), **(checks or {}), **subscriptions}, measures)
     app.router.routes.extend(app.state.health.routes())
     for router in routers:
         app.router.routes.extend(_named(route) for route in router.routes)
@@ -140,10 +144,43 @@ def _named(route: BaseRoute) -> BaseRoute:
     return route
 
 
-def _start(task: BackgroundTask, stop: threading.Event) -> threading.Thread:
+class Prerequisites:
+    """What has to hold before tasks begin; waited for by all of them, looked at by one at a time."""
+
+    def __init__(self, checks: Mapping[str, Check], stop: threading.Event) -> None:
+        self._left = dict(checks)
+        self._stop = stop
+        self._looking = threading.Lock()
+
+    def wait(self) -> bool:
+        """Waits until all hold; False if the process stops before."""
+        told = ""
+        while not self._stop.is_set():
+            with self._looking:
+                problem = self._problem()
+            if problem is None:
+                return True
+            if problem != told:
+                log.warning("tasks wait: %s", problem)
+                told = problem
+            self._stop.wait(PREREQUISITE_SECONDS)
+        return False
+
+    def _problem(self) -> str | None:
+        for name, check in list(self._left.items()):
+            try:
+                check()
+            except Exception as error:  # noqa: BLE001 - whatever a check raises is what is missing
+                return f"{name}: {error}"
+            del self._left[name]
+        return None
+
+
+def _start(task: BackgroundTask, stop: threading.Event, met: Prerequisites) -> threading.Thread:
     def run() -> None:
         try:
-            task.run(stop)
+            if met.wait():
+                task.run(stop)
         except BaseException:
             log.critical("background task %s failed; the process ends", task.name, exc_info=True)
             logging.shutdown()

@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Connection,
     DateTime,
     Dialect,
     Engine,
@@ -39,9 +40,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
+from services.kit.settings import DatabaseSettings
+
 BUSY_TIMEOUT_SECONDS = 15
 READ_CONNECTIONS = 8
 POSTGRES_CONNECTIONS = 12
+"""Unless a setting says otherwise."""
 
 DATABASE_AWAY = (OperationalError, PoolTimeoutError)
 """What SQLAlchemy raises when the database does not answer; it may the next time."""
@@ -97,8 +101,12 @@ def _tell_apart(context: ExceptionContext) -> None:
         ) from problem
 
 
-# A server that went away without a word must not keep threads for the hours that TCP would.
+# A server that went away without a word must not keep threads for the hours that TCP would; nor must a client that did
+# keep its locks at the server.
 POSTGRES_OPTIONS = "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s"
+SERVER_TIMEOUTS = (
+    "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=15s"
+)
 POSTGRES_TIMEOUTS = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -204,10 +212,19 @@ def service_url(url: str, service: str) -> str:
 class Database:
     """Engine and sessions of one service. Safe to share between threads.
 
-    `clock` replaces the database's own clock in tests.
+    `clock` replaces the database's own clock in tests. `connections` are those to PostgreSQL at most. `pooled`: between
+    it and us is PgBouncer in transaction mode, where nothing of a session outlives a transaction.
     """
 
-    def __init__(self, url: str, service: str, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        service: str,
+        *,
+        clock: Clock | None = None,
+        connections: int = POSTGRES_CONNECTIONS,
+        pooled: bool = False,
+    ) -> None:
         self.service = service
         self.url = service_url(url, service)
         self._clock = clock
@@ -219,16 +236,41 @@ class Database:
         if self.is_sqlite:
             self._reader, self._writer = self._sqlite_engines()
         else:
-            self._reader = self._writer = create_engine(
-                self.url,
-                pool_size=POSTGRES_CONNECTIONS,
-                max_overflow=0,
-                pool_timeout=BUSY_TIMEOUT_SECONDS,
-                pool_pre_ping=True,
-                hide_parameters=True,
-                connect_args={"options": f"-c search_path={service} {POSTGRES_OPTIONS}", **POSTGRES_TIMEOUTS},
-            )
+            self._reader = self._writer = self._postgres_engine(connections, pooled)
             event.listen(self._writer, "handle_error", _tell_apart)
+
+    @classmethod
+    def from_settings(cls, settings: DatabaseSettings, service: str) -> "Database":
+        """The database that the settings name."""
+        return cls(
+            settings.database_url.get_secret_value(),
+            service,
+            connections=settings.database_pool_size,
+            pooled=settings.database_pooled,
+        )
+
+    def _postgres_engine(self, connections: int, pooled: bool) -> Engine:
+        options = f"-c search_path={self.service} {POSTGRES_OPTIONS}"
+        own = {"prepare_threshold": None} if pooled else {"options": f"{options} {SERVER_TIMEOUTS}"}
+        engine = create_engine(
+            self.url,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=BUSY_TIMEOUT_SECONDS,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={**own, **POSTGRES_TIMEOUTS},
+        )
+        if pooled:
+            # The pooler refuses options of a session; the server's side of its connections is its own business.
+            chosen = [option.split("=", 1) for option in options.replace("-c ", "").split()]
+            local = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in chosen)
+
+            @event.listens_for(engine, "begin")
+            def open_transaction(connection: Connection) -> None:
+                connection.exec_driver_sql(local)
+
+        return engine
 
     def _sqlite_engines(self) -> tuple[Engine, Engine]:
         if self.file is None:

@@ -3,6 +3,8 @@
 A service's `migrations/env.py` calls `run_env(Base.metadata)`; its first revision calls `create_kit_tables()`.
 """
 
+import logging
+import time
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,17 @@ from alembic import command, context, op
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Column, MetaData, String, Table, text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, text
 
-from services.kit.database import NAMING, Database, UtcDateTime
+from services.kit.database import NAMING, Database, DatabaseContended, UtcDateTime
 from services.kit.tables import ERASED_ACCOUNTS, IDEMPOTENCY, KIT_METADATA, OUTBOX, OUTBOX_REFUSED
+
+log = logging.getLogger(__name__)
+
+LOCK_SECONDS = 3.0
+LOCK_TRIES = 20
+LOCK_PAUSE_SECONDS = 1.0
 
 SERVICES_WITH_DATABASE = ("accounts", "upload", "orchestrator", "notifier")
 
@@ -36,24 +45,68 @@ def alembic_config(service: str) -> Config:
     return config
 
 
-def migrate(url: str, service: str, revision: str = "head") -> None:
-    """Brings the database of a service to `revision`. Blocks; safe to run twice and by two processes at once."""
-    database = Database(url, service)
+def migrate(url: str, service: str, revision: str = "head", *, pooled: bool = False) -> None:
+    """Brings the database of a service to `revision`. Blocks; safe to run twice and by two processes at once.
+
+    On PostgreSQL each revision is a transaction of its own. None waits longer than `LOCK_SECONDS` for a table that is
+    in use: behind a waiting migration every request would queue. It gives way and comes again, `LOCK_TRIES` times in
+    all. Raises CommandError for a database of another version, SQLAlchemyError for one that cannot be used or stays
+    busy.
+    """
+    database = Database(url, service, pooled=pooled)
+    config = alembic_config(service)
     try:
-        with database.write_engine.begin() as connection:
-            if not database.is_sqlite:
-                connection.execute(text("SET LOCAL statement_timeout = 0"))
-                connection.execute(text("SET LOCAL lock_timeout = 0"))
-                # Replicas that start together must not migrate together.
-                connection.execute(
-                    text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"migrate:{service}"}
-                )
-                connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{service}"'))
-            config = alembic_config(service)
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
+        if database.is_sqlite:
+            # One writer at a time anyway, and a migration that fails leaves nothing behind.
+            with database.write_engine.begin() as connection:
+                _upgrade(connection, config, revision)
+        else:
+            _migrate_postgres(database, config, revision)
     finally:
         database.close()
+
+
+def pending(database: Database, revision: str = "head") -> list[str]:
+    """Revisions that the database still has to come to, in their order. Raises CommandError, SQLAlchemyError."""
+    with database.write_engine.connect() as connection:
+        current = MigrationContext.configure(connection).get_current_revision()
+    script = ScriptDirectory.from_config(alembic_config(database.service))
+    return [step.revision for step in script.iterate_revisions(revision, current or "base")][::-1]
+
+
+def _migrate_postgres(database: Database, config: Config, revision: str) -> None:
+    engine, service = database.write_engine, database.service
+    # Replicas that start together must not migrate together. The lock's transaction stays open for it.
+    with engine.begin() as lock:
+        lock.execute(text("SET LOCAL statement_timeout = 0"))
+        lock.execute(text("SET LOCAL lock_timeout = 0"))
+        lock.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        lock.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"migrate:{service}"})
+        with engine.begin() as connection:
+            connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{service}"'))
+        for step in pending(database, revision):
+            _step(engine, config, step)
+
+
+def _step(engine: Engine, config: Config, revision: str) -> None:
+    for left in reversed(range(LOCK_TRIES)):
+        try:
+            with engine.begin() as connection:
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
+                connection.execute(text(f"SET LOCAL lock_timeout = {int(LOCK_SECONDS * 1000)}"))
+                _upgrade(connection, config, revision)
+        except DatabaseContended as error:
+            if not left:
+                raise
+            log.info("revision %s gives way and comes again: %s", revision, error.orig)
+            time.sleep(LOCK_PAUSE_SECONDS)
+        else:
+            return
+
+
+def _upgrade(connection: Connection, config: Config, revision: str) -> None:
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def run_env(metadata: MetaData) -> None:
@@ -64,7 +117,7 @@ def run_env(metadata: MetaData) -> None:
         transaction_per_migration=False,
         render_as_batch=True,
     )
-    # `migrate` owns the transaction, so that a migration that fails leaves nothing behind.
+    # `migrate` owns the transactions.
     context.run_migrations()
 
 

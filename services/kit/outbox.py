@@ -93,7 +93,12 @@ class FileRelayLock:
 
 
 class PostgresRelayLock:
-    """For PostgreSQL: an advisory lock of a connection that is kept for it."""
+    """For PostgreSQL: an advisory lock of a transaction that stays open for it, and of a connection with it.
+
+    A lock of the session would do as well, but not behind a pooler that lends its connections by the transaction. Such
+    a transaction has read nothing, so it keeps no vacuum from its work. Where a node is lost with its relay, the server
+    notices by `SERVER_TIMEOUTS`.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -108,9 +113,16 @@ class PostgresRelayLock:
                 self.release()
             else:
                 return True
-        connection = self._database.write_engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-        lock = text("SELECT pg_try_advisory_lock(hashtext(:name))")
-        if not connection.execute(lock, self._name).scalar_one():
+        connection = self._database.write_engine.connect()
+        try:
+            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            held = connection.execute(
+                text("SELECT pg_try_advisory_xact_lock(hashtext(:name))"), self._name
+            ).scalar_one()
+        except BaseException:
+            connection.close()
+            raise
+        if not held:
             connection.close()
             return False
         self._connection = connection
@@ -119,13 +131,14 @@ class PostgresRelayLock:
     def release(self) -> None:
         if self._connection is None:
             return
-        with self._connection as connection:
-            self._connection = None
-            try:
-                connection.execute(text("SELECT pg_advisory_unlock(hashtext(:name))"), self._name)
-            except SQLAlchemyError:
-                # The lock belongs to the server's session: one that may still hold it must not go back into the pool.
-                connection.invalidate()
+        connection, self._connection = self._connection, None
+        try:
+            connection.rollback()
+        except SQLAlchemyError:
+            # The lock belongs to the server's side: a connection that may still hold it must not go back into the pool.
+            connection.invalidate()
+        finally:
+            connection.close()
 
 
 class OutboxRelay:

@@ -138,6 +138,12 @@ class DatabaseSettings(EnvironmentSettings):
     """`{service}` stands for the service's name. On PostgreSQL each service lives in a schema of its name. A password
     that everybody knows is refused in production. Where none is given it is a file per service in STEMWRIGHT_HOME."""
 
+    database_pool_size: int = Field(12, ge=2, le=500, validation_alias=_named("STEMWRIGHT_DATABASE_POOL_SIZE"))
+    """Connections to PostgreSQL that one process may have. All processes together have to stay below the server's
+    `max_connections`; one of them is the outbox's."""
+    database_pooled: bool = Field(False, validation_alias=_named("STEMWRIGHT_DATABASE_POOLED"))
+    """DATABASE_URL leads to PgBouncer in transaction mode (`pool_mode = transaction`)."""
+
     @field_validator("database_url")
     @classmethod
     def _url_of_a_database(cls, url: SecretStr) -> SecretStr:

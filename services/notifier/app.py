@@ -1,6 +1,7 @@
 """Puts the notifier together."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -13,6 +14,7 @@ from services.kit.housekeeping import Housekeeping
 from services.kit.measures import measures_of
 from services.kit.outbound.fetcher import Fetcher
 from services.kit.outbox import OutboxRelay
+from services.kit.schema import check_schema
 from services.notifier.consumers import news_consumer
 from services.notifier.deliveries.dispatcher import Dispatcher
 from services.notifier.deliveries.errors import DeliveryNotFound
@@ -31,7 +33,7 @@ from services.notifier.settings import Settings
 
 def build(settings: Settings) -> FastAPI:
     """The app with everything that runs beside it."""
-    database = Database(settings.database_url.get_secret_value(), "notifier")
+    database = Database.from_settings(settings, "notifier")
     readers, endpoints = Readers(settings), Endpoints(settings)
     queue = DeliveryQueue(database, endpoints, lease=settings.webhook_lease)
     recorder = Recorder(readers, queue, kept=settings.events_kept)
@@ -72,7 +74,7 @@ def assemble(
         title="Stemwright notifier",
         routers=ROUTERS,
         tasks=tasks,
-        checks={"database": database.ping},
+        prerequisites={"database": partial(check_schema, database)},
         measures=measures_of(database),
         state={
             "database": database,

@@ -1,5 +1,7 @@
 """Puts the orchestrator together."""
 
+from functools import partial
+
 from fastapi import FastAPI
 
 from services.kit.app import BackgroundTask, create_app
@@ -11,6 +13,7 @@ from services.kit.events.producer import EventProducer
 from services.kit.housekeeping import Housekeeping
 from services.kit.outbox import OutboxRelay
 from services.kit.s3 import S3Storage
+from services.kit.schema import check_schema
 from services.orchestrator.administration.dead_letters import DeadLetters
 from services.orchestrator.administration.errors import DeadLetterNotFound, WorkerNotFound
 from services.orchestrator.administration.feedback import MarkedRegions
@@ -43,7 +46,7 @@ NAME = "orchestrator"
 
 def build(settings: Settings) -> FastAPI:
     """The app with everything it needs; nothing is connected before it starts."""
-    database = Database(settings.database_url.get_secret_value(), NAME)
+    database = Database.from_settings(settings, NAME)
     storage = S3Storage.from_settings(settings)
     signals = Signals(settings.waiting_requests)
     heartbeats = HeartbeatMonitor(settings.lease_seconds / 2)
@@ -68,7 +71,7 @@ def build(settings: Settings) -> FastAPI:
         title="Stemwright: jobs",
         routers=ROUTERS,
         tasks=tasks,
-        checks={"database": database.ping},
+        prerequisites={"database": partial(check_schema, database)},
         measures=queue_measures(database, settings),
         state={
             "verifier": TokenVerifier.from_settings(settings),

@@ -1,6 +1,7 @@
 """Puts the upload service together."""
 
 import re
+from functools import partial
 
 from fastapi import FastAPI
 
@@ -13,6 +14,7 @@ from services.kit.housekeeping import Housekeeping
 from services.kit.measures import measures_of
 from services.kit.outbox import OutboxRelay
 from services.kit.s3 import S3Storage
+from services.kit.schema import check_schema
 from services.kit.storage import ObjectStorage
 from services.upload.cleaning import Cleaner, Sweeper
 from services.upload.consumers import upload_consumer
@@ -30,7 +32,7 @@ from services.upload.validation import Validator
 
 def build(settings: Settings) -> FastAPI:
     """The app with everything that runs beside it."""
-    database = Database(settings.database_url.get_secret_value(), "upload")
+    database = Database.from_settings(settings, "upload")
     storage = S3Storage.from_settings(settings, connections=settings.max_transfers + settings.validators + 16)
     relay = OutboxRelay(database, EventProducer(settings.kafka_bootstrap_servers, source="upload"))
     eraser = Eraser(database, Forgetting(database, Cleaner(database, storage)))
@@ -79,7 +81,8 @@ def assemble(
         title="Stemwright uploads",
         routers=[router],
         tasks=[*validators, Sweeper(database, storage, cleaner, settings), *tasks],
-        checks={"database": database.ping, "storage": storage.ensure_bucket},
+        checks={"storage": storage.ensure_bucket},
+        prerequisites={"database": partial(check_schema, database)},
         measures=measures_of(database),
         state={
             "database": database,

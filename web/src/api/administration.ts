@@ -113,6 +113,26 @@ export const adjustCredits = (id: string, body: Schemas["CreditAdjustment"]) =>
     }),
   );
 
+export type Payment = Schemas["AccountPayment"];
+export type PaymentWithRefunds = Schemas["PaymentWithRefunds"];
+export type Refund = Schemas["RefundView"];
+
+export function usePayment(id: string) {
+  return useQuery({
+    queryKey: administration("payment", id),
+    queryFn: () =>
+      answer(api.GET("/v1/admin/payments/{payment_id}", { params: { path: { payment_id: id } } })),
+  });
+}
+
+export const refund = (id: string, body: Schemas["NewRefund"]) =>
+  answer(
+    api.POST("/v1/admin/payments/{payment_id}/refunds", {
+      params: { path: { payment_id: id }, header: { "Idempotency-Key": crypto.randomUUID() } },
+      body,
+    }),
+  );
+
 export const setPrice = (body: NewPrice) =>
   answer(
     api.POST("/v1/admin/prices", {

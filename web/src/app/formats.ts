@@ -19,6 +19,12 @@ const SIZES_LEAST = ["kilobyte", 1000] as const;
 const SIZES = [["gigabyte", 1e9], ["megabyte", 1e6], SIZES_LEAST] as const;
 const LOCALES = { en: "en-GB", fa: "fa-IR" } as const;
 
+/** How many digits of an amount stand behind its point: 2 of euros, 0 of yen. */
+export function minorDigits(currency: string): number {
+  const format = new Intl.NumberFormat("en", { style: "currency", currency: currency.toUpperCase() });
+  return format.resolvedOptions().maximumFractionDigits ?? 2;
+}
+
 export function formats(language: keyof typeof LOCALES): Formats {
   const locale = LOCALES[language];
   const numbers = new Intl.NumberFormat(locale);
@@ -32,8 +38,7 @@ export function formats(language: keyof typeof LOCALES): Formats {
     change: (value) => changes.format(value),
     money: (minor, currency) => {
       const format = new Intl.NumberFormat(locale, { style: "currency", currency: currency.toUpperCase() });
-      const digits = format.resolvedOptions().maximumFractionDigits ?? 2;
-      return format.format(minor / 10 ** digits);
+      return format.format(minor / 10 ** minorDigits(currency));
     },
     day: (time) => days.format(new Date(time)),
     moment: (time) => moments.format(new Date(time)),

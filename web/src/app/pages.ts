@@ -88,6 +88,12 @@ export const PAGES: readonly Page[] = [
     inNavigation: true,
   },
   {
+    path: "/developers/webhooks/:id",
+    title: (texts) => texts.webhooks.endpoint,
+    page: lazy(() => import("../pages/webhook-endpoint")),
+    for: "partner",
+  },
+  {
     path: "/account",
     title: (texts) => texts.account.title,
     page: lazy(() => import("../pages/account")),
@@ -158,6 +164,18 @@ export const PAGES: readonly Page[] = [
     path: "/administration/prices",
     title: (texts) => texts.administration.prices,
     page: lazy(() => import("../pages/administration/prices")),
+    for: "admin",
+  },
+  {
+    path: "/administration/payments",
+    title: (texts) => texts.administration.payments,
+    page: lazy(() => import("../pages/administration/payments")),
+    for: "admin",
+  },
+  {
+    path: "/administration/payments/:id",
+    title: (texts) => texts.administration.payment,
+    page: lazy(() => import("../pages/administration/payment")),
     for: "admin",
   },
   {

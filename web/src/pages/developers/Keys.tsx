@@ -1,27 +1,18 @@
-import {
-  Alert,
-  Button,
-  Chip,
-  Code,
-  CopyButton,
-  Group,
-  Input,
-  NativeSelect,
-  Stack,
-  Text,
-  TextInput,
-} from "@mantine/core";
+import { Button, Chip, Code, Group, Input, NativeSelect, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { type ApiKey, type Scope, useApiKeys, useMakeApiKey, useRevokeApiKey } from "../../api/keys";
+import { useUser } from "../../api/session";
 import { useLanguage, useTexts } from "../../app/language";
 import { More } from "../../components/More";
 import { Row, Rows } from "../../components/Rows";
 import { Refused } from "../../components/Said";
+import { SecretOnce } from "../../components/SecretOnce";
 import { Sheet } from "../../components/Sheet";
 import classes from "./developers.module.css";
 
-/** What a program may be let do on this platform by now. */
+/** What a program may be let do; the last two are of use to partners alone. */
 const SCOPES: readonly Scope[] = ["uploads", "jobs", "billing:read"];
+const PARTNER_SCOPES: readonly Scope[] = [...SCOPES, "webhooks", "events"];
 const USUAL: Scope[] = ["uploads", "jobs"];
 const DAY_MILLISECONDS = 86_400_000;
 const LIFETIMES = { month: 30, quarter: 90, year: 365, never: null } as const;
@@ -97,12 +88,13 @@ function NewKey() {
   const [scopes, setScopes] = useState<Scope[]>(USUAL);
   const [lifetime, setLifetime] = useState<Lifetime>("quarter");
   const make = useMakeApiKey();
+  const offered = useUser()?.roles.includes("partner") ? PARTNER_SCOPES : SCOPES;
 
   function submit() {
     const days = LIFETIMES[lifetime];
     const expires_at = days === null ? null : new Date(Date.now() + days * DAY_MILLISECONDS).toISOString();
     make.mutate(
-      { name: name.trim(), scopes: SCOPES.filter((scope) => scopes.includes(scope)), expires_at },
+      { name: name.trim(), scopes: offered.filter((scope) => scopes.includes(scope)), expires_at },
       { onSuccess: () => setName("") },
     );
   }
@@ -141,7 +133,7 @@ function NewKey() {
         <Input.Wrapper label={words.may} labelElement="div">
           <Chip.Group multiple value={scopes} onChange={(chosen) => setScopes(chosen as Scope[])}>
             <Group gap="xs" mt={6}>
-              {SCOPES.map((scope) => (
+              {offered.map((scope) => (
                 <Chip key={scope} value={scope} variant="outline">
                   {words.scopes[scope]}
                 </Chip>
@@ -156,27 +148,13 @@ function NewKey() {
         </div>
       </form>
       <Refused problem={make.error} />
-      {make.data?.key ? <Made secret={make.data.key} /> : null}
+      {make.data?.key ? (
+        <SecretOnce
+          title={words.made}
+          secret={make.data.key}
+          texts={{ label: words.copyKey, copy: words.copy, copied: words.copied }}
+        />
+      ) : null}
     </Stack>
-  );
-}
-
-function Made({ secret }: { secret: string }) {
-  const { developers: words } = useTexts();
-  return (
-    <Alert color="pine" variant="light" title={words.made} role="status">
-      <Group>
-        <Code className={classes.secret} dir="ltr">
-          {secret}
-        </Code>
-        <CopyButton value={secret}>
-          {({ copied, copy }) => (
-            <Button size="compact-md" variant="default" onClick={copy} aria-label={words.copyKey}>
-              {copied ? words.copied : words.copy}
-            </Button>
-          )}
-        </CopyButton>
-      </Group>
-    </Alert>
   );
 }

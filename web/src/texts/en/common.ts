@@ -32,6 +32,8 @@ export const administration = {
   users: "Users",
   user: "A user",
   prices: "Prices",
+  payments: "Payments",
+  payment: "A payment",
   books: "Books",
   auditLog: "Audit log",
 };

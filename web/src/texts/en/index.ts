@@ -9,6 +9,7 @@ import { feedback, mixer, musical, results, separation } from "./separation";
 import { separations } from "./separations";
 import { share } from "./share";
 import { reset, signIn, signUp, verify } from "./signing";
+import { webhooks } from "./webhooks";
 
 /** The catalogue: every word that a page shows, by page. The other languages have the same shape. */
 export const en = {
@@ -32,6 +33,7 @@ export const en = {
   share,
   administration,
   developers,
+  webhooks,
 };
 
 export type Texts = typeof en;

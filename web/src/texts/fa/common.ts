@@ -33,6 +33,8 @@ export const administration: Texts["administration"] = {
   users: "کاربران",
   user: "یک کاربر",
   prices: "قیمت‌ها",
+  payments: "پرداخت‌ها",
+  payment: "یک پرداخت",
   books: "دفترها",
   auditLog: "گزارش رویدادها",
 };

@@ -10,6 +10,7 @@ import { feedback, mixer, musical, results, separation } from "./separation";
 import { separations } from "./separations";
 import { share } from "./share";
 import { reset, signIn, signUp, verify } from "./signing";
+import { webhooks } from "./webhooks";
 
 export const fa: Texts = {
   common,
@@ -32,4 +33,5 @@ export const fa: Texts = {
   share,
   administration,
   developers,
+  webhooks,
 };

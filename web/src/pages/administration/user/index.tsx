@@ -87,6 +87,12 @@ function About({ account }: { account: Account }) {
                 {all.search}
               </Link>,
             ],
+            [
+              words.payments,
+              <Link key="payments" href={`/administration/payments?query=${account.id}`}>
+                {all.search}
+              </Link>,
+            ],
           ]}
         />
       </Sheet>

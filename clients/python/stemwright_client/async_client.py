@@ -1,0 +1,255 @@
+"""The client for asyncio and Trio."""
+
+import uuid
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import anyio
+import anyio.to_thread
+import httpx2
+
+from stemwright_client import calls, models
+from stemwright_client.connection import PATIENCE_SECONDS, TIMEOUT, Connection
+from stemwright_client.errors import Forbidden, StemwrightError, Unauthorized
+from stemwright_client.flows import downloads, feed, jobs, sending, uploads
+from stemwright_client.flows import songs as song_flows
+from stemwright_client.flows.songs import Approve, Separation
+from stemwright_client.orders import Order, key_of
+from stemwright_client.progress import OnProgress, report_of
+from stemwright_client.record import Place
+from stemwright_client.run_async import AsyncRunner
+from stemwright_client.songs import Outcome, places_of
+from stemwright_client.sse import StreamEvent
+
+T = TypeVar("T")
+
+OnOutcome = Callable[[Outcome], None]
+
+
+class AsyncClient:
+    """One account's view of the platform; `Client` is the same without `await`, and says what each call does.
+
+    Many calls may be under way at a time. Close it, or use it as an asynchronous context manager.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        url: str | None = None,
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+        http: httpx2.AsyncClient | None = None,
+    ) -> None:
+        self.connection = Connection.of(api_key, url)
+        self.patience_seconds = patience_seconds
+        self._own = http is None
+        self._runner = AsyncRunner(self.connection, http or httpx2.AsyncClient(timeout=TIMEOUT))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        if self._own:
+            await self._runner.http.aclose()
+
+    async def separate(
+        self,
+        song: str | Path,
+        output: str | Path,
+        order: Order | None = None,
+        *,
+        on_progress: OnProgress | None = None,
+        approve: Approve | None = None,
+    ) -> Separation:
+        (place,) = places_of([one_file(song)], output)
+        return await self._separated(place, order or Order(), on_progress, approve)
+
+    async def separate_folder(
+        self,
+        folder: str | Path,
+        output: str | Path,
+        order: Order | None = None,
+        *,
+        parallel: int = 4,
+        on_progress: OnProgress | None = None,
+        on_outcome: OnOutcome | None = None,
+    ) -> list[Outcome]:
+        return await self.separate_many(
+            [folder], output, order, parallel=parallel, on_progress=on_progress, on_outcome=on_outcome
+        )
+
+    async def separate_many(
+        self,
+        songs: Iterable[str | Path],
+        output: str | Path,
+        order: Order | None = None,
+        *,
+        parallel: int = 4,
+        on_progress: OnProgress | None = None,
+        on_outcome: OnOutcome | None = None,
+    ) -> list[Outcome]:
+        places = await anyio.to_thread.run_sync(places_of, songs, output)
+        outcomes: dict[Path, Outcome] = {}
+        waiting = iter(places)
+        refused: list[StemwrightError] = []
+
+        async def separated_in_turn(group: anyio.CancelScope) -> None:
+            for place in waiting:
+                try:
+                    separation = await self._separated(place, order or Order(), on_progress, None)
+                    outcome = Outcome(place.song, separation)
+                except (Unauthorized, Forbidden) as error:  # no song of these can go better
+                    refused.append(error)
+                    group.cancel()
+                    return
+                except (StemwrightError, OSError) as error:
+                    outcome = Outcome(place.song, error=error)
+                outcomes[place.song] = outcome
+                if on_outcome is not None:
+                    on_outcome(outcome)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(max(1, min(parallel, len(places)))):
+                group.start_soon(separated_in_turn, group.cancel_scope)
+        if refused:
+            raise refused[0]
+        return [outcomes[place.song] for place in places]
+
+    async def _separated(
+        self, place: Place, order: Order, on_progress: OnProgress | None, approve: Approve | None
+    ) -> Separation:
+        report = report_of(place.song, on_progress)
+        return await self._runner.run(song_flows.separate(place, order, report, self.patience_seconds, approve))
+
+    async def upload(self, song: str | Path, *, on_progress: OnProgress | None = None) -> models.Upload:
+        path = Path(song)
+        return await self._runner.run(uploads.upload(path, report_of(path, on_progress), self.patience_seconds))
+
+    async def get_upload(self, upload_id: str) -> models.Upload:
+        return await self._call(calls.upload(upload_id))
+
+    def uploads(self) -> AsyncGenerator[models.Upload, None]:
+        return self._every(lambda cursor: calls.uploads(cursor, sending.PAGE))
+
+    async def delete_upload(self, upload_id: str) -> None:
+        await self._call(calls.delete_upload(upload_id))
+
+    async def quote(self, upload_id: str, order: Order | None = None) -> models.Quote:
+        return await self._call(calls.create_quote(upload_id, order or Order()))
+
+    async def create_job(
+        self, upload_id: str, order: Order | None = None, *, idempotency_key: str | None = None
+    ) -> models.Job:
+        wanted = order or Order()
+        key = idempotency_key or key_of("job", wanted.body(upload_id))
+        return await self._call(calls.create_job(upload_id, wanted, key))
+
+    async def get_job(self, job_id: str) -> models.Job:
+        return await self._call(calls.job(job_id))
+
+    def jobs(self, *, status: str | None = None, search: str | None = None) -> AsyncGenerator[models.ListedJob, None]:
+        return self._every(lambda cursor: calls.jobs(cursor, sending.PAGE, status, search))
+
+    def job_events(self, job_id: str, *, last_event_id: str | None = None) -> AsyncGenerator[StreamEvent, None]:
+        return self._runner.iterate(jobs.job_events(job_id, last_event_id, self.patience_seconds))
+
+    async def wait(
+        self, job_id: str, *, timeout_seconds: float | None = None, on_progress: OnProgress | None = None
+    ) -> models.Job:
+        job = await self.get_job(job_id)
+        report = report_of(Path(job_id), on_progress)
+        return await self._runner.run(jobs.wait(job, report, self.patience_seconds, timeout_seconds))
+
+    async def cancel_job(self, job_id: str) -> models.Job:
+        return await self._call(calls.cancel_job(job_id))
+
+    async def retry_job(self, job_id: str) -> models.Job:
+        return await self._call(calls.retry_job(job_id, key_of("retry", job_id)))
+
+    async def delete_job(self, job_id: str) -> None:
+        await self._call(calls.delete_job(job_id))
+
+    async def download(
+        self, job: models.Job | str, folder: str | Path, *, on_progress: OnProgress | None = None
+    ) -> dict[str, Path]:
+        known = await self.get_job(job) if isinstance(job, str) else job
+        report = report_of(Path(known.id), on_progress)
+        return await self._runner.run(downloads.download(known, Path(folder), report, self.patience_seconds))
+
+    async def balance(self) -> models.Balance:
+        return await self._call(calls.balance())
+
+    def events(
+        self, after: int | None = None, *, types: Sequence[str] = (), follow: bool = False
+    ) -> AsyncGenerator[models.Event, None]:
+        return self._runner.iterate(feed.events(after, types, self.patience_seconds, follow=follow))
+
+    async def event_page(
+        self, after: int | None = None, *, types: Sequence[str] = (), wait_seconds: int = 0, limit: int = 100
+    ) -> models.EventPage:
+        return await self._call(calls.events(after, types, wait_seconds, limit))
+
+    def webhook_endpoints(self) -> AsyncGenerator[models.WebhookEndpoint, None]:
+        return self._every(lambda cursor: calls.webhook_endpoints(cursor, sending.PAGE))
+
+    async def create_webhook_endpoint(
+        self, url: str, event_types: Sequence[str] = (), *, description: str | None = None
+    ) -> models.MadeWebhookEndpoint:
+        return await self._call(calls.create_webhook_endpoint(url, event_types, description, uuid.uuid4().hex))
+
+    async def change_webhook_endpoint(self, endpoint_id: str, **changes: Any) -> models.WebhookEndpoint:
+        return await self._call(calls.change_webhook_endpoint(endpoint_id, changes))
+
+    async def delete_webhook_endpoint(self, endpoint_id: str) -> None:
+        await self._call(calls.delete_webhook_endpoint(endpoint_id))
+
+    async def rotate_webhook_secret(self, endpoint_id: str) -> models.RotatedSecret:
+        return await self._call(calls.rotate_webhook_secret(endpoint_id))
+
+    async def send_test_event(self, endpoint_id: str) -> models.Delivery:
+        return await self._call(calls.send_test_event(endpoint_id))
+
+    def webhook_deliveries(
+        self, endpoint_id: str, *, status: str | None = None
+    ) -> AsyncGenerator[models.Delivery, None]:
+        return self._every(lambda cursor: calls.webhook_deliveries(endpoint_id, cursor, sending.PAGE, status))
+
+    async def redeliver(self, delivery_id: str) -> models.Delivery:
+        return await self._call(calls.redeliver(delivery_id))
+
+    async def redeliver_events(
+        self, endpoint_id: str, *, from_sequence: int | None = None, to_sequence: int | None = None
+    ) -> int:
+        return (await self._call(calls.redeliver_events(endpoint_id, from_sequence, to_sequence))).deliveries
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Any:
+        return await self._call(calls.any_call(method, path, query, body, idempotency_key))
+
+    async def _call(self, call: calls.Call[T]) -> T:
+        return await self._runner.run(sending.send(call, self.patience_seconds))
+
+    def _every(self, page: Callable[[str | None], calls.Call[models.Page[T]]]) -> AsyncGenerator[T, None]:
+        return self._runner.iterate(sending.every(page, self.patience_seconds))
+
+
+def one_file(song: str | Path) -> Path:
+    """Raises FileNotFoundError, IsADirectoryError."""
+    path = Path(song)
+    if path.is_dir():
+        raise IsADirectoryError(21, "It is a folder: separate_folder takes one", str(path))
+    return path

@@ -1,0 +1,77 @@
+"""What the commands say of songs, on a terminal and as JSON."""
+
+import shutil
+import sys
+import threading
+from types import TracebackType
+from typing import Any, Self
+
+import click
+
+from stemwright_client.models import Job
+from stemwright_client.progress import Progress
+from stemwright_client.songs import Outcome
+
+
+class Display:
+    """A line that changes while songs are on their way, on a terminal alone. Is called from several threads."""
+
+    def __init__(self, *, visible: bool) -> None:
+        self._visible = visible and sys.stderr.isatty()
+        self._lock = threading.Lock()
+        self._shown = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.clear()
+
+    def progress(self, progress: Progress) -> None:
+        if not self._visible:
+            return
+        how_far = "" if progress.fraction is None else f" {progress.fraction:.0%}"
+        text = f"{progress.song.name}: {progress.stage}{how_far}"[: shutil.get_terminal_size().columns - 1]
+        with self._lock:
+            click.echo("\r" + text.ljust(self._shown), nl=False, err=True)
+            self._shown = len(text)
+
+    def clear(self) -> None:
+        with self._lock:
+            if self._shown:
+                click.echo("\r" + " " * self._shown + "\r", nl=False, err=True)
+                self._shown = 0
+
+    def line(self, text: str) -> None:
+        click.echo(text)
+
+    def failure(self, text: str) -> None:
+        click.echo(click.style(text, fg="red"), err=True)
+
+    def price(self, job: Job) -> str:
+        return f"separated for {job.price_credits} credits" if job.price_credits else "separated"
+
+
+def failure_of(outcome: Outcome) -> str:
+    error = outcome.error
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    code = f"[{getattr(error, 'code', '')}]"
+    return str(error) if code in str(error) else f"{error} {code}"
+
+
+def written(outcome: Outcome) -> dict[str, Any]:
+    """As `separate --json` prints it."""
+    if outcome.separation is None:
+        code = getattr(outcome.error, "code", "file_unreadable")
+        return {"song": str(outcome.song), "status": "failed", "error": {"code": code, "message": failure_of(outcome)}}
+    made = outcome.separation
+    return {
+        "song": str(outcome.song),
+        "status": "done",
+        "folder": str(made.folder),
+        "files": {name: str(path) for name, path in made.files.items()},
+        "job": made.job.model_dump(mode="json"),
+    }

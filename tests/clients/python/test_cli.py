@@ -1,0 +1,117 @@
+"""`stemwright client ...` as people and scripts use it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from services.cli import main, named_with_its_extra
+from tests.clients.python.double import KEY, Double, named
+
+JOB = named("job", 1)
+
+
+@pytest.fixture
+def run(double: Double, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "Run":
+    monkeypatch.setenv("STEMWRIGHT_API_KEY", KEY)
+    monkeypatch.setenv("STEMWRIGHT_URL", double.url)
+    monkeypatch.chdir(tmp_path)
+    return Run()
+
+
+class Run:
+    def __call__(self, *arguments: str) -> Result:
+        return CliRunner().invoke(main, ["client", *arguments], standalone_mode=True)
+
+
+def test_songs_and_what_became_of_them(run: Run, double: Double, song: Path) -> None:
+    Path("no.mp3").write_bytes(b"no music")
+    done = run("separate", "my song.wav", "no.mp3", "-o", "out", "--parallel", "1")
+    assert done.exit_code == 1
+    assert done.stdout == "my song.wav: separated for 3 credits -> out/my song\n1 separated, 1 failed\n"
+    assert done.stderr == "no.mp3: This is no song. [audio_undecodable]\n"
+    assert run("separate", "my song.wav", "-o", "out").stdout == (
+        "my song.wav: separated for 3 credits -> out/my song\n"
+    )
+    assert len(double.jobs) == 1
+
+
+def test_the_same_as_json(run: Run, double: Double, song: Path) -> None:
+    Path("no.mp3").write_bytes(b"no music")
+    lines = run("separate", "my song.wav", "no.mp3", "-o", "out", "--json", "--format", "mp3").stdout.splitlines()
+    failed, done = sorted(map(json.loads, lines), key=lambda told: str(told["status"]), reverse=True)
+    assert failed["error"] == {"code": "audio_undecodable", "message": "This is no song. [audio_undecodable]"}
+    assert done["files"] == {name: f"out/my song/{name}.mp3" for name in ("vocals", "instrumental")}
+    assert done["job"]["price_credits"] == 3
+
+
+def test_the_steps_one_by_one(run: Run, double: Double, song: Path) -> None:
+    assert run("quote", "my song.wav").stdout == "my song.wav: 3 credits of 1000\n"
+    assert json.loads(run("quote", "my song.wav", "--json").stdout)["quote"]["price_credits"] == 3
+    run("separate", "my song.wav", "-o", "out")
+    assert run("status", JOB).stdout == "succeeded\n"
+    assert run("wait", JOB).stdout == "succeeded\n"
+    assert run("fetch", JOB, "-o", "again").stdout == "again/vocals.flac\nagain/instrumental.flac\n"
+    assert run("jobs", "--limit", "5").stdout.startswith(f"{JOB}  2026-11-29 12:00  succeeded")
+    assert run("balance").stdout == "997 credits\n"
+    assert json.loads(run("balance", "--json").stdout)["available_credits"] == 997
+    double.happen("job.succeeded", {"job": {"id": JOB}})
+    double.happen("credits.low", {"credits": {}})
+    assert run("events", "--after", "0", "--type", "job.succeeded").stdout == (
+        f"1  2026-11-29 12:00:00  job.succeeded  {JOB}\n"
+    )
+    assert [json.loads(line)["sequence"] for line in run("events", "--json").stdout.splitlines()] == [1, 2]
+
+
+def test_a_job_that_failed_is_told_with_its_reason(run: Run, double: Double, song: Path) -> None:
+    double.end = lambda _job: "failed"
+    run("separate", "my song.wav")
+    assert run("status", JOB).stdout == "failed: It went wrong. [separation_failed]\n"
+    waited = run("wait", JOB)
+    assert (waited.exit_code, waited.stderr) == (1, "Error: It went wrong.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("separate", "absent.wav"), "Error: absent.wav: No such file or directory\n"),
+        (("status", JOB), "Error: It is job not found. [job_not_found]\n"),
+        (("separate", "x.wav", "--start", "3"), "--start and --duration are of a preview"),
+        (("separate", "x.wav", "--format", "wma"), "'wma' is not one of"),
+        (("separate",), "Missing argument"),
+    ],
+)
+def test_what_is_wrong_is_a_line_or_two(run: Run, double: Double, arguments: tuple[str, ...], why: str) -> None:
+    failed = run(*arguments)
+    assert failed.exit_code in (1, 2)
+    assert why in failed.stderr
+    assert failed.stderr.count("\n") <= 2
+
+
+def test_a_key_is_needed_and_never_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMWRIGHT_API_KEY", "sk_wrong")
+    refused = run("balance")
+    assert refused.stderr == "Error: It is invalid api key. [invalid_api_key]\n"
+    monkeypatch.delenv("STEMWRIGHT_API_KEY")
+    assert run("balance").stderr == "Error: no API key: set STEMWRIGHT_API_KEY, or give one\n"
+
+
+def test_without_the_client_it_is_said_what_to_install() -> None:
+    error = named_with_its_extra(ModuleNotFoundError(name="stemwright_client"), "client")
+    assert "pip install 'stemwright-client[cli,mcp]'" in str(error)
+
+
+def test_the_client_has_a_command_of_its_own(double: Double) -> None:
+    """Without the platform; what is wrong is told as click does it."""
+    told = subprocess.run(
+        [sys.executable, "-m", "stemwright_client.cli", "balance"],
+        env={**os.environ, "STEMWRIGHT_URL": double.url, "STEMWRIGHT_API_KEY": KEY},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout == "1000 credits\n"
