@@ -102,7 +102,7 @@ class Admission:
         behind = settings.object_store_url is not None
         objects = object_routes(settings.object_store_bucket) if behind else ()
         self._table = RouteTable((*ROUTES, *objects))
-        self._limits = Limits(settings)
+        self.limits = Limits(settings)
         self._credentials = Credentials(
             verifier,
             self._exchange,
@@ -124,15 +124,15 @@ class Admission:
         try:
             route = self._route(scope["method"], scope["raw_path"])
         except StemwrightError:
-            await self._limits.of_address(address, RateClass.GENERAL)
+            await self.limits.of_address(address, RateClass.GENERAL)
             raise
         # The route's name, not its path, is what logs and metrics count.
         scope["route"] = route
-        status = await self._limits.of_address(address, route.rate_class)
+        status = await self.limits.of_address(address, route.rate_class)
         with self.caps[Load.CALL].one(address, None):
             credential, authorization = await self._credential(route, scope)
         if credential is not None:
-            status = await self._limits.of_account(credential.account_id)
+            status = await self.limits.of_account(credential.account_id)
             _check_allowed(route, credential.principal)
         _check_body(route, scope["headers"], self.body_limit_bytes(route))
         return Admitted(route, address, credential, authorization, status.headers())
@@ -140,7 +140,7 @@ class Admission:
     async def count(self, scope: Scope) -> None:
         """Only the form and the rate of the address, for pages that are for anyone. Raises as `admit`."""
         self._check_form(scope)
-        await self._limits.of_address(_address_of(scope), RateClass.GENERAL)
+        await self.limits.of_address(_address_of(scope), RateClass.GENERAL)
 
     async def renew(self, scope: Scope) -> bytes | None:
         """What services are told for a caller whose stream has been open for a while: keys are exchanged anew."""

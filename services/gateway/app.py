@@ -55,6 +55,7 @@ def gateway_app(
         async with services, run_tasks(running):
             yield
             hub.close()
+            await admission.limits.close()
 
     app.router.lifespan_context = lifespan
     if settings.cors_origins:

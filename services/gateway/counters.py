@@ -1,8 +1,17 @@
-"""Where the counters of rates live when no store is shared: in this process."""
+"""Where the counters of rates live: in this process, or in a store that several gateways share."""
 
 import time
+from typing import Any
+from urllib.parse import urlsplit
 
-from limits.aio.storage import MemoryStorage
+from limits.aio.storage import MemoryStorage, RedisStorage, Storage
+from limits.errors import ConfigurationError
+from limits.storage import storage_from_string
+
+IN_THIS_PROCESS = "async+swept-memory://"
+SHARED_ANSWER_SECONDS = 0.5
+"""A shared store that takes longer is away: every request waits for it."""
+KEY_PREFIX = "stemwright-rates"
 
 
 class SweptMemoryStorage(MemoryStorage):
@@ -31,3 +40,31 @@ class SweptMemoryStorage(MemoryStorage):
     async def decr(self, key: str, amount: int = 1) -> int:
         self.storage[key] = max(await self.get(key) - amount, 0)
         return self.storage[key]
+
+
+def counter_storage(address: str) -> Storage:
+    """The store of counters at an address. Raises ValueError where there is none of that kind; connects to nothing."""
+    options: dict[str, Any] = {}
+    if urlsplit(address).scheme in RedisStorage.STORAGE_SCHEME:
+        # By default the library takes another client, `coredis`, whose present version it does not know.
+        options = {
+            "implementation": "redispy",
+            "key_prefix": KEY_PREFIX,
+            "socket_timeout": SHARED_ANSWER_SECONDS,
+            "socket_connect_timeout": SHARED_ANSWER_SECONDS,
+        }
+    try:
+        storage = storage_from_string(address, wrap_exceptions=True, **options)
+    except ConfigurationError as error:
+        kind = urlsplit(address).scheme
+        # The address may have a password in it, and the library repeats it.
+        raise ValueError(f"there is no store of the kind {kind!r}, or its library is not installed") from error
+    if not isinstance(storage, Storage):
+        raise ValueError("the address has to start with async+")
+    return storage
+
+
+async def close(storage: Storage) -> None:
+    """Ends the connections of a store, where it has any."""
+    if isinstance(storage, RedisStorage):
+        await storage.bridge.get_connection().aclose()

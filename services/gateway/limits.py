@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,14 +16,19 @@ from limits import RateLimitItem, parse
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 
+from services.gateway import counters
+from services.gateway.counters import IN_THIS_PROCESS, counter_storage
 from services.gateway.errors import Overloaded, TooManyAtOnce
 from services.gateway.headers import Headers
 from services.gateway.routes import RateClass
-from services.gateway.settings import Settings, counter_storage
+from services.gateway.settings import Settings
 from services.kit.addresses import network_of
 from services.kit.errors import RateLimited
 
 log = logging.getLogger(__name__)
+
+ALONE_SECONDS = 5.0
+"""How long a shared store that did not answer is left alone."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,23 @@ class RateStatus:
 
 
 class Limits:
-    """The gateway's rates."""
+    """The gateway's rates.
 
-    def __init__(self, settings: Settings) -> None:
-        self._limiter = SlidingWindowCounterRateLimiter(counter_storage(settings.rate_limit_storage))
+    While a shared store does not answer, each gateway counts by itself, and asks the store again every few seconds.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self._storage = counter_storage(settings.rate_limit_storage.get_secret_value())
+        self._limiter = SlidingWindowCounterRateLimiter(self._storage)
+        self._alone = SlidingWindowCounterRateLimiter(counter_storage(IN_THIS_PROCESS))
+        self._alone_until = float("-inf")
+        self._clock = clock
         self._account = parse(settings.account_rate)
         self._address = {RateClass.GENERAL: parse(settings.address_rate), RateClass.AUTH: parse(settings.auth_rate)}
+
+    async def close(self) -> None:
+        """Ends the connections to a shared store."""
+        await counters.close(self._storage)
 
     async def of_address(self, address: str, rate_class: RateClass) -> RateStatus:
         """Counts one request of a client address. Raises `RateLimited`."""
@@ -63,15 +79,9 @@ class Limits:
         return await self._count(self._account, "account", account_id)
 
     async def _count(self, rate: RateLimitItem, policy: str, key: str) -> RateStatus:
-        try:
-            granted = await self._limiter.hit(rate, policy, key)
-            stats = await self._limiter.get_window_stats(rate, policy, key)
-        except StorageError as error:
-            # A rate protects; it is not worth refusing everybody because the shared store is away.
-            log.warning("requests are not counted: %s", error)
-            return RateStatus(policy, rate.amount, rate.get_expiry(), rate.amount, 0)
-        reset_seconds = max(0, math.ceil(stats.reset_time - time.time()))
-        status = RateStatus(policy, rate.amount, rate.get_expiry(), stats.remaining, reset_seconds)
+        granted, remaining, reset_time = await self._hit(rate, policy, key)
+        reset_seconds = max(0, math.ceil(reset_time - time.time()))
+        status = RateStatus(policy, rate.amount, rate.get_expiry(), remaining, reset_seconds)
         if granted:
             return status
         refusal = RateLimited(
@@ -79,6 +89,21 @@ class Limits:
         )
         refusal.headers |= {name.decode(): value.decode() for name, value in status.headers()}
         raise refusal
+
+    async def _hit(self, rate: RateLimitItem, policy: str, key: str) -> tuple[bool, int, float]:
+        """Whether it is granted, how many are left, and when (Unix time) all will be there again."""
+        if self._clock() >= self._alone_until:
+            try:
+                granted = await self._limiter.hit(rate, policy, key)
+                stats = await self._limiter.get_window_stats(rate, policy, key)
+            except StorageError as error:
+                self._alone_until = self._clock() + ALONE_SECONDS
+                log.warning("requests are counted in this process alone: %s", error)
+            else:
+                return granted, stats.remaining, stats.reset_time
+        granted = await self._alone.hit(rate, policy, key)
+        stats = await self._alone.get_window_stats(rate, policy, key)
+        return granted, stats.remaining, stats.reset_time
 
 
 class Cap:

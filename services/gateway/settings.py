@@ -4,13 +4,10 @@ from ipaddress import ip_network
 from typing import Annotated, Self
 
 from limits import parse
-from limits.aio.storage import Storage
-from limits.errors import ConfigurationError
-from limits.storage import storage_from_string
-from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
-from services.gateway.counters import SweptMemoryStorage
+from services.gateway.counters import IN_THIS_PROCESS, counter_storage
 from services.kit.middleware import MAX_BODY_BYTES
 from services.kit.settings import KafkaSettings, ServiceSettings, TokenVerifierSettings, service_config
 from services.kit.validation import form
@@ -37,19 +34,8 @@ def _proxies(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
-def counter_storage(address: str) -> Storage:
-    """The store of counters at an address. Raises ValueError where there is none of that kind."""
-    try:
-        storage = storage_from_string(address, wrap_exceptions=True)
-    except ConfigurationError as error:
-        raise ValueError(str(error)) from error
-    if not isinstance(storage, Storage):
-        raise ValueError("the address has to start with async+")
-    return storage
-
-
-def _store(value: str) -> str:
-    counter_storage(value)
+def _store(value: SecretStr) -> SecretStr:
+    counter_storage(value.get_secret_value())
     return value
 
 
@@ -124,8 +110,9 @@ class Settings(ServiceSettings, KafkaSettings, TokenVerifierSettings):
     max_upload_bytes: int = Field(4 * 1024**3, ge=1)
     """Largest song in one request; the upload service has its own limit."""
 
-    rate_limit_storage: Annotated[str, AfterValidator(_store)] = f"{SweptMemoryStorage.STORAGE_SCHEME[0]}://"
-    """Where counters live: this process, or a store that several gateways share (`async+redis://host`)."""
+    rate_limit_storage: Annotated[SecretStr, AfterValidator(_store)] = SecretStr(IN_THIS_PROCESS)
+    """Where counters live: in this process, or in a Redis that several gateways share, `async+redis://host:6379/0`, or
+    with TLS `async+rediss://user:password@host:6379/0`. Needs the extra `redis`."""
     account_rate: Rate = "1200/minute"
     """Requests of each account, whatever addresses they come from."""
     address_rate: Rate = "2400/minute"

@@ -1,8 +1,12 @@
 """Rates and caps."""
 
 import asyncio
+import shutil
+import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +14,13 @@ from limits.errors import StorageError
 
 from services.gateway.counters import SweptMemoryStorage
 from services.gateway.errors import Overloaded, TooManyAtOnce
-from services.gateway.limits import Cap, Limits
+from services.gateway.limits import ALONE_SECONDS, Cap, Limits
 from services.gateway.routes import RateClass
 from services.gateway.settings import Settings
 from services.kit.addresses import network_of
 from services.kit.errors import RateLimited
+from services.kit.settings import load
+from services.local.sockets import LOOPBACK, free_port
 
 
 def test_an_account_gets_its_rate_and_no_more() -> None:
@@ -141,17 +147,97 @@ def test_a_cap_counts_per_account_per_address_and_in_all_and_forgets_what_was_cl
     assert cap.total == 0
 
 
-def test_a_store_of_counters_that_is_away_refuses_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_a_store_of_counters_is_away_each_process_counts_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, asked = [0.0], 0
+
     async def away(*_arguments: object) -> bool:
+        nonlocal asked
+        asked += 1
         raise StorageError(ConnectionError("away"))
 
     async def run() -> None:
-        limits = Limits(Settings(account_rate="1/minute"))
-        monkeypatch.setattr(limits._limiter, "hit", away)
-        for _ in range(5):
-            await limits.of_account("usr_a")
+        limits = Limits(Settings(account_rate="3/minute"), clock=lambda: now[0])
+        with monkeypatch.context() as outage:
+            outage.setattr(limits._limiter, "hit", away)
+            for _ in range(3):
+                await limits.of_account("usr_a")
+            with pytest.raises(RateLimited):
+                await limits.of_account("usr_a")
+            await limits.of_account("usr_b")
+            assert asked == 1  # nobody waits again for what did not answer just now
+            now[0] += ALONE_SECONDS
+            await limits.of_account("usr_b")
+            assert asked == 2
+        now[0] += ALONE_SECONDS
+        await limits.of_account("usr_a")  # the store is back, and knows nothing of the outage
 
     asyncio.run(run())
+
+
+REDIS_START_SECONDS = 60.0
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[str]:
+    """The address of a Redis of this test's own."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis-server is not installed")
+    path = tmp_path / "redis"
+    arguments = ("--port", "0", "--unixsocket", str(path), "--save", "", "--dir", str(tmp_path))
+    child = subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + REDIS_START_SECONDS
+    try:
+        while not path.exists():
+            assert child.poll() is None, "redis-server has ended"
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield f"async+redis+unix://{path}?db=0"
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_gateways_that_share_a_store_count_together(redis: str) -> None:
+    async def run() -> None:
+        one, other = (Limits(Settings(account_rate="3/minute", rate_limit_storage=redis)) for _ in range(2))
+        assert (await one.of_account("usr_a")).remaining == 2
+        assert (await other.of_account("usr_a")).remaining == 1
+        assert (await one.of_account("usr_a")).remaining == 0
+        for gateway in (one, other):
+            with pytest.raises(RateLimited) as refused:
+                await gateway.of_account("usr_a")
+            assert 1 <= int(refused.value.headers["Retry-After"]) <= 60
+        assert (await other.of_account("usr_b")).remaining == 2
+        for gateway in (one, other):
+            await gateway.close()
+
+    asyncio.run(run())
+
+
+def test_a_gateway_starts_with_a_shared_store_that_is_away() -> None:
+    nobody = f"async+redis://:a-password@127.0.0.1:{free_port(LOOPBACK)}/0"
+
+    async def run() -> None:
+        limits = Limits(Settings(account_rate="1/minute", rate_limit_storage=nobody))
+        assert (await limits.of_account("usr_a")).remaining == 0
+        with pytest.raises(RateLimited):
+            await limits.of_account("usr_a")
+        await limits.close()
+
+    asyncio.run(run())
+
+
+def test_the_password_of_a_store_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("STEMWRIGHT_GATEWAY_RATE_LIMIT_STORAGE", "redis://:a-password@host/0")
+    with pytest.raises(SystemExit):
+        load(Settings)
+    [line] = capsys.readouterr().err.splitlines()
+    assert "STEMWRIGHT_GATEWAY_RATE_LIMIT_STORAGE" in line
+    assert "async+" in line
+    assert "a-password" not in line
 
 
 @pytest.mark.parametrize("address", ["nonsense://", "memory://", "async+nonsense://host"])
