@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from services.kit.settings import StorageSettings
 from services.kit.storage import (
+    BucketMissing,
     MultipartNotFound,
     ObjectInfo,
     ObjectNotFound,
@@ -35,7 +36,7 @@ _AWAY = {"500", "502", "503", "504", "InternalError", "ServiceUnavailable", "Slo
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
     """botocore's errors as ours. Addresses and keys stay in the cause, for the log; clients may see the rest."""
     from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
@@ -80,10 +81,11 @@ class S3Storage:
         public_endpoint_url: str | None = None,
         region: str,
         bucket: str,
-        access_key_id: str,
-        secret_access_key: str,
+        access_key_id: str = "",
+        secret_access_key: str = "",
         connections: int = 10,
     ) -> None:
+        """Without keys the SDK finds its own: a role of the pod or the machine, a profile."""
         self.bucket = bucket
         self._endpoint_url = endpoint_url
         self._public_endpoint_url = public_endpoint_url or endpoint_url
@@ -127,18 +129,23 @@ class S3Storage:
                     endpoint_url=endpoint_url,
                     config=config,
                     region_name=self._region,
-                    aws_access_key_id=self._access_key_id,
-                    aws_secret_access_key=self._secret_access_key,
+                    aws_access_key_id=self._access_key_id or None,
+                    aws_secret_access_key=self._secret_access_key or None,
                 )
                 self._clients[endpoint_url] = client
             return self._clients[endpoint_url]
+
+    @property
+    def client(self) -> "S3Client":
+        """boto3's own, for what concerns the bucket itself; to be called inside `translated()`."""
+        return self._s3
 
     @property
     def _s3(self) -> "S3Client":
         return self._client(self._endpoint_url)
 
     def ensure_bucket(self) -> None:
-        with _translated():
+        with translated():
             try:
                 self._s3.head_bucket(Bucket=self.bucket)
             except self._s3.exceptions.ClientError as error:
@@ -158,18 +165,21 @@ class S3Storage:
         return {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
 
     def ping(self) -> None:
-        with _translated():
-            self._s3.head_bucket(Bucket=self.bucket)
+        try:
+            with translated():
+                self._s3.head_bucket(Bucket=self.bucket)
+        except ObjectNotFound as error:
+            raise BucketMissing(f"The bucket {self.bucket} is not there.") from error
 
     def put_file(self, key: str, path: Path, content_type: str, download_name: str | None = None) -> None:
         extra: dict[str, Any] = {"ContentType": content_type}
         if download_name:
             extra["ContentDisposition"] = attachment(download_name)
         if path.stat().st_size <= UPLOAD_PART_BYTES:
-            with _translated(), path.open("rb") as file:
+            with translated(), path.open("rb") as file:
                 self._s3.put_object(Bucket=self.bucket, Key=key, Body=file, **extra)
             return
-        with _translated():
+        with translated():
             multipart_id = self._s3.create_multipart_upload(Bucket=self.bucket, Key=key, **extra)["UploadId"]
         try:
             parts: list[Part] = []
@@ -183,11 +193,11 @@ class S3Storage:
             raise
 
     def put_bytes(self, key: str, data: bytes, content_type: str) -> None:
-        with _translated():
+        with translated():
             self._s3.put_object(Bucket=self.bucket, Key=key, Body=data, ContentType=content_type)
 
     def read_bytes(self, key: str, limit_bytes: int) -> bytes:
-        with _translated():
+        with translated():
             answer = self._s3.get_object(Bucket=self.bucket, Key=key)
             with answer["Body"] as body:
                 data: bytes = body.read(limit_bytes + 1)
@@ -199,7 +209,7 @@ class S3Storage:
         part: dict[str, Any] = {}
         if begin or end is not None:
             part["Range"] = f"bytes={begin}-{'' if end is None else end - 1}"
-        with _translated():
+        with translated():
             body = self._s3.get_object(Bucket=self.bucket, Key=key, **part)["Body"]
             with body:
                 yield from body.iter_chunks(CHUNK_BYTES)
@@ -214,18 +224,18 @@ class S3Storage:
 
     def head(self, key: str) -> ObjectInfo | None:
         try:
-            with _translated():
+            with translated():
                 answer = self._s3.head_object(Bucket=self.bucket, Key=key)
         except ObjectNotFound:
             return None
         return ObjectInfo(key, answer["ContentLength"], answer["ETag"].strip('"'))
 
     def copy(self, source: str, target: str) -> None:
-        with _translated():
+        with translated():
             self._s3.copy_object(Bucket=self.bucket, Key=target, CopySource={"Bucket": self.bucket, "Key": source})
 
     def delete(self, key: str) -> None:
-        with _translated():
+        with translated():
             self._s3.delete_object(Bucket=self.bucket, Key=key)
 
     def delete_prefix(self, prefix: str) -> int:
@@ -238,7 +248,7 @@ class S3Storage:
         return deleted
 
     def list_objects(self, prefix: str) -> Iterator[ObjectInfo]:
-        with _translated():
+        with translated():
             for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 for item in page.get("Contents", ()):
                     yield ObjectInfo(item["Key"], item["Size"], item["ETag"].strip('"'))
@@ -250,7 +260,7 @@ class S3Storage:
         return self._presign("get_object", parameters, expires_seconds)
 
     def create_multipart(self, key: str, content_type: str) -> str:
-        with _translated():
+        with translated():
             answer = self._s3.create_multipart_upload(Bucket=self.bucket, Key=key, ContentType=content_type)
             return answer["UploadId"]
 
@@ -262,11 +272,11 @@ class S3Storage:
 
     def _presign(self, operation: str, parameters: dict[str, Any], expires_seconds: int) -> str:
         client = self._client(self._public_endpoint_url)
-        with _translated():
+        with translated():
             return client.generate_presigned_url(operation, Params=parameters, ExpiresIn=expires_seconds)
 
     def upload_part(self, key: str, multipart_id: str, number: int, data: bytes) -> str:
-        with _translated():
+        with translated():
             answer = self._s3.upload_part(
                 Bucket=self.bucket, Key=key, UploadId=multipart_id, PartNumber=number, Body=data
             )
@@ -274,7 +284,7 @@ class S3Storage:
 
     def list_parts(self, key: str, multipart_id: str) -> Sequence[Part]:
         parts: list[Part] = []
-        with _translated():
+        with translated():
             pages = self._s3.get_paginator("list_parts").paginate(Bucket=self.bucket, Key=key, UploadId=multipart_id)
             for page in pages:
                 parts.extend(
@@ -284,7 +294,7 @@ class S3Storage:
 
     def complete_multipart(self, key: str, multipart_id: str, parts: Sequence[Part]) -> None:
         listed = [{"PartNumber": part.number, "ETag": f'"{part.etag}"'} for part in parts]
-        with _translated():
+        with translated():
             self._s3.complete_multipart_upload(
                 Bucket=self.bucket,
                 Key=key,
@@ -294,7 +304,7 @@ class S3Storage:
 
     def abort_multipart(self, key: str, multipart_id: str) -> None:
         try:
-            with _translated():
+            with translated():
                 self._s3.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=multipart_id)
         except MultipartNotFound:
             return
@@ -302,7 +312,7 @@ class S3Storage:
     def open_multiparts(self, prefix: str) -> Iterator[OpenMultipart]:
         pages = self._s3.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
         # The local store says of a bucket without any that the upload does not exist.
-        with suppress(MultipartNotFound), _translated():
+        with suppress(MultipartNotFound), translated():
             for page in pages:
                 for item in page.get("Uploads", ()):
                     yield OpenMultipart(item["Key"], item["UploadId"], item["Initiated"])

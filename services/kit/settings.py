@@ -27,7 +27,7 @@ from services.kit.validation import form
 EX_CONFIG = 78
 """Exit status for a configuration error (sysexits.h)."""
 
-DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - the value that production refuses
+DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - a value that production refuses
 
 HTTP_URL = form(r"^($|https?://[^\s/]+(/\S*)?$)", "must be a URL that begins with http:// or https://")
 BROKERS = form(
@@ -200,18 +200,22 @@ class StorageSettings(EnvironmentSettings):
     s3_region: str = Field("us-east-1", validation_alias=_named("S3_REGION"))
     """Region that requests are signed for."""
     s3_bucket: str = Field("stemwright", min_length=3, validation_alias=_named("S3_BUCKET"))
-    """The one bucket; made where it does not exist."""
-    s3_access_key_id: str = Field("stemwright", validation_alias=_named("S3_ACCESS_KEY_ID"))
-    """Key id of the object store."""
-    s3_secret_access_key: SecretStr = Field(
-        SecretStr(DEVELOPMENT_SECRET), validation_alias=_named("S3_SECRET_ACCESS_KEY")
-    )
+    """The one bucket."""
+    s3_make_bucket: bool = Field(True, validation_alias=_named("S3_MAKE_BUCKET"))
+    """The upload service makes the bucket where it does not exist. False: `stemwright bucket apply` has made it, and no
+    service needs a right to."""
+    s3_access_key_id: str = Field("", validation_alias=_named("S3_ACCESS_KEY_ID"))
+    """Key id of the object store. Empty: the SDK's own credentials, such as a role of the pod or the machine."""
+    s3_secret_access_key: SecretStr = Field(SecretStr(""), validation_alias=_named("S3_SECRET_ACCESS_KEY"))
     """Secret key of the object store."""
 
     @model_validator(mode="after")
-    def _no_development_secret_in_production(self) -> Self:
-        if self.environment == "production" and self.s3_secret_access_key.get_secret_value() == DEVELOPMENT_SECRET:
-            raise ValueError("S3_SECRET_ACCESS_KEY still has its development value")
+    def _key_and_its_secret(self) -> Self:
+        secret = self.s3_secret_access_key.get_secret_value()
+        if bool(secret) != bool(self.s3_access_key_id):
+            raise ValueError("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are needed together, or neither")
+        if self.environment == "production" and secret in KNOWN_PASSWORDS - {""}:
+            raise ValueError("S3_SECRET_ACCESS_KEY has a value that everybody knows")
         return self
 
 

@@ -32,6 +32,11 @@ class StorageRefused(Unavailable):
     title = "The object store refused the request"
 
 
+class BucketMissing(Unavailable):
+    code = "bucket_missing"
+    title = "The bucket is not in the store"
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """What the store knows of an object."""
@@ -62,11 +67,14 @@ class OpenMultipart:
 class ObjectStorage(Protocol):
     """One bucket. Methods raise ObjectNotFound, MultipartNotFound, StorageRefused or StorageUnavailable."""
 
+    bucket: str
+    """Its name."""
+
     def ensure_bucket(self) -> None:
         """Makes the bucket where it does not exist yet."""
 
     def ping(self) -> None:
-        """Raises StorageUnavailable if the store does not answer."""
+        """Raises StorageUnavailable if the store does not answer, BucketMissing if it has no such bucket."""
 
     def put_file(self, key: str, path: Path, content_type: str, download_name: str | None = None) -> None:
         """Stores a file; a large one in parts. Visible only when whole."""
@@ -127,3 +135,18 @@ def attachment(filename: str) -> str:
     """`Content-Disposition` value under which a browser saves the file by this name (RFC 6266, RFC 8187)."""
     fallback = "".join(c if c.isascii() and (c.isalnum() or c in " ._-()") else "_" for c in filename)
     return f"attachment; filename=\"{fallback}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+class BucketReady:
+    """A readiness check that makes the bucket once, where it `may`, and from then on only looks."""
+
+    def __init__(self, storage: ObjectStorage, *, may: bool) -> None:
+        self._storage = storage
+        self._to_make = may
+
+    def __call__(self) -> None:
+        """Raises what the store raises."""
+        if self._to_make:
+            self._storage.ensure_bucket()
+            self._to_make = False
+        self._storage.ping()

@@ -15,7 +15,7 @@ from services.kit.measures import measures_of
 from services.kit.outbox import OutboxRelay
 from services.kit.s3 import S3Storage
 from services.kit.schema import check_schema
-from services.kit.storage import ObjectStorage
+from services.kit.storage import BucketReady, ObjectStorage
 from services.upload.cleaning import Cleaner, Sweeper
 from services.upload.consumers import upload_consumer
 from services.upload.erasing import Forgetting
@@ -81,7 +81,7 @@ def assemble(
         title="Stemwright uploads",
         routers=[router],
         tasks=[*validators, Sweeper(database, storage, cleaner, settings), *tasks],
-        checks={"storage": storage.ensure_bucket},
+        checks={"storage": BucketReady(storage, may=settings.s3_make_bucket)},
         prerequisites={"database": partial(check_schema, database)},
         measures=measures_of(database),
         state={

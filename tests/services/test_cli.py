@@ -62,9 +62,9 @@ def test_the_help_lists_every_command() -> None:
     ("setting", "value", "named"),
     [
         ("STEMWRIGHT_PORT", "many", "STEMWRIGHT_PORT"),
-        ("STEMWRIGHT_ENVIRONMENT", "production", "S3_SECRET_ACCESS_KEY"),
+        ("STEMWRIGHT_ENVIRONMENT", "production", "DATABASE_URL"),
     ],
-    ids=["not a number", "a development secret in production"],
+    ids=["not a number", "a file for a database in production"],
 )
 def test_a_start_that_cannot_work_is_one_line_and_status_78(setting: str, value: str, named: str) -> None:
     started = stemwright("run", "orchestrator", **{setting: value})

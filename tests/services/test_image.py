@@ -6,6 +6,7 @@ from pathlib import Path
 
 from services.cli import SERVICES
 from services.gateway.settings import Settings
+from services.kit.settings import StorageSettings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = (ROOT / "compose.yaml").read_text()
@@ -48,7 +49,7 @@ def test_compose_publishes_the_port_on_which_the_gateway_listens() -> None:
     assert int(inside) == Settings().port
 
 
-def test_the_store_of_compose_takes_the_default_keys() -> None:
-    defaults = dict(re.findall(r"^#(S3_\w+)=(.*)$", (ROOT / "deploy" / "settings.env").read_text(), re.MULTILINE))
-    assert f"--auth-key {defaults['S3_ACCESS_KEY_ID']},{defaults['S3_SECRET_ACCESS_KEY']} " in COMPOSE
-    assert f"objects/{defaults['S3_BUCKET']}/incoming" in COMPOSE
+def test_the_store_of_compose_takes_the_keys_that_services_have() -> None:
+    given = dict(re.findall(r"^    (S3_\w+): (.*)$", COMPOSE, re.MULTILINE))
+    assert f"--auth-key {given['S3_ACCESS_KEY_ID']},{given['S3_SECRET_ACCESS_KEY']} " in COMPOSE
+    assert f"objects/{StorageSettings().s3_bucket}/incoming" in COMPOSE

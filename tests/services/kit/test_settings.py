@@ -1,11 +1,20 @@
 """What production refuses to start with."""
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
 from services.accounts.settings import Settings as AccountsSettings
 from services.gateway.settings import Settings as GatewaySettings
-from services.kit.settings import EX_CONFIG, DatabaseSettings, EnvironmentSettings, has_known_password, load
+from services.kit.settings import (
+    EX_CONFIG,
+    DatabaseSettings,
+    EnvironmentSettings,
+    StorageSettings,
+    has_known_password,
+    load,
+)
 from services.orchestrator.settings import Settings as OrchestratorSettings
 from services.upload.settings import Settings as UploadSettings
 from services.worker.settings import Settings as WorkerSettings
@@ -22,7 +31,7 @@ GOOD = "postgresql://stemwright:kR7-_p4q%20zz@db.example/stemwright"
 
 @pytest.fixture(autouse=True)
 def _no_password_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PGPASSWORD", "PGPASSFILE", "DATABASE_URL", "S3_SECRET_ACCESS_KEY"):
+    for name in ("PGPASSWORD", "PGPASSFILE", "DATABASE_URL", "S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -87,11 +96,11 @@ def test_a_password_may_come_as_libpq_takes_it(monkeypatch: pytest.MonkeyPatch) 
     ("kind", "needed"),
     [
         (GatewaySettings, {"STEMWRIGHT_GATEWAY_TRUSTED_PROXIES": "10.0.0.0/8, fd00::/8"}),
-        (WorkerSettings, {"S3_SECRET_ACCESS_KEY": "x" * 40}),
+        (WorkerSettings, {}),
         (DatabaseSettings, {"DATABASE_URL": GOOD}),
         (AccountsSettings, {"DATABASE_URL": GOOD}),
-        (UploadSettings, {"DATABASE_URL": GOOD, "S3_SECRET_ACCESS_KEY": "x" * 40}),
-        (OrchestratorSettings, {"DATABASE_URL": GOOD, "S3_SECRET_ACCESS_KEY": "x" * 40}),
+        (UploadSettings, {"DATABASE_URL": GOOD}),
+        (OrchestratorSettings, {"DATABASE_URL": GOOD}),
     ],
     ids=["gateway", "worker", "migrate", "accounts", "upload", "orchestrator"],
 )
@@ -105,6 +114,20 @@ def test_production_needs_the_secrets_that_a_process_uses_and_no_others(
         with monkeypatch.context() as without, pytest.raises(SystemExit):
             without.delenv(name)
             load(kind)
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ({"s3_access_key_id": "key"}, "needed together"),
+        ({"s3_secret_access_key": "x" * 40}, "needed together"),
+        ({"s3_access_key_id": "stemwright", "s3_secret_access_key": "development-only"}, "everybody knows"),
+    ],
+)
+def test_keys_of_the_object_store_are_both_there_or_neither_and_of_ones_own(keys: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValidationError, match=problem):
+        StorageSettings(environment="production", **keys)
+    assert StorageSettings(environment="production").s3_access_key_id == ""
 
 
 @pytest.mark.parametrize("url", ["mysql://u:verysecret@db/x", "verysecret", "postgresql://u:verysecret@db:port/x"])
