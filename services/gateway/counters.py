@@ -67,4 +67,5 @@ def counter_storage(address: str) -> Storage:
 async def close(storage: Storage) -> None:
     """Ends the connections of a store, where it has any."""
     if isinstance(storage, RedisStorage):
-        await storage.bridge.get_connection().aclose()
+        client: Any = storage.bridge
+        await client.get_connection().aclose()

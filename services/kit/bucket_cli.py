@@ -29,7 +29,10 @@ def bucket() -> None:
 @bucket.command()
 @ORIGINS
 def plan(origins: tuple[str, ...]) -> None:
-    """Print how the bucket differs from what it should be; ends with status 1 if it does."""
+    """Print how the bucket differs.
+
+    Ends with status 1 if it does.
+    """
     found = _said(rules.plan, origins)
     for difference in found:
         click.echo(str(difference))

@@ -15,6 +15,7 @@ import pytest
 
 from services.kit.s3 import S3Storage
 from services.kit.storage import (
+    BucketMissing,
     MultipartNotFound,
     ObjectNotFound,
     ObjectStorage,
@@ -394,7 +395,7 @@ def test_a_missing_bucket_is_not_ready(object_store: ObjectStore) -> None:
         secret_access_key=SECRET_ACCESS_KEY,
     )
 
-    with pytest.raises(ObjectNotFound):
+    with pytest.raises(BucketMissing, match="never-made"):
         storage.ping()
 
 
