@@ -273,6 +273,13 @@ METRICS = (
         "jobs that could not be seen to",
         steady=0,
     ),
+    Metric(
+        "stemwright_batch_sweeps_failed_total",
+        "counter",
+        ("orchestrator",),
+        "batches that could not be seen to",
+        steady=0,
+    ),
     Metric("stemwright_worker_busy_slots", "gauge", ("worker",), "songs in work now"),
     Metric("stemwright_worker_attempts_total", "counter", ("worker",), "attempts ended, by how", ("outcome",)),
     Metric(

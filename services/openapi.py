@@ -105,6 +105,7 @@ TAGS = ("Accounts", "Uploads", "Jobs", "Money", "Partners", "Operators")
 
 PATH_EXAMPLES = {
     "job_id": EXAMPLE_IDS["job"],
+    "batch_id": EXAMPLE_IDS["bat"],
     "upload_id": EXAMPLE_IDS["upl"],
     "key_id": EXAMPLE_IDS["key"],
     "session_id": f"ses_{'0' * 26}",

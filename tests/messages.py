@@ -55,6 +55,12 @@ SAMPLES: tuple[Message, ...] = (
     ),
     uploads_pb2.UploadDeleted(upload_id=UPLOAD, account_id=ACCOUNT),
     jobs_pb2.ReservationRequested(job_id=JOB, account_id=ACCOUNT, price_credits=2, mode=jobs_pb2.JOB_MODE_FULL),
+    jobs_pb2.BatchReservationRequested(
+        batch_id=numbered("bat"),
+        account_id=ACCOUNT,
+        mode=jobs_pb2.JOB_MODE_FULL,
+        shares=[jobs_pb2.BatchShare(job_id=JOB, price_credits=2)],
+    ),
     jobs_pb2.UploadStatusRequested(upload_id=UPLOAD),
     jobs_pb2.BalanceRequested(account_id=ACCOUNT),
     jobs_pb2.RatesRequested(product="separation"),
@@ -65,6 +71,12 @@ SAMPLES: tuple[Message, ...] = (
     ),
     billing_pb2.ReservationSettled(
         job_id=JOB, account_id=ACCOUNT, settlement=billing_pb2.SETTLEMENT_CAPTURED, balance=_balance
+    ),
+    billing_pb2.BatchReservationGranted(
+        batch_id=numbered("bat"), account_id=ACCOUNT, price_credits=2, balance=_balance
+    ),
+    billing_pb2.BatchReservationRefused(
+        batch_id=numbered("bat"), account_id=ACCOUNT, code="insufficient_credits", detail="Too few.", balance=_balance
     ),
     billing_pb2.PaymentSucceeded(
         account_id=ACCOUNT,

@@ -10,6 +10,7 @@ from services.accounts.email_changes.service import EmailChanges
 from services.accounts.erasure.service import Erasures
 from services.accounts.erasure.welcomed import WelcomedAddresses
 from services.accounts.guesses.throttle import Throttle
+from services.accounts.ledger.batches import BatchHolds
 from services.accounts.ledger.credits import Credits
 from services.accounts.ledger.low_credits import LowCredits
 from services.accounts.ledger.news import BalanceNews, BillingPolicy
@@ -54,6 +55,7 @@ class Accounts:
     credits: Credits
     policy: BillingPolicy
     billing: Billing
+    batch_holds: BatchHolds
     low_credits: LowCredits
     erasures: Erasures
     welcomed: WelcomedAddresses
@@ -93,6 +95,7 @@ class Accounts:
         )
         news = BalanceNews(policy)
         credits = Credits(news)  # noqa: A001 - the field's own word
+        billing = Billing(policy, news)
         mail = Mail()
         cashier = build_cashier(settings, database, credits, PriceList(), mail)
         welcomed = WelcomedAddresses(keys)
@@ -123,7 +126,8 @@ class Accounts:
             administration=Administration(credits),
             credits=credits,
             policy=policy,
-            billing=Billing(policy, news),
+            billing=billing,
+            batch_holds=BatchHolds(policy, news, billing),
             low_credits=LowCredits(database, mail),
             erasures=Erasures(database, mail, welcomed),
             welcomed=welcomed,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from google.protobuf.message import Message
 
 from services.accounts.accounts import Accounts
+from services.accounts.ledger.batches import BatchRequest
 from services.accounts.ledger.holds import Ending
 from services.accounts.ledger.service import AccountMismatchError, HoldRequest
 from services.accounts.plans.news import tell_rates
@@ -55,6 +56,15 @@ def handlers(accounts: Accounts) -> Mapping[type[Message] | str, Handler]:
         except AccountMismatchError as error:
             raise InvalidMessage(str(error)) from error
 
+    def on_batch_reservation_requested(session: WriteSession, event: Event) -> None:
+        asked: jobs_pb2.BatchReservationRequested = event.data
+        prices = {share.job_id: share.price_credits for share in asked.shares}
+        preview = asked.mode == jobs_pb2.JOB_MODE_PREVIEW
+        try:
+            accounts.batch_holds.reserve(session, BatchRequest(asked.batch_id, asked.account_id, prices, preview))
+        except AccountMismatchError as error:
+            raise InvalidMessage(str(error)) from error
+
     def on_balance_requested(session: WriteSession, event: Event) -> None:
         asked: jobs_pb2.BalanceRequested = event.data
         accounts.billing.tell_balance(session, asked.account_id)
@@ -78,6 +88,7 @@ def handlers(accounts: Accounts) -> Mapping[type[Message] | str, Handler]:
         accounts_pb2.AccountErasureReceipt: in_transaction(accounts.database, on_erased),
         audit_pb2.OperatorActed: in_transaction(accounts.database, note_operator),
         jobs_pb2.ReservationRequested: in_transaction(accounts.database, on_reservation_requested),
+        jobs_pb2.BatchReservationRequested: in_transaction(accounts.database, on_batch_reservation_requested),
         jobs_pb2.BalanceRequested: in_transaction(accounts.database, on_balance_requested),
         jobs_pb2.RatesRequested: in_transaction(accounts.database, on_rates_requested),
         **dict.fromkeys(ENDINGS, in_transaction(accounts.database, on_job_ended)),

@@ -6,6 +6,7 @@ from services.accounts.erasure.models import Erasure, WelcomedAddress
 from services.accounts.guesses.models import Tries
 from services.accounts.ledger.models import (
     AccountBalance,
+    BatchHold,
     CreditLot,
     LedgerEntry,
     LedgerTransfer,
@@ -33,6 +34,7 @@ __all__ = [
     "AccountBalance",
     "ApiKey",
     "Base",
+    "BatchHold",
     "Checkout",
     "CreditLot",
     "EmailChange",

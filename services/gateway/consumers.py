@@ -7,6 +7,7 @@ lost, old and repeated records do no harm.
 from services.gateway.hub import Hub, Progress
 from services.kit.events.codec import Event
 from services.kit.events.consumer import Consumer
+from services.kit.events.public import JOB_EVENT_TYPES
 from services.kit.events.topics import JOBS_EVENTS, PROGRESS
 from services.kit.protos import separation_pb2
 
@@ -28,6 +29,6 @@ def news_consumer(bootstrap: str, hub: Hub) -> Consumer:
         topics=[PROGRESS, JOBS_EVENTS],
         handlers={
             separation_pb2.SeparationProgress: on_progress,
-            **dict.fromkeys(sorted(JOBS_EVENTS.json_types), on_job_event),
+            **dict.fromkeys(sorted(JOB_EVENT_TYPES), on_job_event),
         },
     )

@@ -66,6 +66,7 @@ PARTS = (
     Part("payments", Upstream.ACCOUNTS, "/v1/billing/payments", "what you paid; receipts are at /v1/billing/payments"),
     Part("uploads", Upstream.UPLOAD, "/v1/uploads", "the songs that you sent: names, sizes, what was found in them"),
     Part("jobs", Upstream.ORCHESTRATOR, "/v1/jobs", "your separations, with what you noted on them, and their stems"),
+    Part("batches", Upstream.ORCHESTRATOR, "/v1/batches", "what you ordered together, with what you noted on it"),
     Part("shares", Upstream.ORCHESTRATOR, "/internal/shares", "links that you made for others to listen by"),
     Part("events", Upstream.NOTIFIER, "/internal/events", "what was told of your uploads, separations and payments"),
     Part(

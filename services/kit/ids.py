@@ -11,6 +11,7 @@ PREFIXES = (
     "prc",
     "rfd",
     "shr",
+    "bat",
 )
 
 _DIGITS = "[0-7][0-9a-hjkmnp-tv-z]{25}"

@@ -21,6 +21,7 @@ def _id(prefix: str) -> str:
 Limit = Annotated[int, Query(ge=1, le=100, description="Most items of the page.")]
 _PAGE = "The `next_cursor` of the page before; absent for the first page."
 JobCursor = Annotated[str | None, Query(pattern=_id("job"), description=_PAGE)]
+BatchCursor = Annotated[str | None, Query(pattern=_id("bat"), description=_PAGE)]
 UploadCursor = Annotated[str | None, Query(pattern=_id("upl"), description=_PAGE)]
 AccountCursor = Annotated[str | None, Query(pattern=_id("usr"), description=_PAGE)]
 ApiKeyCursor = Annotated[str | None, Query(pattern=_id("key"), description=_PAGE)]
@@ -35,6 +36,7 @@ ShareCursor = Annotated[str | None, Query(pattern=_id("shr"), description=_PAGE)
 
 AccountId = Annotated[str, StringConstraints(pattern=_id("usr"))]
 UploadId = Annotated[str, StringConstraints(pattern=_id("upl"))]
+BatchId = Annotated[str, StringConstraints(pattern=_id("bat"))]
 JobId = Annotated[str, StringConstraints(pattern=_id("job"))]
 ApiKeyId = Annotated[str, StringConstraints(pattern=_id("key"))]
 SessionId = Annotated[str, StringConstraints(pattern=_id("ses"))]
@@ -88,7 +90,10 @@ class RequestBody(BaseModel):
 
 
 EXAMPLE_IDS: Mapping[str, str] = {
-    **{prefix: f"{prefix}_{'0' * 26}" for prefix in ("usr", "upl", "job", "key", "chk", "pay", "wrk", "whe", "whd")},
+    **{
+        prefix: f"{prefix}_{'0' * 26}"
+        for prefix in ("usr", "upl", "job", "bat", "key", "chk", "pay", "wrk", "whe", "whd")
+    },
     # The first pack of a new platform is there before anybody makes one.
     "prc": f"prc_{1:026d}",
 }

@@ -19,6 +19,9 @@ from services.orchestrator.administration.errors import DeadLetterNotFound, Work
 from services.orchestrator.administration.feedback import MarkedRegions
 from services.orchestrator.administration.measures import Sampler
 from services.orchestrator.administration.service import Administration
+from services.orchestrator.batches.errors import BatchNotFound
+from services.orchestrator.batches.service import Batches
+from services.orchestrator.batches.sweeper import BatchSweeper
 from services.orchestrator.consumers import Handlers
 from services.orchestrator.credits.rates import RatesWatch
 from services.orchestrator.credits.service import Quotes
@@ -53,6 +56,7 @@ def build(settings: Settings) -> FastAPI:
     lifecycle = Lifecycle(settings, signals)
     eraser = Eraser(database, Forgetting(database, storage, lifecycle))
     jobs = Jobs(database, settings, lifecycle, signals)
+    batches = Batches(database, settings, lifecycle, signals)
     results, listening = Results(database, storage, settings), Listening(database, storage)
     tasks: list[BackgroundTask] = [
         OutboxRelay(database, EventProducer(settings.kafka_bootstrap_servers, NAME)),
@@ -60,6 +64,7 @@ def build(settings: Settings) -> FastAPI:
         eraser,
         Dispatcher(database, settings, lifecycle, signals, heartbeats),
         Sweeper(database, settings, lifecycle),
+        BatchSweeper(database, settings, lifecycle, batches),
         Sampler(database),
         RatesWatch(database, settings.ask_again_seconds),
         Deleter(database, storage, settings),
@@ -75,7 +80,9 @@ def build(settings: Settings) -> FastAPI:
         measures=queue_measures(database, settings),
         state={
             "verifier": TokenVerifier.from_settings(settings),
+            "settings": settings,
             "jobs": jobs,
+            "batches": batches,
             "quotes": Quotes(database, settings, lifecycle, signals),
             "opinions": Opinions(database),
             "dead_letters": DeadLetters(database, DeadLetterBox(settings.kafka_bootstrap_servers, NAME)),
@@ -87,6 +94,7 @@ def build(settings: Settings) -> FastAPI:
         },
         missing={
             "job_id": JobNotFound,
+            "batch_id": BatchNotFound,
             "name": StemNotFound,
             "track": SegmentNotFound,
             "number": SegmentNotFound,

@@ -17,6 +17,9 @@ from services.kit.events.topics import ACCOUNTS, BILLING, FINISHED, PRICES, UPLO
 from services.kit.handling import in_transaction
 from services.kit.object_keys import source_key, stems_prefix
 from services.kit.protos import billing_pb2, prices_pb2, separation_pb2, uploads_pb2, workers_pb2
+from services.orchestrator.batches import repository as batch_rows
+from services.orchestrator.batches.models import Batch
+from services.orchestrator.batches.states import Status as BatchStatus
 from services.orchestrator.credits import rates
 from services.orchestrator.credits import repository as credit_rows
 from services.orchestrator.credits.models import KnownBalance
@@ -64,6 +67,8 @@ class Handlers:
             billing_pb2.ReservationGranted: self.reservation_granted,
             billing_pb2.ReservationRefused: self.reservation_refused,
             billing_pb2.ReservationSettled: self.reservation_settled,
+            billing_pb2.BatchReservationGranted: self.batch_reservation_granted,
+            billing_pb2.BatchReservationRefused: self.batch_reservation_refused,
             separation_pb2.SeparationFinished: self.separation_finished,
             workers_pb2.WorkerHeartbeat: self.heartbeat,
         }
@@ -172,6 +177,37 @@ class Handlers:
             self._lifecycle.recall(session, job.worker_id, job.id, job.attempt)
             self._lifecycle.give_up(session, job, "reservation_expired", "The job took too long to start.")
         self._lifecycle.settle(job)
+
+    def batch_reservation_granted(self, session: WriteSession, event: Event) -> None:
+        """The prices of a batch's songs are held."""
+        self._note_balance(session, event)
+        jobs = batch_rows.locked_reserving(session, event.data.batch_id)
+        batch = self._batch_of(session, event)
+        if batch is None or batch.state is not BatchStatus.RESERVING:
+            return
+        # Read at once and kept, as each of them is about to be told of: a session forgets what nobody holds.
+        _uploads = upload_rows.by_ids(session, {job.upload_id for job in jobs})
+        self._lifecycle.batches.note_held(session, batch)
+        for job in jobs:
+            if job.price_credits is not None:
+                self._lifecycle.grant(session, job)
+
+    def batch_reservation_refused(self, session: WriteSession, event: Event) -> None:
+        """The prices of a batch's songs could not be held: none of them is accepted."""
+        self._note_balance(session, event)
+        jobs = batch_rows.locked_reserving(session, event.data.batch_id)
+        batch = self._batch_of(session, event)
+        if batch is None or batch.state is not BatchStatus.RESERVING:
+            return
+        self._lifecycle.batches.note_refused(batch, event.data.code, event.data.detail)
+        for job in jobs:
+            self._lifecycle.refuse(session, job, event.data.code, event.data.detail)
+
+    @staticmethod
+    def _batch_of(session: WriteSession, event: Event) -> Batch | None:
+        """The batch the answer is about, if it is that account's."""
+        batch = batch_rows.locked(session, event.data.batch_id)
+        return batch if batch is not None and batch.account_id == event.data.account_id else None
 
     @staticmethod
     def _job_of(session: WriteSession, event: Event) -> Job | None:

@@ -4,6 +4,7 @@ from services.kit.database import Database, WriteSession
 from services.kit.erasures import count
 from services.kit.object_keys import stems_prefix
 from services.kit.storage import ObjectStorage
+from services.orchestrator.batches import repository as batch_rows
 from services.orchestrator.credits import repository as credit_rows
 from services.orchestrator.feedback import repository as feedback_rows
 from services.orchestrator.jobs import repository as job_rows
@@ -28,12 +29,16 @@ class Forgetting:
 
     def __call__(self, account_id: str) -> bool:
         """Empties and deletes some jobs at a time; True once no job of the account is left."""
+        with self._database.write() as session:
+            # Before their songs are canceled: what is told of that goes over the event log.
+            batch_rows.empty(session, account_id)
         while self._empty_some(account_id):
             pass
         after: str | None = ""
         while after is not None:
             after = self._delete_some(account_id, after)
         with self._database.write() as session:
+            batch_rows.forget_account(session, account_id)
             credit_rows.forget_account(session, account_id)
             upload_rows.forget_account(session, account_id)
             return not job_rows.has_jobs(session, account_id)
@@ -52,6 +57,7 @@ class Forgetting:
             count(session, account_id, "stems", len(result.get("stems", ())))
             job.deleted_at = session.now()
         # Before it is canceled: what is told of that goes over the event log.
+        job.callback_url = None
         job.job_metadata = job.result = job.result_prefix = job.expires_at = None
         if job.state not in FINAL:
             self._lifecycle.cancel(session, job)

@@ -1,6 +1,7 @@
 """All tables of the orchestrator, for its migrations and their test."""
 
 from services.orchestrator.administration.models import DeadLetterDecision, JobMeasure, QueuePause, QueueSample
+from services.orchestrator.batches.models import Batch
 from services.orchestrator.credits.models import KnownBalance, KnownRate, PreviewCredit, StandingQuote
 from services.orchestrator.feedback.models import Feedback
 from services.orchestrator.jobs.models import Job, JobEvent
@@ -12,6 +13,7 @@ from services.orchestrator.workers.models import Worker
 
 __all__ = [
     "Base",
+    "Batch",
     "DeadLetterDecision",
     "Deletion",
     "Feedback",

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from services.kit.settings import (
     ConsumerGroupSettings,
     DatabaseSettings,
+    OutboundSettings,
     ServiceSettings,
     StorageSettings,
     TokenVerifierSettings,
@@ -16,7 +17,9 @@ from services.kit.settings import (
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Settings(ServiceSettings, DatabaseSettings, ConsumerGroupSettings, StorageSettings, TokenVerifierSettings):
+class Settings(
+    ServiceSettings, DatabaseSettings, ConsumerGroupSettings, StorageSettings, TokenVerifierSettings, OutboundSettings
+):
     """Times are for production; one machine and tests scale them down."""
 
     model_config = service_config("orchestrator")
@@ -64,7 +67,9 @@ class Settings(ServiceSettings, DatabaseSettings, ConsumerGroupSettings, Storage
     zombie_sweep_seconds: Seconds = 3600.0
     """Objects of ended attempts are deleted once more after this, should a worker have woken up late."""
     open_jobs_per_account: Annotated[int, Field(ge=1)] = 2000
-    """Jobs of one account that have not ended; more are refused, 429, until some have."""
+    """Jobs of one account that have not ended, those of batches aside; more are refused, 429, until some have."""
+    open_batches_per_account: Annotated[int, Field(ge=1)] = 5
+    """Batches of one account that have not ended, each of up to a thousand songs; the same."""
     waiting_jobs_per_account: Annotated[int, Field(ge=1)] = 200
     """Those among them whose upload is not complete: no credits are held for them yet."""
     waiting_requests: Annotated[int, Field(ge=0)] = 16

@@ -15,7 +15,7 @@ from standardwebhooks.webhooks import Webhook
 
 from services.local.client import Client
 from services.local.platform import Platform
-from tests.e2e.jobs import NewAccount, eventually
+from tests.e2e.jobs import NewAccount, eventually, settled
 from tests.e2e.songs import music, write_wav_16
 from tests.services.notifier.sink import sink
 
@@ -31,6 +31,35 @@ def as_partner(platform: Platform, account: Client) -> str:
     )
     made = account.call("POST", "/v1/api-keys", json={"name": "events", "scopes": ["events", "jobs", "webhooks"]})
     return str(made["key"])
+
+
+def test_a_batch_is_held_once_paid_by_the_song_and_told_at_its_end(
+    platform: Platform, new_account: NewAccount, tmp_path: Path
+) -> None:
+    account = new_account()
+    upload = account.upload(write_wav_16(tmp_path / "song.wav", music(2)))
+    items = [{"upload_id": upload["id"], "stems": [stem]} for stem in ("vocals", "instrumental")]
+    before = account.call("GET", "/v1/billing/balance")["available_credits"]
+    batch = account.call("POST", "/v1/batches", json={"items": items, "metadata": {"album": "7"}})
+    with Client(platform.gateway_url, as_partner(platform, account)) as program:
+        seen: list[dict[str, Any]] = []
+
+        def ended() -> bool:
+            after = seen[-1]["sequence"] if seen else 0
+            seen.extend(program.call("GET", f"/v1/events?wait=25&after={after}")["items"])
+            return "batch.completed" in {event["type"] for event in seen}
+
+        eventually(ended, "the end of the batch in the feed")
+    told = seen[-1]["data"]["batch"]
+    whole = account.call("GET", f"/v1/batches/{batch['id']}")
+    assert (told["id"], told["counts"], told["metadata"]) == (batch["id"], whole["counts"], {"album": "7"})
+    assert (whole["status"], whole["counts"]["succeeded"]) == ("completed", 2)
+    assert [[stem["name"] for stem in job["stems"]] for job in whole["items"]] == [["vocals"], ["instrumental"]]
+    settled(account)
+    assert account.call("GET", "/v1/billing/balance")["available_credits"] == before - whole["charged_credits"]
+    ledger = account.call("GET", "/v1/billing/ledger")["items"]
+    held = [line for line in ledger if line["source_id"] == batch["id"]]
+    assert [(line["kind"], line["reserved_change_credits"]) for line in held] == [("reserve", whole["price_credits"])]
 
 
 def test_a_partner_follows_a_song_by_feed_and_webhooks(

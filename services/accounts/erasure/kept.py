@@ -26,6 +26,7 @@ TABLES: Mapping[str, str] = {
     "ledger_transfers": "ledger",
     "credit_lots": "ledger",
     "reservations": "ledger",
+    "batch_holds": "ledger",
     "preview_uses": "ledger",
     "checkouts": "payments",
     "payments": "payments",

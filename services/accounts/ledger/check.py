@@ -11,6 +11,7 @@ from sqlalchemy.orm import aliased
 from services.accounts.ledger.holds import TRANSFERS, Ending, State, end
 from services.accounts.ledger.models import (
     AccountBalance,
+    BatchHold,
     CreditLot,
     LedgerEntry,
     LedgerTransfer,
@@ -30,6 +31,7 @@ CHECKED = Gauge("stemwright_accounts_ledger_checked_timestamp_seconds", "When th
 
 _ORIGINS = {
     SourceType.JOB: Reservation.job_id,
+    SourceType.BATCH: BatchHold.batch_id,
     SourceType.PAYMENT: Payment.id,
     SourceType.INVOICE: Payment.provider_id,
 }
@@ -47,6 +49,7 @@ class LedgerFindings:
     wrong_balances: Sequence[str]
     wrong_holds: Sequence[str]
     wrong_jobs: Sequence[str]
+    wrong_batches: Sequence[str]
     wrong_payments: Sequence[str]
     wrong_lots: Sequence[str]
 
@@ -68,8 +71,8 @@ def check_books(session: ReadSession) -> LedgerFindings:
         select(func.count(), func.coalesce(func.sum(LedgerEntry.credits), 0)).select_from(LedgerEntry)
     ).one()
 
-    def ids(query: Select[str]) -> Sequence[str]:
-        return session.scalars(query.limit(FINDINGS_MAX)).all()
+    def ids(query: Select[str] | Select[str | None]) -> Sequence[str]:
+        return [found for found in session.scalars(query.limit(FINDINGS_MAX)) if found is not None]
 
     return LedgerFindings(
         transfers=session.execute(select(func.count()).select_from(LedgerTransfer)).scalar_one(),
@@ -79,6 +82,7 @@ def check_books(session: ReadSession) -> LedgerFindings:
         wrong_balances=ids(_wrong_balances()),
         wrong_holds=ids(_wrong_holds()),
         wrong_jobs=[*ids(_wrong_jobs()), *ids(_without_origin(SourceType.JOB))],
+        wrong_batches=[*ids(_wrong_batches()), *ids(_shares_of_no_batch()), *ids(_without_origin(SourceType.BATCH))],
         wrong_payments=[
             *ids(_wrong_payments()),
             *ids(_without_origin(SourceType.PAYMENT)),
@@ -136,7 +140,8 @@ def _wrong_holds() -> Select[str]:
 
 
 def _wrong_jobs() -> Select[str]:
-    """Jobs whose credits did not move as their hold says: held once, and once more when it ended, by its price."""
+    """Jobs whose credits did not move as their hold says: held once, and once more when it ended, by its price. What
+    is held for a job of a batch moved with the others'."""
     moved = case((LedgerEntry.credits > 0, LedgerEntry.credits), else_=0)
 
     def movements(kind: TransferKind | None) -> object:
@@ -144,7 +149,7 @@ def _wrong_jobs() -> Select[str]:
         return func.count(chosen.distinct())
 
     state = Reservation.state
-    reserved = case((state == State.REFUSED, 0), else_=1)
+    reserved = case((state == State.REFUSED, 0), (Reservation.batch_id.is_not(None), 0), else_=1)
     ended = case((state.in_([State.REFUSED, State.HELD]), 0), else_=1)
     ended_as_told = case(
         *((state == of_state, movements(kind)) for of_state, kind in _ENDING_OF_STATE.items()), else_=0
@@ -164,6 +169,38 @@ def _wrong_jobs() -> Select[str]:
             | (movements(None) != reserved + ended)
             | (func.coalesce(func.sum(moved), 0) != Reservation.price_credits * (reserved + ended))
         )
+    )
+
+
+def _wrong_batches() -> Select[str]:
+    """Batches whose credits were not held once, all of them, or are not the sum of their jobs' shares."""
+    moved = (
+        select(func.coalesce(func.sum(LedgerEntry.credits), 0))
+        .join(LedgerTransfer, LedgerTransfer.id == LedgerEntry.transfer_id)
+        .where(
+            LedgerTransfer.source_type == SourceType.BATCH,
+            LedgerTransfer.source_id == BatchHold.batch_id,
+            LedgerTransfer.kind == TransferKind.RESERVE,
+            LedgerTransfer.account_id == BatchHold.account_id,
+            LedgerEntry.ledger_account == LedgerAccount.RESERVED,
+        )
+        .scalar_subquery()
+    )
+    shares = (
+        select(func.coalesce(func.sum(Reservation.price_credits), 0))
+        .where(Reservation.batch_id == BatchHold.batch_id, Reservation.account_id == BatchHold.account_id)
+        .scalar_subquery()
+    )
+    held = case((BatchHold.granted, BatchHold.price_credits), else_=0)
+    return select(BatchHold.batch_id).where((moved != held) | (shares != held))
+
+
+def _shares_of_no_batch() -> Select[str | None]:
+    """Batches that jobs have shares of and nothing else is known of."""
+    return (
+        select(Reservation.batch_id)
+        .where(Reservation.batch_id.is_not(None), Reservation.batch_id.not_in(select(BatchHold.batch_id)))
+        .distinct()
     )
 
 

@@ -1,12 +1,12 @@
 """Queries about holds and the preview allowance. The account's balance is locked by whoever changes any of these."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 
 from services.accounts.ledger.holds import Refusal, State
-from services.accounts.ledger.models import PreviewUse, Reservation
+from services.accounts.ledger.models import BatchHold, PreviewUse, Reservation
 from services.kit.database import ReadSession, WriteSession
 
 
@@ -41,6 +41,38 @@ def add(
     session.add(reservation)
     session.flush()
     return reservation
+
+
+def batch(session: ReadSession, batch_id: str) -> BatchHold | None:
+    return session.get(BatchHold, batch_id)
+
+
+def of_jobs(session: ReadSession, job_ids: Collection[str]) -> Mapping[str, Reservation]:
+    """Those of these jobs that are known, by their ids."""
+    known = select(Reservation).where(Reservation.job_id.in_(job_ids))
+    return {reservation.job_id: reservation for reservation in session.scalars(known)}
+
+
+def add_shares(
+    session: WriteSession,
+    hold: BatchHold,
+    prices: Mapping[str, int],
+    *,
+    expires_at: datetime,
+    allowance_day: date | None,
+) -> None:
+    """The shares of a batch's jobs in its hold, by job, as holds of their own."""
+    shared = {
+        "account_id": hold.account_id,
+        "batch_id": hold.batch_id,
+        "state": State.HELD,
+        "allowance_day": allowance_day,
+        "created_at": hold.created_at,
+        "expires_at": expires_at,
+    }
+    rows = [{**shared, "job_id": job_id, "price_credits": price} for job_id, price in prices.items()]
+    if rows:
+        session.execute(insert(Reservation), rows)
 
 
 def set_ended(session: WriteSession, job_id: str, state: State, now: datetime) -> None:

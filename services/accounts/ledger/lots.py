@@ -13,7 +13,7 @@ bought needs none. A lot's credits are available, held for jobs, spent or lapsed
 Every function works inside the caller's transaction, with the account's balance locked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -45,16 +45,20 @@ def bring(session: WriteSession, transfer_id: str, account_id: str, available: i
         session.flush()
 
 
-def hold(session: WriteSession, account_id: str, job_id: str, amount: int) -> None:
-    """A job holds credits that were available."""
-    for lot in _with_credits(session, account_id):
-        part = min(lot.available, amount)
-        amount -= part
-        lot.available -= part
-        lot.held += part
-        session.add(LotHold(job_id=job_id, transfer_id=lot.transfer_id, credits=part))
-        if not amount:
-            break
+def hold(session: WriteSession, account_id: str, prices: Mapping[str, int]) -> None:
+    """Jobs hold credits that were available: each its price, one after another."""
+    lots = iter(_with_credits(session, account_id))
+    lot = next(lots, None)
+    for job_id, price in prices.items():
+        amount = price
+        while lot is not None and amount:
+            part = min(lot.available, amount)
+            amount -= part
+            lot.available -= part
+            lot.held += part
+            session.add(LotHold(job_id=job_id, transfer_id=lot.transfer_id, credits=part))
+            if not lot.available:
+                lot = next(lots, None)
     session.flush()
 
 

@@ -125,10 +125,18 @@ class Reservation(Base):
             sqlite_where=text("state = 'held'"),
             postgresql_where=text("state = 'held'"),
         ),
+        Index(
+            "ix_reservations_batch_id",
+            "batch_id",
+            sqlite_where=text("batch_id IS NOT NULL"),
+            postgresql_where=text("batch_id IS NOT NULL"),
+        ),
     )
 
     job_id: Mapped[str] = mapped_column(String(40), primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("balances.account_id"), index=True)
+    batch_id: Mapped[str | None] = mapped_column(String(40))
+    """The hold that this one is a share of: its credits were held with those of the others."""
     state: Mapped[str] = mapped_column(String(20))
     price_credits: Mapped[int] = mapped_column(BigInteger)
     refusal_code: Mapped[str | None] = mapped_column(String(40))
@@ -138,6 +146,22 @@ class Reservation(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
+
+
+class BatchHold(Base):
+    """The one hold of a batch of jobs, or the note that it gets none. The shares of its jobs are reservations."""
+
+    __tablename__ = "batch_holds"
+    __table_args__ = (CheckConstraint("price_credits >= 0", name="price_not_negative"),)
+
+    batch_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("balances.account_id"), index=True)
+    granted: Mapped[bool]
+    price_credits: Mapped[int] = mapped_column(BigInteger)
+    """What was held, or would have been."""
+    refusal_code: Mapped[str | None] = mapped_column(String(40))
+    refusal_detail: Mapped[str | None] = mapped_column(String(300))
+    created_at: Mapped[datetime]
 
 
 class PreviewUse(Base):

@@ -74,6 +74,9 @@ class LedgerCheckView(BaseModel):
     wrong_balances: Sequence[str] = Field(description="Accounts whose balance is not the sum of their entries.")
     wrong_holds: Sequence[str] = Field(description="Accounts whose reserved credits are not the sum of their holds.")
     wrong_jobs: Sequence[str] = Field(description="Jobs whose credits did not move as their hold says.")
+    wrong_batches: Sequence[str] = Field(
+        description="Batches whose credits were not held once, or are not the sum of their jobs' shares."
+    )
     wrong_payments: Sequence[str] = Field(description="Payments that did not bring their credits.")
     wrong_lots: Sequence[str] = Field(description="Credits with an end that are not where the books have them.")
 
@@ -88,6 +91,7 @@ class LedgerCheckView(BaseModel):
             wrong_balances=findings.wrong_balances,
             wrong_holds=findings.wrong_holds,
             wrong_jobs=findings.wrong_jobs,
+            wrong_batches=findings.wrong_batches,
             wrong_payments=findings.wrong_payments,
             wrong_lots=findings.wrong_lots,
         )

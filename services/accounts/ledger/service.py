@@ -90,8 +90,8 @@ class Billing:
         balance = ledger.lock_balance(session, request.account_id)
         existing = reservations.get(session, request.job_id)
         if existing is not None:
-            _check_owner(existing, request.account_id)
-            return self._answer_again(session, existing, balance or Balance())
+            check_owner(existing, request.account_id)
+            return self.answer_again(session, existing, balance or Balance())
         user = users.get(session, request.account_id)
         if balance is None or user is None:
             # Nothing to lock and nothing to note: the same question gets the same answer again.
@@ -121,7 +121,7 @@ class Billing:
                     source=Source(SourceType.JOB, request.job_id),
                     reason="Held for a job",
                 )
-                lots.hold(session, request.account_id, request.job_id, request.price_credits)
+                lots.hold(session, request.account_id, {request.job_id: request.price_credits})
             except InsufficientCreditsError:
                 refusal = (
                     Refusal.INSUFFICIENT_CREDITS,
@@ -158,7 +158,7 @@ class Billing:
         balance = ledger.lock_balance(session, account_id)
         reservation = reservations.get(session, job_id)
         if reservation is not None:
-            _check_owner(reservation, account_id)
+            check_owner(reservation, account_id)
         elif balance is not None:
             now = session.now()
             reservation = reservations.add(
@@ -210,7 +210,8 @@ class Billing:
         lots.give_back(session, job_id, transfer.change_of(LedgerAccount.DEBT))
         return lots.lapse_due(session, account_id, balance)
 
-    def _answer_again(self, session: WriteSession, reservation: Reservation, balance: Balance) -> Answer:
+    def answer_again(self, session: WriteSession, reservation: Reservation, balance: Balance) -> Answer:
+        """What a request for a hold that there is, or was, is answered."""
         job_id, account_id = reservation.job_id, reservation.account_id
         match answer_to_request(State(reservation.state)):
             case Answer.GRANTED:
@@ -286,6 +287,7 @@ def expire_due_holds(database: Database, billing: Billing) -> int:
     return len(due)
 
 
-def _check_owner(reservation: Reservation, account_id: str) -> None:
+def check_owner(reservation: Reservation, account_id: str) -> None:
+    """Raises AccountMismatchError."""
     if reservation.account_id != account_id:
         raise AccountMismatchError(f"the hold of job {reservation.job_id} belongs to another account")

@@ -87,6 +87,8 @@ class SourceType(StrEnum):
     """What a movement of credits comes from."""
 
     JOB = "job"
+    BATCH = "batch"
+    """Of several jobs that are held as one; each of them ends by itself."""
     ACCOUNT = "account"
     PAYMENT = "payment"
     REFUND = "refund"

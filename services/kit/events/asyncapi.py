@@ -12,7 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from services.kit.events.public import JobEvent
+from pydantic import BaseModel
+
+from services.kit.events.public import DATA_OF, BatchEvent, JobEvent
 from services.kit.events.topics import DEAD_LETTER_RETENTION, TOPICS, Topic, dead_letters, type_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,7 +45,7 @@ def document() -> dict[str, Any]:
         "components": {
             "messageTraits": {"cloudEvent": {"headers": _headers()}},
             "messages": {name: message for topic in TOPICS for name, message in _messages(topic)},
-            "schemas": {"JobEvent": _job_event()},
+            "schemas": {shape.__name__: _public_event(shape) for shape in (JobEvent, BatchEvent)},
         },
     }
 
@@ -114,7 +116,7 @@ def _messages(topic: Topic) -> list[tuple[str, dict[str, Any]]]:
                 "name": name,
                 "contentType": "application/json",
                 **traits,
-                "payload": {"$ref": "#/components/schemas/JobEvent"},
+                "payload": {"$ref": f"#/components/schemas/{DATA_OF[name][1].__name__}"},
             },
         )
         for name in sorted(topic.json_types)
@@ -141,8 +143,8 @@ def _headers() -> dict[str, Any]:
     }
 
 
-def _job_event() -> dict[str, Any]:
-    schema = JobEvent.model_json_schema(ref_template="#/components/schemas/JobEvent/definitions/{model}")
+def _public_event(shape: type[BaseModel]) -> dict[str, Any]:
+    schema = shape.model_json_schema(ref_template=f"#/components/schemas/{shape.__name__}/definitions/{{model}}")
     definitions = schema.pop("$defs")
     return {**schema, "definitions": definitions}
 

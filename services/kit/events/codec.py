@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from google.protobuf.message import DecodeError, Message
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from services.kit.events.contracts import EARLIEST, LATEST, broken
 from services.kit.events.errors import InvalidMessage
-from services.kit.events.public import JobEvent
+from services.kit.events.public import DATA_OF
 from services.kit.events.strict_json import read_json
 from services.kit.events.topics import Topic, topic_named, type_of
 from services.kit.ids import is_id, new_id
@@ -195,8 +195,9 @@ def decode(raw: RawRecord, wanted: Collection[str] | None = None) -> Event | Non
         data = _protobuf(message, value)
         owner_of_key = getattr(data, topic.messages[message])
     else:
-        data = _json(value)
-        owner_of_key = data["job"]["account_id"]
+        about, shape = DATA_OF[name]
+        data = _json(value, shape)
+        owner_of_key = data[about]["account_id"]
     if owner_of_key != key:
         raise InvalidMessage(f"the key is not the {topic.key} of the data")
     account_id = headers.get("ce_accountid")
@@ -341,10 +342,10 @@ def _texts(message: Message) -> Iterable[str]:
                 yield from _texts(part)
 
 
-def _json(value: bytes) -> dict[str, Any]:
+def _json(value: bytes, shape: type[BaseModel]) -> dict[str, Any]:
     try:
         data = read_json(value)
-        JobEvent.model_validate_json(value)
+        shape.model_validate_json(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"])
@@ -359,6 +360,9 @@ def _json(value: bytes) -> dict[str, Any]:
 def _account_of(data: Message | Mapping[str, Any]) -> str | None:
     if isinstance(data, Message):
         return getattr(data, "account_id", None) or None
-    job = data.get("job")
-    account_id = job.get("account_id") if isinstance(job, Mapping) else None
-    return account_id if isinstance(account_id, str) else None
+    for about, _ in DATA_OF.values():
+        thing = data.get(about)
+        account_id = thing.get("account_id") if isinstance(thing, Mapping) else None
+        if isinstance(account_id, str):
+            return account_id
+    return None

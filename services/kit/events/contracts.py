@@ -31,6 +31,8 @@ MAX_RATE_MILLICREDITS = 1_000_000
 SEPARATION = "separation"
 """What is priced by the second."""
 MAX_RATES = 1000
+MAX_SONGS = 1000
+"""Of a batch."""
 MAX_ATTEMPT = 10_000
 """Far above any limit of attempts; a higher number is a mistake and would look like the newest one for ever."""
 MAX_SLOTS = 1024
@@ -77,6 +79,7 @@ _attempt = _number(1, MAX_ATTEMPT)
 RULES: Mapping[str, Rule] = {
     "account_id": _id("usr"),
     "job_id": _id("job"),
+    "batch_id": _id("bat"),
     "upload_id": _id("upl"),
     "worker_id": _id("wrk"),
     # Whose an upload was that does not exist, or a job that never came here, is not known.
@@ -90,6 +93,7 @@ RULES: Mapping[str, Rule] = {
     "acted_at": _time,
     "attempt": _attempt,
     "price_credits": _number(0, MAX_PRICE_CREDITS),
+    "BatchReservationGranted.price_credits": _number(0, MAX_CREDITS),
     "mode": _one_of(jobs_pb2.JOB_MODE_FULL, jobs_pb2.JOB_MODE_PREVIEW),
     "settlement": _one_of(
         billing_pb2.SETTLEMENT_CAPTURED, billing_pb2.SETTLEMENT_RELEASED, billing_pb2.SETTLEMENT_EXPIRED
@@ -178,6 +182,7 @@ MOST: Mapping[str, int] = {
     "roles": 20,
     "erased": 100,
     "rates": MAX_RATES,
+    "shares": MAX_SONGS,
 }
 """How often a repeated field may be there."""
 
@@ -216,6 +221,13 @@ def _requested(data: jobs_pb2.ReservationRequested) -> bool:
     return (data.mode == jobs_pb2.JOB_MODE_PREVIEW) == (data.price_credits == 0)
 
 
+def _requested_at_once(data: jobs_pb2.BatchReservationRequested) -> bool:
+    free = data.mode == jobs_pb2.JOB_MODE_PREVIEW
+    named = {share.job_id for share in data.shares}
+    priced = all(free == (share.price_credits == 0) for share in data.shares)
+    return 0 < len(named) == len(data.shares) and priced
+
+
 def _beat(data: workers_pb2.WorkerHeartbeat) -> bool:
     return all(finished.worker_id == data.worker_id for finished in data.finished)
 
@@ -225,6 +237,7 @@ WHOLE: Mapping[str, tuple[Rule, str]] = {
     "SeparationAssigned": (_assigned, "the results would not be the job's"),
     "SeparationFinished": (_finished, "the attempt ended without an outcome"),
     "ReservationRequested": (_requested, "a preview costs nothing, and nothing else does"),
+    "BatchReservationRequested": (_requested_at_once, "each song is named once, and only a preview costs nothing"),
     "WorkerHeartbeat": (_beat, "it tells of another worker's attempts"),
 }
 """What must hold between the fields of a message."""

@@ -12,7 +12,7 @@ from typing import Literal
 
 from google.protobuf.message import Message
 
-from services.kit.events.public import JOB_EVENT_TYPES
+from services.kit.events.public import BATCH_EVENT_TYPES, JOB_EVENT_TYPES
 from services.kit.protos import (
     accounts_pb2,
     audit_pb2,
@@ -101,6 +101,7 @@ JOBS_INTERNAL = Topic(
     messages=MappingProxyType(
         {
             jobs_pb2.ReservationRequested: "job_id",
+            jobs_pb2.BatchReservationRequested: "batch_id",
             jobs_pb2.UploadStatusRequested: "upload_id",
             jobs_pb2.BalanceRequested: "account_id",
             jobs_pb2.RatesRequested: "product",
@@ -121,6 +122,8 @@ BILLING = Topic(
             billing_pb2.ReservationGranted: "account_id",
             billing_pb2.ReservationRefused: "account_id",
             billing_pb2.ReservationSettled: "account_id",
+            billing_pb2.BatchReservationGranted: "account_id",
+            billing_pb2.BatchReservationRefused: "account_id",
             billing_pb2.PaymentSucceeded: "account_id",
             billing_pb2.CreditsLow: "account_id",
         }
@@ -210,8 +213,8 @@ JOBS_EVENTS = Topic(
     owner="orchestrator",
     consumers=("accounts", "notifier", "gateway"),
     retention=timedelta(days=7),
-    summary="What became of a job. The notifier makes the public events of partners out of it.",
-    json_types=JOB_EVENT_TYPES,
+    summary="What became of jobs and of batches. The notifier makes the public events of partners out of it.",
+    json_types=JOB_EVENT_TYPES | BATCH_EVENT_TYPES,
 )
 
 AUDIT = Topic(

@@ -3,7 +3,14 @@
 import re
 from dataclasses import dataclass
 
+from services.kit.validation import form
+
 MAX_URL_CHARACTERS = 2000
+PUBLIC_URL = form(
+    r"^https://([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}(:443|:8443)?(/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*)?$",
+    "must begin with https:// and name a public host",
+)
+"""How such an address looks, for documents."""
 PORTS = (443, 8443)
 
 _URL = re.compile(

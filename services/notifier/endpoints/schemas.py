@@ -5,18 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from services.kit.outbound.urls import MAX_URL_CHARACTERS
+from services.kit.outbound.urls import MAX_URL_CHARACTERS, PUBLIC_URL
 from services.kit.schemas import Line, RequestBody
-from services.kit.validation import form
 from services.notifier.endpoints.models import WebhookEndpoint
 from services.notifier.events.types import EventType
 
 DisabledBecause = Literal["owner", "gone", "failing", "not_a_partner"]
-
-_PUBLIC_URL = form(
-    r"^https://([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}(:443|:8443)?(/[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*)?$",
-    "must begin with https:// and name a public host",
-)
 
 Url = Annotated[
     str,
@@ -25,7 +19,7 @@ Url = Annotated[
         max_length=MAX_URL_CHARACTERS,
         description="https, a public DNS name, port 443 or 8443.",
         # For clients only: what is refused depends on the platform, which in development lets this machine be named.
-        json_schema_extra={"pattern": _PUBLIC_URL},
+        json_schema_extra={"pattern": PUBLIC_URL},
     ),
 ]
 Types = Annotated[

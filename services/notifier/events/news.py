@@ -19,6 +19,9 @@ from services.notifier.events.types import EventType
 MAX_DATA_BYTES = 18_000
 """A whole event stays below the 20 kB that Standard Webhooks 1.0 allows."""
 
+HIDDEN = frozenset({"account_id", "attempt", "callback_url"})
+"""What is told between services and not to partners."""
+
 QUEUED, STARTED, ENDED, DELETED = range(4)
 ONCE = ENDED
 """The stage of what happens to a thing no more than once."""
@@ -82,15 +85,27 @@ _JOBS: Mapping[EventType, tuple[int, str | None]] = {
 
 def _job(event: Event) -> News:
     # Between attempts a job is queued and started again, which is nobody's business but ours.
-    job = {name: value for name, value in event.data["job"].items() if name not in ("account_id", "attempt")}
+    job = {name: value for name, value in event.data["job"].items() if name not in HIDDEN}
     job["link"] = f"/v1/jobs/{job['id']}"
     type_ = cast(EventType, event.type)
     stage, clock = _JOBS[type_]
     told = job.get(clock) if clock is not None else None
     when = datetime.fromisoformat(told) if told else event.time
-    if len(json.dumps(job, ensure_ascii=False).encode()) > MAX_DATA_BYTES:
-        job = {**job, "metadata": None, "metadata_left_out": True}
-    return News(event.key, type_, job["id"], stage, when, {"job": job})
+    return News(event.key, type_, job["id"], stage, when, {"job": _small(job)})
+
+
+def _batch_completed(event: Event) -> News:
+    batch = {name: value for name, value in event.data["batch"].items() if name not in ("account_id", "callback_url")}
+    batch["link"] = f"/v1/batches/{batch['id']}"
+    when = datetime.fromisoformat(batch["finished_at"])
+    return News(event.key, "batch.completed", batch["id"], ONCE, when, {"batch": _small(batch)})
+
+
+def _small(thing: dict[str, Any]) -> dict[str, Any]:
+    """Without what the client noted where that is too much for an event."""
+    if len(json.dumps(thing, ensure_ascii=False).encode()) > MAX_DATA_BYTES:
+        return {**thing, "metadata": None, "metadata_left_out": True}
+    return thing
 
 
 def _payment_succeeded(event: Event) -> News:
@@ -128,6 +143,7 @@ NEWS_OF: Mapping[str, Callable[[Event], News]] = {
     type_of(uploads_pb2.UploadReady): _upload_ready,
     type_of(uploads_pb2.UploadRejected): _upload_rejected,
     **dict.fromkeys(_JOBS, _job),
+    "batch.completed": _batch_completed,
     type_of(billing_pb2.PaymentSucceeded): _payment_succeeded,
     type_of(billing_pb2.CreditsLow): _credits_low,
 }

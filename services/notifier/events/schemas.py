@@ -18,7 +18,7 @@ class EventView(BaseModel):
     occurred_at: datetime
     sequence: int = Field(description="Its number among the account's events: from 1, without gaps.")
     data: dict[str, Any] = Field(
-        description="`job`, `upload`, `payment`, `credits` or `webhook_endpoint`: what it is about."
+        description="`job`, `batch`, `upload`, `payment`, `credits` or `webhook_endpoint`: what it is about."
     )
 
     @classmethod

@@ -12,6 +12,7 @@ EventType = Literal[
     "job.canceled",
     "job.rejected",
     "job.deleted",
+    "batch.completed",
     "payment.succeeded",
     "credits.low",
     "webhook_endpoint.disabled",

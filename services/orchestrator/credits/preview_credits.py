@@ -6,6 +6,7 @@ that job does not succeed   it gives them back, with the time they had
 that job succeeds           nothing is deducted for this upload ever again
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -32,8 +33,22 @@ class Worth:
 def worth_of(session: ReadSession, upload_id: str) -> Worth:
     """What previews of this upload are worth now."""
     found = session.get(PreviewCredit, upload_id, populate_existing=True)
-    if found is None:
-        return Worth(0.0, taken=False)
+    return Worth(0.0, taken=False) if found is None else _worth(session, found)
+
+
+def locked_worths(session: WriteSession, upload_ids: Collection[str]) -> dict[str, Worth]:
+    """The same of those among many uploads of which there are previews; until the transaction ends nobody else prices
+    these."""
+    noted = select(PreviewCredit.upload_id).where(PreviewCredit.upload_id.in_(upload_ids))
+    with_previews = session.scalars(noted.order_by(PreviewCredit.upload_id)).all()
+    for upload_id in with_previews:
+        serialize(session, upload_id)
+    found = select(PreviewCredit).where(PreviewCredit.upload_id.in_(with_previews))
+    rows = session.scalars(found.execution_options(populate_existing=True))
+    return {row.upload_id: _worth(session, row) for row in rows}
+
+
+def _worth(session: ReadSession, found: PreviewCredit) -> Worth:
     fresh = found.job_id is None and found.made_at > session.now() - WITHIN
     return Worth(found.seconds if fresh else 0.0, taken=found.job_id is not None)
 

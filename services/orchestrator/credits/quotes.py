@@ -5,22 +5,27 @@ There is one for what is ordered at a time, so whoever asks again is shown the o
 owner of an upload is ever quoted for it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from services.kit.database import ReadSession, WriteSession
 from services.orchestrator.credits import preview_credits
-from services.orchestrator.credits.models import StandingQuote
+from services.orchestrator.credits.models import KnownRate, StandingQuote
 from services.orchestrator.credits.pricing import price_credits
 from services.orchestrator.credits.rates import rate_for
+from services.orchestrator.jobs.models import Job
 from services.orchestrator.jobs.schemas import Mode, Tier
 from services.orchestrator.uploads.models import KnownUpload
 
 
 class RateUnknown(Exception):
     """Accounts has not told yet what a second costs."""
+
+
+NOTHING = preview_credits.Worth(0.0, taken=False)
 
 
 @dataclass(frozen=True)
@@ -51,14 +56,22 @@ class Price:
         return self.full_credits - self.preview_credit_credits
 
 
+def order_of(job: Job, upload: KnownUpload) -> Order:
+    """What a job of this upload is, to whoever prices it."""
+    mode: Mode = "preview" if job.mode == "preview" else "full"
+    tier: Tier = "relaxed" if job.tier == "relaxed" else "fast"
+    return Order(upload, mode, tier, job.model_name if job.model_ordered else "", job.model_name)
+
+
 def give(session: WriteSession, order: Order, lifetime: timedelta) -> tuple[Price, datetime]:
     """The quote that stands and until when, which is `lifetime` from now on while the price is still the same; a lower
     price takes its place. Raises RateUnknown."""
     preview_credits.serialize(session, order.upload.id)
     quote = _standing(session, order)
     now = session.now()
-    price = _price(session, order, now)
-    if quote is None or price.credits < _bound(session, order, quote).credits:
+    worth = preview_credits.worth_of(session, order.upload.id)
+    price = _price(order, rate_for(session, order.model, order.tier, now), worth)
+    if quote is None or price.credits < _bound(order, quote, worth).credits:
         session.execute(delete(StandingQuote).where(*_same(order)))
         quote = StandingQuote(
             upload_id=order.upload.id,
@@ -72,7 +85,7 @@ def give(session: WriteSession, order: Order, lifetime: timedelta) -> tuple[Pric
             expires_at=now + lifetime,
         )
         session.add(quote)
-    given = _bound(session, order, quote)
+    given = _bound(order, quote, worth)
     quote.preview_credit_credits = given.preview_credit_credits
     if given.credits == price.credits:
         quote.expires_at = now + lifetime
@@ -84,8 +97,36 @@ def price_of(session: WriteSession, order: Order, ordered_at: datetime) -> Price
     """What a job costs that was made at that moment: what was quoted, while that stands; less where a preview has
     succeeded since. Until the transaction ends nobody else prices the upload. Raises RateUnknown."""
     preview_credits.serialize(session, order.upload.id)
-    quote = _standing(session, order)
-    return _price(session, order, ordered_at) if quote is None else _bound(session, order, quote)
+    quote, worth = _standing(session, order), preview_credits.worth_of(session, order.upload.id)
+    if quote is not None:
+        return _bound(order, quote, worth)
+    return _price(order, rate_for(session, order.model, order.tier, ordered_at), worth)
+
+
+def prices_of(session: WriteSession, orders: Sequence[Order], ordered_at: datetime) -> list[Price]:
+    """The same of many orders, in some statements for all of them. Raises RateUnknown."""
+    upload_ids = {order.upload.id for order in orders}
+    worths = preview_credits.locked_worths(session, upload_ids)
+    found = select(StandingQuote).where(StandingQuote.upload_id.in_(upload_ids))
+    standing = {
+        (quote.upload_id, quote.mode, quote.model_name, quote.tier): quote
+        for quote in session.scalars(found.where(StandingQuote.expires_at > session.now()))
+    }
+    rates = {(order.model, order.tier): None for order in orders}
+    known = {key: rate_for(session, *key, ordered_at) for key in rates}
+    prices = []
+    for order in orders:
+        worth = worths.get(order.upload.id, NOTHING)
+        quote = standing.get(_key(order))
+        if quote is not None:
+            price = _bound(order, quote, worth)
+        else:
+            price = _price(order, known[order.model, order.tier], worth)
+        if price.preview_credit_credits:
+            # Deducted once, though a song may be named twice.
+            worths[order.upload.id] = preview_credits.Worth(0.0, taken=True)
+        prices.append(price)
+    return prices
 
 
 def forget(session: WriteSession) -> None:
@@ -93,14 +134,12 @@ def forget(session: WriteSession) -> None:
     session.execute(delete(StandingQuote).where(StandingQuote.expires_at <= session.now()))
 
 
-def _price(session: ReadSession, order: Order, moment: datetime) -> Price:
+def _price(order: Order, rate: KnownRate | None, worth: preview_credits.Worth) -> Price:
     if order.mode == "preview":
         return Price(full_credits=0)
-    rate = rate_for(session, order.model, order.tier, moment)
     if rate is None:
         raise RateUnknown
     full = price_credits(order.upload.duration_seconds or 0.0, rate.millicredits_per_second)
-    worth = preview_credits.worth_of(session, order.upload.id)
     return Price(
         full,
         _deduction(full, worth.seconds, rate.millicredits_per_second),
@@ -109,10 +148,9 @@ def _price(session: ReadSession, order: Order, moment: datetime) -> Price:
     )
 
 
-def _bound(session: ReadSession, order: Order, quote: StandingQuote) -> Price:
+def _bound(order: Order, quote: StandingQuote, worth: preview_credits.Worth) -> Price:
     """The price that a standing quote binds us to. A deduction that a job has had meanwhile is in it no more."""
     full, rate = quote.price_credits, quote.millicredits_per_second
-    worth = preview_credits.worth_of(session, order.upload.id)
     deduction = 0
     if order.mode == "full" and rate is not None and not worth.taken:
         deduction = max(quote.preview_credit_credits, _deduction(full, worth.seconds, rate))
@@ -125,9 +163,12 @@ def _deduction(full_credits: int, seconds: float, millicredits_per_second: int) 
 
 
 def _standing(session: ReadSession, order: Order) -> StandingQuote | None:
-    key = (order.upload.id, order.mode, order.ordered_model, order.tier)
-    quote = session.get(StandingQuote, key, populate_existing=True)
+    quote = session.get(StandingQuote, _key(order), populate_existing=True)
     return quote if quote is not None and quote.expires_at > session.now() else None
+
+
+def _key(order: Order) -> tuple[str, str, str, str]:
+    return order.upload.id, order.mode, order.ordered_model, order.tier
 
 
 def _same(order: Order):  # type: ignore[no-untyped-def]  # the type of conditions is SQLAlchemy's affair

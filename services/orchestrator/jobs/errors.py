@@ -1,6 +1,6 @@
 """What is refused about jobs, and why."""
 
-from services.kit.errors import Conflict, Invalid, NotFound, RateLimited, StemwrightError
+from services.kit.errors import Conflict, Forbidden, Invalid, NotFound, RateLimited, StemwrightError
 
 
 class JobNotFound(NotFound):
@@ -62,3 +62,13 @@ class JobNotRetryable(Conflict):
 class JobNotWaiting(Conflict):
     code = "job_not_waiting"
     title = "Only a job that waits for its turn can be put before others"
+
+
+class CallbackUrlRefused(Invalid):
+    code = "callback_url_refused"
+    title = "Nothing is sent to this address"
+
+
+class CallbacksForPartners(Forbidden):
+    code = "callbacks_for_partners"
+    title = "Only partners are called back"

@@ -19,13 +19,13 @@ from services.kit.object_keys import stems_prefix
 from services.kit.protos import jobs_pb2, separation_pb2, workers_pb2
 from services.kit.telemetry import use_traceparent
 from services.orchestrator.administration import measures
+from services.orchestrator.batches.progress import BatchProgress
 from services.orchestrator.credits import preview_credits, quotes, rates
 from services.orchestrator.jobs import repository
 from services.orchestrator.jobs.errors import OutputUnsuitable, PreviewOutside
 from services.orchestrator.jobs.formats import check_output
 from services.orchestrator.jobs.messages import MODES, assignment, public_event
 from services.orchestrator.jobs.models import Job, JobEvent
-from services.orchestrator.jobs.schemas import Mode, Tier
 from services.orchestrator.jobs.states import FINAL, Status, Step, after
 from services.orchestrator.results.manifests import segments_of
 from services.orchestrator.results.models import Deletion
@@ -65,27 +65,35 @@ class Lifecycle:
     def __init__(self, settings: Settings, signals: Signals) -> None:
         self._settings = settings
         self._signals = signals
+        self.batches = BatchProgress(settings, signals)
 
     def price(self, session: WriteSession, job: Job, upload: KnownUpload) -> None:
         """The song is there: fixes window and price and asks accounts to hold it.
 
         Raises PreviewOutside or OutputUnsuitable, and RateUnknown, after which the job goes on waiting.
         """
-        duration = upload.duration_seconds or 0.0
+        self.fit(job, upload)
+        self.fix_price(session, job, quotes.price_of(session, quotes.order_of(job, upload), job.created_at))
+        if job.batch_id is not None:
+            job.ask_at = None
+            self.batches.look(session, job.batch_id)
+        else:
+            self.ask(session, job, again=False)
+
+    def fit(self, job: Job, upload: KnownUpload) -> None:
+        """Fixes the window of a preview. Raises PreviewOutside or OutputUnsuitable."""
         check_output(job.output["format"], upload.sample_rate_hz or 0, upload.channels or 0)
         if job.mode == "preview":
             job.preview_start_seconds, job.preview_duration_seconds = self.window(
-                duration, job.preview_start_seconds, job.preview_duration_seconds
+                upload.duration_seconds or 0.0, job.preview_start_seconds, job.preview_duration_seconds
             )
-        mode: Mode = "preview" if job.mode == "preview" else "full"
-        tier: Tier = "relaxed" if job.tier == "relaxed" else "fast"
-        ordered = job.model_name if job.model_ordered else ""
-        price = quotes.price_of(session, quotes.Order(upload, mode, tier, ordered, job.model_name), job.created_at)
+
+    def fix_price(self, session: WriteSession, job: Job, price: quotes.Price) -> None:
+        """From now on the job costs this, whatever a second costs later."""
         job.price_credits, job.rate_id = price.credits, price.rate_id
         job.preview_credit_credits = price.preview_credit_credits
         if job.preview_credit_credits:
             preview_credits.take(session, job)
-        self.ask(session, job, again=False)
 
     def learn(self, session: WriteSession, job: Job, upload: KnownUpload | None) -> bool:
         """Goes on with a job that waits for its song or its rate; False where nothing known ends the waiting."""
@@ -134,6 +142,9 @@ class Lifecycle:
                         rates.ask(session)
                     else:
                         self.ask_for_upload(session, job.upload_id)
+            elif job.state is Status.RESERVING and job.batch_id is not None:
+                # Its batch asks for it.
+                job.ask_at = None
             elif job.state is Status.RESERVING:
                 request = jobs_pb2.ReservationRequested(
                     job_id=job.id,
@@ -353,6 +364,8 @@ class Lifecycle:
         # Repeated until accounts says that it is settled.
         job.asked_times = 0
         job.ask_at = session.now() + timedelta(seconds=self._settings.ask_again_seconds)
+        if job.batch_id is not None:
+            self.batches.look(session, job.batch_id)
 
     def _announce(self, session: WriteSession, job: Job) -> None:
         """Publishes where the job stands now, to everyone."""

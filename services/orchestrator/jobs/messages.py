@@ -1,13 +1,25 @@
 """Jobs as others read them: the REST answer, the public event, the assignment to a worker."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from services.kit.database import ReadSession
 from services.kit.object_keys import source_key, stems_prefix
 from services.kit.protos import jobs_pb2, separation_pb2
 from services.orchestrator.jobs.models import Job, JobEvent
-from services.orchestrator.jobs.schemas import ALL_STEMS, JobAnswer, JobError, ModelRef, Output, Preview, Progress
+from services.orchestrator.jobs.schemas import (
+    ALL_STEMS,
+    JobAnswer,
+    JobError,
+    ListedJob,
+    ModelRef,
+    Output,
+    Preview,
+    Progress,
+)
 from services.orchestrator.jobs.states import Status
 from services.orchestrator.results.schemas import Quality, StemResult
+from services.orchestrator.uploads import repository as upload_rows
 from services.orchestrator.uploads.models import KnownUpload
 from services.orchestrator.workers.models import Worker
 
@@ -49,8 +61,16 @@ def job_answer(job: Job) -> JobAnswer:
             "analysis": (job.result or {}).get("analysis"),
             "metadata": job.job_metadata,
             "retry_of": job.retry_of,
+            "batch_id": job.batch_id,
+            "callback_url": job.callback_url,
         }
     )
+
+
+def listed(session: ReadSession, account_id: str, jobs: Sequence[Job]) -> list[ListedJob]:
+    """Jobs of the account as lists show them."""
+    names = upload_rows.names_of(session, account_id, {job.upload_id for job in jobs})
+    return [ListedJob(**dict(job_answer(job)), filename=names.get(job.upload_id)) for job in jobs]
 
 
 def job_at(job: Job, event: JobEvent) -> JobAnswer:
@@ -96,7 +116,7 @@ def public_event(job: Job, upload: KnownUpload | None) -> dict[str, Any]:
     """Data of the job's public event; no URL and no result in it, who may see those asks with a token."""
     answer = job_answer(job)
     fields = {"id", "upload_id", "mode", "status", "attempt", "error", "created_at", "queued_at", "started_at"}
-    fields |= {"finished_at", "metadata", "model", "retry_of", "tier"}
+    fields |= {"finished_at", "metadata", "model", "retry_of", "batch_id", "callback_url", "tier"}
     shown = answer.model_dump(mode="json", include=fields)
     song_seconds = upload.duration_seconds if upload is not None else None
     audio_seconds = job.preview_duration_seconds if job.mode == "preview" else song_seconds

@@ -34,6 +34,9 @@ class Job(Base):
     """The order named the model, so no other one will do."""
     job_metadata: Mapped[dict[str, Any] | None]
     retry_of: Mapped[str | None] = mapped_column(String(40))
+    batch_id: Mapped[str | None] = mapped_column(String(40))
+    """What it was ordered as a song of. Its price is held with that of the others."""
+    callback_url: Mapped[str | None] = mapped_column(String(2000))
 
     status: Mapped[str] = mapped_column(String(12))
     price_credits: Mapped[int | None]
@@ -82,6 +85,13 @@ class Job(Base):
 
     __table_args__ = (
         Index("ix_jobs_account_id_id", "account_id", "id"),
+        Index(
+            "ix_jobs_batch_id",
+            "batch_id",
+            "status",
+            sqlite_where=text("batch_id IS NOT NULL"),
+            postgresql_where=text("batch_id IS NOT NULL"),
+        ),
         Index("ix_jobs_status_queued_at", "status", "queued_at"),
         Index(
             "ix_jobs_open",

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 
 from services.kit.database import ReadSession, WriteSession
+from services.orchestrator.batches.models import Batch
 from services.orchestrator.jobs.models import Job, JobEvent
 from services.orchestrator.jobs.states import FINAL, Status
 from services.orchestrator.uploads.models import KnownUpload
@@ -30,6 +31,7 @@ def owned_jobs(
     before: str | None,
     status: str | None,
     search: str | None = None,
+    batch_id: str | None = None,
 ) -> Sequence[Job]:
     """The account's jobs, newest first; `search` is part of the name of the song's file."""
     query = _visible(account_id).order_by(Job.id.desc()).limit(limit)
@@ -37,6 +39,8 @@ def owned_jobs(
         query = query.where(Job.id < before)
     if status is not None:
         query = query.where(Job.status == status)
+    if batch_id is not None:
+        query = query.where(Job.batch_id == batch_id)
     if search is not None:
         named = KnownUpload.filename.icontains(search, autoescape=True)
         query = query.join(KnownUpload, KnownUpload.id == Job.upload_id).where(named)
@@ -72,14 +76,18 @@ def locked_job(session: WriteSession, job_id: str) -> Job | None:
 
 
 def open_jobs(session: ReadSession, account_id: str, limit: int) -> int:
-    """How many jobs of the account have not ended, counted no further than the limit."""
-    return _count(session, select(Job.id).where(Job.account_id == account_id, Job.status.in_(OPEN)), limit)
+    """How many jobs of the account have not ended, those of batches aside; counted no further than the limit."""
+    return _count(session, select(Job.id).where(*_single(account_id), Job.status.in_(OPEN)), limit)
 
 
 def waiting_jobs(session: ReadSession, account_id: str, limit: int) -> int:
-    """How many jobs of the account wait for an upload, counted no further than the limit."""
-    waiting = (Job.account_id == account_id, Job.status == Status.RESERVING, Job.price_credits.is_(None))
+    """How many jobs of the account wait for an upload, those of batches aside; counted no further than the limit."""
+    waiting = (*_single(account_id), Job.status == Status.RESERVING, Job.price_credits.is_(None))
     return _count(session, select(Job.id).where(*waiting), limit)
+
+
+def _single(account_id: str) -> tuple[ColumnElement[bool], ...]:
+    return Job.account_id == account_id, Job.batch_id.is_(None)
 
 
 def _count(session: ReadSession, query: Select[str], limit: int) -> int:
@@ -118,8 +126,11 @@ def last_event(session: ReadSession, job_id: str) -> JobEvent | None:
 
 
 def forgotten_jobs(session: WriteSession) -> Sequence[Job]:
-    """Deleted jobs that nobody needs any more."""
-    query = select(Job).where(Job.deleted_at.is_not(None), Job.settled.is_(True), Job.status.in_(sorted(FINAL)))
+    """Deleted jobs that nobody needs any more; one of a batch is counted in it until that is over."""
+    of_open_batch = select(Batch.id).where(Batch.id == Job.batch_id, Batch.finished_at.is_(None)).exists()
+    query = select(Job).where(
+        Job.deleted_at.is_not(None), Job.settled.is_(True), Job.status.in_(sorted(FINAL)), ~of_open_batch
+    )
     return session.scalars(query.limit(200)).all()
 
 
@@ -137,7 +148,7 @@ def empty_events(session: WriteSession, job_id: str) -> None:
     last = last_event(session, job_id)
     if last is not None:
         session.execute(delete(JobEvent).where(JobEvent.job_id == job_id, JobEvent.seq != last.seq))
-        last.data = {"job": {**last.data["job"], "metadata": None}}
+        last.data = {"job": {**last.data["job"], "metadata": None, "callback_url": None}}
 
 
 def job_ids(session: ReadSession, account_id: str, *, after: str) -> Sequence[str]:

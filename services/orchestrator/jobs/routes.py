@@ -1,5 +1,6 @@
 """Jobs, as in the public contract."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query, Request
@@ -8,9 +9,12 @@ from fastapi.responses import JSONResponse, Response
 from services.kit.auth import Principal, require_scope
 from services.kit.errors import answers
 from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey
-from services.kit.schemas import EXAMPLE_IDS, JobCursor, JobId, Limit, Line, Page, examples
+from services.kit.schemas import EXAMPLE_IDS, BatchId, JobCursor, JobId, Limit, Line, Page, examples
 from services.orchestrator.credits.errors import InsufficientCredits, PreviewAllowanceExhausted
+from services.orchestrator.jobs.callbacks import check_callback
 from services.orchestrator.jobs.errors import (
+    CallbacksForPartners,
+    CallbackUrlRefused,
     JobAlreadyFinal,
     JobDeleted,
     JobNotFound,
@@ -26,6 +30,7 @@ from services.orchestrator.jobs.errors import (
 from services.orchestrator.jobs.schemas import JobAnswer, ListedJob, NewJob
 from services.orchestrator.jobs.service import Jobs
 from services.orchestrator.jobs.states import Status
+from services.orchestrator.settings import Settings
 from services.orchestrator.uploads.errors import UploadNotFound, UploadNotReady, UploadRejected
 
 
@@ -35,6 +40,14 @@ def _jobs(request: Request) -> Jobs:
 
 
 JobsDep = Annotated[Jobs, Depends(_jobs)]
+
+
+def _callback_check(request: Request) -> Callable[[Principal, str | None], None]:
+    settings: Settings = request.app.state.settings
+    return lambda caller, url: check_callback(caller, url, settings)
+
+
+CallbackCheck = Annotated[Callable[[Principal, str | None], None], Depends(_callback_check)]
 Caller = Annotated[Principal, Depends(require_scope("jobs"))]
 
 router = APIRouter(prefix="/v1", tags=["Jobs"])
@@ -57,6 +70,7 @@ _MADE = {
     **answers(
         InsufficientCredits,
         PreviewAllowanceExhausted,
+        CallbacksForPartners,
         UploadNotFound,
         UploadNotReady,
         IdempotencyInProgress,
@@ -66,6 +80,7 @@ _MADE = {
         UnknownModel,
         PreviewOutside,
         OutputUnsuitable,
+        CallbackUrlRefused,
         JobRejected,
         TooManyOpenJobs,
         TooManyWaitingJobs,
@@ -79,6 +94,7 @@ def create_job(
     body: Annotated[NewJob, Body(openapi_examples=_JOBS)],
     caller: Caller,
     jobs: JobsDep,
+    check: CallbackCheck,
     idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Asks for a separation. 201: queued. 202: its credits are still being reserved.
@@ -86,6 +102,7 @@ def create_job(
     The jobs of an account that are open at a time are limited: 429 `too_many_open_jobs`, and, of those whose upload is
     not complete, `too_many_waiting_jobs`.
     """
+    check(caller, body.callback_url)
     return jobs.create(caller.account_id, body, idempotency_key)
 
 
@@ -99,9 +116,12 @@ def list_jobs(
     search: Annotated[
         Line | None, Query(min_length=1, max_length=100, description="Part of the name of the song's file.")
     ] = None,
+    batch_id: Annotated[BatchId | None, Query(description="Only songs of this batch.")] = None,
 ) -> Page[ListedJob]:
     """The account's jobs, newest first."""
-    items, following = jobs.list_jobs(caller.account_id, limit=limit, before=cursor, status=status, search=search)
+    items, following = jobs.list_jobs(
+        caller.account_id, limit=limit, before=cursor, status=status, search=search, batch_id=batch_id
+    )
     return Page(items=items, next_cursor=following)
 
 

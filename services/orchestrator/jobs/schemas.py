@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from services.kit.outbound.urls import MAX_URL_CHARACTERS, PUBLIC_URL
 from services.kit.schemas import Line, RequestBody, UploadId, Whole
 from services.orchestrator.results.schemas import Analysis, Quality, StemResult
 
@@ -38,6 +39,22 @@ Stems = Annotated[
 Seconds = Annotated[float, Field(ge=0, le=MAX_SONG_SECONDS, allow_inf_nan=False, strict=True)]
 
 ModelName = Annotated[Line, Field(min_length=1, max_length=80)]
+
+
+Metadata = Annotated[
+    dict[Annotated[Line, Field(min_length=1, max_length=40)], Annotated[Line, Field(max_length=500)]],
+    Field(max_length=MAX_METADATA_KEYS),
+]
+
+CallbackUrl = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_URL_CHARACTERS,
+        # For clients only: what is refused depends on the platform, which in development lets this machine be named.
+        json_schema_extra={"pattern": PUBLIC_URL},
+    ),
+]
 
 
 class Preview(RequestBody):
@@ -114,13 +131,12 @@ class NewJob(RequestBody):
     stems: Stems = Field(default_factory=lambda: list(ALL_STEMS), description="What is wanted; without it, every stem.")
     output: Output = Field(default_factory=Output, description="How the stems are written; without it, FLAC.")
     model: ModelName | None = Field(None, description="A network by its name; without it, the platform's own choice.")
-    metadata: (
-        Annotated[
-            dict[Annotated[Line, Field(min_length=1, max_length=40)], Annotated[Line, Field(max_length=500)]],
-            Field(max_length=MAX_METADATA_KEYS),
-        ]
-        | None
-    ) = Field(None, description="Whatever helps you to recognise the job; comes back with it and in its events.")
+    metadata: Metadata | None = Field(
+        None, description="Whatever helps you to recognise the job; comes back with it and in its events."
+    )
+    callback_url: CallbackUrl | None = Field(
+        None, description="Where the event of its end is sent, signed with the account's callback secret. For partners."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -195,6 +211,8 @@ class JobAnswer(BaseModel):
     )
     metadata: dict[str, str] | None = Field(description="As it was sent with the order.")
     retry_of: str | None = Field(description="The job that this one tries again.")
+    batch_id: str | None = Field(description="The batch that it is a song of.")
+    callback_url: str | None
 
 
 class ListedJob(JobAnswer):

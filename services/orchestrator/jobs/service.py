@@ -1,6 +1,5 @@
 """What clients may do with jobs. Each call is one transaction; waiting is done outside of any."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -29,7 +28,7 @@ from services.orchestrator.jobs.errors import (
     TooManyWaitingJobs,
 )
 from services.orchestrator.jobs.lifecycle import Lifecycle
-from services.orchestrator.jobs.messages import job_answer, job_at
+from services.orchestrator.jobs.messages import job_answer, job_at, listed
 from services.orchestrator.jobs.models import Job
 from services.orchestrator.jobs.schemas import JobAnswer, ListedJob, MissedEvent, MissedEvents, NewJob, RetryRequest
 from services.orchestrator.jobs.states import FINAL, Status
@@ -37,7 +36,6 @@ from services.orchestrator.queue.model_choice import ModelChoice
 from services.orchestrator.settings import Settings
 from services.orchestrator.shares import repository as share_rows
 from services.orchestrator.signals import Signals
-from services.orchestrator.uploads import repository as upload_rows
 from services.orchestrator.uploads.errors import UploadRejected
 from services.orchestrator.uploads.service import Uploads
 
@@ -72,6 +70,7 @@ class Jobs:
                 model_name=model,
                 model_ordered=request.model is not None,
                 job_metadata=request.metadata,
+                callback_url=request.callback_url,
             )
             return self._start(session, job)
 
@@ -121,6 +120,7 @@ class Jobs:
             model_name=old.model_name,
             model_ordered=old.model_ordered,
             job_metadata=old.job_metadata,
+            callback_url=old.callback_url,
             retry_of=old.id,
         )
         return self._start(session, job)
@@ -131,20 +131,27 @@ class Jobs:
             return job_answer(self._owned(session, account_id, job_id))
 
     def list_jobs(
-        self, account_id: str, *, limit: int, before: str | None, status: str | None, search: str | None = None
+        self,
+        account_id: str,
+        *,
+        limit: int,
+        before: str | None,
+        status: str | None,
+        search: str | None = None,
+        batch_id: str | None = None,
     ) -> tuple[list[ListedJob], str | None]:
         """One page, newest first, and the id after which the next begins."""
         with self._database.read() as session:
             jobs = repository.owned_jobs(
-                session, account_id, limit=limit + 1, before=before, status=status, search=search
+                session, account_id, limit=limit + 1, before=before, status=status, search=search, batch_id=batch_id
             )
-            page = _listed(session, account_id, jobs[:limit])
+            page = listed(session, account_id, jobs[:limit])
         return page, page[-1].id if len(jobs) > limit else None
 
     def queue(self, account_id: str, limit: int) -> list[ListedJob]:
         """The account's jobs that wait for a worker, the next one first."""
         with self._database.read() as session:
-            return _listed(session, account_id, repository.waiting_in_turn(session, account_id, limit))
+            return listed(session, account_id, repository.waiting_in_turn(session, account_id, limit))
 
     def expedite(self, account_id: str, job_id: str) -> JobAnswer:
         """Puts a waiting job before the account's others. Raises JobNotFound or JobNotWaiting.
@@ -259,11 +266,6 @@ class Jobs:
 def _turn(job: Job) -> tuple[datetime, str]:
     assert job.queued_at is not None  # noqa: S101 - it is queued
     return job.queued_at, job.id
-
-
-def _listed(session: ReadSession, account_id: str, jobs: Sequence[Job]) -> list[ListedJob]:
-    names = upload_rows.names_of(session, account_id, {job.upload_id for job in jobs})
-    return [ListedJob(**dict(job_answer(job)), filename=names.get(job.upload_id)) for job in jobs]
 
 
 def _refusal(job: Job) -> StemwrightError:

@@ -1,5 +1,6 @@
 """Which model an order gets."""
 
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 
 from services.kit.database import ReadSession
@@ -18,10 +19,15 @@ class ModelChoice:
 
     def model_for(self, session: ReadSession, upload_id: str, ordered: str | None) -> str:
         """The model that the order names, else the one that its song is for."""
+        return self.models_for(session, [upload_id], ordered)[upload_id]
+
+    def models_for(self, session: ReadSession, upload_ids: Collection[str], ordered: str | None) -> Mapping[str, str]:
+        """The same for several songs, by upload."""
         if ordered is None:
-            return self._rollout.model_for(upload_id, self._served_models(session))
+            served = self._served_models(session)
+            return {upload_id: self._rollout.model_for(upload_id, served) for upload_id in upload_ids}
         self.check_known(session, ordered)
-        return ordered
+        return dict.fromkeys(upload_ids, ordered)
 
     def check_known(self, session: ReadSession, model: str) -> None:
         """Raises `UnknownModel` for one that is neither the default nor on trial, nor of any worker heard of lately."""

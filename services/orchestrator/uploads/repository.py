@@ -26,6 +26,24 @@ def owned_upload(session: ReadSession, account_id: str, upload_id: str) -> Known
     return session.scalar(query)
 
 
+def owned_uploads(session: ReadSession, account_id: str, upload_ids: Collection[str]) -> dict[str, KnownUpload]:
+    """The same of several, by id."""
+    query = select(KnownUpload).where(
+        KnownUpload.id.in_(upload_ids), KnownUpload.account_id == account_id, KnownUpload.status != "deleted"
+    )
+    return {upload.id: upload for upload in session.scalars(query)}
+
+
+def by_ids(session: ReadSession, upload_ids: Collection[str]) -> dict[str, KnownUpload]:
+    """The same, whoever owns them and whatever became of them: those that the caller goes on to ask for one by one."""
+    return {upload.id: upload for upload in session.scalars(select(KnownUpload).where(KnownUpload.id.in_(upload_ids)))}
+
+
+def known(session: ReadSession, upload_ids: Collection[str]) -> set[str]:
+    """Which of these uploads something is known of, whoever owns them."""
+    return set(session.scalars(select(KnownUpload.id).where(KnownUpload.id.in_(upload_ids))))
+
+
 def upload(session: ReadSession, upload_id: str) -> KnownUpload | None:
     """The upload, whoever owns it."""
     return session.get(KnownUpload, upload_id)

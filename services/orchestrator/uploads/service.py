@@ -1,5 +1,7 @@
 """Songs that are asked about before they are known here."""
 
+from collections.abc import Collection
+
 from services.kit.database import Database, ReadSession
 from services.kit.errors import Unavailable
 from services.orchestrator.jobs.lifecycle import Lifecycle
@@ -34,6 +36,22 @@ class Uploads:
                 self._lifecycle.ask_for_upload(session, upload_id)
             if self._signals.wait_for(known, self._settings.answer_wait_seconds) is None:
                 raise Unavailable("what became of the upload is not known yet", retry_after_seconds=2)
+
+    def learn_all(self, upload_ids: Collection[str]) -> None:
+        """The same of several, asked about together. Raises Unavailable where one is still not known."""
+
+        def unknown() -> set[str]:
+            with self._database.read() as session:
+                return set(upload_ids) - repository.known(session, upload_ids)
+
+        missing = unknown()
+        if missing:
+            with self._database.write() as session:
+                for upload_id in sorted(missing):
+                    self._lifecycle.ask_for_upload(session, upload_id)
+            told = self._signals.wait_for(lambda: not unknown() or None, self._settings.answer_wait_seconds)
+            if told is None:
+                raise Unavailable("what became of some uploads is not known yet", retry_after_seconds=2)
 
     @staticmethod
     def usable(session: ReadSession, account_id: str, upload_id: str) -> KnownUpload:

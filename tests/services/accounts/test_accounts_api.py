@@ -359,6 +359,7 @@ def test_operators_prove_the_books(join: Join, accounts: Accounts, sign_in: Any)
         "total_credits": 0,
         "unbalanced_transfers": [],
         "wrong_balances": [],
+        "wrong_batches": [],
         "wrong_holds": [],
         "wrong_jobs": [],
         "wrong_lots": [],

@@ -29,6 +29,8 @@ from services.orchestrator.administration.errors import DeadLetterNotFound
 from services.orchestrator.administration.feedback import MarkedRegions
 from services.orchestrator.administration.measures import Sampler
 from services.orchestrator.administration.service import Administration
+from services.orchestrator.batches.service import Batches
+from services.orchestrator.batches.sweeper import BatchSweeper
 from services.orchestrator.consumers import Handlers
 from services.orchestrator.credits.service import Quotes
 from services.orchestrator.feedback.service import Opinions
@@ -119,6 +121,7 @@ class World:
     dispatcher: Dispatcher
     sweeper: Sweeper
     deleter: Deleter
+    batch_sweeper: BatchSweeper
     sampler: Sampler
     app: FastAPI
     client: TestClient
@@ -143,6 +146,8 @@ class World:
             billing_pb2.ReservationGranted: self.handlers.reservation_granted,
             billing_pb2.ReservationRefused: self.handlers.reservation_refused,
             billing_pb2.ReservationSettled: self.handlers.reservation_settled,
+            billing_pb2.BatchReservationGranted: self.handlers.batch_reservation_granted,
+            billing_pb2.BatchReservationRefused: self.handlers.batch_reservation_refused,
             separation_pb2.SeparationFinished: self.handlers.separation_finished,
             workers_pb2.WorkerHeartbeat: self.handlers.heartbeat,
         }
@@ -164,6 +169,7 @@ class World:
                 self.beat(worker_id)
             if sweeping:
                 self.sweeper.sweep()
+                self.batch_sweeper.sweep()
 
     def told(self) -> list[Event]:
         """Events that the orchestrator put into its outbox since the last call."""
@@ -193,6 +199,14 @@ class World:
         upload_id = new_id("upl")
         self.hear(uploads_pb2.UploadCreated(upload_id=upload_id, account_id=account_id))
         return upload_id
+
+    def reject(self, account_id: str, upload_id: str) -> None:
+        """The upload's bytes are there and no good."""
+        self.hear(
+            uploads_pb2.UploadRejected(
+                upload_id=upload_id, account_id=account_id, code="no_audio", reason="There is no sound in it."
+            )
+        )
 
     def make_ready(
         self,
@@ -282,6 +296,27 @@ class World:
         assert answer.status_code in (201, 202), answer.text
         return answer.json()
 
+    def post_batch(self, account_id: str, upload_ids: Sequence[str], **more: Any) -> Any:
+        """A batch through the API, a song for each upload; the answer as JSON."""
+        answer = self.client.post(
+            "/v1/batches",
+            json={"items": [{"upload_id": upload_id} for upload_id in upload_ids], **more},
+            headers=bearer(account_id),
+        )
+        assert answer.status_code in (201, 202), answer.text
+        return answer.json()
+
+    def grant_batch(self, batch: Any, account_id: str) -> None:
+        """Accounts holds the prices of a batch's songs."""
+        self.hear(
+            billing_pb2.BatchReservationGranted(
+                batch_id=batch["id"],
+                account_id=account_id,
+                price_credits=batch["price_credits"],
+                balance=billing_pb2.Balance(available_credits=500, version=1),
+            )
+        )
+
     def queued_job(self, account_id: str | None = None, **more: Any) -> str:
         """A job whose credits are held."""
         account_id = account_id or new_id("usr")
@@ -320,6 +355,7 @@ def running_world(
     storage = MemoryStorage()
     lifecycle = Lifecycle(settings, signals)
     jobs = Jobs(database, settings, lifecycle, signals)
+    batches = Batches(database, settings, lifecycle, signals)
     results = Results(database, storage, settings)  # type: ignore[arg-type]
     listening = Listening(database, storage)  # type: ignore[arg-type]
     app = create_app(
@@ -328,7 +364,9 @@ def running_world(
         routers=ROUTERS,
         state={
             "verifier": NamesAreTokens(),
+            "settings": settings,
             "jobs": jobs,
+            "batches": batches,
             "quotes": Quotes(database, settings, lifecycle, signals),
             "opinions": Opinions(database),
             "marked_regions": MarkedRegions(database, storage),  # type: ignore[arg-type]
@@ -353,6 +391,7 @@ def running_world(
         handlers=Handlers(database, lifecycle, signals, heartbeats),
         dispatcher=Dispatcher(database, settings, lifecycle, signals, heartbeats),
         sweeper=Sweeper(database, settings, lifecycle),
+        batch_sweeper=BatchSweeper(database, settings, lifecycle, batches),
         sampler=Sampler(database),
         deleter=Deleter(database, storage, settings),  # type: ignore[arg-type]
         app=app,

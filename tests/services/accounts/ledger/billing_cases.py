@@ -1,11 +1,13 @@
 """Steps that tests of money share."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from services.accounts.accounts import Accounts
 from services.accounts.ledger import lots
 from services.accounts.ledger import repository as ledger
+from services.accounts.ledger.batches import BatchRequest
 from services.accounts.ledger.check import LedgerFindings, check_books
 from services.accounts.ledger.credits import lapse_due_credits
 from services.accounts.ledger.holds import Answer, Ending
@@ -35,6 +37,12 @@ class Money:
         request = HoldRequest(job_id, self.account_id, price_credits, preview=price_credits == 0)
         with self.accounts.database.write() as session:
             return job_id, self.accounts.billing.reserve(session, request)
+
+    def reserve_batch(self, prices: Mapping[str, int], batch_id: str | None = None) -> tuple[str, Answer]:
+        batch_id = batch_id or new_id("bat")
+        request = BatchRequest(batch_id, self.account_id, prices, preview=not any(prices.values()))
+        with self.accounts.database.write() as session:
+            return batch_id, self.accounts.batch_holds.reserve(session, request)
 
     def end(self, job_id: str, ending: Ending) -> Answer:
         with self.accounts.database.write() as session:

@@ -14,9 +14,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     consumes,
     invariant,
+    multiple,
     rule,
     run_state_machine_as_test,
 )
@@ -234,6 +236,36 @@ class LedgerMachine(RuleBasedStateMachine):
             person.held[job_id] = Hold(held, self.clock(), None if price else today)
             person.previews[today] += 0 if price else 1
         return who, job_id, price
+
+    @rule(
+        target=jobs,
+        who=st.integers(0, 1),
+        prices=st.one_of(
+            st.lists(st.integers(1, 40), min_size=1, max_size=4), st.lists(st.just(0), min_size=1, max_size=3)
+        ),
+        ended=st.one_of(st.none(), jobs),
+    )
+    def reserve_a_batch(
+        self, who: int, prices: list[int], ended: tuple[int, str, int] | None
+    ) -> MultipleResults[tuple[int, str, int]]:
+        """Sometimes with a song among them that has a hold already, or had, which is left out."""
+        person, today = self.expected[who], self.clock().date()
+        person.lapse(self.clock())
+        asked = {new_id("job"): price for price in prices}
+        total, free = sum(prices), PREVIEWS[person.plan] - person.previews[today]
+        granted = total <= len(person.available) if total else len(prices) <= free
+        known = {ended[1]: prices[0]} if ended is not None and ended[0] == who else {}
+        batch_id, answer = self.people[who].reserve_batch({**asked, **known})
+        assert answer is (Answer.GRANTED if granted else Answer.REFUSED)
+        for job_id, price in asked.items() if granted else ():
+            held, person.available = person.available[:price], person.available[price:]
+            person.held[job_id] = Hold(held, self.clock(), None if price else today)
+            person.previews[today] += 0 if price else 1
+        before = self.people[who].balance
+        assert self.people[who].reserve_batch({**asked, **known}, batch_id) == (batch_id, answer)
+        assert self.people[who].balance == before
+        # A song of a batch that was refused has no hold and asks for none of its own.
+        return multiple(*((who, job_id, price) for job_id, price in asked.items() if granted))
 
     @rule(target=jobs, who=st.integers(0, 1), ending=st.sampled_from(Ending))
     def end_a_job_that_never_asked(self, who: int, ending: Ending) -> tuple[int, str, int]:

@@ -274,6 +274,7 @@ export const administration = {
       wrong_balances: "Balances that are not the sum of their entries",
       wrong_holds: "Reserved credits that are not the sum of the holds",
       wrong_jobs: "Jobs whose credits did not move as their hold says",
+      wrong_batches: "Batches that were not held once, as the sum of their jobs",
       wrong_payments: "Payments that did not bring their credits",
       wrong_lots: "Credits with an end that are elsewhere",
     },

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"stemwright/events/v1/billing.proto\x12\x14stemwright.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x01\n\x07\x42\x61lance\x12\x19\n\x11\x61vailable_credits\x18\x01 \x01(\x03\x12\x18\n\x10reserved_credits\x18\x02 \x01(\x03\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x1a\n\rpreviews_left\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x14\n\x0c\x64\x65\x62t_credits\x18\x05 \x01(\x03\x42\x10\n\x0e_previews_left\"T\n\x0e\x42\x61lanceChanged\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12.\n\x07\x62\x61lance\x18\x02 \x01(\x0b\x32\x1d.stemwright.events.v1.Balance\"\x7f\n\x12ReservationGranted\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x15\n\rprice_credits\x18\x03 \x01(\r\x12.\n\x07\x62\x61lance\x18\x04 \x01(\x0b\x32\x1d.stemwright.events.v1.Balance\"\x86\x01\n\x12ReservationRefused\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12.\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x1d.stemwright.events.v1.Balance\"\x9e\x01\n\x12ReservationSettled\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x34\n\nsettlement\x18\x03 \x01(\x0e\x32 .stemwright.events.v1.Settlement\x12.\n\x07\x62\x61lance\x18\x04 \x01(\x0b\x32\x1d.stemwright.events.v1.Balance\"\xd8\x01\n\x10PaymentSucceeded\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0btotal_minor\x18\x04 \x01(\x03\x12\x11\n\ttax_minor\x18\x05 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x06 \x01(\t\x12\x0f\n\x07\x63redits\x18\x07 \x01(\x03\x12\x16\n\x0ereceipt_number\x18\x08 \x01(\t\x12+\n\x07paid_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"V\n\nCreditsLow\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x19\n\x11\x61vailable_credits\x18\x02 \x01(\x03\x12\x19\n\x11threshold_credits\x18\x03 \x01(\x03*r\n\nSettlement\x12\x1a\n\x16SETTLEMENT_UNSPECIFIED\x10\x00\x12\x17\n\x13SETTLEMENT_CAPTURED\x10\x01\x12\x17\n\x13SETTLEMENT_RELEASED\x10\x02\x12\x16\n\x12SETTLEMENT_EXPIRED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"stemwright/events/v1/billing.proto\x12\x14stemwright.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x01\n\x07\x42\x61lance\x12\x19\n\x11\x61vailable_credits\x18\x01 \x01(\x03\x12\x18\n\x10reserved_credits\x18\x02 \x01(\x03\x12\x0f\n\x07version\x18\x03 \x01(\x04\x12\x1a\n\rpreviews_left\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x14\n\x0c\x64\x65\x62t_credits\x18\x05 \x01(\x03\x42\x10\n\x0e_previews_left\"T\n\x0e\x42\x61lanceChanged\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12.\n\x07\x62\x61lance\x18\x02 \x01(\x0b\x32\x1d.stemwright.events.v1.Balance\"\x7f\n\x12ReservationGranted\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x15\n\rprice_credits\x18\x03 \x01(\r\x12.\n\x07\x62\x61lance\x18\x04 \x01(\x0b\x32\x1d.stemwright.events.v1.Balance\"\x86\x01\n\x12ReservationRefused\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12.\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x1d.stemwright.events.v1.Balance\"\x86\x01\n\x17\x42\x61tchReservationGranted\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x15\n\rprice_credits\x18\x03 \x01(\x03\x12.\n\x07\x62\x61lance\x18\x04 \x01(\x0b\x32\x1d.stemwright.events.v1.Balance\"\x8d\x01\n\x17\x42\x61tchReservationRefused\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x04 \x01(\t\x12.\n\x07\x62\x61lance\x18\x05 \x01(\x0b\x32\x1d.stemwright.events.v1.Balance\"\x9e\x01\n\x12ReservationSettled\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x34\n\nsettlement\x18\x03 \x01(\x0e\x32 .stemwright.events.v1.Settlement\x12.\n\x07\x62\x61lance\x18\x04 \x01(\x0b\x32\x1d.stemwright.events.v1.Balance\"\xd8\x01\n\x10PaymentSucceeded\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x12\n\npayment_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x13\n\x0btotal_minor\x18\x04 \x01(\x03\x12\x11\n\ttax_minor\x18\x05 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x06 \x01(\t\x12\x0f\n\x07\x63redits\x18\x07 \x01(\x03\x12\x16\n\x0ereceipt_number\x18\x08 \x01(\t\x12+\n\x07paid_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"V\n\nCreditsLow\x12\x12\n\naccount_id\x18\x01 \x01(\t\x12\x19\n\x11\x61vailable_credits\x18\x02 \x01(\x03\x12\x19\n\x11threshold_credits\x18\x03 \x01(\x03*r\n\nSettlement\x12\x1a\n\x16SETTLEMENT_UNSPECIFIED\x10\x00\x12\x17\n\x13SETTLEMENT_CAPTURED\x10\x01\x12\x17\n\x13SETTLEMENT_RELEASED\x10\x02\x12\x16\n\x12SETTLEMENT_EXPIRED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stemwright.events.v1.billing_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SETTLEMENT']._serialized_start=1063
-  _globals['_SETTLEMENT']._serialized_end=1177
+  _globals['_SETTLEMENT']._serialized_start=1344
+  _globals['_SETTLEMENT']._serialized_end=1458
   _globals['_BALANCE']._serialized_start=94
   _globals['_BALANCE']._serialized_end=241
   _globals['_BALANCECHANGED']._serialized_start=243
@@ -42,10 +42,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESERVATIONGRANTED']._serialized_end=456
   _globals['_RESERVATIONREFUSED']._serialized_start=459
   _globals['_RESERVATIONREFUSED']._serialized_end=593
-  _globals['_RESERVATIONSETTLED']._serialized_start=596
-  _globals['_RESERVATIONSETTLED']._serialized_end=754
-  _globals['_PAYMENTSUCCEEDED']._serialized_start=757
-  _globals['_PAYMENTSUCCEEDED']._serialized_end=973
-  _globals['_CREDITSLOW']._serialized_start=975
-  _globals['_CREDITSLOW']._serialized_end=1061
+  _globals['_BATCHRESERVATIONGRANTED']._serialized_start=596
+  _globals['_BATCHRESERVATIONGRANTED']._serialized_end=730
+  _globals['_BATCHRESERVATIONREFUSED']._serialized_start=733
+  _globals['_BATCHRESERVATIONREFUSED']._serialized_end=874
+  _globals['_RESERVATIONSETTLED']._serialized_start=877
+  _globals['_RESERVATIONSETTLED']._serialized_end=1035
+  _globals['_PAYMENTSUCCEEDED']._serialized_start=1038
+  _globals['_PAYMENTSUCCEEDED']._serialized_end=1254
+  _globals['_CREDITSLOW']._serialized_start=1256
+  _globals['_CREDITSLOW']._serialized_end=1342
 # @@protoc_insertion_point(module_scope)

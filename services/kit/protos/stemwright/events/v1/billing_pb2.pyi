@@ -68,6 +68,32 @@ class ReservationRefused(_message.Message):
     balance: Balance
     def __init__(self, job_id: _Optional[str] = ..., account_id: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ..., balance: _Optional[_Union[Balance, _Mapping[str, object]]] = ...) -> None: ...
 
+class BatchReservationGranted(_message.Message):
+    __slots__ = ("batch_id", "account_id", "price_credits", "balance")
+    BATCH_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    PRICE_CREDITS_FIELD_NUMBER: _ClassVar[int]
+    BALANCE_FIELD_NUMBER: _ClassVar[int]
+    batch_id: str
+    account_id: str
+    price_credits: int
+    balance: Balance
+    def __init__(self, batch_id: _Optional[str] = ..., account_id: _Optional[str] = ..., price_credits: _Optional[int] = ..., balance: _Optional[_Union[Balance, _Mapping[str, object]]] = ...) -> None: ...
+
+class BatchReservationRefused(_message.Message):
+    __slots__ = ("batch_id", "account_id", "code", "detail", "balance")
+    BATCH_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    BALANCE_FIELD_NUMBER: _ClassVar[int]
+    batch_id: str
+    account_id: str
+    code: str
+    detail: str
+    balance: Balance
+    def __init__(self, batch_id: _Optional[str] = ..., account_id: _Optional[str] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ..., balance: _Optional[_Union[Balance, _Mapping[str, object]]] = ...) -> None: ...
+
 class ReservationSettled(_message.Message):
     __slots__ = ("job_id", "account_id", "settlement", "balance")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]

@@ -1,0 +1,1 @@
+"""Batches: many songs as one order, with one price, one hold and one end."""

@@ -1,0 +1,18 @@
+"""What is refused about batches, and why."""
+
+from services.kit.errors import Conflict, NotFound, RateLimited
+
+
+class BatchNotFound(NotFound):
+    code = "batch_not_found"
+    title = "There is no such batch"
+
+
+class TooManyOpenBatches(RateLimited):
+    code = "too_many_open_batches"
+    title = "Too many batches of this account have not ended yet"
+
+
+class BatchAlreadyFinal(Conflict):
+    code = "batch_already_final"
+    title = "The batch has ended already"

@@ -1,0 +1,103 @@
+"""Batches, as in the public contract."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Request
+from fastapi.responses import JSONResponse
+
+from services.kit.errors import answers
+from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey
+from services.kit.schemas import EXAMPLE_IDS, BatchCursor, BatchId, JobCursor, Limit, Page, examples
+from services.orchestrator.batches.errors import BatchAlreadyFinal, BatchNotFound, TooManyOpenBatches
+from services.orchestrator.batches.schemas import BatchAnswer, BatchWithSongs, NewBatch
+from services.orchestrator.batches.service import Batches
+from services.orchestrator.credits.errors import InsufficientCredits, PreviewAllowanceExhausted
+from services.orchestrator.jobs.errors import (
+    CallbacksForPartners,
+    CallbackUrlRefused,
+    JobRejected,
+    OutputUnsuitable,
+    PreviewOutside,
+    UnknownModel,
+)
+from services.orchestrator.jobs.routes import CallbackCheck, Caller
+from services.orchestrator.uploads.errors import UploadNotFound, UploadRejected
+
+
+def _batches(request: Request) -> Batches:
+    batches: Batches = request.app.state.batches
+    return batches
+
+
+BatchesDep = Annotated[Batches, Depends(_batches)]
+
+router = APIRouter(prefix="/v1", tags=["Jobs"])
+
+_UPLOAD = EXAMPLE_IDS["upl"]
+_BATCH = examples(
+    {"items": [{"upload_id": _UPLOAD}], "mode": "full"},
+    as_MP3_with_notes={
+        "items": [{"upload_id": _UPLOAD, "metadata": {"track": "1"}}, {"upload_id": _UPLOAD, "stems": ["vocals"]}],
+        "tier": "relaxed",
+        "output": {"format": "mp3"},
+    },
+)
+_MADE = {
+    202: {"model": BatchAnswer, "description": "A song is still coming, or the credits are still being reserved."},
+    **answers(
+        InsufficientCredits,
+        PreviewAllowanceExhausted,
+        CallbacksForPartners,
+        UploadNotFound,
+        IdempotencyInProgress,
+        IdempotencyConflict,
+        UploadRejected,
+        UnknownModel,
+        PreviewOutside,
+        OutputUnsuitable,
+        CallbackUrlRefused,
+        JobRejected,
+        TooManyOpenBatches,
+    ),
+}
+
+
+@router.post("/batches", summary="Order many separations", status_code=201, response_model=BatchAnswer, responses=_MADE)
+def create_batch(
+    body: Annotated[NewBatch, Body(openapi_examples=_BATCH)],
+    caller: Caller,
+    batches: BatchesDep,
+    check: CallbackCheck,
+    idempotency_key: IdempotencyKey = None,
+) -> JSONResponse:
+    """Asks for up to 1,000 separations at once: for all of them or, where one cannot be made, for none, and `item` says
+    which (the first is 0). 201: what they cost together is held. 202: one of them is still coming, or the credits are
+    still being reserved. Each song is a job; one that does not succeed gives its share of the credits back at once.
+    """
+    check(caller, body.callback_url)
+    return batches.create(caller.account_id, body, idempotency_key)
+
+
+@router.get("/batches", summary="List batches")
+def list_batches(
+    caller: Caller, batches: BatchesDep, limit: Limit = 20, cursor: BatchCursor = None
+) -> Page[BatchAnswer]:
+    """The account's batches, newest first."""
+    items, following = batches.page(caller.account_id, limit=limit, before=cursor)
+    return Page(items=items, next_cursor=following)
+
+
+@router.get("/batches/{batch_id}", summary="Get a batch", responses=answers(BatchNotFound))
+def get_batch(
+    batch_id: BatchId, caller: Caller, batches: BatchesDep, limit: Limit = 20, cursor: JobCursor = None
+) -> BatchWithSongs:
+    """A batch, how many of its songs stand where, and a page of them in the order in which they were named."""
+    return batches.get(caller.account_id, batch_id, after=cursor, limit=limit)
+
+
+@router.post(
+    "/batches/{batch_id}/cancel", summary="Cancel a batch", responses=answers(BatchNotFound, BatchAlreadyFinal)
+)
+def cancel_batch(batch_id: BatchId, caller: Caller, batches: BatchesDep) -> BatchAnswer:
+    """Cancels every song that has not ended. What has succeeded stays, and is paid for."""
+    return batches.cancel(caller.account_id, batch_id)

@@ -1,0 +1,98 @@
+"""Requests and answers about batches."""
+
+from datetime import datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from services.kit.schemas import Page, RequestBody, UploadId
+from services.orchestrator.jobs.schemas import (
+    ALL_STEMS,
+    TIER,
+    CallbackUrl,
+    JobError,
+    ListedJob,
+    Metadata,
+    Mode,
+    ModelName,
+    Output,
+    Preview,
+    Stems,
+    Tier,
+)
+
+MAX_SONGS = 1000
+
+
+class BatchItem(RequestBody):
+    """A song of a batch. What is absent is as the batch says."""
+
+    upload_id: UploadId
+    preview: Preview | None = Field(None, description="The window of a preview; without it one is chosen.")
+    stems: Stems | None = None
+    output: Output | None = None
+    metadata: Metadata | None = Field(None, description="In place of the batch's.")
+
+
+class NewBatch(RequestBody):
+    """Songs to be separated together."""
+
+    items: Annotated[list[BatchItem], Field(min_length=1, max_length=MAX_SONGS)]
+    mode: Mode = Field("full", description="Of all songs.")
+    tier: Tier = Field("fast", description=TIER)
+    stems: Stems = Field(default_factory=lambda: list(ALL_STEMS), description="What is wanted; without it, every stem.")
+    output: Output = Field(default_factory=Output, description="How the stems are written; without it, FLAC.")
+    model: ModelName | None = Field(None, description="A network by its name; without it, the platform's own choice.")
+    metadata: Metadata | None = Field(
+        None, description="Of the batch, and of every song that has none of its own; comes back with them."
+    )
+    callback_url: CallbackUrl | None = Field(
+        None, description="Where `batch.completed` is sent, signed with the account's callback secret. For partners."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.mode != "preview" and any(item.preview is not None for item in self.items):
+            raise ValueError("preview goes with the mode preview")
+        return self
+
+
+class SongCounts(BaseModel):
+    """How many songs of a batch stand where."""
+
+    reserving: int = 0
+    queued: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    canceled: int = 0
+    rejected: int = 0
+
+
+class BatchAnswer(BaseModel):
+    """A batch."""
+
+    id: str
+    status: Literal["reserving", "running", "completed", "canceled", "rejected"] = Field(
+        description="The last three are final, and told by `batch.completed`: then every song has ended, one way or "
+        "another. `rejected`: the price could not be held, and `error` says why."
+    )
+    mode: Mode
+    tier: Tier
+    songs: int = Field(description="How many were ordered.")
+    counts: SongCounts
+    price_credits: int | None = Field(
+        description="Of all songs that can be separated, held at once; null until their lengths are known. What a song "
+        "costs that does not succeed is given back as soon as it has ended."
+    )
+    charged_credits: int = Field(description="For the songs that have succeeded.")
+    created_at: datetime
+    queued_at: datetime | None = Field(description="When the price was held.")
+    finished_at: datetime | None
+    error: JobError | None
+    metadata: dict[str, str] | None
+    callback_url: str | None
+
+
+class BatchWithSongs(BatchAnswer, Page[ListedJob]):
+    """A batch with a page of its songs, in the order in which they were named. Deleted ones are counted, not shown."""
