@@ -25,7 +25,7 @@ ROOMS = $(patsubst tests/%/,ROOM=%,$(filter-out %__pycache__/ %vectors/,$(wildca
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up dev web web-dev triton check test test-units test-platform test-triton test-train test-chart chart test-web check-web screenshots \
+.PHONY: help demo up dev web web-dev triton check test test-units test-platform test-triton test-train test-chart chart test-web check-web check-typescript screenshots \
 	train-env train-installed lint format bench bench-engine rival dist release-check proto openapi lock clean
 
 help: ## List the targets
@@ -34,6 +34,7 @@ help: ## List the targets
 
 # A script of `web/package.json`, by the Node.js of the environment.
 NODE = $(BIN)/python -m services.local.web
+TYPESCRIPT := clients/typescript
 
 # The platform starts without its pages too, where there is no registry to build them from.
 PAGES = $(BIN)/python -m services.local.web || echo "The platform starts without its pages."
@@ -72,7 +73,10 @@ test: $(VENV)/dev ## Every check and test (twenty minutes on two processors, and
 	@test -e "$(TRAINING)/installed" || echo "$(ANNOUNCEMENT)"
 	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=target test-platform test-units test-train check-web
 
-check-web: $(VENV)/dev ## Types, style and module tests of the web app
+check-typescript: $(VENV)/dev ## Types, style and tests of the client in TypeScript
+	@for script in types lint test; do $(NODE) $$script $(TYPESCRIPT) || exit 1; done
+
+check-web: $(VENV)/dev check-typescript ## Types, style and module tests of the web app, and of the client in TypeScript
 	@$(NODE) types
 	@$(NODE) lint
 	@$(NODE) test
@@ -115,6 +119,7 @@ format: $(VENV)/dev ## Lay out the code as `lint` wants it
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 	@$(NODE) format
+	@$(NODE) format $(TYPESCRIPT)
 
 bench: $(VENV)/dev ## Measure the platform: start-up, latency, memory, idle processor time
 	$(BIN)/python -m bench.platform

