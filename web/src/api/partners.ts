@@ -23,6 +23,7 @@ const TYPES: Record<EventType, true> = {
   "job.canceled": true,
   "job.rejected": true,
   "job.deleted": true,
+  "batch.completed": true,
   "payment.succeeded": true,
   "credits.low": true,
   "webhook_endpoint.disabled": true,

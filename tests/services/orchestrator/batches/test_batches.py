@@ -238,7 +238,7 @@ def test_the_same_key_makes_one_batch(world: World) -> None:
 
 def test_batches_have_room_of_their_own_and_no_more(make_database: MakeDatabase) -> None:
     clock = Clock()
-    limits = {"open_jobs_per_account": 1, "waiting_jobs_per_account": 1, "open_batches_per_account": 2}
+    limits: dict[str, Any] = {"open_jobs_per_account": 1, "waiting_jobs_per_account": 1, "open_batches_per_account": 2}
     with running_world(make_database("orchestrator", clock=clock), clock, **limits) as world:
         upload, coming = world.ready_upload(ADA), world.pending_upload(ADA)
         first = world.post_batch(ADA, [upload, coming, coming])
