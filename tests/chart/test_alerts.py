@@ -79,7 +79,7 @@ CASES = {
     "StemwrightApiErrorsSlowly": Case(
         {requests("200"): "0+9980x600", requests("500"): "0+20x600"},
         {requests("200"): "0+9995x600", requests("500"): "0+5x600"},
-        **DAYS,  # type: ignore[arg-type]
+        **DAYS,
     ),
     # A song that cannot be read is not our failure.
     "StemwrightJobsFailFast": Case(
@@ -90,7 +90,7 @@ CASES = {
     "StemwrightJobsFailSlowly": Case(
         {ended("succeeded"): "0+99x600", ended("failed", "no_space"): "0+1x600"},
         {ended("succeeded"): "0+999x600", ended("failed", "no_space"): "0+1x600"},
-        **DAYS,  # type: ignore[arg-type]
+        **DAYS,
     ),
     "StemwrightSongsWaitFast": Case(
         {SOON: "0+2x120", ALL: "0+10x120"},
@@ -100,7 +100,7 @@ CASES = {
     "StemwrightSongsWaitSlowly": Case(
         {SOON: "0+90x600", ALL: "0+100x600"},
         {SOON: "0+97x600", ALL: "0+100x600"},
-        **DAYS,  # type: ignore[arg-type]
+        **DAYS,
     ),
     "StemwrightMissing": Case(PRESENT, {**PRESENT, one("stemwright_build_info", service="orchestrator"): "1x60"}),
     "StemwrightUpstreamErrors": Case(
@@ -153,7 +153,7 @@ CASES = {
             one("stemwright_accounts_ledger_checked_timestamp_seconds", pod="a"): "0x700",
             one("stemwright_accounts_ledger_checked_timestamp_seconds", pod="b"): "0+600x700",
         },
-        **DAYS,  # type: ignore[arg-type]
+        **DAYS,
     ),
     "StemwrightUnpaidJobs": counter("stemwright_accounts_unpaid_jobs_total"),
     "StemwrightPaymentsRefused": counter("stemwright_accounts_payments_refused_total", provider="stripe"),
