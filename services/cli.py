@@ -54,6 +54,7 @@ class LazyGroup(BriefGroup):
     places: ClassVar[dict[str, tuple[str, str]]] = {
         "client": ("stemwright_client.cli:client", "Separate songs with a platform elsewhere, by an API key."),
         "bucket": ("services.kit.bucket_cli:bucket", "Plan and make the bucket of the object store."),
+        "doctor": ("services.doctor.cli:doctor", "Say what is wrong with a platform and what to do about it."),
         "accounts": ("services.accounts.cli:accounts", "Give roles and credits to accounts."),
         "mail": ("services.accounts.mail.cli:mail", "List and show the mails of the platform on this machine."),
         "separate": ("separation.cli:separate", "Separate songs on this machine, without any service."),

@@ -1,0 +1,128 @@
+"""What is looked at for each service, by the groups of settings that it has."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from os import W_OK, access, environ
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
+
+import httpx2
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsError
+
+from services.doctor import event_log, models, stores
+from services.doctor.findings import Finding, ok, one_line, warning, wrong
+from services.kit.settings import (
+    DatabaseSettings,
+    KafkaSettings,
+    ServiceSettings,
+    StorageSettings,
+    TokenVerifierSettings,
+)
+from services.kit.settings_errors import complaints
+from services.known_settings import unknown_settings
+
+LEAST_FREE_BYTES = 2 * 1024**3
+TIMEOUT_SECONDS = 5.0
+
+
+def examine(services: Iterable[str]) -> Iterator[Finding]:
+    """Everything that these services need, by the settings in the environment. Each look takes some seconds at most."""
+    for sentence in unknown_settings(environ):
+        yield warning("settings", sentence, "")
+    stores_seen: set[tuple[str | None, str, str]] = set()
+    for service in services:
+        kind: type[BaseSettings] = import_module(f"services.{service}.settings").Settings
+        try:
+            settings: Any = kind()
+        except (ValidationError, SettingsError) as error:
+            for complaint in complaints(error, kind):
+                yield wrong(f"settings of {service}", complaint, "Set it; `stemwright settings` says what each means.")
+            continue
+        yield ok(f"settings of {service}", f"{settings.environment}")
+        if isinstance(settings, DatabaseSettings):
+            yield from stores.database(service, settings)
+        if isinstance(settings, KafkaSettings):
+            yield from event_log.event_log(service, settings)
+        if isinstance(settings, StorageSettings):
+            store = (settings.s3_endpoint_url, settings.s3_bucket, settings.s3_access_key_id)
+            if store not in stores_seen:
+                stores_seen.add(store)
+                yield from stores.object_store(settings)
+        if isinstance(settings, TokenVerifierSettings):
+            yield from answers(f"keys of access tokens, for {service}", settings.jwks_url, "STEMWRIGHT_JWKS_URL")
+        yield from _own(service, settings)
+
+
+def _own(service: str, settings: ServiceSettings) -> Iterator[Finding]:
+    """What one service alone has."""
+    if service == "gateway":
+        yield from _gateway(settings)
+    elif service == "accounts":
+        yield from _signing_key(settings)
+    elif service == "upload":
+        yield from disk("upload", getattr(settings, "scratch_directory", None) or Path(gettempdir()))
+    elif service == "worker":
+        yield from disk("worker", getattr(settings, "temp_dir"))  # noqa: B009 - another class than is declared
+        yield from models.models(settings)
+
+
+def _gateway(settings: Any) -> Iterator[Finding]:
+    for name in ("accounts", "upload", "orchestrator", "notifier"):
+        url = f"{str(getattr(settings, f'{name}_url')).rstrip('/')}/healthz"
+        yield from answers(f"service {name}, for gateway", url, f"STEMWRIGHT_GATEWAY_{name.upper()}_URL")
+    if settings.environment == "production" and not settings.proxies:
+        yield warning(
+            "proxies of gateway", "none is trusted", "Behind one, all clients share its address and its rates."
+        )
+
+
+def answers(about: str, url: str, setting: str) -> Iterator[Finding]:
+    """Whether somebody answers there. Any answer will do: with an admin port, a service's own has no probes."""
+    try:
+        status = httpx2.get(url, timeout=TIMEOUT_SECONDS, trust_env=False).status_code
+    except httpx2.HTTPError as error:
+        yield wrong(about, f"{url} does not answer: {one_line(error)}", f"Start it, or correct {setting}.")
+        return
+    if status >= 500:
+        yield wrong(about, f"{url} answers {status}", "Its own log says why.")
+    else:
+        yield ok(about, f"{url} answers")
+
+
+def _signing_key(settings: Any) -> Iterator[Finding]:
+    file: Path | None = settings.signing_key_file
+    about = "signing key of accounts"
+    if file is None:
+        yield warning(about, "none is set: access tokens end with the process", "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE")
+        return
+    try:
+        readable = file.stat().st_size > 0
+    except OSError as error:
+        yield wrong(about, f"{file}: {error.strerror}", "Mount the secret, or correct the path.")
+        return
+    mode = file.stat().st_mode & 0o077
+    if not readable:
+        yield wrong(about, f"{file} is empty", "Put an Ed25519 key there (docs/accounts.md).")
+    elif mode & 0o007:
+        yield warning(about, f"{file} may be read by everybody on this machine", f"chmod o-rwx {file}")
+    else:
+        yield ok(about, str(file))
+
+
+def disk(service: str, folder: Path) -> Iterator[Finding]:
+    """Whether there is room for work, and whether it may be written to."""
+    about = f"disk of {service}"
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not access(there, W_OK):
+        yield wrong(about, f"{there} may not be written to", "Mount a volume there, or name another folder.")
+        return
+    free = shutil.disk_usage(there).free
+    if free < LEAST_FREE_BYTES:
+        yield warning(
+            about, f"{there} has {free / 1e9:.1f} GB left", "A song of an hour takes up to 2 GB while it lasts."
+        )
+    else:
+        yield ok(about, f"{there} has {free / 1e9:.0f} GB left")

@@ -1,0 +1,161 @@
+"""The doctor: what is well, what is wrong, what to do, and no secret."""
+
+import json
+import shutil
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from services.cli import main
+from services.doctor import stores
+from services.doctor.checks import disk
+from services.doctor.event_log import event_log
+from services.doctor.findings import Finding, one_line
+from services.doctor.models import models
+from services.doctor.one_machine import settings_in_home
+from services.kit.settings import DatabaseSettings, KafkaSettings, StorageSettings
+from services.local.home import Home
+from services.local.sockets import LOOPBACK, free_port
+from tests.broker import Broker
+from tests.databases import MakeDatabase
+from tests.object_store import ObjectStore
+from tests.services.kit.test_schema import set_revision
+
+
+def states(findings: Iterable[Finding]) -> list[tuple[str, str]]:
+    return [(finding.state, finding.about) for finding in findings]
+
+
+def only(findings: Iterable[Finding]) -> Finding:
+    [finding] = findings
+    return finding
+
+
+def test_a_database_is_well_without_its_schema_or_not_there(database_url: str, make_database: MakeDatabase) -> None:
+    database = make_database("notifier")
+    settings = DatabaseSettings(database_url=database_url)
+    assert states(stores.database("notifier", settings)) == [("ok", "database of notifier")]
+    set_revision(database, "0001")
+    finding = only(stores.database("notifier", settings))
+    set_revision(database, "0002")
+    assert (finding.state, finding.advice) == ("wrong", "Run `stemwright migrate`.")
+
+
+def test_a_database_is_not_made_by_looking_for_it(tmp_path: Path) -> None:
+    settings = DatabaseSettings(database_url=f"sqlite:///{tmp_path}/{{service}}.db")
+    assert only(stores.database("upload", settings)).says == f"there is no {tmp_path}/upload.db"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_that_is_away_is_told_without_its_password() -> None:
+    url = f"postgresql://u:a-password@{LOOPBACK}:{free_port(LOOPBACK)}/x"
+    finding = only(stores.database("upload", DatabaseSettings(database_url=url)))
+    assert finding.state == "wrong"
+    assert "a-password" not in str(finding)
+
+
+@pytest.mark.s3
+def test_a_bucket_is_used_as_services_do_and_left_as_it_was(object_store: ObjectStore) -> None:
+    storage = object_store.new_bucket()
+    settings = StorageSettings(**object_store.settings(storage.bucket))
+    assert states(stores.object_store(settings)) == [("ok", f"bucket {storage.bucket}")]
+    assert list(storage.list_objects("doctor/")) == []
+
+
+@pytest.mark.s3
+def test_a_bucket_that_is_not_there_and_a_key_that_opens_nothing_are_told_apart(object_store: ObjectStore) -> None:
+    missing = only(stores.object_store(StorageSettings(**object_store.settings("never-made-here"))))
+    assert (missing.state, missing.says) == ("wrong", "The bucket never-made-here is not there")
+    assert "stemwright bucket apply" in missing.advice
+    given = {**object_store.settings(object_store.new_bucket().bucket), "s3_secret_access_key": "not-the-right-one"}
+    refused = only(stores.object_store(StorageSettings(**given)))
+    assert refused.state == "wrong"
+    assert "not-the-right-one" not in str(refused)
+
+
+@pytest.mark.s3
+def test_an_address_for_clients_that_leads_nowhere_is_told(object_store: ObjectStore) -> None:
+    given = object_store.settings(object_store.new_bucket().bucket)
+    given["s3_public_endpoint_url"] = f"http://{LOOPBACK}:{free_port(LOOPBACK)}"
+    good, warned = stores.object_store(StorageSettings(**given))
+    assert [good.state, warned.state] == ["ok", "warning"]
+    assert "S3_PUBLIC_ENDPOINT_URL" in warned.advice
+
+
+@pytest.mark.kafka
+def test_the_event_log_is_there_and_what_it_lacks_is_named(broker: Broker) -> None:
+    there = KafkaSettings(kafka_bootstrap_servers=broker.bootstrap)
+    assert states(event_log("upload", there)) == [("ok", "event log, for upload")]
+    away = KafkaSettings(kafka_bootstrap_servers=f"{LOOPBACK}:{free_port(LOOPBACK)}")
+    assert only(event_log("upload", away)).state == "wrong"
+
+
+def test_clocks_that_differ_are_told() -> None:
+    now = datetime.now(UTC)
+    assert list(stores.clock("the store", now, now + timedelta(seconds=4))) == []
+    assert only(stores.clock("the store", now, now + timedelta(seconds=65))).says == "differs from ours by 65 s"
+
+
+def test_a_disk_that_is_nearly_full_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert only(disk("worker", tmp_path / "not" / "yet")).state in ("ok", "warning")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**9))
+    assert only(disk("worker", tmp_path)).says == f"{tmp_path} has 1.0 GB left"
+
+
+def test_a_model_that_is_not_there_is_told_with_how_to_get_it(tmp_path: Path) -> None:
+    finding = only(models(SimpleNamespace(model_repository=tmp_path, models=["spleeter-2stems"])))
+    assert finding.state == "wrong"
+    assert "stemwright models import spleeter-2stems" in finding.advice
+
+
+SECRETS = {
+    "DATABASE_URL": f"postgresql://u:secret-one@{LOOPBACK}:1/x",
+    "S3_ACCESS_KEY_ID": "key",
+    "S3_SECRET_ACCESS_KEY": "secret-two",
+    "STEMWRIGHT_NOTIFIER_SEALING_KEY": "secret-three" * 4,
+    "STEMWRIGHT_ACCOUNTS_SMTP_PASSWORD": "secret-four",
+    "STEMWRIGHT_GATEWAY_RATE_LIMIT_STORAGE": "redis://:secret-five@host/0",
+    "STEMWRIGHT_WORKER_TRITON_KEY": "secret-six",
+}
+
+
+def test_the_command_looks_at_everything_says_no_secret_and_ends_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEMWRIGHT_HOME", str(tmp_path))
+    monkeypatch.setenv("STEMWRIGHT_MODEL_REPOSITORY", str(tmp_path))
+    nobody = free_port(LOOPBACK)
+    elsewhere = dict.fromkeys(("S3_ENDPOINT_URL", "STEMWRIGHT_JWKS_URL"), f"http://{LOOPBACK}:{nobody}")
+    for name, value in {**SECRETS, **elsewhere, "KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:{nobody}"}.items():
+        monkeypatch.setenv(name, value)
+    answer = CliRunner().invoke(main, ["doctor", "--json"])
+    assert answer.exit_code == 1, answer.output
+    findings = [Finding(**finding) for finding in json.loads(answer.stdout)]
+    wrong = {finding.about for finding in findings if finding.state == "wrong"}
+    assert {"settings of gateway", "database of upload", "event log, for worker", "bucket stemwright"} <= wrong
+    assert all(finding.advice for finding in findings if finding.state == "wrong")
+    assert "secret-" not in answer.output
+    plain = CliRunner().invoke(main, ["doctor", "gateway"])
+    assert (plain.exit_code, plain.output.count("\n")) == (1, 1)
+    assert plain.output.startswith("wrong   settings of gateway: STEMWRIGHT_GATEWAY_RATE_LIMIT_STORAGE")
+
+
+def test_a_platform_on_one_machine_is_found_by_its_home(tmp_path: Path) -> None:
+    assert settings_in_home(tmp_path / "nothing", {}) == {}
+    home = Home(tmp_path)
+    home.make()
+    home.remember_ports({"broker": 20001, "object-store": 20002, "accounts": 20003})
+    told = settings_in_home(tmp_path, {})
+    assert told["KAFKA_BOOTSTRAP_SERVERS"] == f"{LOOPBACK}:20001"
+    assert told["STEMWRIGHT_GATEWAY_ACCOUNTS_URL"] == f"http://{LOOPBACK}:20003"
+    assert told["S3_SECRET_ACCESS_KEY"] == home.store_keys().secret_access_key
+    assert settings_in_home(tmp_path, {"DATABASE_URL": "postgresql://u@db/x"}) == {}
+
+
+def test_what_libraries_say_is_one_line() -> None:
+    assert one_line("first.\n  second") == "first"
+    assert one_line(ValueError()) == "ValueError"
