@@ -46,6 +46,10 @@ def test_songs_are_separated_by_client_and_command_and_paid_once(
         assert [event.type for event in client.job_events(separation.job.id)][-1] == "status"
         quote = client.quote(separation.job.upload_id, Order(mode="preview"))
         assert quote.price_credits == 0
+        uploads = [job.upload_id for job in client.jobs()]
+        batch = client.create_batch([uploads[0], {"upload_id": uploads[1], "stems": ["vocals"]}], Order(mode="preview"))
+        assert client.wait_for_batch(batch.id).counts.succeeded == 2
+        assert [len(job.stems) for job in client.batch_jobs(batch.id)] == [2, 1]
         settled(account)
         assert client.balance().model_dump(mode="json") == balance(600 - 3 - 2)
 

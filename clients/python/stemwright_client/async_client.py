@@ -13,7 +13,7 @@ import httpx2
 from stemwright_client import calls, models
 from stemwright_client.connection import PATIENCE_SECONDS, TIMEOUT, Connection
 from stemwright_client.errors import Forbidden, StemwrightError, Unauthorized
-from stemwright_client.flows import downloads, feed, jobs, sending, uploads
+from stemwright_client.flows import batches, downloads, feed, jobs, sending, uploads
 from stemwright_client.flows import songs as song_flows
 from stemwright_client.flows.songs import Approve, Separation
 from stemwright_client.orders import Order, key_of
@@ -182,6 +182,32 @@ class AsyncClient:
         known = await self.get_job(job) if isinstance(job, str) else job
         report = report_of(Path(known.id), on_progress)
         return await self._runner.run(downloads.download(known, Path(folder), report, self.patience_seconds))
+
+    async def create_batch(
+        self,
+        songs: Sequence[str | Mapping[str, Any]],
+        order: Order | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> models.Batch:
+        wanted = order or Order()
+        key = idempotency_key or key_of("batch", wanted.batch(songs))
+        return await self._call(calls.create_batch(songs, wanted, key))
+
+    async def get_batch(self, batch_id: str) -> models.Batch:
+        return await self._call(calls.batch(batch_id))
+
+    def batches(self) -> AsyncGenerator[models.Batch, None]:
+        return self._every(lambda cursor: calls.batches(cursor, sending.PAGE))
+
+    def batch_jobs(self, batch_id: str) -> AsyncGenerator[models.ListedJob, None]:
+        return self._every(lambda cursor: calls.batch_jobs(batch_id, cursor, sending.PAGE))
+
+    async def wait_for_batch(self, batch_id: str, *, timeout_seconds: float | None = None) -> models.Batch:
+        return await self._runner.run(batches.wait(batch_id, self.patience_seconds, timeout_seconds))
+
+    async def cancel_batch(self, batch_id: str) -> models.Batch:
+        return await self._call(calls.cancel_batch(batch_id))
 
     async def balance(self) -> models.Balance:
         return await self._call(calls.balance())

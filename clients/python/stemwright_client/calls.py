@@ -138,6 +138,27 @@ def delete_job(job_id: str) -> Call[None]:
     return Call("DELETE", _path("/v1/jobs/{}", job_id), _nothing)
 
 
+def create_batch(songs: Sequence[str | Mapping[str, Any]], order: Order, key: str) -> Call[models.Batch]:
+    return Call("POST", "/v1/batches", _as(models.Batch), body=order.batch(songs), key=key)
+
+
+def batch(batch_id: str) -> Call[models.Batch]:
+    return Call("GET", _path("/v1/batches/{}", batch_id), _as(models.Batch), {"limit": 1})
+
+
+def batches(cursor: str | None, limit: int) -> Call[models.Page[models.Batch]]:
+    return Call("GET", "/v1/batches", _as(models.Page[models.Batch]), _present(limit=limit, cursor=cursor))
+
+
+def batch_jobs(batch_id: str, cursor: str | None, limit: int) -> Call[models.Page[models.ListedJob]]:
+    path = _path("/v1/batches/{}", batch_id)
+    return Call("GET", path, _as(models.Page[models.ListedJob]), _present(limit=limit, cursor=cursor))
+
+
+def cancel_batch(batch_id: str) -> Call[models.Batch]:
+    return Call("POST", _path("/v1/batches/{}/cancel", batch_id), _as(models.Batch), harmless=True)
+
+
 def stem_link(job_id: str, name: str) -> Call[models.StemLink]:
     return Call("GET", _path("/v1/jobs/{}/stems/{}", job_id, name), _as(models.StemLink))
 

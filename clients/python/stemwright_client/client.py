@@ -12,7 +12,7 @@ from anyio.from_thread import start_blocking_portal
 from stemwright_client import calls, models
 from stemwright_client.async_client import AsyncClient, OnOutcome, one_file
 from stemwright_client.connection import PATIENCE_SECONDS, TIMEOUT, Connection
-from stemwright_client.flows import downloads, feed, jobs, sending, uploads
+from stemwright_client.flows import batches, downloads, feed, jobs, sending, uploads
 from stemwright_client.flows import songs as song_flows
 from stemwright_client.flows.songs import Approve, Separation
 from stemwright_client.orders import Order, key_of
@@ -226,6 +226,38 @@ class Client:
         known = self.get_job(job) if isinstance(job, str) else job
         report = report_of(Path(known.id), on_progress)
         return self._runner.run(downloads.download(known, Path(folder), report, self.patience_seconds))
+
+    def create_batch(
+        self,
+        songs: Sequence[str | Mapping[str, Any]],
+        order: Order | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> models.Batch:
+        """Orders up to 1,000 songs as one, all or none: uploads' ids, or `{"upload_id": ..., "stems": ...}`.
+
+        Without a key of yours the same songs under the same order are the same batch, within 24 hours.
+        """
+        wanted = order or Order()
+        key = idempotency_key or key_of("batch", wanted.batch(songs))
+        return self._call(calls.create_batch(songs, wanted, key))
+
+    def get_batch(self, batch_id: str) -> models.Batch:
+        return self._call(calls.batch(batch_id))
+
+    def batches(self) -> Iterator[models.Batch]:
+        return self._every(lambda cursor: calls.batches(cursor, sending.PAGE))
+
+    def batch_jobs(self, batch_id: str) -> Iterator[models.ListedJob]:
+        """The jobs of its songs, in the order in which these were named."""
+        return self._every(lambda cursor: calls.batch_jobs(batch_id, cursor, sending.PAGE))
+
+    def wait_for_batch(self, batch_id: str, *, timeout_seconds: float | None = None) -> models.Batch:
+        """Blocks until its last song has ended, however that did. Raises WaitExpired."""
+        return self._runner.run(batches.wait(batch_id, self.patience_seconds, timeout_seconds))
+
+    def cancel_batch(self, batch_id: str) -> models.Batch:
+        return self._call(calls.cancel_batch(batch_id))
 
     def balance(self) -> models.Balance:
         return self._call(calls.balance())

@@ -166,6 +166,8 @@ class Job(Model):
     analysis: Analysis | None
     metadata: dict[str, str] | None
     retry_of: str | None
+    batch_id: str | None = None
+    callback_url: str | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -174,6 +176,40 @@ class Job(Model):
 
 class ListedJob(Job):
     filename: str | None
+
+
+class SongCounts(Model):
+    """Of a batch, by the status of the songs' jobs."""
+
+    reserving: int = 0
+    queued: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    canceled: int = 0
+    rejected: int = 0
+
+
+class Batch(Model):
+    id: str
+    status: str
+    """`reserving`, `running`, and at its end `completed`, `canceled` or `rejected`."""
+    mode: str
+    tier: str
+    songs: int
+    counts: SongCounts
+    price_credits: int | None
+    charged_credits: int
+    created_at: datetime
+    queued_at: datetime | None
+    finished_at: datetime | None
+    error: JobError | None
+    metadata: dict[str, str] | None
+    callback_url: str | None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in ("completed", "canceled", "rejected")
 
 
 class ExpiringCredits(Model):

@@ -5,6 +5,7 @@ import * as jobs from "./jobs.ts";
 import { hex, keyOf } from "./keys.ts";
 import type {
   Balance,
+  Batch,
   Delivery,
   Event,
   EventPage,
@@ -124,6 +125,42 @@ export class Client {
 
   deleteJob(id: string): Promise<void> {
     return this.call({ method: "DELETE", path: `/v1/jobs/${encodeURIComponent(id)}` });
+  }
+
+  /**
+   * Orders up to 1,000 songs as one: all or none. A song is an upload's id, or that with wishes of its own. Without a
+   * key of yours the same songs under the same order are the same batch, within 24 hours.
+   */
+  async createBatch(
+    songs: readonly (string | ({ upload_id: string } & Pick<Order, "stems" | "output" | "metadata">))[],
+    order: Omit<Order, "preview"> = {},
+    idempotencyKey?: string,
+  ): Promise<Batch> {
+    const items = songs.map((song) => (typeof song === "string" ? { upload_id: song } : song));
+    const body = { ...order, items };
+    const key = idempotencyKey ?? (await keyOf("batch", body));
+    return await this.call({ method: "POST", path: "/v1/batches", body, key });
+  }
+
+  getBatch(id: string): Promise<Batch> {
+    return this.call({ method: "GET", path: `/v1/batches/${encodeURIComponent(id)}`, query: { limit: 1 } });
+  }
+
+  batches(): AsyncGenerator<Batch, void> {
+    return this.#every("/v1/batches");
+  }
+
+  /** The jobs of its songs, in the order in which these were named. */
+  batchJobs(id: string): AsyncGenerator<ListedJob, void> {
+    return this.#every(`/v1/batches/${encodeURIComponent(id)}`);
+  }
+
+  cancelBatch(id: string): Promise<Batch> {
+    return this.call({
+      method: "POST",
+      path: `/v1/batches/${encodeURIComponent(id)}/cancel`,
+      harmless: true,
+    });
   }
 
   /** A stem in memory, whole and with the right SHA-256. `stemwright-client/node` has files. */

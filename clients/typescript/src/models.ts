@@ -7,6 +7,7 @@ export type Upload = Schemas["UploadView"];
 export type Quote = Schemas["Quote"];
 export type Job = Schemas["JobAnswer"];
 export type ListedJob = Schemas["ListedJob"];
+export type Batch = Schemas["BatchAnswer"];
 export type Stem = Schemas["StemResult"];
 export type StemLink = Schemas["StemLink"];
 export type Balance = Schemas["BalanceView"];

@@ -174,7 +174,7 @@ class Double:
             **dict.fromkeys(("queued_at", "started_at", "finished_at", "expires_at", "error", "quality", "analysis")),
             "stems": [],
             "metadata": body.get("metadata"),
-            "retry_of": None,
+            **dict.fromkeys(("retry_of", "batch_id", "callback_url")),
         }
         self.jobs[job["id"]] = job
         return 201, dict(job)

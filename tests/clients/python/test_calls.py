@@ -5,12 +5,13 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stemwright_client import AsyncClient, Client, EventsMissed, NoAddress, NoKey, NotFound, Order, UnexpectedAnswer
 from stemwright_client.flows.sending import retry_after
-from tests.clients.python.double import KEY, Double, Fault, named
+from tests.clients.python.double import KEY, Double, Fault, named, valid
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,6 +33,18 @@ def test_the_parts_of_a_separation_are_calls_too(client: Client, double: Double,
     for number in range(3, 6):
         client.create_job(upload.id, Order(stems=("vocals",)), idempotency_key=str(number))
     assert [listed.id for listed in client.jobs()] == [named("job", number) for number in range(1, 6)]
+
+
+def test_a_batch_is_asked_for_as_the_document_says() -> None:
+    upload = f"upl_{'0' * 26}"
+    songs: list[str | dict[str, Any]] = [upload, {"upload_id": upload, "stems": ["vocals"], "metadata": {"a": "b"}}]
+    order = Order(
+        stems=["instrumental"], format="mp3", metadata={"album": "7"}, callback_url="https://example.com/done"
+    )
+    body = valid("NewBatch", order.batch(songs))
+    assert body["items"] == [{"upload_id": upload}, songs[1]]
+    assert valid("NewJob", order.body(upload))["callback_url"] == "https://example.com/done"
+    assert Order(mode="preview", preview=(3.0, None)).body(upload)["preview"] == {"start_seconds": 3.0}
 
 
 def test_the_feed_goes_on_after_a_number_and_says_what_is_gone(client: Client, double: Double) -> None:
