@@ -1,14 +1,14 @@
 """Writes anew what is made (`make chart`): the README's values, and the golden files."""
 
 from tests.chart import readme
-from tests.chart.rendering import EXAMPLES, GOLDEN, rendered
+from tests.chart.rendering import EXAMPLES, GOLDEN, golden
 
 
 def main() -> None:
     """Everything, in the order in which one needs the other."""
     readme.README.write_text(readme.current())
     for name in EXAMPLES:
-        (GOLDEN / f"{name}.yaml").write_text(rendered(name))
+        (GOLDEN / f"{name}.yaml").write_text(golden(name))
 
 
 if __name__ == "__main__":

@@ -284,3 +284,11 @@ def test_what_should_stay_as_it_is_has_an_alert() -> None:
 def test_the_operator_gets_the_same_rules() -> None:
     given: list[Any] = [group for one in of_kind("production", "PrometheusRule") for group in one["spec"]["groups"]]
     assert given == [group for path in RULES for group in yaml.safe_load(path.read_text())["groups"]]
+
+
+def test_grafana_gets_the_same_dashboards() -> None:
+    given = {key: text for one in of_kind("production", "ConfigMap") for key, text in one["data"].items()}
+    assert {key: json.loads(text) for key, text in given.items()} == {
+        f"stemwright-{path.name}": json.loads(path.read_text()) for path in DASHBOARDS
+    }
+    assert len(DASHBOARDS) == 4

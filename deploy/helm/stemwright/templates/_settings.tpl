@@ -106,8 +106,12 @@ S3_PUBLIC_ENDPOINT_URL: {{ . }}
 {{- if $store.secret }}
 S3_ACCESS_KEY_ID: {secret: {{ $store.secret }}, key: {{ $store.keys.id }}}
 S3_SECRET_ACCESS_KEY: {secret: {{ $store.secret }}, key: {{ $store.keys.secret }}}
-{{- else }}
-S3_ACCESS_KEY_ID: ""
+{{- end }}
+{{- end -}}
+
+{{- define "stemwright.settings.origin" -}}
+{{- with .root.Values.publicUrl }}
+STEMWRIGHT_ACCOUNTS_PUBLIC_URL: {{ . }}
 {{- end }}
 {{- end -}}
 
@@ -133,9 +137,6 @@ STEMWRIGHT_GATEWAY_RATE_LIMIT_STORAGE: {secret: {{ . }}, key: {{ $.root.Values.r
 {{- end -}}
 
 {{- define "stemwright.settings.accounts" -}}
-{{- with .root.Values.publicUrl }}
-STEMWRIGHT_ACCOUNTS_PUBLIC_URL: {{ . }}
-{{- end }}
 {{- with .root.Values.tokens.secret }}
 STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE: /etc/stemwright/tokens/{{ $.root.Values.tokens.key }}
 {{- end }}
