@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from functools import wraps
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, NoReturn, ParamSpec, TypeVar
 
 import click
 from pydantic import BaseModel
 
-from stemwright_client import Client, JobFailed, NotFound, Order, Outcome, StemwrightError
-from stemwright_client.terminal import Display, failure_of, written
+from stemwright_client import Client, JobFailed, Order, Outcome, StemwrightError, UnexpectedAnswer
+from stemwright_client.terminal import FILE_CODE, Display, failure_of, written
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,18 +27,25 @@ output = click.option(
 
 @contextmanager
 def told() -> Iterator[None]:
-    """What goes wrong is a line, and no trace."""
+    """What goes wrong is a line, and no trace; with `--json` an object."""
     try:
         yield
     except StemwrightError as error:
-        raise click.ClickException(f"{error}{_advice(error)}") from error
+        _fail(error.code, f"{error}{_advice(error)}", error)
     except OSError as error:
         about = f"{error.filename}: " if error.filename else ""
-        raise click.ClickException(f"{about}{error.strerror or error}") from error
+        _fail(FILE_CODE, f"{about}{error.strerror or error}", error)
+
+
+def _fail(code: str, message: str, error: Exception) -> NoReturn:
+    if click.get_current_context().params.get("as_json"):
+        _print({"status": "failed", "error": {"code": code, "message": message}})
+        sys.exit(1)
+    raise click.ClickException(message) from error
 
 
 def _advice(error: StemwrightError) -> str:
-    if isinstance(error, NotFound) and error.code == "route_not_found":
+    if isinstance(error, UnexpectedAnswer) or error.code == "route_not_found":
         return " Is STEMWRIGHT_URL the address of a platform?"
     return ""
 

@@ -12,6 +12,9 @@ from stemwright_client.models import Job
 from stemwright_client.progress import Progress
 from stemwright_client.songs import Outcome
 
+FILE_CODE = "file_unreadable"
+"""Of what the machine's own files have said."""
+
 
 class Display:
     """A line that changes while songs are on their way, on a terminal alone. Is called from several threads."""
@@ -65,8 +68,9 @@ def failure_of(outcome: Outcome) -> str:
 def written(outcome: Outcome) -> dict[str, Any]:
     """As `separate --json` prints it."""
     if outcome.separation is None:
-        code = getattr(outcome.error, "code", "file_unreadable")
-        return {"song": str(outcome.song), "status": "failed", "error": {"code": code, "message": failure_of(outcome)}}
+        code = getattr(outcome.error, "code", FILE_CODE)
+        message = failure_of(outcome).removesuffix(f" [{code}]")
+        return {"song": str(outcome.song), "status": "failed", "error": {"code": code, "message": message}}
     made = outcome.separation
     return {
         "song": str(outcome.song),

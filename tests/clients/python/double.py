@@ -79,6 +79,8 @@ class Double:
     """How a job ends."""
     hold: threading.Event = field(default_factory=threading.Event)
     """Jobs run until it is set."""
+    scripts: dict[str, str] = field(default_factory=dict)
+    """What a browser gets by path, without a key."""
     defects: list[Exception] = field(default_factory=list)
     """What went wrong here, which is the test's or the client's fault."""
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -230,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_arguments: object) -> None:
         """Says nothing."""
 
-    def _serve(self) -> None:
+    def _serve(self) -> None:  # noqa: PLR0911 - one a kind of request
         path = urlsplit(self.path).path
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         name = f"{self.command} {path}"
@@ -244,6 +246,9 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and isinstance(fault.what, int):
             status, told = problem(fault.what, fault.code)
             self._answer(status, json.dumps(told).encode(), fault.headers)
+            return
+        if path in self.double.scripts:
+            self._answer(200, self.double.scripts[path].encode(), type_="javascript" if "." in path else "xhtml+xml")
             return
         if path.startswith("/store/"):
             self._store(path, body, cut=fault is not None and fault.what == "cut")

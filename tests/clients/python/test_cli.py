@@ -44,7 +44,7 @@ def test_the_same_as_json(run: Run, double: Double, song: Path) -> None:
     Path("no.mp3").write_bytes(b"no music")
     lines = run("separate", "my song.wav", "no.mp3", "-o", "out", "--json", "--format", "mp3").stdout.splitlines()
     failed, done = sorted(map(json.loads, lines), key=lambda told: str(told["status"]), reverse=True)
-    assert failed["error"] == {"code": "audio_undecodable", "message": "This is no song. [audio_undecodable]"}
+    assert failed["error"] == {"code": "audio_undecodable", "message": "This is no song."}
     assert done["files"] == {name: f"out/my song/{name}.mp3" for name in ("vocals", "instrumental")}
     assert done["job"]["price_credits"] == 3
 
@@ -90,6 +90,16 @@ def test_what_is_wrong_is_a_line_or_two(run: Run, double: Double, arguments: tup
     assert failed.exit_code in (1, 2)
     assert why in failed.stderr
     assert failed.stderr.count("\n") <= 2
+
+
+def test_what_is_wrong_is_an_object_where_objects_are_wanted(run: Run, double: Double) -> None:
+    failed = run("status", JOB, "--json")
+    assert (failed.exit_code, failed.stderr) == (1, "")
+    assert json.loads(failed.stdout)["error"]["code"] == "job_not_found"
+    assert json.loads(run("separate", "absent.wav", "--json").stdout) == {
+        "status": "failed",
+        "error": {"code": "file_unreadable", "message": "absent.wav: No such file or directory"},
+    }
 
 
 def test_a_key_is_needed_and_never_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

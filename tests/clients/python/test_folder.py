@@ -77,6 +77,36 @@ def test_a_run_that_is_killed_is_gone_on_with_and_nothing_paid_twice(
     assert not list((tmp_path / "out").rglob("*.part"))
 
 
+def test_killed_at_every_step_it_pays_once(double: Double, tmp_path: Path) -> None:
+    """Two songs, one after the other: each run is killed a few requests further on than the one before."""
+    (tmp_path / "two").mkdir()
+    for name in ("1.wav", "2.wav"):
+        (tmp_path / "two" / name).write_bytes(name.encode() * 500)
+    program = PROGRAM.replace("parallel=3", "parallel=1")
+    command = [sys.executable, "-c", program, str(tmp_path / "two"), str(tmp_path / "out")]
+    environment = {**os.environ, "STEMWRIGHT_URL": double.url, "STEMWRIGHT_API_KEY": KEY}
+
+    def killed_after(requests: int) -> bool:
+        """Whether it was; else it has ended well."""
+        double.requests.clear()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        with subprocess.Popen(command, env=environment) as running:
+            while len(double.requests) < requests and running.poll() is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.002)
+            running.kill()
+        assert running.returncode in (0, -signal.SIGKILL)
+        return running.returncode != 0
+
+    runs = 1
+    while killed_after(2 * runs):
+        runs += 1
+    assert runs > 3
+    stems = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.flac"))
+    assert stems == [f"{song}/{stem}.flac" for song in ("1", "2") for stem in ("instrumental", "vocals")]
+    assert (len(double.jobs), double.credits) == (2, 1000 - 2 * 3)
+
+
 def test_a_song_that_fails_stops_no_other(client: Client, double: Double, folder: Path, tmp_path: Path) -> None:
     (folder / "2.mp3").write_bytes(b"no music")
     outcomes = client.separate_folder(folder, tmp_path / "out", parallel=2)
