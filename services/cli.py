@@ -54,6 +54,8 @@ class LazyGroup(BriefGroup):
     places: ClassVar[dict[str, tuple[str, str]]] = {
         "client": ("stemwright_client.cli:client", "Separate songs with a platform elsewhere, by an API key."),
         "bucket": ("services.kit.bucket_cli:bucket", "Plan and make the bucket of the object store."),
+        "backup": ("services.backup.cli:backup", "Copy every store of a platform into a folder."),
+        "restore": ("services.backup.cli:restore", "Put a backup into a platform that holds nothing yet."),
         "doctor": ("services.doctor.cli:doctor", "Say what is wrong with a platform and what to do about it."),
         "accounts": ("services.accounts.cli:accounts", "Give roles and credits to accounts."),
         "mail": ("services.accounts.mail.cli:mail", "List and show the mails of the platform on this machine."),
@@ -160,9 +162,8 @@ def migrate(service: str | None, check: bool) -> None:
         from sqlalchemy.exc import DBAPIError
 
         from services.kit.database import Database
-        from services.kit.migrations import SERVICES_WITH_DATABASE
         from services.kit.migrations import migrate as migrate_database
-        from services.kit.schema import SchemaMissing, check_schema
+        from services.kit.schema import SERVICES_WITH_DATABASE, SchemaMissing, check_schema
         from services.kit.settings import DatabaseSettings, load
 
     if service is not None and service not in SERVICES_WITH_DATABASE:

@@ -25,7 +25,6 @@ LOCK_SECONDS = 3.0
 LOCK_TRIES = 20
 LOCK_PAUSE_SECONDS = 1.0
 
-SERVICES_WITH_DATABASE = ("accounts", "upload", "orchestrator", "notifier")
 
 _INBOX = Table(
     "inbox",

@@ -10,6 +10,8 @@ from sqlalchemy.exc import ProgrammingError
 from services.kit.database import Database
 from services.kit.health import NotReady
 
+SERVICES_WITH_DATABASE = ("accounts", "upload", "orchestrator", "notifier")
+
 
 class SchemaMissing(NotReady):
     """The database has no schema, or one that is too old."""

@@ -17,8 +17,8 @@ from services.kit.app import create_app
 from services.kit.database import Database, DatabaseContended
 from services.kit.health import NotReady
 from services.kit.ids import new_id
-from services.kit.migrations import SERVICES_WITH_DATABASE, alembic_config, migrate, pending
-from services.kit.schema import SchemaMissing, check_schema, newest, revision_of
+from services.kit.migrations import alembic_config, migrate, pending
+from services.kit.schema import SERVICES_WITH_DATABASE, SchemaMissing, check_schema, newest, revision_of
 from tests.databases import MakeDatabase, on_sqlite
 
 

@@ -1,0 +1,67 @@
+"""Songs and stems into a folder and back: files of the local store, or objects of a bucket."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from services.backup.errors import BackupError
+from services.kit.s3 import S3Storage
+from services.kit.storage import ObjectNotFound
+from services.local.home import make_private
+
+AT_ONCE = 8
+CONTENT_TYPES = {".json": "application/json", ".flac": "audio/flac", ".wav": "audio/wav", ".mp3": "audio/mpeg"}
+
+
+def back_up_files(objects: Path, folder: Path) -> int:
+    """Copies all that the local store holds; how many files. What is deleted meanwhile is left out."""
+    count = 0
+    for source in sorted(objects.rglob("*")):
+        target = folder / source.relative_to(objects)
+        if source.is_dir():
+            make_private(target)
+            continue
+        try:
+            shutil.copy2(source, target)
+        except FileNotFoundError:
+            continue
+        count += 1
+    return count
+
+
+def back_up_bucket(storage: S3Storage, folder: Path) -> int:
+    """Copies all objects of a bucket; how many. What is deleted meanwhile is left out."""
+
+    def copy(key: str) -> int:
+        target = _inside(folder, key)
+        make_private(target.parent)
+        try:
+            storage.download(key, target)
+        except ObjectNotFound:
+            target.unlink(missing_ok=True)
+            return 0
+        return 1
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return sum(pool.map(copy, [found.key for found in storage.list_objects("")]))
+
+
+def restore_bucket(storage: S3Storage, folder: Path) -> int:
+    """Puts what was copied into the bucket; how many objects."""
+
+    def put(source: Path) -> None:
+        kind = CONTENT_TYPES.get(source.suffix, "application/octet-stream")
+        storage.put_file(source.relative_to(folder).as_posix(), source, kind)
+
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(put, files))
+    return len(files)
+
+
+def _inside(folder: Path, key: str) -> Path:
+    """Where an object is kept. Keys are ours, and yet none may lead out of the folder."""
+    target = folder / key
+    if not target.resolve().is_relative_to(folder.resolve()):
+        raise BackupError(f"the object {key} has a name that leads out of the backup")
+    return target
