@@ -24,6 +24,7 @@ from services.kit.ids import new_id
 from services.kit.migrations import migrate
 from services.kit.schema import check_schema
 from services.kit.settings import StorageSettings
+from services.kit.tables import OUTBOX
 from services.local.home import Home
 from services.local.settings import LocalSettings
 from tests.databases import MakeDatabase
@@ -198,7 +199,7 @@ def test_schemas_on_postgresql_are_dumped_at_one_moment_and_restored(
     with closing(Database(empty_url, "notifier")) as restored:
         check_schema(restored)
         with restored.read() as session:
-            [row] = session.execute(outbox.OUTBOX.select()).all()
+            [row] = session.execute(OUTBOX.select()).all()
         assert ["ce_id", event] in row.headers
 
 
