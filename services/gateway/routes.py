@@ -235,6 +235,8 @@ def _partners() -> Iterable[Route]:
     yield Route("GET", "/v1/webhook-endpoints/{id}/deliveries", *of_webhooks)
     yield Route("POST", "/v1/webhook-endpoints/{id}/redeliver", *of_webhooks)
     yield Route("POST", "/v1/webhook-deliveries/{id}/redeliver", *of_webhooks)
+    yield Route("POST", "/v1/callbacks/rotate-secret", *of_webhooks)
+    yield Route("GET", "/v1/callbacks/deliveries", *of_webhooks)
 
 
 def _operators() -> Iterable[Route]:

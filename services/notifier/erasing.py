@@ -2,6 +2,7 @@
 
 from services.kit.database import Database
 from services.kit.erasures import count
+from services.notifier.callbacks import repository as callbacks
 from services.notifier.endpoints import repository as endpoints
 from services.notifier.events import repository as events
 
@@ -19,6 +20,7 @@ class Forgetting:
         comes to its end."""
         with self._database.write() as session:
             count(session, account_id, "webhook_endpoints", endpoints.delete_all(session, account_id))
+            callbacks.delete_account(session, account_id)
         while True:
             with self._database.write() as session:
                 deleted = events.delete_some(session, account_id, limit=BATCH)

@@ -1,7 +1,8 @@
 """All routes of the notifier."""
 
+from services.notifier.callbacks.routes import router as callbacks
 from services.notifier.deliveries.routes import router as deliveries
 from services.notifier.endpoints.routes import router as endpoints
 from services.notifier.events.routes import router as events
 
-ROUTERS = [events, endpoints, deliveries]
+ROUTERS = [events, endpoints, deliveries, callbacks]

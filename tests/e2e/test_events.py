@@ -40,8 +40,10 @@ def test_a_batch_is_held_once_paid_by_the_song_and_told_at_its_end(
     upload = account.upload(write_wav_16(tmp_path / "song.wav", music(2)))
     items = [{"upload_id": upload["id"], "stems": [stem]} for stem in ("vocals", "instrumental")]
     before = account.call("GET", "/v1/billing/balance")["available_credits"]
-    batch = account.call("POST", "/v1/batches", json={"items": items, "metadata": {"album": "7"}})
-    with Client(platform.gateway_url, as_partner(platform, account)) as program:
+    with Client(platform.gateway_url, as_partner(platform, account)) as program, sink() as partner:
+        secret = program.call("POST", "/v1/callbacks/rotate-secret")["secret"]
+        order = {"items": items, "metadata": {"album": "7"}, "callback_url": f"{partner.url}/done"}
+        batch = program.call("POST", "/v1/batches", json=order)
         seen: list[dict[str, Any]] = []
 
         def ended() -> bool:
@@ -50,7 +52,12 @@ def test_a_batch_is_held_once_paid_by_the_song_and_told_at_its_end(
             return "batch.completed" in {event["type"] for event in seen}
 
         eventually(ended, "the end of the batch in the feed")
-    told = seen[-1]["data"]["batch"]
+        eventually(lambda: len(partner.received) >= 1, "the callback")
+    [end] = [event for event in seen if event["type"] == "batch.completed"]
+    [callback] = partner.received
+    assert callback.signed_by(secret)
+    assert callback.event == end
+    told = end["data"]["batch"]
     whole = account.call("GET", f"/v1/batches/{batch['id']}")
     assert (told["id"], told["counts"], told["metadata"]) == (batch["id"], whole["counts"], {"album": "7"})
     assert (whole["status"], whole["counts"]["succeeded"]) == ("completed", 2)

@@ -27,6 +27,8 @@ class Delivery(Base):
     event_type: Mapped[str] = mapped_column(String(40))
     sequence: Mapped[int] = mapped_column(BigInteger)
     """The event's number; 0 of a test."""
+    callback_url: Mapped[str | None] = mapped_column(String(2000))
+    """Where it goes, of a callback."""
     status: Mapped[str] = mapped_column(String(10))
     """pending, succeeded or failed."""
     tries: Mapped[int]

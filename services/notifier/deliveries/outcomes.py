@@ -77,14 +77,23 @@ class Outcomes:
     def _failed(self, session: WriteSession, endpoint: WebhookEndpoint, delivery: Delivery, outcome: Outcome) -> None:
         now = session.now()
         endpoint.failing_since = endpoint.failing_since or now
+        if endpoint.callback_origin is not None:
+            # The address is this order's alone: nothing else is given up because of it.
+            self._put_off(delivery, outcome, now, gone=outcome.status_code == GONE)
+            return
         if outcome.status_code == GONE:
             self._disable(session, endpoint, delivery, "gone")
             return
         if endpoint.failing_since <= now - self._patience:
             self._disable(session, endpoint, delivery, "failing")
             return
-        pause = pause_after(delivery.tries, random.random(), wish_in(outcome.retry_after, now))  # noqa: S311 - jitter
-        if pause is None:
+        self._put_off(delivery, outcome, now)
+
+    @staticmethod
+    def _put_off(delivery: Delivery, outcome: Outcome, now: datetime, *, gone: bool = False) -> None:
+        chance = random.random()  # noqa: S311 - jitter
+        pause = pause_after(delivery.tries, chance, wish_in(outcome.retry_after, now))
+        if gone or pause is None:
             delivery.status, delivery.due_at, delivery.finished_at = "failed", None, now
         else:
             delivery.due_at = now + pause

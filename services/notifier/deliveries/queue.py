@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from services.kit.database import Database, WriteSession
 from services.kit.ids import new_id
@@ -56,6 +56,13 @@ class DeliveryQueue:
         for endpoint in endpoints.enabled(session, event.account_id):
             if not endpoint.event_types or event.type in endpoint.event_types:
                 self._add(session, endpoint, event.id, event.type, event.sequence)
+
+    def enqueue_callback(self, session: WriteSession, event: PublicEvent, url: str, ordered_at: datetime) -> None:
+        """A delivery to the address that an order named."""
+        endpoint = self._endpoints.callbacks.endpoint_for(session, event.account_id, url, ordered_at)
+        if endpoint is not None:
+            delivery = self._add(session, endpoint, event.id, event.type, event.sequence)
+            delivery.callback_url = url
 
     def enqueue_test(self, session: WriteSession, endpoint: WebhookEndpoint) -> Delivery:
         """A delivery of an event that nothing happened for."""
@@ -117,7 +124,7 @@ class DeliveryQueue:
                 endpoint = session.get(WebhookEndpoint, endpoint_id)
                 if endpoint is None or not taken:
                     continue
-                secrets = tuple(self._endpoints.signing_secrets(endpoint, now))
+                secrets = tuple(self._endpoints.signing_secrets(session, endpoint, now))
                 for delivery in taken:
                     body = _body(session, delivery)
                     if body is None:
@@ -131,7 +138,7 @@ class DeliveryQueue:
                             delivery.claim,
                             endpoint.id,
                             endpoint.failing_since is not None,
-                            endpoint.url,
+                            delivery.callback_url or endpoint.url,
                             secrets,
                             delivery.event_id,
                             body,

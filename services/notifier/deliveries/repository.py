@@ -34,6 +34,18 @@ def page(
     return session.scalars(query.order_by(Delivery.id.desc()).limit(limit)).all()
 
 
+def page_of_callbacks(
+    session: ReadSession, account_id: str, *, status: str | None, before: str | None, limit: int
+) -> Sequence[Delivery]:
+    """Deliveries to addresses that orders of the account named, likewise."""
+    query = select(Delivery).where(Delivery.account_id == account_id, Delivery.callback_url.is_not(None))
+    if status is not None:
+        query = query.where(Delivery.status == status)
+    if before is not None:
+        query = query.where(Delivery.id < before)
+    return session.scalars(query.order_by(Delivery.id.desc()).limit(limit)).all()
+
+
 def attempts_of(session: ReadSession, delivery_ids: Collection[str]) -> Mapping[str, list[Attempt]]:
     """What was tried, by delivery, in its order."""
     found: dict[str, list[Attempt]] = {delivery_id: [] for delivery_id in delivery_ids}

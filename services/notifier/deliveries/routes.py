@@ -35,7 +35,7 @@ def send_test_event(
         endpoint = _enabled(endpoints.get(session, partner.account_id, endpoint_id))
         delivery = queue.enqueue_test(session, endpoint)
         session.flush()
-        return _views(session, [delivery])[0]
+        return views_of(session, [delivery])[0]
 
 
 @router.get(
@@ -56,7 +56,7 @@ def list_webhook_deliveries(
     with database.read() as session:
         endpoint = endpoints.get(session, partner.account_id, endpoint_id)
         found = deliveries.page(session, endpoint.id, status=status, before=cursor, limit=limit + 1)
-        shown = _views(session, found[:limit])
+        shown = views_of(session, found[:limit])
     return Page(items=shown, next_cursor=shown[-1].id if len(found) > limit else None)
 
 
@@ -98,13 +98,14 @@ def redeliver_webhook(
         found = deliveries.find(session, partner.account_id, delivery_id)
         if found is None:
             raise DeliveryNotFound
-        _enabled(endpoints.get(session, partner.account_id, found.endpoint_id))
+        if found.callback_url is None:
+            _enabled(endpoints.get(session, partner.account_id, found.endpoint_id))
         delivery = deliveries.lock(session, delivery_id)
         if delivery is None:
             raise DeliveryNotFound
         queue.again(session, delivery)
         session.flush()
-        return _views(session, [delivery])[0]
+        return views_of(session, [delivery])[0]
 
 
 def _enabled(endpoint: WebhookEndpoint) -> WebhookEndpoint:
@@ -113,7 +114,7 @@ def _enabled(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     return endpoint
 
 
-def _views(session: ReadSession, found: Sequence[Delivery]) -> list[DeliveryView]:
+def views_of(session: ReadSession, found: Sequence[Delivery]) -> list[DeliveryView]:
     attempts = deliveries.attempts_of(session, [delivery.id for delivery in found])
     return [
         DeliveryView.of(delivery, attempts[delivery.id], view_of(session.get(PublicEvent, delivery.event_id), delivery))

@@ -29,6 +29,7 @@ class DeliveryView(BaseModel):
     event_id: str = Field(description="The `webhook-id` of every attempt.")
     event_type: str
     sequence: int = Field(description="0 of a test.")
+    callback_url: str | None = Field(description="Where it goes, if an order named the address.")
     status: DeliveryStatus
     created_at: datetime
     due_at: datetime | None = Field(description="When it is tried next; null while it is being tried, and at the end.")
@@ -44,6 +45,7 @@ class DeliveryView(BaseModel):
             event_id=delivery.event_id,
             event_type=delivery.event_type,
             sequence=delivery.sequence,
+            callback_url=delivery.callback_url,
             status=delivery.status,
             created_at=delivery.created_at,
             due_at=delivery.due_at if delivery.claim is None else None,

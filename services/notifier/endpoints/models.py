@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import LargeBinary, String
+from sqlalchemy import Index, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.notifier.tables import Base
@@ -13,10 +13,15 @@ class WebhookEndpoint(Base):
     """One address of an account."""
 
     __tablename__ = "webhook_endpoints"
+    __table_args__ = (
+        Index("uq_webhook_endpoints_account_id_callback_origin", "account_id", "callback_origin", unique=True),
+    )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     account_id: Mapped[str] = mapped_column(String(40), index=True)
     url: Mapped[str] = mapped_column(String(2000))
+    callback_origin: Mapped[str | None] = mapped_column(String(300))
+    """Of the queue of callbacks to a host: scheme, host and port. Such a one is nobody's to see or change."""
     event_types: Mapped[list[Any]]
     """Empty: every type, those to come included."""
     description: Mapped[str | None] = mapped_column(String(200))

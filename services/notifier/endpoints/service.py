@@ -7,6 +7,7 @@ from services.kit.database import ReadSession, WriteSession
 from services.kit.erasures import check_open
 from services.kit.ids import new_id
 from services.kit.outbound.urls import AddressRefused, target_of
+from services.notifier.callbacks.service import Callbacks
 from services.notifier.deliveries import repository as deliveries
 from services.notifier.deliveries.signing import new_secret
 from services.notifier.endpoints import repository as endpoints
@@ -24,6 +25,7 @@ class Endpoints:
 
     def __init__(self, settings: Settings) -> None:
         self._sealer = Sealer(settings.sealing_keys)
+        self.callbacks = Callbacks(self._sealer)
         self._most = settings.endpoints_max
         self._allow_loopback = settings.outbound_allow_loopback
 
@@ -91,8 +93,10 @@ class Endpoints:
     def secret_of(self, endpoint: WebhookEndpoint) -> str:
         return self._sealer.unseal(endpoint.sealed_secret, endpoint.id)
 
-    def signing_secrets(self, endpoint: WebhookEndpoint, now: datetime) -> Sequence[str]:
+    def signing_secrets(self, session: ReadSession, endpoint: WebhookEndpoint, now: datetime) -> Sequence[str]:
         """The secrets that sign at this moment, the newest first."""
+        if endpoint.callback_origin is not None:
+            return self.callbacks.signing_secrets(session, endpoint.account_id, now)
         secrets, until = [self.secret_of(endpoint)], endpoint.previous_until
         if endpoint.sealed_previous is not None and until is not None and now < until:
             secrets.append(self._sealer.unseal(endpoint.sealed_previous, endpoint.id))
@@ -102,6 +106,7 @@ class Endpoints:
         """The account may have no webhooks any more, since `told_at`; whatever was enabled later may."""
         for endpoint in endpoints.enabled_before(session, account_id, told_at):
             disable(session, endpoint, "not_a_partner")
+        self.callbacks.close(session, account_id, told_at)
 
     def _check(self, url: str) -> None:
         try:
@@ -111,7 +116,7 @@ class Endpoints:
 
     def _locked(self, session: WriteSession, account_id: str, endpoint_id: str) -> WebhookEndpoint:
         endpoint = endpoints.lock(session, endpoint_id)
-        if endpoint is None or endpoint.account_id != account_id:
+        if endpoint is None or endpoint.account_id != account_id or endpoint.callback_origin is not None:
             raise EndpointNotFound
         return endpoint
 

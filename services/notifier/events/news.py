@@ -37,6 +37,20 @@ class News:
     stage: int
     occurred_at: datetime
     data: dict[str, Any]
+    callback: "Callback | None" = None
+
+
+@dataclass(frozen=True)
+class Callback:
+    """The address that an order named to be told of its end, and when it was ordered."""
+
+    url: str
+    ordered_at: datetime
+
+
+def _callback_of(thing: Mapping[str, Any]) -> Callback | None:
+    url = thing.get("callback_url")
+    return Callback(url, datetime.fromisoformat(thing["created_at"])) if url else None
 
 
 def _upload_ready(event: Event) -> News:
@@ -91,14 +105,16 @@ def _job(event: Event) -> News:
     stage, clock = _JOBS[type_]
     told = job.get(clock) if clock is not None else None
     when = datetime.fromisoformat(told) if told else event.time
-    return News(event.key, type_, job["id"], stage, when, {"job": _small(job)})
+    callback = _callback_of(event.data["job"]) if stage == ENDED else None
+    return News(event.key, type_, job["id"], stage, when, {"job": _small(job)}, callback)
 
 
 def _batch_completed(event: Event) -> News:
-    batch = {name: value for name, value in event.data["batch"].items() if name not in ("account_id", "callback_url")}
+    batch = {name: value for name, value in event.data["batch"].items() if name not in HIDDEN}
     batch["link"] = f"/v1/batches/{batch['id']}"
     when = datetime.fromisoformat(batch["finished_at"])
-    return News(event.key, "batch.completed", batch["id"], ONCE, when, {"batch": _small(batch)})
+    callback = _callback_of(event.data["batch"])
+    return News(event.key, "batch.completed", batch["id"], ONCE, when, {"batch": _small(batch)}, callback)
 
 
 def _small(thing: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from services.kit.database import Database
 from services.kit.periodic import Periodic
 from services.notifier.deliveries import repository as deliveries
+from services.notifier.endpoints import repository as endpoints
 from services.notifier.events import repository as events
 
 INTERVAL_SECONDS = 300
@@ -26,3 +27,5 @@ class Pruner(Periodic):
             while deleted == BATCH:
                 with self._database.write() as session:
                     deleted = rows.prune(session, session.now() - self._kept, limit=BATCH)
+        with self._database.write() as session:
+            endpoints.delete_idle_callbacks(session, session.now() - self._kept)

@@ -55,5 +55,8 @@ class Recorder:
         )
         session.add(event)
         self._queue.enqueue(session, event)
+        if news.callback is not None:
+            session.flush()
+            self._queue.enqueue_callback(session, event, news.callback.url, news.callback.ordered_at)
         session.after_commit(lambda: self._readers.announce(news.account_id))
         return event

@@ -16,4 +16,3 @@ def check_callback(caller: Principal, url: str | None, settings: Settings) -> No
         target_of(url, allow_loopback=settings.outbound_allow_loopback)
     except AddressRefused as error:
         raise CallbackUrlRefused(f"callback_url {error}") from None
-    raise CallbackUrlRefused("callback_url is still to come")

@@ -26,6 +26,7 @@ from services.notifier.settings import Settings
 from tests.databases import MakeDatabase
 from tests.ids import numbered
 from tests.messages import sample
+from tests.services.notifier.sink import Sink, sink
 
 ADA, BOB = numbered("usr", 1), numbered("usr", 2)
 BEGIN = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -179,3 +180,9 @@ def notifier(make_database: MakeDatabase, clock: Clock, settings: Settings) -> I
         recorder = Recorder(readers, queue, kept=settings.events_kept)
         eraser = Eraser(database, Forgetting(database))
         yield Notifier(database, settings, endpoints, queue, recorder, readers, eraser, clock, client)
+
+
+@pytest.fixture
+def partner() -> Iterator[Sink]:
+    with sink() as server:
+        yield server

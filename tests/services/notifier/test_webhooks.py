@@ -2,8 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,7 @@ import pytest
 
 from services.kit.events.codec import OutgoingEvent
 from services.kit.events.topics import ACCOUNTS
-from services.kit.outbound.fetcher import Fetcher
 from services.kit.protos import accounts_pb2
-from services.notifier.deliveries.dispatcher import Dispatcher
 from services.notifier.deliveries.schedule import DELAYS, pause_after, wish_in
 from services.notifier.endpoints.routes import EXAMPLE
 from services.notifier.events.pruning import Pruner
@@ -25,31 +22,11 @@ from tests.erasing import everything_in
 from tests.ids import numbered
 from tests.messages import sample
 from tests.services.notifier.conftest import ADA, BEGIN, BOB, Notifier, job_event
-from tests.services.notifier.sink import Sink, sink, until
+from tests.services.notifier.sending import dispatching
+from tests.services.notifier.sink import Sink, until
 
 ENDPOINTS = "/v1/webhook-endpoints"
 JOB = numbered("job", 1)
-
-
-@contextmanager
-def dispatching(notifier: Notifier) -> Iterator[Dispatcher]:
-    """What is due is sent for as long as the block lasts."""
-    fetcher = Fetcher(notifier.settings, timeout_seconds=notifier.settings.webhook_timeout_seconds)
-    dispatcher, stop = Dispatcher(notifier.queue, notifier.outcomes, fetcher, notifier.settings), threading.Event()
-    thread = threading.Thread(target=dispatcher.run, args=(stop,))
-    thread.start()
-    try:
-        yield dispatcher
-    finally:
-        stop.set()
-        dispatcher.wake()
-        thread.join(PATIENCE_SECONDS)
-
-
-@pytest.fixture
-def partner() -> Iterator[Sink]:
-    with sink() as server:
-        yield server
 
 
 def add(notifier: Notifier, url: str, **wanted: Any) -> Any:

@@ -347,6 +347,9 @@ def test_only_partners_are_called_back(world: World) -> None:
     for path, body in (("jobs", {"upload_id": upload}), ("batches", {"items": [{"upload_id": upload}]})):
         answer = world.client.post(f"/v1/{path}", json={**body, "callback_url": url}, headers=bearer(ADA))
         assert (answer.status_code, answer.json()["code"]) == (403, "callbacks_for_partners")
+        answer = world.client.post(f"/v1/{path}", json={**body, "callback_url": url}, headers=bearer(PARTNER))
+        assert answer.status_code == 202
+        assert answer.json()["callback_url"] == url
 
 
 def test_a_thousand_songs_are_one_question(world: World) -> None:

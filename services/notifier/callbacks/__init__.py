@@ -1,0 +1,1 @@
+"""Addresses that an order named to be called when it is over."""

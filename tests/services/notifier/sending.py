@@ -1,0 +1,25 @@
+"""The notifier sends what is due, for as long as a test wants it to."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from services.kit.outbound.fetcher import Fetcher
+from services.notifier.deliveries.dispatcher import Dispatcher
+from tests.databases import PATIENCE_SECONDS
+from tests.services.notifier.conftest import Notifier
+
+
+@contextmanager
+def dispatching(notifier: Notifier) -> Iterator[Dispatcher]:
+    """What is due is sent for as long as the block lasts."""
+    fetcher = Fetcher(notifier.settings, timeout_seconds=notifier.settings.webhook_timeout_seconds)
+    dispatcher, stop = Dispatcher(notifier.queue, notifier.outcomes, fetcher, notifier.settings), threading.Event()
+    thread = threading.Thread(target=dispatcher.run, args=(stop,))
+    thread.start()
+    try:
+        yield dispatcher
+    finally:
+        stop.set()
+        dispatcher.wake()
+        thread.join(PATIENCE_SECONDS)
