@@ -1,6 +1,7 @@
 """Whatever names another object, port or volume names one that is there."""
 
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 
 import pytest
 
@@ -112,8 +113,9 @@ def rules(policy: Object) -> Iterator[tuple[str, Object, Object]]:
     for direction, word in (("ingress", "from"), ("egress", "to")):
         for rule in policy["spec"].get(direction, []):
             for peer in rule.get(word, []):
-                if "podSelector" in peer:
-                    yield direction, rule, peer["podSelector"]["matchLabels"]
+                labels = peer.get("podSelector", {}).get("matchLabels", {})
+                if labels.get("app.kubernetes.io/name") == "stemwright":
+                    yield direction, rule, labels
 
 
 @every_example
@@ -152,6 +154,26 @@ def test_both_ends_of_a_way_allow_it(name: str) -> None:
     to_all = {way for way in ways["egress"] if way[1] == "gateway"}  # everybody reaches the gateway
     assert ways["egress"] - to_all == ways["ingress"]
     assert ("worker", "accounts", "http") not in ways["egress"]
+
+
+def test_nothing_leaves_a_cluster_that_has_no_way_out() -> None:
+    """A rule without `to` allows every address; one with an address allows those of private networks alone."""
+    for policy in of_kind("air-gapped", "NetworkPolicy"):
+        for rule in policy["spec"].get("egress", []):
+            assert rule.get("to"), policy["metadata"]["name"]
+            blocks = [ip_network(peer["ipBlock"]["cidr"]) for peer in rule["to"] if "ipBlock" in peer]
+            assert all(block.is_private for block in blocks)
+
+
+def test_webhooks_go_to_public_addresses_alone() -> None:
+    (policy,) = (
+        one for one in of_kind("production", "NetworkPolicy") if one["metadata"]["name"] == "stemwright-notifier"
+    )
+    blocks = [peer["ipBlock"] for rule in policy["spec"]["egress"] for peer in rule.get("to", []) if "ipBlock" in peer]
+    assert {block["cidr"] for block in blocks} == {"0.0.0.0/0", "::/0"}
+    excepted = [ip_network(network) for block in blocks for network in block["except"]]
+    for inside in ("10.1.2.3", "172.20.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "127.0.0.1", "fd00::1"):
+        assert any(ip_address(inside) in network for network in excepted), inside
 
 
 @every_example
