@@ -1,5 +1,10 @@
 # One image, every process of Stemwright: `run gateway`, `migrate`, `separate` ... `compose.yaml` starts them all.
-FROM python:3.11-slim-bookworm AS build
+#
+# Both stages are built on this image. A release names its digest, so that the same sources give the same image:
+#     docker build --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:... .
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
 
 WORKDIR /source
 COPY requirements/run.lock requirements/
@@ -24,7 +29,13 @@ RUN /opt/stemwright/bin/stemwright models import spleeter-2stems \
     && rm -r /opt/stemwright/cache/wheels
 
 
-FROM python:3.11-slim-bookworm
+FROM ${PYTHON_IMAGE}
+
+# The first process of a container reaps what others leave behind, which Python does not: decoders are processes of
+# their own. pg_dump is for `stemwright backup`.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends tini postgresql-client \
+    && rm -rf /var/lib/apt/lists/*
 
 # Numbers, so that a cluster can see that it is not root.
 RUN useradd --uid 10001 --user-group --create-home stemwright
@@ -32,6 +43,7 @@ COPY --from=build /opt/stemwright /opt/stemwright
 ENV PATH=/opt/stemwright/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     STEMWRIGHT_HOST=0.0.0.0 \
+    STEMWRIGHT_ADMIN_PORT=8090 \
     STEMWRIGHT_MODEL_REPOSITORY=/opt/stemwright/models \
     STEMWRIGHT_CACHE=/opt/stemwright/cache
 
@@ -39,4 +51,7 @@ USER 10001:10001
 WORKDIR /home/stemwright
 # Volumes that are mounted here take over whose they are.
 RUN mkdir keys objects
-ENTRYPOINT ["stemwright"]
+# The services' own ports, and the one for probes and metrics. Nothing is written but to /tmp and to volumes: the root
+# may be read-only.
+EXPOSE 8000 8080 8090
+ENTRYPOINT ["tini", "--", "stemwright"]
