@@ -243,6 +243,20 @@ def test_gpus_are_asked_for_where_the_network_runs() -> None:
     assert server["startupProbe"]["failureThreshold"] * server["startupProbe"]["periodSeconds"] == 900
 
 
+def test_a_worker_and_the_triton_beside_it_are_one_user() -> None:
+    """Regions of shared memory are readable by their owner alone (services/worker/inference/triton/buffers.py)."""
+    spec = named("gpu", "Deployment", "stemwright-worker-fast")["spec"]["template"]["spec"]
+    assert spec["securityContext"]["runAsUser"] == 10001
+    assert not [one["name"] for one in containers({"spec": spec}) if "runAsUser" in one["securityContext"]]
+    shared = [
+        mount["name"]
+        for one in containers({"spec": spec})
+        for mount in one["volumeMounts"]
+        if mount["mountPath"] == "/dev/shm"
+    ]
+    assert shared == ["shm", "shm"]
+
+
 def test_pods_are_spread_and_go_in_the_order_of_their_priority() -> None:
     for one in of_kind("production", "Deployment"):
         spec = one["spec"]["template"]["spec"]

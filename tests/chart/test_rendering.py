@@ -91,6 +91,15 @@ def test_the_chart_is_of_this_version() -> None:
     assert (chart["version"], chart["appVersion"]) == (version, version)
 
 
+def test_names_are_short_enough_for_what_they_name() -> None:
+    """Names of services and values of labels have 63 characters, names of ports 15."""
+    long = f"fullnameOverride={'r' * 32}"
+    pool = f"workers.pools[0].name={'p' * 20}"
+    for one in objects("gpu", long, pool):
+        assert len(one["metadata"]["name"]) <= 63
+        assert all(len(value) <= 63 for value in one["metadata"]["labels"].values())
+
+
 def test_nobody_gets_two_objects_of_one_name() -> None:
     for name in EXAMPLES:
         names = [(one["kind"], one["metadata"]["name"]) for one in objects(name)]

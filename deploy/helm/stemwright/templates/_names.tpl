@@ -3,11 +3,11 @@
 {{/* The release's name, which is part of every object's; takes the root. */}}
 {{- define "stemwright.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | trunc 32 | trimSuffix "-" -}}
 {{- else if contains "stemwright" .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- .Release.Name | trunc 32 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-stemwright" .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- printf "%s-stemwright" .Release.Name | trunc 32 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 

@@ -53,7 +53,10 @@ name: triton
 image: {{ include "stemwright.image" (dict "root" .root "image" .root.Values.triton.image) }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 securityContext:
+  {{- /* Beside a worker it is the worker's user: memory that they share is the owner's alone. */}}
+  {{- if eq .pool.triton.mode "deployment" }}
   runAsUser: {{ .root.Values.triton.runAsUser }}
+  {{- end }}
   {{- include "stemwright.container-security" . | nindent 2 }}
 command: [tritonserver]
 args:
@@ -68,6 +71,7 @@ args:
   - --grpc-http2-min-recv-ping-interval-without-data=5000
   - --exit-timeout-secs=30
 env:
+  - {name: HOME, value: /tmp}
   - name: TRITON_KEY
     valueFrom:
       secretKeyRef: {name: {{ .root.Values.triton.secret }}, key: {{ .root.Values.triton.key | quote }}}
