@@ -40,6 +40,7 @@ class ReverseProxy:
         answer = Answer(incoming, send)
         try:
             admitted = await self._admission.admit(scope)
+            scope.setdefault("state", {})["account_id"] = admitted.account_id  # for the log
             await self._forward(admitted, incoming, answer)
         except ClientGone:
             return

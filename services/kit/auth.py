@@ -207,7 +207,9 @@ def current_principal(
     if credentials is None:
         raise Unauthorized("send `Authorization: Bearer <access token or API key>`")
     verifier: TokenVerifier = request.app.state.verifier
-    return verifier.verify(credentials.credentials)
+    principal = verifier.verify(credentials.credentials)
+    request.state.account_id = principal.account_id  # for the log
+    return principal
 
 
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]

@@ -10,6 +10,7 @@ from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.kit.errors import PayloadTooLarge, StemwrightError
+from services.kit.ids import id_pattern
 from services.kit.problems import problem_response
 from services.kit.telemetry import current_request_id, request_id_of, span, traceparent_of, use_request_id
 
@@ -19,6 +20,8 @@ MAX_BODY_BYTES = 256 * 1024
 """Largest body of a request that a service reads whole, whoever asks."""
 
 QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
+
+_JOB = re.compile(id_pattern("job").strip("^$"))
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -117,8 +120,19 @@ class TelemetryMiddleware:
                     scope["method"],
                     route,
                     status,
-                    extra={"path": _told(scope), "status": status, "milliseconds": round(seconds * 1000, 1)},
+                    extra={
+                        "path": _told(scope),
+                        "status": status,
+                        "milliseconds": round(seconds * 1000, 1),
+                        "account_id": scope.get("state", {}).get("account_id"),
+                        "job_id": _job_in(scope["path"]),
+                    },
                 )
+
+
+def _job_in(path: str) -> str | None:
+    found = _JOB.search(path)
+    return found and found[0]
 
 
 def _told(scope: Scope) -> str:

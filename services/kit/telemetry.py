@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import ClassVar, Literal
 
 from opentelemetry import context as otel_context
@@ -23,6 +24,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from pythonjsonlogger.json import JsonFormatter
 
 _REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+_IDS: ContextVar[Mapping[str, str]] = ContextVar("ids", default=MappingProxyType({}))
+IDS = ("account_id", "job_id")
+"""Whose and which work a line is about; what is not known is null."""
 _PLAUSIBLE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 LAST_SPANS_SECONDS = 2.0
@@ -50,6 +54,10 @@ class _TraceFilter(logging.Filter):
         record.service = self.service
         record.__dict__.pop("color_message", None)  # uvicorn's message again, with the colours of a terminal
         record.request_id = current_request_id()
+        known = _IDS.get()
+        for name in IDS:
+            if not hasattr(record, name):
+                setattr(record, name, known.get(name))
         return True
 
 
@@ -67,7 +75,7 @@ def configure_logging(service: str, *, log_format: Literal["json", "console"] = 
     if log_format == "json":
         handler.setFormatter(
             _JsonLines(
-                "{asctime}{levelname}{service}{name}{message}{request_id}{trace_id}",
+                "{asctime}{levelname}{service}{name}{message}{request_id}{trace_id}{account_id}{job_id}",
                 style="{",
                 rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
             )
@@ -100,6 +108,17 @@ def use_request_id(request_id: str | None) -> Iterator[None]:
         yield
     finally:
         _REQUEST_ID.reset(token)
+
+
+@contextmanager
+def use_ids(**ids: str | None) -> Iterator[None]:
+    """Runs the block as work on these: each line that is logged in it names them, of `IDS`."""
+    known = {name: value for name, value in ids.items() if name in IDS and value}
+    token = _IDS.set({**_IDS.get(), **known})
+    try:
+        yield
+    finally:
+        _IDS.reset(token)
 
 
 def current_request_id() -> str | None:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from services.kit.protos import separation_pb2
-from services.kit.telemetry import span
+from services.kit.telemetry import span, use_ids
 from services.worker.attempts import AbortReason, Attempt
 from services.worker.errors import AttemptAborted, AttemptFailed
 from services.worker.memory import give_back
@@ -62,7 +62,7 @@ class SlotPool:
 
     def _slot(self) -> None:
         while (attempt := self._service.next_attempt()) is not None:
-            with span("separation", attempt.traceparent):
+            with span("separation", attempt.traceparent), use_ids(job_id=attempt.key.job_id):
                 self._service.finish(attempt, self._outcome(attempt))
             give_back()
 

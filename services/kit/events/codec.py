@@ -99,6 +99,15 @@ class Event:
     account_id: str | None
 
 
+def job_of(event: Event) -> str | None:
+    """The job that an event is about, where it is about one: for logs."""
+    if isinstance(event.data, Message):
+        job_id = getattr(event.data, "job_id", None)
+    else:
+        job_id = event.data.get("job", {}).get("id") if isinstance(event.data.get("job"), dict) else None
+    return job_id if isinstance(job_id, str) and job_id else None
+
+
 class RawRecord(Protocol):
     """A record as the Kafka client returns it."""
 

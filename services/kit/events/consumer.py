@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 
 from services.kit.events.backlog import Backlog, Work
-from services.kit.events.codec import Event, decode
+from services.kit.events.codec import Event, decode, job_of
 from services.kit.events.connection import BrokerUnavailable
 from services.kit.events.dead_letter_limit import DeadLetterLimit
 from services.kit.events.dead_letters import dead_letter
@@ -25,7 +25,7 @@ from services.kit.events.local_broker import FetchWait
 from services.kit.events.producer import EventProducer
 from services.kit.events.reader import Reader, TopicsLost, Unreadable
 from services.kit.events.topics import Topic, type_of
-from services.kit.telemetry import span
+from services.kit.telemetry import span, use_ids
 
 log = logging.getLogger(__name__)
 
@@ -216,7 +216,8 @@ class Consumer:
             else:
                 if record.topic not in self._steady:
                     self._fetch_wait.record_came()
-                with span(f"handle {event.type}", event.traceparent, SpanKind.CONSUMER):
+                ids = use_ids(account_id=event.account_id, job_id=job_of(event))
+                with span(f"handle {event.type}", event.traceparent, SpanKind.CONSUMER), ids:
                     self._handlers[event.type](event)
                 outcome = "handled"
         except InvalidMessage as invalid:
