@@ -32,7 +32,9 @@ STEMWRIGHT_ENVIRONMENT: {{ .root.Values.environment }}
 
 {{- define "stemwright.settings.service" -}}
 STEMWRIGHT_HOST: 0.0.0.0
+{{- if ne .name "gateway" }}
 STEMWRIGHT_PORT: 8000
+{{- end }}
 STEMWRIGHT_ADMIN_PORT: 9000
 STEMWRIGHT_DRAIN_SECONDS: 5
 STEMWRIGHT_SHUTDOWN_GRACE_SECONDS: 30
