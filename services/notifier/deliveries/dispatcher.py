@@ -13,10 +13,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 import prometheus_client
+from opentelemetry.trace import SpanKind
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.kit.outbound.fetcher import Answer, Fetcher, FetchFailed
 from services.kit.outbound.urls import AddressRefused
+from services.kit.telemetry import current_traceparent, span
 from services.notifier.deliveries.outcomes import Outcome, Outcomes
 from services.notifier.deliveries.queue import AT_ONCE_TO_A_FAILING_ENDPOINT, DeliveryQueue, Parcel
 from services.notifier.deliveries.signing import signed_headers
@@ -107,7 +109,9 @@ class Dispatcher:
 
     async def _try(self, parcel: Parcel) -> None:
         try:
-            outcome = await self._send(parcel)
+            with span("POST webhook", parcel.traceparent, SpanKind.CLIENT) as sent:
+                outcome = await self._send(parcel)
+                sent.set_attribute("http.response.status_code", outcome.status_code or 0)
             TRIES.labels("succeeded" if outcome.succeeded else "failed").inc()
             await asyncio.to_thread(self._outcomes.note, parcel, outcome)
         except asyncio.CancelledError:
@@ -131,7 +135,12 @@ class Dispatcher:
             answer = await self._fetcher.send(
                 "POST",
                 parcel.url,
-                headers={**headers, "Content-Type": "application/json", "User-Agent": USER_AGENT},
+                headers={
+                    **headers,
+                    "Content-Type": "application/json",
+                    "User-Agent": USER_AGENT,
+                    "traceparent": current_traceparent() or "",
+                },
                 body=parcel.body,
                 limit_bytes=ANSWER_BYTES,
             )

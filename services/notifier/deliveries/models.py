@@ -29,6 +29,8 @@ class Delivery(Base):
     """The event's number; 0 of a test."""
     callback_url: Mapped[str | None] = mapped_column(String(2000))
     """Where it goes, of a callback."""
+    traceparent: Mapped[str | None] = mapped_column(String(128))
+    """What it is the end of: the trace of whatever made the event."""
     status: Mapped[str] = mapped_column(String(10))
     """pending, succeeded or failed."""
     tries: Mapped[int]

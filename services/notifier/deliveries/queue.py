@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from services.kit.database import Database, WriteSession
 from services.kit.ids import new_id
+from services.kit.telemetry import current_traceparent
 from services.notifier.deliveries import repository as deliveries
 from services.notifier.deliveries.models import Delivery
 from services.notifier.endpoints import repository as endpoints
@@ -33,6 +34,7 @@ class Parcel:
     secrets: tuple[str, ...]
     event_id: str
     body: bytes
+    traceparent: str | None = None
 
 
 class DeliveryQueue:
@@ -142,6 +144,7 @@ class DeliveryQueue:
                             secrets,
                             delivery.event_id,
                             body,
+                            delivery.traceparent,
                         )
                     )
         return parcels
@@ -157,6 +160,7 @@ class DeliveryQueue:
             event_id=event_id,
             event_type=event_type,
             sequence=sequence,
+            traceparent=current_traceparent(),
             status="pending",
             tries=0,
             created_at=now,

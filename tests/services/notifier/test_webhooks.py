@@ -12,6 +12,7 @@ import pytest
 from services.kit.events.codec import OutgoingEvent
 from services.kit.events.topics import ACCOUNTS
 from services.kit.protos import accounts_pb2
+from services.kit.telemetry import current_traceparent, span
 from services.notifier.deliveries.schedule import DELAYS, pause_after, wish_in
 from services.notifier.endpoints.routes import EXAMPLE
 from services.notifier.events.pruning import Pruner
@@ -82,6 +83,20 @@ def test_an_event_arrives_signed_as_it_stands_in_the_feed(notifier: Notifier, pa
     assert (delivery["status"], delivery["sequence"], delivery["event"]) == ("succeeded", 2, event)
     assert [(attempt["status_code"], attempt["problem"]) for attempt in delivery["attempts"]] == [(204, None)]
     assert delivery["attempts"][0]["url"] == f"{partner.url}/hook"
+
+
+def test_a_webhook_goes_on_with_the_trace_of_what_it_tells(notifier: Notifier, partner: Sink) -> None:
+    endpoint = add(notifier, f"{partner.url}/hook", event_types=["job.succeeded"])
+    with span("an order"):
+        ordered = current_traceparent()
+        notifier.hear(job_event("succeeded", JOB))
+    with dispatching(notifier):
+        until(lambda: partner.received and settled(notifier, endpoint), "the webhook")
+    assert ordered is not None
+    [received] = partner.received
+    version, trace_id, span_id, _ = received.headers["traceparent"].split("-")
+    assert (version, trace_id) == ("00", ordered.split("-")[1])
+    assert span_id != ordered.split("-")[2]
 
 
 def test_no_answer_but_the_first_has_the_secret_and_the_database_has_it_sealed(notifier: Notifier) -> None:
