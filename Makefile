@@ -17,15 +17,15 @@ TRAINING_LOCKS := requirements/run.lock requirements/dev.lock requirements/train
 TRAINING = $(CACHE)/training-$(shell (cat $(TRAINING_LOCKS); echo $(TORCH)) | sha256sum | cut -c 1-16)
 # One process of tests more than processors: many tests wait for something.
 TEST_PROCESSES = $(shell count=$$(nproc); test $$count -lt 8 || count=7; echo $$((count + 1)))
-# What `make check` leaves to `make test`: the second database, the Triton server, and what takes long.
-QUICK = not postgres and not triton and not slow
+# What `make check` leaves to `make test`: the second database, the Triton server, Apache Kafka, and what takes long.
+QUICK = not postgres and not triton and not apache_kafka and not slow
 ROOMS = $(patsubst tests/%/,ROOM=%,$(filter-out %__pycache__/ %vectors/,$(wildcard tests/services/*/ tests/separation/*/ tests/clients/)))
 
 # Tests and demo start hundreds of processes of the same code: each would compile all of it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up dev web web-dev triton check test test-units test-platform test-triton test-train test-chart chart test-web check-web check-typescript screenshots \
+.PHONY: help demo up dev web web-dev triton check test test-units test-platform test-triton test-kafka test-train test-chart chart test-web check-web check-typescript screenshots \
 	train-env train-installed lint format bench bench-engine rival dist release-check proto openapi lock clean
 
 help: ## List the targets
@@ -62,6 +62,9 @@ triton: $(VENV)/run ## Install the Triton server that `stemwright up --triton` s
 
 test-triton: $(VENV)/dev ## The tests that start the Triton server, alone
 	$(BIN)/python -m pytest -m triton tests
+
+test-kafka: $(VENV)/dev ## The tests on Apache Kafka, alone (needs Java and Maven)
+	$(BIN)/python -m pytest -m apache_kafka -rs tests
 
 check: $(VENV)/dev ## Style and the quick tests of one room (ROOM=services/gateway; without it: which there are)
 	@test -n "$(ROOM)" -a -d "tests/$(ROOM)" || { echo "Say which: $(ROOMS)" | fold -s; exit 2; }

@@ -61,6 +61,7 @@ class LazyGroup(BriefGroup):
         "mail": ("services.accounts.mail.cli:mail", "List and show the mails of the platform on this machine."),
         "separate": ("separation.cli:separate", "Separate songs on this machine, without any service."),
         "models": ("services.worker.inference.triton.server.cli:models", "Import, list and verify models."),
+        "topics": ("services.kit.events.cli:topics", "Plan and make the topics of the event log."),
         "up": ("services.local.cli:up", "Start every part of the platform on this machine."),
         "status": ("services.local.cli_running:status", "Show each part of the platform that runs on this machine."),
         "logs": ("services.local.cli_running:logs", "Show what the parts of the platform have logged."),
@@ -155,7 +156,10 @@ def run(service: str) -> None:
 @click.argument("service", required=False)
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 unless every schema is there and new enough.")
 def migrate(service: str | None, check: bool) -> None:
-    """Bring the databases of all services, or of one, to the newest schema (DATABASE_URL)."""
+    """Bring the databases of all services, or of one, to the newest schema (DATABASE_URL).
+
+    Where services do not make their topics themselves (STEMWRIGHT_KAFKA_MAKE_TOPICS=false), it makes all of them too.
+    """
     with without_collection():
         from alembic.script.revision import ResolutionError
         from alembic.util import CommandError
@@ -164,7 +168,7 @@ def migrate(service: str | None, check: bool) -> None:
         from services.kit.database import Database
         from services.kit.migrations import migrate as migrate_database
         from services.kit.schema import SERVICES_WITH_DATABASE, SchemaMissing, check_schema
-        from services.kit.settings import DatabaseSettings, load
+        from services.kit.settings import DatabaseSettings, TopicSettings, load
 
     if service is not None and service not in SERVICES_WITH_DATABASE:
         raise click.BadParameter(f"choose one of {', '.join(SERVICES_WITH_DATABASE)}")
@@ -188,6 +192,8 @@ def migrate(service: str | None, check: bool) -> None:
         except DBAPIError as error:
             raise click.ClickException(f"the database of {name} cannot be used: {error.orig}") from None
         click.echo(f"{name}: schema is up to date")
+    if service is None and not check and not load(TopicSettings).kafka_make_topics:
+        import_module("services.kit.events.cli").apply_topics()
 
 
 @main.command()

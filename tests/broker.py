@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from services.kit.events.admin import ensure_topics
+from services.kit.events.brokers import LOCAL_CLUSTER_ID, Brokers
 from services.local.infrastructure import broker_program
 from services.local.sockets import LOOPBACK, free_port
 
@@ -37,6 +38,11 @@ class Broker:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def brokers(self) -> Brokers:
+        """The same for clients."""
+        return Brokers(self.bootstrap)
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
@@ -51,7 +57,7 @@ class Broker:
                 *(broker_program(), "broker"),
                 *("--listener-url", url, "--advertised-listener-url", url, "--storage-engine", "memory://tansu/"),
             ],
-            env={**os.environ, "CLUSTER_ID": "stemwright-tests"},
+            env={**os.environ, "CLUSTER_ID": f"{LOCAL_CLUSTER_ID}-tests"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -110,7 +116,7 @@ def running_broker() -> Iterator[Broker]:
 def broker() -> Iterator[Broker]:
     """A broker of this test's own, with every topic in place."""
     with running_broker() as running:
-        ensure_topics(running.bootstrap, timeout_seconds=PATIENCE_SECONDS)
+        ensure_topics(running.brokers, timeout_seconds=PATIENCE_SECONDS)
         yield running
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest_plugins = ["tests.broker", "tests.databases", "tests.object_store", "tests.triton_server"]
+pytest_plugins = ["tests.apache_kafka", "tests.broker", "tests.databases", "tests.object_store", "tests.triton_server"]
 
 
 @pytest.hookimpl(wrapper=True)

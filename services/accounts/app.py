@@ -23,7 +23,9 @@ from services.accounts.sweeper import NightlyCheck, sweep_credits, sweep_holds, 
 from services.kit.app import BackgroundTask, create_app
 from services.kit.auth import KeySet, TokenVerifier
 from services.kit.database import Database
+from services.kit.events.brokers import Brokers
 from services.kit.events.producer import EventProducer
+from services.kit.events.rights import writes_of
 from services.kit.housekeeping import Housekeeping
 from services.kit.outbox import OutboxRelay
 from services.kit.periodic import Periodic
@@ -67,7 +69,7 @@ def build(settings: Settings, keys: SigningKeys, database: Database | None = Non
 
 def _tasks(settings: Settings, accounts: Accounts) -> Sequence[BackgroundTask]:
     return (
-        OutboxRelay(accounts.database, EventProducer(settings.kafka_bootstrap_servers, "accounts")),
+        OutboxRelay(accounts.database, EventProducer(Brokers.of(settings), "accounts", writes_of("accounts"))),
         job_consumer(settings, accounts),
         MailSender(
             accounts.database,

@@ -12,9 +12,11 @@ from services.accounts.ledger.service import AccountMismatchError, HoldRequest
 from services.accounts.plans.news import tell_rates
 from services.accounts.security_events.service import note_operator
 from services.kit.database import WriteSession
+from services.kit.events.brokers import Brokers
 from services.kit.events.codec import Event
 from services.kit.events.consumer import Consumer, Handler
 from services.kit.events.errors import InvalidMessage
+from services.kit.events.rights import writes_of
 from services.kit.events.topics import ACCOUNT_RECEIPTS, AUDIT, JOBS_EVENTS, JOBS_INTERNAL
 from services.kit.handling import in_transaction
 from services.kit.protos import accounts_pb2, audit_pb2, jobs_pb2
@@ -31,10 +33,11 @@ ENDINGS: Mapping[str, Ending] = {
 def job_consumer(settings: ConsumerGroupSettings, accounts: Accounts) -> Consumer:
     """The background task that reads what accounts acts on."""
     return Consumer(
-        settings.kafka_bootstrap_servers,
+        Brokers.of(settings),
         name="accounts",
         group="accounts",
         sole=settings.kafka_sole_consumers,
+        writes=writes_of("accounts"),
         topics=[JOBS_INTERNAL, JOBS_EVENTS, ACCOUNT_RECEIPTS, AUDIT],
         handlers=handlers(accounts),
     )

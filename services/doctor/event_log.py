@@ -1,30 +1,27 @@
-"""The event log: whether it is there, lets us in, and has the topics that a service needs."""
+"""The event log: whether it is there, lets us in, and has the topics that a service needs and may use."""
 
 from collections.abc import Iterator
-
-from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from dataclasses import replace
 
 from services.doctor.findings import Finding, ok, wrong
-from services.kit.events.connection import BrokerUnavailable, connect
-from services.kit.events.topics import TOPICS
+from services.kit.events.admin import TopicsMissing, ensure_topics
+from services.kit.events.brokers import Brokers
+from services.kit.events.connection import BrokerRefuses, BrokerUnavailable
+from services.kit.events.rights import needs_of
 from services.kit.settings import KafkaSettings
 
 
 def event_log(service: str, settings: KafkaSettings) -> Iterator[Finding]:
-    """Whether a service gets in, and finds its topics."""
+    """Whether a service gets in, finds its topics, and has its rights to them."""
     about = f"event log, for {service}"
+    needs = needs_of(service)
     try:
-        admin = connect(KafkaAdminClient, settings.kafka_bootstrap_servers, "doctor")
-        try:
-            there = {topic["name"] for topic in admin.describe_topics() if topic["error_code"] == 0}
-        finally:
-            admin.close()
-    except (BrokerUnavailable, KafkaError, OSError) as error:
+        ensure_topics(replace(Brokers.of(settings), makes_topics=False), needs, timeout_seconds=0)
+    except TopicsMissing as error:
+        yield wrong(about, error, "Run `stemwright topics apply`.")
+    except BrokerRefuses as error:
+        yield wrong(about, error, "Mend the setting that is named; `stemwright topics rights` lists rights.")
+    except BrokerUnavailable as error:
         yield wrong(about, error, "Look at KAFKA_BOOTSTRAP_SERVERS, and at the brokers.")
-        return
-    missing = [topic.name for topic in TOPICS if topic.name not in there]
-    if missing:
-        yield wrong(about, f"topics are missing: {', '.join(missing)}", "Run `stemwright topics apply`.")
     else:
-        yield ok(about, f"{len(TOPICS)} topics")
+        yield ok(about, f"{len(needs)} topics")

@@ -5,6 +5,7 @@ lost, old and repeated records do no harm.
 """
 
 from services.gateway.hub import Hub, Progress
+from services.kit.events.brokers import Brokers
 from services.kit.events.codec import Event
 from services.kit.events.consumer import Consumer
 from services.kit.events.public import JOB_EVENT_TYPES
@@ -12,7 +13,7 @@ from services.kit.events.topics import JOBS_EVENTS, PROGRESS
 from services.kit.protos import separation_pb2
 
 
-def news_consumer(bootstrap: str, hub: Hub) -> Consumer:
+def news_consumer(brokers: Brokers, hub: Hub) -> Consumer:
     """The background task that feeds the hub."""
 
     def on_progress(event: Event) -> None:
@@ -23,7 +24,7 @@ def news_consumer(bootstrap: str, hub: Hub) -> Consumer:
         hub.publish(event.data["job"]["id"], None)
 
     return Consumer(
-        bootstrap,
+        brokers,
         name="gateway",
         group=None,
         topics=[PROGRESS, JOBS_EVENTS],

@@ -7,6 +7,7 @@ from services.gateway.consumers import news_consumer
 from services.gateway.hub import Hub
 from services.gateway.protocol import guarded
 from services.gateway.settings import Settings
+from services.kit.events.brokers import Brokers
 from services.kit.serving import serve
 from services.kit.settings import load
 
@@ -21,7 +22,7 @@ def main() -> None:
     enough = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, enough), hard))
     hub = Hub()
-    app = gateway_app(settings, hub=hub, tasks=(news_consumer(settings.kafka_bootstrap_servers, hub),))
+    app = gateway_app(settings, hub=hub, tasks=(news_consumer(Brokers.of(settings), hub),))
     # Streams end at once when the process stops. Whose `X-Forwarded-For` is believed is a setting of ours, not
     # whoever connects from this machine.
     serve(app, settings, on_stopping=hub.close, http=guarded(settings), proxy_headers=False)

@@ -44,6 +44,10 @@ class Subscriber(Protocol):
     def is_ready(self) -> bool:
         """Whether what is written from now on will be read."""
 
+    @property
+    def problem(self) -> str:
+        """Why it is not ready, as far as that is known."""
+
 
 @runtime_checkable
 class Sleeper(Protocol):
@@ -64,7 +68,7 @@ def _subscribed(subscriber: Subscriber) -> Check:
     def check() -> None:
         if not latched.is_set():
             if not subscriber.is_ready:
-                raise NotReady("not subscribed yet")
+                raise NotReady(subscriber.problem)
             latched.set()
 
     return check

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal, Self, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from services.kit.settings_errors import complaints, variable_of
@@ -33,7 +33,10 @@ HTTP_URL = form(r"^($|https?://[^\s/]+(/\S*)?$)", "must be a URL that begins wit
 BROKERS = form(
     r"^\s*[^\s,]+:[0-9]{1,5}\s*(,\s*[^\s,]+:[0-9]{1,5}\s*)*$", "must be host:port, several separated by commas"
 )
+PREFIX = form(r"^[A-Za-z0-9._-]{0,60}$", "must be at most 60 of letters, digits, dots, dashes and underlines")
 
+SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
 
 _DATABASES = frozenset({"sqlite", "postgres", "postgresql", "postgresql+psycopg"})
 KNOWN_PASSWORDS = frozenset(
@@ -171,13 +174,88 @@ class DatabaseSettings(EnvironmentSettings):
         return self
 
 
-class KafkaSettings(EnvironmentSettings):
+class TopicSettings(EnvironmentSettings):
+    """Of what may make topics."""
+
+    kafka_make_topics: bool = Field(True, validation_alias=_named("STEMWRIGHT_KAFKA_MAKE_TOPICS"))
+    """Whether services make their topics themselves. On a cluster false: then `stemwright migrate` makes them, and
+    services say which of theirs are missing."""
+
+
+class KafkaSettings(TopicSettings):
     """Of what writes or reads events."""
 
     kafka_bootstrap_servers: str = Field(
         "127.0.0.1:9092", pattern=BROKERS, validation_alias=_named("KAFKA_BOOTSTRAP_SERVERS")
     )
     """Brokers, `host:port`, separated by commas."""
+    kafka_security_protocol: SecurityProtocol = Field(
+        "PLAINTEXT", validation_alias=_named("STEMWRIGHT_KAFKA_SECURITY_PROTOCOL")
+    )
+    """PLAINTEXT, SSL (TLS), SASL_PLAINTEXT or SASL_SSL."""
+    kafka_allow_plaintext: bool = Field(False, validation_alias=_named("STEMWRIGHT_KAFKA_ALLOW_PLAINTEXT"))
+    """Production refuses an event log without TLS, unless this says that nobody else is on the way there."""
+    kafka_ca_file: FilePath | None = Field(None, validation_alias=_named("STEMWRIGHT_KAFKA_CA_FILE"))
+    """Certificates (PEM) of the authorities that sign for the brokers; empty: those that the system trusts."""
+    kafka_certificate_file: FilePath | None = Field(None, validation_alias=_named("STEMWRIGHT_KAFKA_CERTIFICATE_FILE"))
+    """Certificate (PEM) by which clients show who they are; empty: none."""
+    kafka_certificate_key_file: FilePath | None = Field(
+        None, validation_alias=_named("STEMWRIGHT_KAFKA_CERTIFICATE_KEY_FILE")
+    )
+    """Its key (PEM)."""
+    kafka_sasl_mechanism: SaslMechanism | None = Field(None, validation_alias=_named("STEMWRIGHT_KAFKA_SASL_MECHANISM"))
+    """PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER; with SASL_PLAINTEXT and SASL_SSL."""
+    kafka_sasl_username: str = Field("", validation_alias=_named("STEMWRIGHT_KAFKA_SASL_USERNAME"))
+    """Who signs in; with OAUTHBEARER the client id."""
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), validation_alias=_named("STEMWRIGHT_KAFKA_SASL_PASSWORD"))
+    """The password; with OAUTHBEARER the client's secret."""
+    kafka_oauth_token_url: str | None = Field(
+        None, pattern=HTTP_URL, validation_alias=_named("STEMWRIGHT_KAFKA_OAUTH_TOKEN_URL")
+    )
+    """Where OAUTHBEARER's tokens come from (client credentials)."""
+    kafka_prefix: str = Field("", pattern=PREFIX, validation_alias=_named("STEMWRIGHT_KAFKA_PREFIX"))
+    """Before the name of every topic and group, such as `stemwright.`, where others use the same brokers."""
+    kafka_replication_factor: int = Field(
+        1, ge=1, le=32767, validation_alias=_named("STEMWRIGHT_KAFKA_REPLICATION_FACTOR")
+    )
+    """Brokers that keep each record of a topic that we make."""
+    kafka_min_insync_replicas: int = Field(1, ge=1, validation_alias=_named("STEMWRIGHT_KAFKA_MIN_INSYNC_REPLICAS"))
+    """How many of them must have a record before it counts as written."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL_"):
+            needed = {
+                "STEMWRIGHT_KAFKA_SASL_MECHANISM": self.kafka_sasl_mechanism,
+                "STEMWRIGHT_KAFKA_SASL_USERNAME": self.kafka_sasl_username,
+                "STEMWRIGHT_KAFKA_SASL_PASSWORD": self.kafka_sasl_password.get_secret_value(),
+            }
+            if self.kafka_sasl_mechanism == "OAUTHBEARER":
+                needed["STEMWRIGHT_KAFKA_OAUTH_TOKEN_URL"] = self.kafka_oauth_token_url
+            missing = [name for name, value in needed.items() if not value]
+            if missing:
+                raise ValueError(f"{self.kafka_security_protocol} needs {' and '.join(missing)}")
+        elif self.kafka_sasl_mechanism is not None:
+            raise ValueError("STEMWRIGHT_KAFKA_SASL_MECHANISM needs STEMWRIGHT_KAFKA_SECURITY_PROTOCOL=SASL_SSL")
+        if (self.kafka_certificate_file is None) != (self.kafka_certificate_key_file is None):
+            raise ValueError(
+                "STEMWRIGHT_KAFKA_CERTIFICATE_FILE and STEMWRIGHT_KAFKA_CERTIFICATE_KEY_FILE are needed together"
+            )
+        if self.kafka_min_insync_replicas > self.kafka_replication_factor:
+            raise ValueError(
+                "STEMWRIGHT_KAFKA_MIN_INSYNC_REPLICAS must not be more than STEMWRIGHT_KAFKA_REPLICATION_FACTOR"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _encrypted_in_production(self) -> Self:
+        plain = self.kafka_security_protocol in ("PLAINTEXT", "SASL_PLAINTEXT")
+        if self.environment == "production" and plain and not self.kafka_allow_plaintext:
+            raise ValueError(
+                "STEMWRIGHT_KAFKA_SECURITY_PROTOCOL must be SSL or SASL_SSL in production, or "
+                "STEMWRIGHT_KAFKA_ALLOW_PLAINTEXT true"
+            )
+        return self
 
 
 class ConsumerGroupSettings(KafkaSettings):
@@ -262,6 +340,7 @@ SHARED: dict[type[EnvironmentSettings], str] = {
     EnvironmentSettings: "Every process",
     ServiceSettings: "Logs, addresses and stopping",
     DatabaseSettings: "Databases",
+    TopicSettings: "Topics of the event log",
     KafkaSettings: "Event log",
     ConsumerGroupSettings: "Consumer groups",
     StorageSettings: "Object store",

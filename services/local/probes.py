@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import ssl
 import struct
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -56,7 +57,8 @@ class KafkaProbe:
     A connection alone would prove little: the kernel accepts it for a broker that hangs.
     """
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._servers = [server.strip() for server in bootstrap.split(",") if server.strip()]
 
     def __call__(self, timeout_seconds: float) -> None:
@@ -64,7 +66,7 @@ class KafkaProbe:
         for server in self._servers:
             host, _, port = server.rpartition(":")
             try:
-                _ask_api_versions(host, int(port), timeout_seconds)
+                _ask_api_versions(host, int(port), timeout_seconds, self._tls)
             except (OSError, ValueError) as error:
                 failure = f"{server}: {error}"
             else:
@@ -72,11 +74,11 @@ class KafkaProbe:
         raise NotThere(failure)
 
 
-def _ask_api_versions(host: str, port: int, timeout_seconds: float) -> None:
+def _ask_api_versions(host: str, port: int, timeout_seconds: float, tls: ssl.SSLContext | None) -> None:
     client_id = b"stemwright"
     correlation_id = 1
     body = struct.pack(">hhih", API_VERSIONS_KEY, 0, correlation_id, len(client_id)) + client_id
-    with socket.create_connection((host, port), timeout=timeout_seconds) as connection:
+    with _connected(host, port, timeout_seconds, tls) as connection:
         connection.sendall(struct.pack(">i", len(body)) + body)
         answer = b""
         while len(answer) < 8:  # length and correlation id; what follows does not matter here
@@ -86,6 +88,17 @@ def _ask_api_versions(host: str, port: int, timeout_seconds: float) -> None:
             answer += data
     if struct.unpack(">i", answer[4:8])[0] != correlation_id:
         raise OSError("does not speak the Kafka protocol")
+
+
+def _connected(host: str, port: int, timeout_seconds: float, tls: ssl.SSLContext | None) -> socket.socket:
+    plain = socket.create_connection((host.strip("[]"), port), timeout=timeout_seconds)
+    if tls is None:
+        return plain
+    try:
+        return tls.wrap_socket(plain, server_hostname=host.strip("[]"))
+    except BaseException:
+        plain.close()
+        raise
 
 
 def _reason(body: bytes) -> str:

@@ -9,7 +9,9 @@ from services.kit.app import BackgroundTask, create_app
 from services.kit.auth import TokenVerifier
 from services.kit.database import Database
 from services.kit.erasures import Eraser
+from services.kit.events.brokers import Brokers
 from services.kit.events.producer import EventProducer
+from services.kit.events.rights import writes_of
 from services.kit.housekeeping import Housekeeping
 from services.kit.measures import measures_of
 from services.kit.outbound.fetcher import Fetcher
@@ -48,7 +50,7 @@ def build(settings: Settings) -> FastAPI:
         queue,
         verifier=TokenVerifier.from_settings(settings),
         tasks=[
-            OutboxRelay(database, EventProducer(settings.kafka_bootstrap_servers, source="notifier")),
+            OutboxRelay(database, EventProducer(Brokers.of(settings), "notifier", writes_of("notifier"))),
             news_consumer(settings, database, recorder, endpoints, eraser),
             Dispatcher(queue, outcomes, fetcher, settings),
             eraser,

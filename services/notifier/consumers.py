@@ -8,8 +8,10 @@ from google.protobuf.message import Message
 from services.kit.auth import Role
 from services.kit.database import Database, WriteSession
 from services.kit.erasures import Eraser
+from services.kit.events.brokers import Brokers
 from services.kit.events.codec import Event
 from services.kit.events.consumer import Consumer, Handler
+from services.kit.events.rights import writes_of
 from services.kit.events.topics import ACCOUNTS, BILLING, JOBS_EVENTS, UPLOADS
 from services.kit.handling import in_transaction
 from services.kit.protos import accounts_pb2
@@ -24,10 +26,11 @@ def news_consumer(
 ) -> Consumer:
     """The background task that reads what this service makes public."""
     return Consumer(
-        settings.kafka_bootstrap_servers,
+        Brokers.of(settings),
         name="notifier",
         group="notifier",
         sole=settings.kafka_sole_consumers,
+        writes=writes_of("notifier"),
         topics=[UPLOADS, JOBS_EVENTS, BILLING, ACCOUNTS],
         handlers={**recording(database, recorder), **closing(database, endpoints), **eraser.handlers},
     )

@@ -8,8 +8,11 @@ from services.kit.app import BackgroundTask, create_app
 from services.kit.auth import TokenVerifier
 from services.kit.database import Database
 from services.kit.erasures import Eraser
+from services.kit.events.brokers import Brokers
 from services.kit.events.dead_letter_box import DeadLetterBox
 from services.kit.events.producer import EventProducer
+from services.kit.events.rights import writes_of
+from services.kit.events.topics import Owner
 from services.kit.housekeeping import Housekeeping
 from services.kit.outbox import OutboxRelay
 from services.kit.s3 import S3Storage
@@ -44,7 +47,7 @@ from services.orchestrator.shares.service import Shares
 from services.orchestrator.signals import Signals
 from services.orchestrator.workers.heartbeats import HeartbeatMonitor
 
-NAME = "orchestrator"
+NAME: Owner = "orchestrator"
 
 
 def build(settings: Settings) -> FastAPI:
@@ -59,7 +62,7 @@ def build(settings: Settings) -> FastAPI:
     batches = Batches(database, settings, lifecycle, signals)
     results, listening = Results(database, storage, settings), Listening(database, storage)
     tasks: list[BackgroundTask] = [
-        OutboxRelay(database, EventProducer(settings.kafka_bootstrap_servers, NAME)),
+        OutboxRelay(database, EventProducer(Brokers.of(settings), NAME, writes_of(NAME))),
         Handlers(database, lifecycle, signals, heartbeats).consumer(settings, eraser),
         eraser,
         Dispatcher(database, settings, lifecycle, signals, heartbeats),
@@ -85,7 +88,7 @@ def build(settings: Settings) -> FastAPI:
             "batches": batches,
             "quotes": Quotes(database, settings, lifecycle, signals),
             "opinions": Opinions(database),
-            "dead_letters": DeadLetters(database, DeadLetterBox(settings.kafka_bootstrap_servers, NAME)),
+            "dead_letters": DeadLetters(database, DeadLetterBox(Brokers.of(settings), NAME)),
             "marked_regions": MarkedRegions(database, storage),
             "administration": Administration(database, settings, lifecycle, signals, jobs),
             "results": results,

@@ -10,9 +10,11 @@ from typing import Any
 
 from services.kit.database import Database, WriteSession
 from services.kit.erasures import Eraser, is_erased
+from services.kit.events.brokers import Brokers
 from services.kit.events.codec import Event
 from services.kit.events.consumer import Consumer
 from services.kit.events.errors import InvalidMessage
+from services.kit.events.rights import writes_of
 from services.kit.events.topics import ACCOUNTS, BILLING, FINISHED, PRICES, UPLOADS, WORKERS
 from services.kit.handling import in_transaction
 from services.kit.object_keys import source_key, stems_prefix
@@ -74,10 +76,11 @@ class Handlers:
         }
         transactions = {kind: in_transaction(self._database, handle) for kind, handle in handlers.items()}
         return Consumer(
-            settings.kafka_bootstrap_servers,
+            Brokers.of(settings),
             name="orchestrator",
             group="orchestrator",
             sole=settings.kafka_sole_consumers,
+            writes=writes_of("orchestrator"),
             topics=[UPLOADS, BILLING, PRICES, FINISHED, WORKERS, ACCOUNTS],
             handlers={**transactions, **eraser.handlers},
         )

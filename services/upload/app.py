@@ -9,7 +9,9 @@ from services.kit.app import BackgroundTask, create_app
 from services.kit.auth import TokenVerifier
 from services.kit.database import Database
 from services.kit.erasures import Eraser
+from services.kit.events.brokers import Brokers
 from services.kit.events.producer import EventProducer
+from services.kit.events.rights import writes_of
 from services.kit.housekeeping import Housekeeping
 from services.kit.measures import measures_of
 from services.kit.outbox import OutboxRelay
@@ -34,7 +36,7 @@ def build(settings: Settings) -> FastAPI:
     """The app with everything that runs beside it."""
     database = Database.from_settings(settings, "upload")
     storage = S3Storage.from_settings(settings, connections=settings.max_transfers + settings.validators + 16)
-    relay = OutboxRelay(database, EventProducer(settings.kafka_bootstrap_servers, source="upload"))
+    relay = OutboxRelay(database, EventProducer(Brokers.of(settings), "upload", writes_of("upload")))
     eraser = Eraser(database, Forgetting(database, Cleaner(database, storage)))
     consumer = upload_consumer(settings, database, eraser)
     return assemble(

@@ -8,8 +8,10 @@ from google.protobuf.message import Message
 from services.kit import outbox
 from services.kit.database import Database, WriteSession
 from services.kit.erasures import Eraser
+from services.kit.events.brokers import Brokers
 from services.kit.events.codec import Event
 from services.kit.events.consumer import Consumer
+from services.kit.events.rights import writes_of
 from services.kit.events.topics import ACCOUNTS, JOBS_INTERNAL
 from services.kit.handling import in_transaction
 from services.kit.protos import jobs_pb2
@@ -21,10 +23,11 @@ from services.upload.events import news_of, news_of_unknown
 def upload_consumer(settings: ConsumerGroupSettings, database: Database, eraser: Eraser) -> Consumer:
     """The background task that reads what this service acts on."""
     return Consumer(
-        settings.kafka_bootstrap_servers,
+        Brokers.of(settings),
         name="upload-questions",
         group="upload",
         sole=settings.kafka_sole_consumers,
+        writes=writes_of("upload"),
         topics=[JOBS_INTERNAL, ACCOUNTS],
         handlers={**UploadQuestions(database).handlers, **eraser.handlers},
     )

@@ -13,8 +13,10 @@ from fastapi import FastAPI
 from separation.errors import Cancelled
 from services.kit.app import create_app
 from services.kit.errors import StemwrightError
+from services.kit.events.brokers import Brokers
 from services.kit.events.consumer import Consumer
 from services.kit.events.producer import EventProducer
+from services.kit.events.rights import writes_of
 from services.kit.events.topics import assignments_partition
 from services.kit.ids import new_id
 from services.kit.protos import separation_pb2
@@ -176,8 +178,8 @@ def build(settings: Settings) -> FastAPI:
     scratch = Scratch(settings.temp_dir, service.worker_id)
     inference = make_inference(settings)
     storage = S3Storage.from_settings(settings, connections=max(10, PUTS_AT_ONCE * settings.slots))
-    producer = EventProducer(settings.kafka_bootstrap_servers, SOURCE)
-    consumer = assignments_consumer(settings.kafka_bootstrap_servers, service)
+    producer = EventProducer(Brokers.of(settings), SOURCE, writes_of(SOURCE))
+    consumer = assignments_consumer(Brokers.of(settings), service)
     readiness = Readiness(service, inference, storage, consumer)
     announcer = Announcer(
         service,

@@ -13,14 +13,14 @@ from typing import Protocol
 
 from separation.models.runtimes.choice import PassedOver
 from services.kit.events.codec import OutgoingEvent, Record, encode
-from services.kit.events.topics import FINISHED, PROGRESS, WORKERS
+from services.kit.events.topics import FINISHED, PROGRESS, WORKERS, Owner
 from services.kit.protos import separation_pb2, workers_pb2
 from services.kit.telemetry import use_traceparent
 from services.worker.service import Ended, Moved, News, WorkerService
 
 _log = logging.getLogger(__name__)
 
-SOURCE = "worker"
+SOURCE: Owner = "worker"
 SEND_TIMEOUT_SECONDS = 5.0
 RETRY_SECONDS = 0.5
 """Pause after the broker did not take something that must not be lost."""

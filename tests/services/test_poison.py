@@ -72,11 +72,11 @@ def upload(broker: Broker, make_database: MakeDatabase) -> Consumer:
 
 
 def worker(broker: Broker, _make_database: MakeDatabase) -> Consumer:
-    return assignments_consumer(broker.bootstrap, WorkerService(worker_id=WORKER, slots=1))
+    return assignments_consumer(broker.brokers, WorkerService(worker_id=WORKER, slots=1))
 
 
 def gateway(broker: Broker, _make_database: MakeDatabase) -> Consumer:
-    return news_consumer(broker.bootstrap, Hub())
+    return news_consumer(broker.brokers, Hub())
 
 
 def good(message: Message) -> Record:
@@ -159,10 +159,10 @@ def test_no_record_stops_a_service_or_its_neighbours(
     before = {topic: handled(consumer.name, topic) for topic in read}
 
     with Running(consumer) as running:
-        write_raw(broker.bootstrap, *poison, *originals)
+        write_raw(broker.brokers, *poison, *originals)
         for topic in read:
             assert malformed[topic.name] > 20
-            read_dead_letters(broker.bootstrap, topic, malformed[topic.name])
+            read_dead_letters(broker.brokers, topic, malformed[topic.name])
         until(lambda: all(handled(consumer.name, topic) > before[topic] for topic in read), "the neighbours")
         until(lambda: len(consumer._backlog) == 0, "every record")
         assert not running.ended, running.fault

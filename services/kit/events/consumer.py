@@ -15,7 +15,9 @@ from kafka.errors import KafkaError
 from opentelemetry.trace import SpanKind
 from prometheus_client import Counter
 
+from services.kit.events.admin import NOTHING, Needs, writing_dead_letters
 from services.kit.events.backlog import Backlog, Work
+from services.kit.events.brokers import Brokers
 from services.kit.events.codec import Event, decode, job_of
 from services.kit.events.connection import BrokerUnavailable
 from services.kit.events.dead_letter_limit import DeadLetterLimit
@@ -63,6 +65,8 @@ class Consumer:
 
     Malformed records become dead letters as they come. Of those that a handler refused or failed at, of each topic,
     `dead_letter_burst` do at once, later ones one every `dead_letter_interval_seconds` (see `DeadLetterLimit`).
+    Before it reads it makes sure of its topics and its rights to them, and of what the service `writes` besides.
+
     No record ends `run`. It ends with Stalled when a handler takes longer than `handler_limit_seconds`, and the record
     in its hands is then a dead letter, so that the next process does not meet it again. Brokers that are away are
     waited for. A member of a group that vanished is missed after `session_seconds`.
@@ -70,7 +74,7 @@ class Consumer:
 
     def __init__(
         self,
-        bootstrap: str,
+        brokers: Brokers,
         *,
         name: str,
         group: str | None,
@@ -78,6 +82,7 @@ class Consumer:
         handlers: Mapping[type[Message] | str, Handler],
         sole: bool = False,
         assignments: Mapping[Topic, Sequence[int]] | None = None,
+        writes: Needs = NOTHING,
         tries: int = 6,
         pause_seconds: float = 0.1,
         dead_letter_burst: int = 100,
@@ -96,7 +101,7 @@ class Consumer:
         self._backlog = Backlog()
         self._fetch_wait = FetchWait()
         self._reader = Reader(
-            bootstrap,
+            brokers,
             self._backlog,
             self._fetch_wait,
             name=name,
@@ -104,10 +109,11 @@ class Consumer:
             sole=sole,
             topics=topics,
             assignments=assignments,
+            writes=writes,
             session_seconds=session_seconds,
             poll_limit_seconds=poll_limit_seconds,
         )
-        self._producer = EventProducer(bootstrap, name)
+        self._producer = EventProducer(brokers, name, writing_dead_letters(topics))
         self._tries = tries
         self._pause_seconds = pause_seconds
         self._dead_letter_limit = DeadLetterLimit(
@@ -117,6 +123,7 @@ class Consumer:
         self._poll_limit_seconds = poll_limit_seconds
         self._grace_seconds = grace_seconds
         self._fault: Exception | None = None
+        self._problem = "not subscribed yet"
         self._polled_at = time.monotonic()
         self._in_hand: Work | None = None
         self._in_hand_seconds = 0.0
@@ -128,6 +135,11 @@ class Consumer:
     def is_ready(self) -> bool:
         """Whether records that are written from now on will be read: partitions and positions are known."""
         return self._reader.ready.is_set()
+
+    @property
+    def problem(self) -> str:
+        """Why it is not ready, as far as that is known."""
+        return self._problem
 
     def wait_until_ready(self, timeout_seconds: float) -> bool:
         """Waits for `is_ready`; False after the timeout."""
@@ -182,6 +194,7 @@ class Consumer:
             except TopicsLost as loss:
                 log.warning("%s: the topics are not those it read, starting over: %s", self.name, loss)
             except (KafkaError, OSError, BrokerUnavailable) as error:
+                self._problem = str(error)
                 log.warning("%s: no connection to the event log, trying again: %s", self.name, error)
                 self._end_polling.wait(RECONNECT_SECONDS)
             finally:

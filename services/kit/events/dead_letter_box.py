@@ -19,6 +19,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from services.kit.errors import Unavailable
+from services.kit.events.brokers import Brokers
 from services.kit.events.codec import RawRecord, Record
 from services.kit.events.connection import BrokerUnavailable, connect
 from services.kit.events.strict_json import read_json
@@ -103,8 +104,8 @@ class DeadLetter:
 class DeadLetterBox:
     """Looks into all topics of dead letters. One look at a time; each has a connection of its own."""
 
-    def __init__(self, bootstrap: str, name: str) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, brokers: Brokers, name: str) -> None:
+        self._brokers = brokers
         self._name = name
         self._lock = threading.Lock()
 
@@ -112,14 +113,14 @@ class DeadLetterBox:
         """The newest letters of every partition, the newest first, without their values. Raises Unavailable."""
         with self._connected() as client:
             partitions = [
-                TopicPartition(dead_letters(topic), number)
-                for topic in TOPICS
-                for number in sorted(client.partitions_for_topic(dead_letters(topic)) or ())
+                TopicPartition(name, number)
+                for name in (self._brokers.named(dead_letters(topic)) for topic in TOPICS)
+                for number in sorted(client.partitions_for_topic(name) or ())
             ]
             first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
             begins = {each: max(first[each], end[each] - NEWEST) for each in partitions if end[each] > first[each]}
             # Hundreds of large ones are read, a page of small ones is shown.
-            letters = [replace(letter, raw=None) for letter in _read(client, begins, end)]
+            letters = [replace(letter, raw=None) for letter in self._read(client, begins, end)]
         return sorted(letters, key=lambda letter: (letter.died_at, letter.name), reverse=True)
 
     def find(self, name: str) -> DeadLetter | None:
@@ -128,14 +129,15 @@ class DeadLetterBox:
         topic = _TOPICS.get(where[1]) if where else None
         if where is None or topic is None:
             return None
-        partition, offset = TopicPartition(dead_letters(topic), int(where[2])), int(where[3])
+        partition = TopicPartition(self._brokers.named(dead_letters(topic)), int(where[2]))
+        offset = int(where[3])
         with self._connected() as client:
             if partition.partition not in (client.partitions_for_topic(partition.topic) or ()):
                 return None
             first, end = client.beginning_offsets([partition]), client.end_offsets([partition])
             if not first[partition] <= offset < end[partition]:
                 return None
-            found = next(_read(client, {partition: offset}, {partition: offset + 1}), None)
+            found = next(self._read(client, {partition: offset}, {partition: offset + 1}), None)
         return found if found is not None and found.name == name else None
 
     @contextmanager
@@ -144,7 +146,7 @@ class DeadLetterBox:
             try:
                 client = connect(
                     KafkaConsumer,
-                    self._bootstrap,
+                    self._brokers,
                     self._name,
                     enable_auto_commit=False,
                     auto_offset_reset="earliest",
@@ -158,28 +160,27 @@ class DeadLetterBox:
             except (BrokerUnavailable, KafkaError, OSError, TimeoutError) as error:
                 raise Unavailable("the event log does not answer", retry_after_seconds=5) from error
 
+    def _read(self, client: Any, begins: dict[Any, int], ends: dict[Any, int]) -> Iterator[DeadLetter]:
+        """Letters from where each partition begins to before where it ends; some may have gone meanwhile."""
+        client.assign(list(begins))
+        for partition, offset in begins.items():
+            client.seek(partition, offset)
+        left, deadline = set(begins), time.monotonic() + READ_SECONDS
+        while left:
+            if time.monotonic() > deadline:
+                raise TimeoutError
+            for partition, records in client.poll(timeout_ms=500).items():
+                for record in records:
+                    if record.offset < ends[partition]:
+                        letter = _letter(record, self._brokers.listed(record.topic))
+                        if letter is not None:
+                            yield letter
+            left = {partition for partition in left if client.position(partition) < ends[partition]}
 
-def _read(client: Any, begins: dict[Any, int], ends: dict[Any, int]) -> Iterator[DeadLetter]:
-    """Letters from where each partition begins to before where it ends; some may have gone meanwhile."""
-    client.assign(list(begins))
-    for partition, offset in begins.items():
-        client.seek(partition, offset)
-    left, deadline = set(begins), time.monotonic() + READ_SECONDS
-    while left:
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        for partition, records in client.poll(timeout_ms=500).items():
-            for record in records:
-                if record.offset < ends[partition]:
-                    letter = _letter(record)
-                    if letter is not None:
-                        yield letter
-        left = {partition for partition in left if client.position(partition) < ends[partition]}
 
-
-def _letter(raw: RawRecord) -> DeadLetter | None:
+def _letter(raw: RawRecord, listed: str) -> DeadLetter | None:
     headers = {name: (value or b"").decode(errors="replace") for name, value in raw.headers}
-    topic = next((topic for topic in TOPICS if dead_letters(topic) == raw.topic), None)
+    topic = next((topic for topic in TOPICS if dead_letters(topic) == listed), None)
     if topic is None:
         return None
     value = raw.value or b""

@@ -4,15 +4,50 @@ Its version is pinned below 3.1; each of these has a test that fails when it is 
 """
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
+from kafka.errors import KafkaConnectionError, SaslAuthenticationFailedError
 from kafka.net.compat import KafkaNetClient
 from kafka.net.selector import NetworkSelector
 
 
-def network(**config: Any) -> Any:
-    """The connections of a client; when they are closed, so is every socket of theirs."""
-    return KafkaNetClient(net=_ClosingSelector(**config), **config)
+def network(failures: list[Exception], is_refused: Callable[[], bool], **config: Any) -> Any:
+    """The connections of a client; when they are closed, so is every socket of theirs.
+
+    Why one of them failed is appended to `failures`: the client itself only says, after a while, that none came about.
+    It gives up before that once `is_refused` says that there is no hope.
+    """
+    client = KafkaNetClient(net=_ClosingSelector(**config), **config)
+    get_connection = client._manager.get_connection
+
+    def get_watched_connection(*arguments: Any, **more: Any) -> Any:
+        if not client._manager.bootstrapped and is_refused():
+            raise failures[-1]
+        connection = get_connection(*arguments, **more)
+        if not hasattr(connection, "is_watched"):
+            connection.is_watched = True
+            connection.close_future.add_errback(failures.append)
+            connection._sasl_authenticate = _watched(connection._sasl_authenticate, failures)
+        return connection
+
+    client._manager.get_connection = get_watched_connection
+    return client
+
+
+def _watched(sign_in: Callable[..., Any], failures: list[Exception]) -> Callable[..., Any]:
+    async def watched(*arguments: Any, **more: Any) -> None:
+        try:
+            await sign_in(*arguments, **more)
+        except KafkaConnectionError as error:
+            # Brokers that refuse somebody close the connection as well, and that may be noticed first.
+            failures.append(SaslAuthenticationFailedError(str(error)))
+            raise
+        except Exception as error:
+            failures.append(error)
+            raise
+
+    return watched
 
 
 class _ClosingSelector(NetworkSelector):  # type: ignore[misc] # the client has no type information
@@ -69,6 +104,11 @@ def unreadable_partition(consumer: Any) -> Any | None:
     """After `poll` raised at a record that it cannot parse: the partition where that was."""
     batch = consumer._fetcher._next_partition_records
     return None if batch is None else batch.topic_partition
+
+
+def cluster_id(client: Any) -> str:
+    """The id of the cluster that a client of any kind has found, by the metadata at hand."""
+    return str(client._manager.cluster.cluster_id)
 
 
 def topic_id(consumer: Any, topic: str) -> object | None:

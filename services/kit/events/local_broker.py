@@ -8,8 +8,8 @@ instead, the same code runs:
 | looks for records only at the middle and the end of | `FetchWait`       | records come at once, so the wait is no    |
 | a fetch that waits                                  |                   | latency; an idle consumer asks each second |
 | comes back empty from a restart, its topics anew    | `RecreatedTopics` | the same after a topic was deleted         |
-| makes a topic with four partitions when one asks    | `replace`         | never: partitions can be added there       |
-| for it, and cannot add any                          |                   |                                            |
+| makes a topic with four partitions when one asks    | `is_local`,       | never: topics are asked for by name, and   |
+| for it, and cannot add any                          | `deleted`         | get the partitions that they lack          |
 | takes up to 14 s to let a member join a group       | the setting       | left at its default, false                 |
 |                                                     | `kafka_sole_consumers` |                                       |
 """
@@ -20,8 +20,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from kafka.admin import NewTopic
+from kafka.errors import KafkaError
 
 from services.kit.events import kafka_python
+from services.kit.events.brokers import LOCAL_CLUSTER_ID
 from services.kit.events.topics import Topic
 
 SHORTEST_SECONDS = 0.1
@@ -92,6 +94,20 @@ class RecreatedTopics:
         return due
 
 
-def replace(admin: Any, topic: NewTopic) -> None:
-    """Deletes a topic with too few partitions, for it to be created again: what is in memory is soon lost anyway."""
+def is_local(client: Any) -> bool:
+    """Whether a client's brokers are the one of a machine: clusters of Apache Kafka have ids of another form."""
+    return kafka_python.cluster_id(client).startswith(LOCAL_CLUSTER_ID)
+
+
+def deleted(admin: Any, topic: NewTopic, partitions: int) -> bool:
+    """Deletes a topic with too few partitions, for it to be created again: what is in memory is soon lost anyway.
+
+    False where another process has made it anew meanwhile. Raises KafkaError on any other broker, which keeps it.
+    """
+    if not is_local(admin):
+        raise KafkaError(f"topic {topic.name} has {partitions} partitions, and these brokers cannot add any")
+    present = {each["name"]: len(each["partitions"]) for each in admin.describe_topics()}
+    if present.get(topic.name) != partitions:
+        return False
     admin.delete_topics([topic.name])
+    return True

@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from kafka import KafkaProducer, errors
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from services.kit.events import kafka_python
-from services.kit.events.admin import ensure_topics
+from services.kit.events.admin import EVERY_TOPIC, Needs, ensure_topics
+from services.kit.events.brokers import Brokers
 from services.kit.events.codec import OutgoingEvent, Record, encode
 from services.kit.events.connection import BrokerUnavailable, connect
 
@@ -41,12 +42,22 @@ class RecordRefused(Exception):
 class EventProducer:
     """Writes records of one service. For use by any number of threads; connects when it is first used.
 
+    Each connection begins with making sure of the topics that it `needs`, and of its rights to them.
+
     A producer that failed once is closed and made anew, whatever the failure was: after the broker lost its state an
     idempotent producer is unknown to it for ever.
     """
 
-    def __init__(self, bootstrap: str, source: str, *, timeout_seconds: float = 5.0) -> None:
-        self._bootstrap = bootstrap
+    def __init__(
+        self,
+        brokers: Brokers,
+        source: str,
+        needs: Needs = EVERY_TOPIC,
+        *,
+        timeout_seconds: float = 5.0,
+    ) -> None:
+        self._brokers = brokers
+        self._needs = needs
         self._source = source
         self._timeout_seconds = timeout_seconds
         self._lock = threading.Lock()
@@ -124,16 +135,17 @@ class EventProducer:
         try:
             with self._lock:
                 if self._client is None:
-                    ensure_topics(self._bootstrap, timeout_seconds=0)
+                    ensure_topics(self._brokers, self._needs, timeout_seconds=0)
                     self._client = connect(
                         KafkaProducer,
-                        self._bootstrap,
+                        self._brokers,
                         self._source,
                         acks="all",
                         enable_idempotence=True,
                         linger_ms=0,
                         max_block_ms=int(START_SECONDS * 1000),
                         delivery_timeout_ms=int(DELIVERY_SECONDS * 1000),
+                        allow_auto_create_topics=False,
                         metrics_enabled=False,
                     )
                 return self._client
@@ -146,12 +158,14 @@ class EventProducer:
     def _start(self, client: Any, record: Record) -> Any:
         try:
             return client.send(
-                record.topic,
+                self._brokers.named(record.topic),
                 value=record.value,
                 key=record.key,
                 headers=record.headers,
                 partition=record.partition,
             )
+        except KafkaTimeoutError as error:
+            return BrokerUnavailable(f"{self._brokers.named(record.topic)} is not there, or nobody leads it: {error}")
         except (KafkaError, AssertionError, TypeError, ValueError) as error:
             return error
 
@@ -180,7 +194,7 @@ def _outcome(future: Any, deadline: float) -> Exception | None:
         future.get(timeout=max(0.0, deadline - time.monotonic()))
     except _REFUSALS as error:
         return RecordRefused(f"{type(error).__name__}: {error}")
-    except (KafkaError, OSError) as error:
+    except (KafkaError, OSError, BrokerUnavailable) as error:
         return error
     return None
 

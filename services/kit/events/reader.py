@@ -12,8 +12,9 @@ from kafka.errors import CorruptRecordError, KafkaError
 from kafka.structs import OffsetAndMetadata
 
 from services.kit.events import kafka_python
-from services.kit.events.admin import ensure_topics
+from services.kit.events.admin import Needs, ensure_topics, reading
 from services.kit.events.backlog import Backlog, Partition
+from services.kit.events.brokers import Brokers
 from services.kit.events.connection import connect
 from services.kit.events.local_broker import FetchWait, RecreatedTopics
 from services.kit.events.topics import Topic
@@ -52,7 +53,7 @@ class Reader:
 
     def __init__(
         self,
-        bootstrap: str,
+        brokers: Brokers,
         backlog: Backlog,
         fetch_wait: FetchWait,
         *,
@@ -61,19 +62,22 @@ class Reader:
         sole: bool,
         topics: Sequence[Topic],
         assignments: Mapping[Topic, Sequence[int]] | None,
+        writes: Needs,
         session_seconds: float,
         poll_limit_seconds: float,
     ) -> None:
         if group is not None and assignments is not None:
             raise ValueError("a group assigns its partitions itself")
         self.ready = threading.Event()
-        self._bootstrap = bootstrap
+        self._brokers = brokers
         self._backlog = backlog
         self._fetch_wait = fetch_wait
         self._name = name
-        self._group = group
+        self._group = None if group is None else brokers.named(group)
         self._member = group is not None and not sole
-        self._topics = {topic.name: topic for topic in topics}
+        self._needs = {**writes, **reading(topics)}
+        self._topics = {brokers.named(topic.name): topic for topic in topics}
+        """By their names at the brokers, which nobody but this class and its client knows."""
         self._assignments = assignments
         self._membership = {
             "session_timeout_ms": int(session_seconds * 1000),
@@ -88,10 +92,10 @@ class Reader:
 
     def open(self) -> None:
         """Connects, with the topics in place. Raises KafkaError, OSError or BrokerUnavailable."""
-        ensure_topics(self._bootstrap, self._topics.values(), timeout_seconds=0)
+        ensure_topics(self._brokers, self._needs, timeout_seconds=0)
         self._client = connect(
             KafkaConsumer,
-            self._bootstrap,
+            self._brokers,
             self._name,
             group_id=self._group,
             enable_auto_commit=False,
@@ -101,6 +105,7 @@ class Reader:
             fetch_max_bytes=8 * 1024 * 1024,
             max_partition_fetch_bytes=1024 * 1024,
             max_poll_records=500,
+            allow_auto_create_topics=False,
             **self._membership,
             metrics_enabled=False,
         )
@@ -150,21 +155,21 @@ class Reader:
         for source, records in arrived.items():
             if source.topic in void:
                 continue
-            self._backlog.put((source.topic, source.partition), records)
+            self._backlog.put(self._listed(source), map(self._as_listed, records))
             if self._group is None:
-                self._positions[source.topic, source.partition] = records[-1].offset + 1
+                self._positions[self._listed(source)] = records[-1].offset + 1
         stop, go = self._backlog.pauses()
         if stop:
-            client.pause(*(TopicPartition(*partition) for partition in stop))
+            client.pause(*map(self._named, stop))
         if go:
-            client.resume(*(TopicPartition(*partition) for partition in go))
+            client.resume(*map(self._named, go))
         if time.monotonic() - self._committed_at >= COMMIT_INTERVAL_SECONDS:
             self._commit(client)
 
     def assigned(self, partitions: Iterable[Any]) -> None:
         """The group gave us partitions."""
         mine = list(partitions)
-        self._backlog.assign((partition.topic, partition.partition) for partition in mine)
+        self._backlog.assign(map(self._listed, mine))
         self._rewind(mine)
         self.ready.set()
         log.info("%s: reads %d partitions", self._name, len(mine))
@@ -172,7 +177,7 @@ class Reader:
     def revoked(self, partitions: Iterable[Any]) -> None:
         """The group takes partitions away; what is done and not committed comes again, here or elsewhere."""
         self.ready.clear()
-        self._backlog.revoke([(partition.topic, partition.partition) for partition in partitions])
+        self._backlog.revoke(map(self._listed, partitions))
 
     def _assign(self) -> None:
         """Takes partitions by ourselves: all of them, or those we were told."""
@@ -183,12 +188,12 @@ class Reader:
             for number in told.get(topic, sorted(self._client.partitions_for_topic(name)))
         ]
         self._client.assign(mine)
-        self._backlog.assign((partition.topic, partition.partition) for partition in mine)
+        self._backlog.assign(map(self._listed, mine))
         self._client.poll(timeout_ms=0)
         self._recreated.look(self._client)
         if self._group is None:
             for partition in mine:
-                known = self._positions.get((partition.topic, partition.partition))
+                known = self._positions.get(self._listed(partition))
                 if known is None:
                     self._client.seek_to_end(partition)
                 else:
@@ -197,7 +202,7 @@ class Reader:
         for partition in mine:
             # Seeking is lazy; whoever waits for `ready` counts on the position.
             position = self._client.position(partition, timeout_ms=int(POSITION_TIMEOUT_SECONDS * 1000))
-            self._positions[partition.topic, partition.partition] = position
+            self._positions[self._listed(partition)] = position
         self.ready.set()
         log.info("%s: reads %d partitions", self._name, len(mine))
 
@@ -213,7 +218,7 @@ class Reader:
         positions = self._backlog.committable() if self._group is not None else {}
         if not positions:
             return
-        offsets = {TopicPartition(*partition): OffsetAndMetadata(at, "", -1) for partition, at in positions.items()}
+        offsets = {self._named(partition): OffsetAndMetadata(at, "", -1) for partition, at in positions.items()}
         try:
             client.commit(offsets, timeout_ms=int(COMMIT_TIMEOUT_SECONDS * 1000))
         except (KafkaError, OSError) as error:
@@ -237,12 +242,12 @@ class Reader:
         # A member stays: whoever leaves in the middle of a rebalance is waited for until its session ends.
         log.warning("%s: starts over with topics that were made anew: %s", self._name, lost)
         mine = [partition for partition in self._client.assignment() if partition.topic in void]
-        self._backlog.renew((partition.topic, partition.partition) for partition in mine)
+        self._backlog.renew(map(self._listed, mine))
         if mine:
             # Otherwise they are rewound when the group gives us partitions again.
             self._rewind(mine)
         self._recreated.check_partitions(self._client, void)
-        ensure_topics(self._bootstrap, self._topics.values(), timeout_seconds=0)
+        ensure_topics(self._brokers, self._needs, timeout_seconds=0)
         return void
 
     def _step_over(self, error: Exception) -> None:
@@ -253,7 +258,19 @@ class Reader:
         offset = self._client.position(where)
         self._client.seek(where, offset + 1)
         reason = f"the record cannot be read: {error}"
-        self._backlog.put((where.topic, where.partition), [Unreadable(where.topic, where.partition, offset, reason)])
+        partition = self._listed(where)
+        self._backlog.put(partition, [Unreadable(*partition, offset, reason)])
+
+    def _listed(self, partition: Any) -> Partition:
+        """A partition as everybody else knows it."""
+        return self._brokers.listed(partition.topic), partition.partition
+
+    def _named(self, partition: Partition) -> Any:
+        """A partition as the brokers know it."""
+        return TopicPartition(self._brokers.named(partition[0]), partition[1])
+
+    def _as_listed(self, record: Any) -> Any:
+        return record._replace(topic=self._brokers.listed(record.topic)) if self._brokers.prefix else record
 
 
 class _Rebalances(ConsumerRebalanceListener):  # type: ignore[misc] # the client has no type information

@@ -2,6 +2,7 @@
 
 PRODUCTION = {
     "STEMWRIGHT_ENVIRONMENT": "production",
+    "STEMWRIGHT_KAFKA_SECURITY_PROTOCOL": "SSL",
     "DATABASE_URL": "postgresql://stemwright:kR7-_p4qzz@db.example/stemwright",
     "STEMWRIGHT_ACCOUNTS_PUBLIC_URL": "https://stemwright.example",
     "STEMWRIGHT_ACCOUNTS_MAIL_FROM": "Stemwright <mail@stemwright.example>",

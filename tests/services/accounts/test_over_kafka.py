@@ -33,11 +33,11 @@ class Orchestrator:
 
     def __init__(self, broker: Broker) -> None:
         self.heard: list[Any] = []
-        self._producer = EventProducer(broker.bootstrap, "orchestrator")
+        self._producer = EventProducer(broker.brokers, "orchestrator")
         self._stop = threading.Event()
         self._news = threading.Condition()
         consumer = Consumer(
-            broker.bootstrap,
+            broker.brokers,
             name="orchestrator",
             group="orchestrator",
             topics=[BILLING],

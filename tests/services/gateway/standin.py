@@ -26,6 +26,7 @@ from services.gateway.hub import Hub
 from services.gateway.protocol import guarded
 from services.gateway.settings import Settings
 from services.kit.auth import KeySet, TokenVerifier
+from services.kit.events.brokers import Brokers
 
 KEY = Ed25519PrivateKey.generate()
 KEY_ID = "test"
@@ -309,8 +310,8 @@ def unfinished_answer(gateway: Platform, path: str = "/v1/jobs/job_1/archive") -
 
 
 @contextmanager
-def platform(*, bootstrap: str | None = None, **settings: Any) -> Iterator[Platform]:
-    """A gateway before four stand-ins; `settings` are the gateway's. With `bootstrap` it hears the event log there."""
+def platform(*, brokers: Brokers | None = None, **settings: Any) -> Iterator[Platform]:
+    """A gateway before four stand-ins; `settings` are the gateway's. With `brokers` it hears the event log there."""
     accounts, upload, orchestrator, notifier = StandIn(), StandIn(), StandIn(), StandIn()
     with ExitStack() as stack:
         ports = {
@@ -323,7 +324,7 @@ def platform(*, bootstrap: str | None = None, **settings: Any) -> Iterator[Platf
         urls = {f"{name}_url": HttpUrl(f"http://127.0.0.1:{port}") for name, port in ports.items()}
         jwks_url = f"http://127.0.0.1:{ports['accounts']}/.well-known/jwks.json"
         hub = Hub()
-        news = None if bootstrap is None else news_consumer(bootstrap, hub)
+        news = None if brokers is None else news_consumer(brokers, hub)
         chosen = Settings(**{**PATIENT, **urls, "jwks_url": jwks_url, "log_level": "ERROR", **settings})
         app = gateway_app(chosen, hub=hub, tasks=() if news is None else (news,), verifier=patient_verifier(chosen))
         options: dict[str, Any] = {"http": guarded(chosen), "proxy_headers": False, "server_header": False}

@@ -28,7 +28,7 @@ def _sockets_are_collected_here() -> Iterator[None]:
 
 @pytest.fixture
 def producer(broker: Broker, patient_clients: None) -> Iterator[EventProducer]:
-    with EventProducer(broker.bootstrap, "test", timeout_seconds=PATIENCE_SECONDS) as running:
+    with EventProducer(broker.brokers, "test", timeout_seconds=PATIENCE_SECONDS) as running:
         yield running
 
 
@@ -63,7 +63,7 @@ def status_changed(job: Job) -> OutgoingEvent:
 
 def test_news_of_the_event_log_reach_the_stream(broker: Broker, producer: EventProducer) -> None:
     # Asking by itself is switched off: whatever comes, comes from the broker.
-    with platform(bootstrap=broker.bootstrap, stream_poll_seconds=600) as gateway:
+    with platform(brokers=broker.brokers, stream_poll_seconds=600) as gateway:
         job = Job()
         job.attempt = 1
         job.move("queued")
@@ -84,8 +84,8 @@ def test_news_of_the_event_log_reach_the_stream(broker: Broker, producer: EventP
 def test_bad_records_stop_no_news(broker: Broker, producer: EventProducer) -> None:
     from kafka import KafkaProducer
 
-    with platform(bootstrap=broker.bootstrap, stream_poll_seconds=600) as gateway:
-        raw = connect(KafkaProducer, broker.bootstrap, "tests")
+    with platform(brokers=broker.brokers, stream_poll_seconds=600) as gateway:
+        raw = connect(KafkaProducer, broker.brokers, "tests")
         for number in range(30):
             raw.send(PROGRESS.name, b"nonsense %d" % number, partition=0)
         raw.flush(PATIENCE_SECONDS)
@@ -100,14 +100,14 @@ def test_bad_records_stop_no_news(broker: Broker, producer: EventProducer) -> No
 
 
 def test_a_broker_that_restarts_empty_ends_no_stream(broker: Broker) -> None:
-    with platform(bootstrap=broker.bootstrap, stream_poll_seconds=600) as gateway:
+    with platform(brokers=broker.brokers, stream_poll_seconds=600) as gateway:
         job = Job()
         job.attempt = 1
         job.move("queued")
         with watched(gateway, job) as reader:
             eventually(lambda: reader.statuses() == ["queued"])
             broker.restart_empty()
-            with EventProducer(broker.bootstrap, "test") as producer:
+            with EventProducer(broker.brokers, "test") as producer:
                 # Progress is repeated by nature; each report may be the first that is heard again.
                 reports = count(1)
 
@@ -122,7 +122,7 @@ def test_a_broker_that_restarts_empty_ends_no_stream(broker: Broker) -> None:
 
 
 def test_without_a_broker_streams_still_end(broker: Broker) -> None:
-    with platform(bootstrap=broker.bootstrap, stream_poll_seconds=0.2) as gateway:
+    with platform(brokers=broker.brokers, stream_poll_seconds=0.2) as gateway:
         broker.kill()
         job = Job()
         job.attempt = 1

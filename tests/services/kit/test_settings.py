@@ -11,6 +11,7 @@ from services.kit.settings import (
     EX_CONFIG,
     DatabaseSettings,
     EnvironmentSettings,
+    KafkaSettings,
     StorageSettings,
     has_known_password,
     load,
@@ -21,6 +22,7 @@ from services.worker.settings import Settings as WorkerSettings
 
 PRODUCTION = {
     "STEMWRIGHT_ENVIRONMENT": "production",
+    "STEMWRIGHT_KAFKA_SECURITY_PROTOCOL": "SSL",
     "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE": "/keys/signing.pem",
     "STEMWRIGHT_ACCOUNTS_PUBLIC_URL": "https://stemwright.example",
     "STEMWRIGHT_ACCOUNTS_MAIL_FROM": "mail@stemwright.example",
@@ -128,6 +130,49 @@ def test_keys_of_the_object_store_are_both_there_or_neither_and_of_ones_own(keys
     with pytest.raises(ValidationError, match=problem):
         StorageSettings(environment="production", **keys)
     assert StorageSettings(environment="production").s3_access_key_id == ""
+
+
+@pytest.mark.usefixtures("production")
+@pytest.mark.parametrize("protocol", ["PLAINTEXT", "SASL_PLAINTEXT"])
+def test_production_refuses_an_event_log_without_tls_unless_told(
+    protocol: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in {"SECURITY_PROTOCOL": protocol, "SASL_USERNAME": "ann", "SASL_PASSWORD": "kR7-_p4qzz"}.items():
+        monkeypatch.setenv(f"STEMWRIGHT_KAFKA_{name}", value)
+    if protocol == "SASL_PLAINTEXT":
+        monkeypatch.setenv("STEMWRIGHT_KAFKA_SASL_MECHANISM", "PLAIN")
+    with pytest.raises(SystemExit):
+        load(KafkaSettings)
+    [line] = capsys.readouterr().err.splitlines()
+    assert "STEMWRIGHT_KAFKA_SECURITY_PROTOCOL must be SSL or SASL_SSL" in line
+    monkeypatch.setenv("STEMWRIGHT_KAFKA_ALLOW_PLAINTEXT", "true")
+    assert load(KafkaSettings).kafka_security_protocol == protocol
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"SECURITY_PROTOCOL": "SASL_SSL", "SASL_MECHANISM": "PLAIN"}, "KAFKA_SASL_USERNAME and STEMWRIGHT_KAFKA_SASL"),
+        (
+            {"SECURITY_PROTOCOL": "SASL_SSL", "SASL_USERNAME": "a", "SASL_PASSWORD": "b"},
+            "needs STEMWRIGHT_KAFKA_SASL_M",
+        ),
+        ({"SASL_MECHANISM": "PLAIN"}, "needs STEMWRIGHT_KAFKA_SECURITY_PROTOCOL"),
+        ({"CA_FILE": "/nowhere/ca.pem"}, "STEMWRIGHT_KAFKA_CA_FILE"),
+        ({"CERTIFICATE_FILE": __file__}, "needed together"),
+        ({"MIN_INSYNC_REPLICAS": "2"}, "must not be more than STEMWRIGHT_KAFKA_REPLICATION_FACTOR"),
+        ({"PREFIX": "a b"}, "STEMWRIGHT_KAFKA_PREFIX"),
+    ],
+)
+def test_settings_of_the_event_log_that_do_not_fit_are_told_in_one_line(
+    told: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in told.items():
+        monkeypatch.setenv(f"STEMWRIGHT_KAFKA_{name}", value)
+    with pytest.raises(SystemExit):
+        load(KafkaSettings)
+    [line] = capsys.readouterr().err.splitlines()
+    assert said in line
 
 
 @pytest.mark.parametrize("url", ["mysql://u:verysecret@db/x", "verysecret", "postgresql://u:verysecret@db:port/x"])

@@ -18,6 +18,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from services.kit.events.brokers import Brokers
 from services.kit.events.codec import Event, OutgoingEvent, encode
 from services.kit.events.consumer import Consumer
 from services.kit.events.producer import EventProducer
@@ -37,13 +38,13 @@ ACCOUNT = "usr_01hzzzzzzzzzzzzzzzzzzzzzzz"
 class Orchestrator:
     """Hands out assignments and hears everything that workers say."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self._producer = EventProducer(bootstrap, "orchestrator")
+    def __init__(self, brokers: Brokers) -> None:
+        self._producer = EventProducer(brokers, "orchestrator")
         self._heard: list[Event] = []
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._consumer = Consumer(
-            bootstrap,
+            brokers,
             name="test-orchestrator",
             group=None,
             topics=[WORKERS, FINISHED, PROGRESS],
@@ -165,7 +166,7 @@ class Harness:
         self.store = store
         self.storage: S3Storage = store.new_bucket()
         self.model = tiny_model.make_tiny_model(folder / "models")
-        self.orchestrator = Orchestrator(bootstrap)
+        self.orchestrator = Orchestrator(Brokers(bootstrap))
         self._started = 0
 
     @contextmanager

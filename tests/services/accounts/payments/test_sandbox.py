@@ -142,6 +142,7 @@ def test_the_sandbox_does_not_start_in_production() -> None:
     with pytest.raises(ValidationError, match="must not be sandbox in production"):
         Settings(
             environment="production",
+            kafka_allow_plaintext=True,
             payment_provider="sandbox",
             database_url="postgresql://someone:6zV@db/accounts",
             signing_key_file="key.pem",

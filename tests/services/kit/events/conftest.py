@@ -41,5 +41,5 @@ def sole_consumer(broker: Broker, patient_clients: None) -> MakeConsumer:
 
 @pytest.fixture
 def producer(broker: Broker, patient_clients: None) -> Iterator[EventProducer]:
-    with EventProducer(broker.bootstrap, "tests", timeout_seconds=PATIENCE_SECONDS) as made:
+    with EventProducer(broker.brokers, "tests", timeout_seconds=PATIENCE_SECONDS) as made:
         yield made

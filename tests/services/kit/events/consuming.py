@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from services.kit.events.brokers import Brokers
 from services.kit.events.codec import Event, OutgoingEvent, Record
 from services.kit.events.connection import connect
 from services.kit.events.consumer import Consumer
@@ -86,23 +87,27 @@ class Seen:
         return [event.key for event in self.events]
 
 
-def write_raw(bootstrap: str, *records: Record) -> None:
+def write_raw(brokers: Brokers, *records: Record) -> None:
     """Writes records as they are, past every check."""
-    producer = connect(KafkaProducer, bootstrap, "tests", metrics_enabled=False)
+    producer = connect(KafkaProducer, brokers, "tests", metrics_enabled=False)
     try:
         for record in records:
             producer.send(
-                record.topic, value=record.value, key=record.key, headers=record.headers, partition=record.partition
+                brokers.named(record.topic),
+                value=record.value,
+                key=record.key,
+                headers=record.headers,
+                partition=record.partition,
             ).get(PATIENCE_SECONDS)
     finally:
         producer.close(timeout=5)
 
 
-def read_dead_letters(bootstrap: str, topic: Topic, count: int) -> list[Any]:
+def read_dead_letters(brokers: Brokers, topic: Topic, count: int) -> list[Any]:
     """The first `count` dead letters of a topic, as raw records; fails where there are fewer."""
-    name = dead_letters(topic)
+    name = brokers.named(dead_letters(topic))
     consumer = connect(
-        KafkaConsumer, bootstrap, "tests", auto_offset_reset="earliest", enable_auto_commit=False, metrics_enabled=False
+        KafkaConsumer, brokers, "tests", auto_offset_reset="earliest", enable_auto_commit=False, metrics_enabled=False
     )
     letters: list[Any] = []
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -124,7 +129,7 @@ def headers_of(record: Any) -> dict[str, str]:
 
 def progress_consumer(broker: Broker, handle: Callable[[Event], None], **options: Any) -> Consumer:
     return Consumer(
-        broker.bootstrap,
+        broker.brokers,
         **{
             "name": "tests",
             "topics": [PROGRESS],

@@ -6,6 +6,7 @@ from functools import partial
 
 import pytest
 
+from services.kit.events.brokers import Brokers
 from services.kit.events.codec import Event, OutgoingEvent, encode
 from services.kit.events.consumer import Consumer, Stalled
 from services.kit.events.errors import RetryLater
@@ -68,7 +69,7 @@ def test_the_handler_runs_in_the_trace_of_the_event(sole_consumer: MakeConsumer,
 def test_types_without_a_handler_are_skipped(broker: Broker, producer: EventProducer) -> None:
     seen = Seen()
     consumer = Consumer(
-        broker.bootstrap,
+        broker.brokers,
         name="tests",
         group="test",
         sole=True,
@@ -85,7 +86,7 @@ def test_types_without_a_handler_are_skipped(broker: Broker, producer: EventProd
 
 def test_a_handler_for_a_type_of_another_topic_is_refused() -> None:
     with pytest.raises(ValueError, match="UploadReady"):
-        Consumer("x", name="t", group=None, topics=[PROGRESS], handlers={uploads_pb2.UploadReady: Seen()})
+        Consumer(Brokers("x"), name="t", group=None, topics=[PROGRESS], handlers={uploads_pb2.UploadReady: Seen()})
 
 
 def test_retry_later_lets_others_go_on_and_keeps_the_order_of_its_key(
@@ -183,7 +184,7 @@ def test_a_handler_that_hangs_ends_the_run_and_the_next_one_does_not_meet_its_re
     until(lambda: "tests-poll" not in {thread.name for thread in threading.enumerate()}, "its poller to end")
 
     assert isinstance(running.fault, Stalled)
-    [letter] = read_dead_letters(broker.bootstrap, PROGRESS, 1)
+    [letter] = read_dead_letters(broker.brokers, PROGRESS, 1)
     assert headers_of(letter)["dlq_reason"] == "its handler did not return"
     seen = Seen()
     with Running(sole_consumer(seen)):
@@ -215,7 +216,7 @@ def test_a_worker_reads_its_own_partition_of_the_assignments(broker: Broker, pro
     mine = assignments_partition(numbered("wrk", 1))
     seen = Seen()
     consumer = Consumer(
-        broker.bootstrap,
+        broker.brokers,
         name="worker",
         group=None,
         topics=[ASSIGNMENTS],

@@ -42,7 +42,7 @@ def test_an_invalid_message_becomes_a_dead_letter_and_others_go_on(
         for job in jobs(3):
             producer.send(progress(job))
         until(lambda: len(seen.events) == 2, "the two good events")
-        (letter,) = read_dead_letters(broker.bootstrap, PROGRESS, 1)
+        (letter,) = read_dead_letters(broker.brokers, PROGRESS, 1)
 
     headers = headers_of(letter)
     assert headers["dlq_reason"] == "no such thing"
@@ -69,10 +69,10 @@ def test_garbage_becomes_dead_letters_and_the_neighbours_are_handled(
     ]
     seen = Seen()
     with Running(sole_consumer(seen)):
-        write_raw(broker.bootstrap, *garbage)
+        write_raw(broker.brokers, *garbage)
         producer.send(progress(numbered("job", 72)))
         until(lambda: seen.keys == [numbered("job", 72)], "the good event")
-        letters = read_dead_letters(broker.bootstrap, PROGRESS, len(garbage))
+        letters = read_dead_letters(broker.brokers, PROGRESS, len(garbage))
 
     assert all(headers_of(letter).get("dlq_reason") for letter in letters if letter.key != numbered("job", 72).encode())
     sizes = [dict(letter.headers)["dlq_value_bytes"] for letter in letters]
@@ -87,13 +87,13 @@ def test_a_record_that_the_client_cannot_parse_does_not_hold_up_its_partition(
         with monkeypatch.context() as patch:
             broken_headers(patch)
             write_raw(
-                broker.bootstrap,
+                broker.brokers,
                 Record(PROGRESS.name, numbered("job", 1).encode(), b"x", [("broken", b"")], partition=0),
             )
         for job in jobs(20):
             producer.send(progress(job))
         until(lambda: len(seen.events) >= 20, "the events after it")
-        (letter,) = read_dead_letters(broker.bootstrap, PROGRESS, 1)
+        (letter,) = read_dead_letters(broker.brokers, PROGRESS, 1)
 
     assert headers_of(letter)["dlq_reason"].startswith("the record cannot be read:")
 
@@ -136,7 +136,7 @@ def test_dead_letters_of_a_topic_have_a_budget_and_what_is_beyond_it_waits(
         for job in jobs(60)[50:]:
             producer.send(progress(job, 0.0))
         until(lambda: len(seen.events) == 10, "the good events behind them")
-        letters = read_dead_letters(broker.bootstrap, PROGRESS, 5)
+        letters = read_dead_letters(broker.brokers, PROGRESS, 5)
         assert not running.ended
     assert len(letters) == 5
 
@@ -151,7 +151,7 @@ def test_good_events_of_another_topic_give_back_no_budget(broker: Broker, produc
         raise InvalidMessage("no")
 
     consumer = Consumer(
-        broker.bootstrap,
+        broker.brokers,
         name="tests",
         group="test",
         sole=True,
@@ -201,7 +201,7 @@ def test_a_record_that_always_fails_is_a_dead_letter_and_ends_nothing(
     with Running(consumer(handle, tries=3, pause_seconds=0.02)) as running:
         for job in (1, 2, 1):
             producer.send(progress(numbered("job", job)))
-        letters = read_dead_letters(broker.bootstrap, PROGRESS, 2)
+        letters = read_dead_letters(broker.brokers, PROGRESS, 2)
         until(lambda: seen.keys == [numbered("job", 2)], "its neighbour")
         assert not running.ended
 

@@ -29,9 +29,9 @@ def died(record: Record, reason: str, **other: bytes | None) -> Record:
 def test_letters_are_listed_read_and_replayed_as_they_were(broker: Broker) -> None:
     ready = encode(OutgoingEvent(UPLOADS, UPLOAD, sample(uploads_pb2.UploadReady)))
     asked = encode(OutgoingEvent(JOBS_INTERNAL, UPLOAD, sample(jobs_pb2.UploadStatusRequested)))
-    write_raw(broker.bootstrap, died(ready, "no room"), died(asked, "garbled", value=b"\xff\xff"))
-    write_raw(broker.bootstrap, died(asked, "empty", value=None))
-    box = DeadLetterBox(broker.bootstrap, "tests")
+    write_raw(broker.brokers, died(ready, "no room"), died(asked, "garbled", value=b"\xff\xff"))
+    write_raw(broker.brokers, died(asked, "empty", value=None))
+    box = DeadLetterBox(broker.brokers, "tests")
 
     letters = {letter.reason: letter for letter in box.newest()}
 

@@ -16,7 +16,7 @@ from tests.broker import Broker
 
 @pytest.fixture
 def consumer(broker: Broker) -> Iterator[Any]:
-    made = connect(KafkaConsumer, broker.bootstrap, "tests", group_id="members")
+    made = connect(KafkaConsumer, broker.brokers, "tests", group_id="members")
     yield made
     made.close()
 
@@ -47,7 +47,7 @@ def test_no_socket_outlives_a_client_that_ends_while_it_connects() -> None:
             waiting = others.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(server.getsockname())
-        client = kafka_python.network(bootstrap_servers="{}:{}".format(*server.getsockname()))
+        client = kafka_python.network([], lambda: False, bootstrap_servers="{}:{}".format(*server.getsockname()))
         client._manager.get_connection("bootstrap-0")
         client.poll(timeout_ms=0)
         opened = [key.fileobj for key in client._net._selector.get_map().values()]

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.kafka
 
 @pytest.fixture
 def producer(broker: Broker, patient_clients: None) -> Iterator[EventProducer]:
-    with EventProducer(broker.bootstrap, "tests", timeout_seconds=PATIENCE_SECONDS) as made:
+    with EventProducer(broker.brokers, "tests", timeout_seconds=PATIENCE_SECONDS) as made:
         yield made
 
 
@@ -30,7 +30,7 @@ def read(broker: Broker, topic: str, count: int) -> list[Any]:
     """The first `count` records of a topic, in order within each partition."""
     consumer = connect(
         KafkaConsumer,
-        broker.bootstrap,
+        broker.brokers,
         "tests",
         auto_offset_reset="earliest",
         enable_auto_commit=False,
@@ -100,7 +100,7 @@ def test_a_record_that_is_refused_does_not_hold_up_other_keys(broker: Broker, pr
 
 
 def test_without_a_broker_every_record_fails() -> None:
-    with running_broker() as broker, EventProducer(broker.bootstrap, "tests") as producer:
+    with running_broker() as broker, EventProducer(broker.brokers, "tests") as producer:
         broker.kill()
         outcomes = producer.send_records([encode(progress(numbered("job", number))) for number in range(500)])
         assert all(outcome is not None for outcome in outcomes)
@@ -109,7 +109,7 @@ def test_without_a_broker_every_record_fails() -> None:
 
 
 def test_a_broker_that_hangs_costs_the_timeout_and_no_more(broker: Broker) -> None:
-    with EventProducer(broker.bootstrap, "tests") as producer:
+    with EventProducer(broker.brokers, "tests") as producer:
         until(lambda: producer.send_records([encode(progress(numbered("job", 1)))]) == [None], "the broker to answer")
         with broker.hanging():
             # Returns at all: nothing else ends the wait while the broker stands still.
@@ -125,7 +125,7 @@ def test_what_is_posted_arrives(broker: Broker, producer: EventProducer) -> None
 
 
 def test_posting_without_a_broker_never_blocks_and_holds_little() -> None:
-    with running_broker() as broker, EventProducer(broker.bootstrap, "tests") as producer:
+    with running_broker() as broker, EventProducer(broker.brokers, "tests") as producer:
         broker.kill()
         for number in range(2000):
             # Each that waited would wait for two seconds, and no test takes an hour.
@@ -139,7 +139,7 @@ def test_posting_without_a_broker_never_blocks_and_holds_little() -> None:
             return late in seen.keys
 
         consumer = Consumer(
-            broker.bootstrap,
+            broker.brokers,
             name="tests",
             group=None,
             topics=[PROGRESS],

@@ -45,13 +45,13 @@ def way(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 @pytest.fixture
 def producer(broker: Broker) -> Iterator[EventProducer]:
-    with EventProducer(broker.bootstrap, "tests", timeout_seconds=2.0) as made:
+    with EventProducer(broker.brokers, "tests", timeout_seconds=2.0) as made:
         yield made
 
 
 def consumer_of(broker: Broker, seen: Seen, way: dict[str, Any]) -> Consumer:
     return Consumer(
-        broker.bootstrap, name="tests", topics=[PROGRESS], handlers={separation_pb2.SeparationProgress: seen}, **way
+        broker.brokers, name="tests", topics=[PROGRESS], handlers={separation_pb2.SeparationProgress: seen}, **way
     )
 
 
@@ -62,7 +62,7 @@ def send_until_taken(producer: EventProducer, job: str, seconds: float = RECOVER
 
 
 def partition_counts(broker: Broker) -> dict[str, int]:
-    admin = connect(KafkaAdminClient, broker.bootstrap, "tests")
+    admin = connect(KafkaAdminClient, broker.brokers, "tests")
     try:
         return {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
     finally:
@@ -71,7 +71,7 @@ def partition_counts(broker: Broker) -> dict[str, int]:
 
 def make_topic(broker: Broker, name: str, partitions: int) -> None:
     """Makes a topic with that many partitions, even if a client that waits for it was quicker to have one made."""
-    admin = connect(KafkaAdminClient, broker.bootstrap, "tests")
+    admin = connect(KafkaAdminClient, broker.brokers, "tests")
 
     def made() -> bool:
         try:
@@ -130,7 +130,7 @@ def test_topics_that_came_back_with_too_few_partitions_are_corrected(
 
 def test_a_broker_that_is_away_for_a_while_is_waited_for(broker: Broker, way: dict[str, Any]) -> None:
     seen = Seen()
-    with EventProducer(broker.bootstrap, "tests", timeout_seconds=0.5) as producer:
+    with EventProducer(broker.brokers, "tests", timeout_seconds=0.5) as producer:
         send_until_taken(producer, numbered("job", 1))
         with Running(consumer_of(broker, seen, way)) as running:
             broker.kill()
@@ -153,7 +153,7 @@ def test_a_consumer_that_starts_before_the_broker_waits(way: dict[str, Any]) -> 
             assert not running.consumer.wait_until_ready(1.0)
             broker.start()
             assert running.consumer.wait_until_ready(RECOVERY_SECONDS)
-            with EventProducer(broker.bootstrap, "tests") as producer:
+            with EventProducer(broker.brokers, "tests") as producer:
                 send_until_taken(producer, numbered("job", 1))
             until(lambda: set(seen.keys) == {numbered("job", 1)}, "the event")
 
@@ -167,8 +167,8 @@ def test_a_consumer_stops_within_its_grace_while_the_broker_is_away(broker: Brok
 
 def test_topics_are_made_with_their_partitions_and_dead_letters() -> None:
     with running_broker() as broker:
-        ensure_topics(broker.bootstrap, timeout_seconds=RECOVERY_SECONDS)
-        ensure_topics(broker.bootstrap, timeout_seconds=RECOVERY_SECONDS)
+        ensure_topics(broker.brokers, timeout_seconds=RECOVERY_SECONDS)
+        ensure_topics(broker.brokers, timeout_seconds=RECOVERY_SECONDS)
         counts = partition_counts(broker)
 
     assert counts == {name: topic.partitions for topic in TOPICS for name in (topic.name, dead_letters(topic))}
@@ -177,7 +177,7 @@ def test_topics_are_made_with_their_partitions_and_dead_letters() -> None:
 def test_more_partitions_than_listed_stay() -> None:
     with running_broker() as broker:
         make_topic(broker, PROGRESS.name, 9)
-        ensure_topics(broker.bootstrap, timeout_seconds=RECOVERY_SECONDS)
+        ensure_topics(broker.brokers, timeout_seconds=RECOVERY_SECONDS)
 
         assert partition_counts(broker)[PROGRESS.name] == 9
 
@@ -186,4 +186,4 @@ def test_ensuring_topics_says_when_there_is_no_broker() -> None:
     with running_broker() as broker:
         broker.kill()
         with pytest.raises(BrokerUnavailable):
-            ensure_topics(broker.bootstrap, timeout_seconds=0.5)
+            ensure_topics(broker.brokers, timeout_seconds=0.5)
