@@ -67,6 +67,27 @@ def settled(page: Page) -> None:
     page.wait_for_load_state("networkidle")
 
 
+_WATCH_SHIFTS = """
+window.shifts = [];
+const what = ({ node }) => (node?.outerHTML ?? node?.textContent ?? "").slice(0, 120);
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries())
+    if (!entry.hadRecentInput) window.shifts.push([entry.value, entry.sources.map(what)]);
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+def watch_shifts(page: Page) -> None:
+    """Notes from now on what moves on the pages that are opened, without anybody's doing."""
+    page.add_init_script(_WATCH_SHIFTS)
+
+
+def shifts(page: Page) -> list[tuple[float, list[str]]]:
+    """What moved since the page was opened: the shift as a share of the window (Layout Instability API), and what."""
+    moved: list[tuple[float, list[str]]] = page.evaluate("window.shifts")
+    return moved
+
+
 def accessibility_findings(page: Page) -> list[str]:
     """What axe finds serious or worse, as `rule: element`."""
     page.evaluate(AXE.read_text(encoding="utf-8") + "; undefined")

@@ -19,7 +19,9 @@ async function me(): Promise<User | null> {
 
 /** Who is signed in: undefined until it is known, null for nobody. */
 export function useUser(): User | null | undefined {
-  return useQuery({ queryKey: ME, queryFn: me, staleTime: 60_000 }).data;
+  // Without a session's cookie nobody is signed in, which need not be asked.
+  const nobody = csrfToken() === null ? { initialData: null } : {};
+  return useQuery({ queryKey: ME, queryFn: me, staleTime: 60_000, ...nobody }).data;
 }
 
 /** Forgets everything of an account; called when its session has ended, by whatever way. */

@@ -1,6 +1,7 @@
 import { Suspense, useEffect } from "react";
 import { Redirect, Route, Switch, useLocation } from "wouter";
 import { type User, useUser } from "../api/session";
+import { Settling } from "../components/Settling";
 import { Shell } from "../components/Shell";
 import { Waiting } from "../components/Waiting";
 import NotFound from "../pages/not-found";
@@ -27,7 +28,11 @@ function Guarded({ page, user }: { page: Page; user: User | null }) {
     return <Redirect to={`/sign-in${here}`} replace />;
   }
   if (!allowed(page, user)) return <NotFound />;
-  return <page.page />;
+  return (
+    <Settling>
+      <page.page />
+    </Settling>
+  );
 }
 
 export function App() {

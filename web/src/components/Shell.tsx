@@ -25,11 +25,13 @@ export function Shell({ user, children }: { user: User | null | undefined; child
             <span>Stemwright</span>
           </Link>
           {user ? <Navigation user={user} /> : null}
+          {user === undefined ? <div className={classes.pages} aria-hidden="true" /> : null}
           <div className={classes.end}>
             <LanguageSwitch />
             <ThemeSwitch />
             {user ? <UserMenu user={user} /> : null}
             {user === null ? <SignInLink /> : null}
+            {user === undefined ? <div className={classes.menu} aria-hidden="true" /> : null}
           </div>
         </div>
       </header>

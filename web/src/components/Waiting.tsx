@@ -5,7 +5,7 @@ import { useTexts } from "../app/language";
 export function Waiting() {
   const { common } = useTexts();
   return (
-    <Center mih="60vh" role="status" aria-label={common.loading}>
+    <Center mih="60vh" role="status" data-coming aria-label={common.loading}>
       <Loader size="sm" type="dots" />
     </Center>
   );
