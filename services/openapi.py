@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from services.accounts import routes as accounts
-from services.gateway import docs, export, stream
+from services.gateway import docs, event_stream, export, stream
 from services.gateway.admission import SAFE_METHODS
 from services.gateway.routes import ROUTES, Access, Route, Upstream
 from services.kit.app import create_app
@@ -36,7 +36,7 @@ ROUTERS = {
     Upstream.UPLOAD: [upload_router],
     Upstream.ORCHESTRATOR: orchestrator.ROUTERS,
     Upstream.NOTIFIER: notifier.ROUTERS,
-    Upstream.GATEWAY: [stream.router, export.router, docs.router],
+    Upstream.GATEWAY: [stream.router, event_stream.router, export.router, docs.router],
 }
 
 _REFERENCE = "#/components/schemas/"

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from services.gateway import account_pages, docs, export, stream, web_app
+from services.gateway import account_pages, docs, event_stream, export, stream, web_app
 from services.gateway.admission import Admission
 from services.gateway.hub import Hub
 from services.gateway.middleware import EdgeMiddleware
@@ -39,7 +39,7 @@ def gateway_app(
     app = create_app(
         name="gateway",
         title="Stemwright",
-        routers=[stream.router, export.router, docs.router, account_pages.router, web_app.router],
+        routers=[stream.router, event_stream.router, export.router, docs.router, account_pages.router, web_app.router],
         tasks=tasks,
         state={"settings": settings, "services": services, "admission": admission, "hub": hub, "pages": web_app.BUILT},
         missing={"job_id": stream.NoSuchJob},

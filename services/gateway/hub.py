@@ -1,6 +1,6 @@
-"""News of jobs, from the event log's threads to the event streams of this process.
+"""News of jobs and accounts, from the event log's threads to the event streams of this process.
 
-Only jobs that somebody watches take memory, and each watcher holds one progress report and one flag, however much
+Only what somebody watches takes memory, and each watcher holds one progress report and one flag, however much
 arrives: a slow client sees fewer reports, never a queue of them.
 """
 
@@ -30,8 +30,8 @@ class Progress:
 class Subscription:
     """What one watcher has not seen yet. Used from the event loop only."""
 
-    def __init__(self, job_id: str) -> None:
-        self.job_id = job_id
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
         self.closed = False
         """The process stops; the stream should end so that the client resumes elsewhere."""
         self._progress: Progress | None = None
@@ -59,7 +59,7 @@ class Subscription:
         return changed
 
     def tell(self, news: "Progress | None") -> None:
-        """A progress report, or None: the status changed."""
+        """A progress report, or None: something else happened to it."""
         if news is None:
             self._status_changed = True
         elif news.follows(self._progress):
@@ -76,7 +76,7 @@ class Subscription:
 
 
 class Hub:
-    """Who watches which job."""
+    """Who watches which job, or which account."""
 
     def __init__(self) -> None:
         self._watchers: dict[str, set[Subscription]] = {}
@@ -86,35 +86,35 @@ class Hub:
 
     @property
     def jobs(self) -> int:
-        """How many jobs are watched."""
+        """How many jobs and accounts are watched."""
         return len(self._watchers)
 
-    def subscribe(self, job_id: str) -> Subscription:
-        """Starts to watch a job; called on the event loop. End it with `unsubscribe`."""
-        subscription = Subscription(job_id)
+    def subscribe(self, subject: str) -> Subscription:
+        """Starts to watch a job or an account, by its id; called on the event loop. End it with `unsubscribe`."""
+        subscription = Subscription(subject)
         with self._lock:
             self._loop = asyncio.get_running_loop()
-            self._watchers.setdefault(job_id, set()).add(subscription)
+            self._watchers.setdefault(subject, set()).add(subscription)
         if self._closed:
             subscription.close()
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
-        """Forgets a watcher, and with its last watcher the job."""
+        """Forgets a watcher, and with its last watcher what it watched."""
         with self._lock:
-            watchers = self._watchers.get(subscription.job_id, set())
+            watchers = self._watchers.get(subscription.subject, set())
             watchers.discard(subscription)
             if not watchers:
-                self._watchers.pop(subscription.job_id, None)
+                self._watchers.pop(subscription.subject, None)
 
-    def publish(self, job_id: str, news: Progress | None) -> None:
-        """Tells the watchers of a job, if it has any. Safe from every thread."""
+    def publish(self, subject: str, news: Progress | None) -> None:
+        """Tells the watchers of a job or an account, if it has any. Safe from every thread."""
         with self._lock:
-            loop = self._loop if job_id in self._watchers else None
+            loop = self._loop if subject in self._watchers else None
         if loop is None:
             return
         try:
-            loop.call_soon_threadsafe(self._deliver, job_id, news)
+            loop.call_soon_threadsafe(self._deliver, subject, news)
         except RuntimeError:
             return  # the loop was closed: nobody is left to be told
 
@@ -125,6 +125,6 @@ class Hub:
             for subscription in watchers:
                 subscription.close()
 
-    def _deliver(self, job_id: str, news: Progress | None) -> None:
-        for subscription in self._watchers.get(job_id, ()):
+    def _deliver(self, subject: str, news: Progress | None) -> None:
+        for subscription in self._watchers.get(subject, ()):
             subscription.tell(news)

@@ -225,6 +225,7 @@ def _money() -> Iterable[Route]:
 
 def _partners() -> Iterable[Route]:
     yield Route("GET", "/v1/events", Upstream.NOTIFIER, "events", PARTNERS)
+    yield Route("GET", "/v1/events/stream", Upstream.GATEWAY, "events", PARTNERS)
     of_webhooks = (Upstream.NOTIFIER, "webhooks", PARTNERS)
     yield Route("GET", "/v1/webhook-endpoints", *of_webhooks)
     yield Route("POST", "/v1/webhook-endpoints", *of_webhooks)

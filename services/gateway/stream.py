@@ -114,7 +114,7 @@ class JobSource:
             case HTTPStatus.UNAUTHORIZED:
                 raise Unauthorized
             case HTTPStatus.FORBIDDEN:
-                raise Forbidden(_detail(answer))
+                raise Forbidden(detail_of(answer))
             case _:
                 raise Unavailable("The state of the job cannot be read at the moment.", retry_after_seconds=2)
 
@@ -189,7 +189,7 @@ class JobStream:
             "playable_seconds": progress.playable_seconds,
             "attempt": progress.attempt,
         }
-        return [ServerSentEvent(event="progress", raw_data=_compact(data))]
+        return [ServerSentEvent(event="progress", raw_data=compact(data))]
 
     async def _until_due(self) -> AsyncIterator[ServerSentEvent]:
         """Progress until the status may have changed or it is time to ask."""
@@ -266,14 +266,16 @@ async def job_events(stream: Annotated[JobStream, Depends(open_stream)]) -> Asyn
 
 
 def _status(event_id: str | None, job: dict[str, Any]) -> ServerSentEvent:
-    return ServerSentEvent(event="status", id=event_id, raw_data=_compact(job))
+    return ServerSentEvent(event="status", id=event_id, raw_data=compact(job))
 
 
-def _compact(data: dict[str, Any]) -> str:
+def compact(data: dict[str, Any]) -> str:
+    """JSON in one line, as the data of an event."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
-def _detail(problem: bytes) -> str | None:
+def detail_of(problem: bytes) -> str | None:
+    """What a service's problem says to people."""
     try:
         return str(json.loads(problem)["detail"])
     except (ValueError, KeyError, TypeError):

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from services.local.client import Client
+from services.local.client import Client, parse_events
 from services.local.platform import Platform
 from tests.e2e.jobs import NewAccount, eventually, settled
 from tests.e2e.songs import music, write_wav_16
@@ -33,6 +33,18 @@ def as_partner(platform: Platform, account: Client) -> str:
     return str(made["key"])
 
 
+def streamed(platform: Platform, key: str, number: int) -> list[Any]:
+    """As many of the account's first events, as its stream tells them."""
+    told: list[Any] = []
+    headers = {"Authorization": f"Bearer {key}", "Last-Event-ID": "0"}
+    with httpx2.stream("GET", f"{platform.gateway_url}/v1/events/stream", headers=headers, timeout=60) as response:
+        for event in parse_events(response.iter_lines()):
+            told.append(event.data)
+            if len(told) == number:
+                break
+    return told
+
+
 def test_a_batch_is_held_once_paid_by_the_song_and_told_at_its_end(
     platform: Platform, new_account: NewAccount, tmp_path: Path
 ) -> None:
@@ -40,7 +52,8 @@ def test_a_batch_is_held_once_paid_by_the_song_and_told_at_its_end(
     upload = account.upload(write_wav_16(tmp_path / "song.wav", music(2)))
     items = [{"upload_id": upload["id"], "stems": [stem]} for stem in ("vocals", "instrumental")]
     before = account.call("GET", "/v1/billing/balance")["available_credits"]
-    with Client(platform.gateway_url, as_partner(platform, account)) as program, sink() as partner:
+    key = as_partner(platform, account)
+    with Client(platform.gateway_url, key) as program, sink() as partner:
         secret = program.call("POST", "/v1/callbacks/rotate-secret")["secret"]
         order = {"items": items, "metadata": {"album": "7"}, "callback_url": f"{partner.url}/done"}
         batch = program.call("POST", "/v1/batches", json=order)
@@ -53,6 +66,7 @@ def test_a_batch_is_held_once_paid_by_the_song_and_told_at_its_end(
 
         eventually(ended, "the end of the batch in the feed")
         eventually(lambda: len(partner.received) >= 1, "the callback")
+        assert streamed(platform, key, len(seen)) == seen
     [end] = [event for event in seen if event["type"] == "batch.completed"]
     [callback] = partner.received
     assert callback.signed_by(secret)

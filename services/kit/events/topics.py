@@ -78,7 +78,7 @@ UPLOADS = Topic(
     name="uploads.v1",
     key="upload id",
     owner="upload",
-    consumers=("orchestrator", "notifier"),
+    consumers=("orchestrator", "notifier", "gateway"),
     retention=timedelta(days=7),
     summary="What became of a file that was sent.",
     messages=MappingProxyType(
@@ -113,7 +113,7 @@ BILLING = Topic(
     name="billing.v1",
     key="account id",
     owner="accounts",
-    consumers=("orchestrator", "notifier"),
+    consumers=("orchestrator", "notifier", "gateway"),
     retention=timedelta(days=7),
     summary="Credits held, taken and given back; what was paid, and that few credits are left.",
     messages=MappingProxyType(

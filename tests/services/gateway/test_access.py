@@ -76,14 +76,16 @@ def _answer(seen: Any) -> Reply:
     if seen.target.startswith("/internal/jobs/"):
         job = {"status": "succeeded", "attempt": 1}
         return Reply(body=json.dumps({"job": job, "events": []}).encode())
+    if seen.target.startswith("/v1/events?"):
+        return Reply(body=b'{"items": [], "next_after": 0, "oldest_sequence": null}')
     return Reply(body=b'{"items": [], "next_cursor": null}')
 
 
 @pytest.fixture(scope="module")
 def open_gate() -> Iterator[Platform]:
-    """A gateway that counts nobody's requests."""
+    """A gateway that counts nobody's requests, and whose streams soon end."""
     rate = "1000000/minute"
-    with platform(auth_rate=rate, address_rate=rate, account_rate=rate) as running:
+    with platform(auth_rate=rate, address_rate=rate, account_rate=rate, stream_max_seconds=0.01) as running:
         yield running
 
 
