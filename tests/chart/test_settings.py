@@ -1,6 +1,7 @@
 """Each service starts with the settings that the chart gives it: none is refused, in production neither."""
 
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,6 @@ from services.cli import SERVICES
 from services.kit.settings import load
 from services.kit.settings_errors import variable_of
 from tests.chart.rendering import EXAMPLES, containers, environment, of_kind, pods
-from tests.chart.test_values import STILL_TO_COME
 
 IN_SECRETS = {
     "DATABASE_URL": "postgresql://stemwright:eighteen-characters@postgres/stemwright",
@@ -31,13 +31,17 @@ def told(name: str, service: str) -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_a_service_takes_what_the_chart_tells_it(name: str, service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_takes_what_the_chart_tells_it(
+    name: str, service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mounted = tmp_path / "file"
+    mounted.touch()
     environments = told(name, service)
     assert environments
     for variables in environments:
         with monkeypatch.context() as patch:
             for variable, value in variables.items():
-                patch.setenv(variable, value)
+                patch.setenv(variable, str(mounted) if variable.endswith("_FILE") else value)
             settings = load(import_module(f"services.{service}.settings").Settings)
         assert settings.environment == ("development" if name == "small" else "production")
         assert settings.admin_port == 9000
@@ -52,4 +56,4 @@ def test_a_process_is_told_what_it_reads_and_nothing_else(name: str) -> None:
                 service = container["args"][1]
                 settings = import_module(f"services.{service}.settings").Settings
                 known = {variable_of(settings, field) for field in settings.model_fields} | {"STEMWRIGHT_HOME"}
-                assert set(environment(container)) - known - STILL_TO_COME == set(), service
+                assert set(environment(container)) - known == set(), service

@@ -11,19 +11,6 @@ import yaml
 from tests.chart import readme
 from tests.chart.rendering import CHART, DIGEST, EXAMPLES, HELMS, ROOT, containers, environment, helm, objects, pods
 
-STILL_TO_COME = {
-    "S3_MAKE_BUCKET",
-    "STEMWRIGHT_DATABASE_POOL_SIZE",
-    "STEMWRIGHT_KAFKA_CA_FILE",
-    "STEMWRIGHT_KAFKA_MAKE_TOPICS",
-    "STEMWRIGHT_KAFKA_MIN_INSYNC_REPLICAS",
-    "STEMWRIGHT_KAFKA_PREFIX",
-    "STEMWRIGHT_KAFKA_REPLICATION_FACTOR",
-    "STEMWRIGHT_KAFKA_SASL_MECHANISM",
-    "STEMWRIGHT_KAFKA_SASL_PASSWORD",
-    "STEMWRIGHT_KAFKA_SASL_USERNAME",
-    "STEMWRIGHT_KAFKA_SECURITY_PROTOCOL",
-}
 REFUSED = {
     "no digest in production": ("production", ("image.digest=",), "digest"),
     "a tag as a digest": ("production", ("image.digest=latest",), "digest"),
@@ -136,7 +123,7 @@ def test_every_setting_that_the_chart_sets_is_one(name: str) -> None:
         if container["name"] != "triton" and container.get("command") is None
         for variable in environment(container)
     }
-    assert told - settings() <= STILL_TO_COME
+    assert told - settings() == set()
 
 
 def test_ports_are_those_of_the_services() -> None:
