@@ -1,6 +1,8 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -37,21 +39,38 @@ def curve(folder: Path, name: str) -> dict[int, float]:
     return {event.step: event.value for event in board.Scalars(name)}
 
 
+class Ran(NamedTuple):
+    folder: Path
+    outcome: Outcome
+
+
+@pytest.fixture(scope="module")
+def ran(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """A whole run of `tiny()`, which has the same numbers each time; it is read, or copied."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    return Ran(folder, train(tiny(), folder, data))
+
+
+@pytest.fixture
+def copied(ran: Ran, tmp_path: Path) -> Path:
+    """Its folder, for a test that goes on with it."""
+    return copytree(ran.folder, tmp_path / "run")
+
+
 class TestResume:
-    def test_a_run_that_was_stopped_goes_on_with_the_same_numbers(self, data: Path, tmp_path: Path) -> None:
+    def test_a_run_that_was_stopped_goes_on_with_the_same_numbers(self, data: Path, ran: Ran, tmp_path: Path) -> None:
         config = tiny()
-        whole = train(config, tmp_path / "whole", data)
         asked = iter([False, False, True])
         stopped = train(config, tmp_path / "halves", data, lambda: next(asked))
         assert (stopped.finished, stopped.reached.steps) == (False, 3)
         resumed = train(config, tmp_path / "halves", data)
-        assert resumed == whole
-        ours, theirs = newest(tmp_path / "halves"), newest(tmp_path / "whole")
+        assert resumed == ran.outcome
+        ours, theirs = newest(tmp_path / "halves"), newest(ran.folder)
         assert ours.keys() == theirs.keys()
         for name, tensor in theirs.items():
             assert torch.equal(ours[name], tensor), name
         for name in ("train/loss", "validation/loss"):
-            assert curve(tmp_path / "halves", name) == curve(tmp_path / "whole", name)
+            assert curve(tmp_path / "halves", name) == curve(ran.folder, name)
 
     def test_a_killed_run_repeats_what_came_after_its_checkpoint(self, data: Path, tmp_path: Path) -> None:
         config = tiny(validation={"every_steps": 100})
@@ -64,28 +83,24 @@ class TestResume:
         ours, theirs = newest(tmp_path / "killed"), newest(tmp_path / "whole")
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
-    def test_a_finished_run_is_left_as_it_is(self, data: Path, tmp_path: Path) -> None:
-        first = train(tiny(), tmp_path / "run", data)
-        before = checkpoints.numbered(tmp_path / "run" / "checkpoints")[-1].stat().st_mtime_ns
-        assert train(tiny(), tmp_path / "run", data) == first
-        assert checkpoints.numbered(tmp_path / "run" / "checkpoints")[-1].stat().st_mtime_ns == before
+    def test_a_finished_run_is_left_as_it_is(self, data: Path, ran: Ran, copied: Path) -> None:
+        before = checkpoints.numbered(copied / "checkpoints")[-1].stat().st_mtime_ns
+        assert train(tiny(), copied, data) == ran.outcome
+        assert checkpoints.numbered(copied / "checkpoints")[-1].stat().st_mtime_ns == before
 
-    def test_another_configuration_is_refused(self, data: Path, tmp_path: Path) -> None:
-        train(tiny(), tmp_path / "run", data)
+    def test_another_configuration_is_refused(self, data: Path, copied: Path) -> None:
         with pytest.raises(ConfigInvalid, match=r"optimisation\.learning_rate"):
-            train(tiny(optimisation={"learning_rate": 0.5}), tmp_path / "run", data)
+            train(tiny(optimisation={"learning_rate": 0.5}), copied, data)
 
-    def test_workers_do_not_change_the_numbers(self, data: Path, tmp_path: Path) -> None:
-        train(tiny(), tmp_path / "alone", data)
+    def test_workers_do_not_change_the_numbers(self, data: Path, ran: Ran, tmp_path: Path) -> None:
         train(tiny(data={"workers": 2}), tmp_path / "helped", data)
-        ours, theirs = newest(tmp_path / "helped"), newest(tmp_path / "alone")
+        ours, theirs = newest(tmp_path / "helped"), newest(ran.folder)
         assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 
 class TestCheckpoints:
-    def test_only_the_newest_two_are_kept_beside_the_best(self, data: Path, tmp_path: Path) -> None:
-        train(tiny(), tmp_path / "run", data)
-        files = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
+    def test_only_the_newest_two_are_kept_beside_the_best(self, ran: Ran) -> None:
+        files = sorted(path.name for path in (ran.folder / "checkpoints").iterdir())
         assert files == [BEST, "step-000000004.safetensors", "step-000000006.safetensors"]
 
     def test_the_best_is_the_averaged_network(self, data: Path, tmp_path: Path) -> None:
@@ -123,15 +138,15 @@ class TestCheckpoints:
         with pytest.raises(CheckpointInvalid, match="cannot be read"):
             checkpoints.read(path)
 
-    def test_a_run_may_start_from_another_runs_weights(self, data: Path, tmp_path: Path) -> None:
-        train(tiny(), tmp_path / "run", data)
-        best = tmp_path / "run" / "checkpoints" / BEST
+    def test_a_run_may_start_from_another_runs_weights(self, ran: Ran) -> None:
+        best = ran.folder / "checkpoints" / BEST
         started = new_network(tiny(network={"start": str(best)}))
         torch.testing.assert_close(started.state_dict(), checkpoints.read(best).network().state_dict())
 
-    def test_a_run_that_goes_on_does_not_need_what_it_started_from(self, data: Path, tmp_path: Path) -> None:
-        train(tiny(), tmp_path / "first", data)
-        best = tmp_path / "first" / "checkpoints" / BEST
+    def test_a_run_that_goes_on_does_not_need_what_it_started_from(
+        self, data: Path, copied: Path, tmp_path: Path
+    ) -> None:
+        best = copied / "checkpoints" / BEST
         config = tiny(network={"start": str(best)})
         asked = iter([False, True])
         assert train(config, tmp_path / "second", data, lambda: next(asked)).reached.steps == 2
@@ -174,17 +189,19 @@ class TestTraining:
             changed = not torch.equal(trained[f"network.{name}"], tensor)
             assert changed == (part in {"up6", "up7"}), name
 
-    def test_fixed_statistics_stay_as_they_are(self, data: Path, tmp_path: Path) -> None:
-        for statistics in ("fixed", "batch"):
-            train(tiny(network={"statistics": statistics}), tmp_path / statistics, data)
-            variances = [t for name, t in newest(tmp_path / statistics).items() if "running_var" in name]
-            assert all(bool((variance == 1).all()) == (statistics == "fixed") for variance in variances)
+    def test_fixed_statistics_stay_as_they_are(self, data: Path, ran: Ran, tmp_path: Path) -> None:
+        assert tiny().network.statistics == "batch"
+        train(tiny(network={"statistics": "fixed"}), tmp_path / "fixed", data)
+        for folder, stay in ((tmp_path / "fixed", True), (ran.folder, False)):
+            variances = [t for name, t in newest(folder).items() if "running_var" in name]
+            assert variances
+            assert all(bool((variance == 1).all()) == stay for variance in variances)
 
-    def test_bfloat16_trains_too(self, data: Path, tmp_path: Path) -> None:
+    def test_bfloat16_trains_too(self, data: Path, ran: Ran, tmp_path: Path) -> None:
         outcome = train(tiny(optimisation={"precision": "bf16"}), tmp_path / "half", data)
-        exact = train(tiny(), tmp_path / "full", data)
-        assert outcome.reached.best_loss == pytest.approx(exact.reached.best_loss, rel=0.05)
-        assert outcome.reached.best_loss != exact.reached.best_loss
+        exact = ran.outcome.reached.best_loss
+        assert outcome.reached.best_loss == pytest.approx(exact, rel=0.05)
+        assert outcome.reached.best_loss != exact
 
     def test_patience_ends_a_run_that_gets_no_better(self, data: Path, tmp_path: Path) -> None:
         still = {"learning_rate": 1e-12, "final_learning_rate": 0.0, "steps": 50}
@@ -202,9 +219,8 @@ class TestTraining:
             run.train()
         assert not checkpoints.numbered(tmp_path / "run" / "checkpoints")
 
-    def test_the_board_has_curves_and_sounds(self, data: Path, tmp_path: Path) -> None:
-        train(tiny(), tmp_path / "run", data)
-        board = EventAccumulator(str(tmp_path / "run" / "board")).Reload()
+    def test_the_board_has_curves_and_sounds(self, ran: Ran) -> None:
+        board = EventAccumulator(str(ran.folder / "board")).Reload()
         assert {"train/loss", "train/vocals", "validation/loss", "learning_rate"} <= set(board.Tags()["scalars"])
         sounds = set(board.Tags()["audio"])
         assert {"0/mixture", "0/vocals", "0/vocals (target)", "0/accompaniment"} <= sounds

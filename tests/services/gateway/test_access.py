@@ -23,6 +23,7 @@ from tests.app_client import AppClient
 from tests.services.gateway.standin import Platform, Reply, bearer, platform, problem, token
 
 ALLOWED = 200
+METHODS = {"GET", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "TRACE"}
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,18 @@ def test_the_gateway_lets_in_whom_the_table_lets_in(open_gate: Platform, route: 
                 assert answer.status_code in {200, 307, 404}, caller
                 own = route.upstream is Upstream.GATEWAY or route.path == "/.well-known/jwks.json"
                 assert reached or own, caller
+
+
+def test_every_path_refuses_the_methods_that_it_has_not(open_gate: Platform) -> None:
+    """For all of them here, where it is cheap: tests/e2e/test_document.py tries one of each path."""
+    methods: dict[str, set[str]] = {}
+    for route in ROUTES:
+        methods.setdefault(re.sub(r"\{[a-z_]+\}", "{}", route.path), set()).add(route.method)
+    for path, had in methods.items():
+        for method in sorted(METHODS - had):
+            answer = open_gate.client.request(method, path.replace("{}", "vocals"), headers=bearer())
+            problem(answer, 405, "method_not_allowed")
+            assert had <= set(answer.headers["allow"].split(", ")) <= had | {"HEAD"}, path
 
 
 class _Anything(State):
