@@ -2,7 +2,6 @@
 
 import click
 
-from separation.cli.brief import NearChoice
 from services.kit.events import topic_plan
 from services.kit.events.brokers import Brokers
 from services.kit.events.connection import BrokerUnavailable
@@ -39,7 +38,7 @@ def apply() -> None:
 
 
 @topics.command()
-@click.argument("service", type=NearChoice(SERVICES, "service"), required=False)
+@click.argument("service", type=click.Choice(SERVICES), required=False)
 def rights(service: str | None) -> None:
     """Print the rights that services need.
 
