@@ -32,6 +32,7 @@ from services.orchestrator.results.models import Deletion
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
 from services.orchestrator.uploads import repository as upload_rows
+from services.orchestrator.uploads.errors import UploadNotFound
 from services.orchestrator.uploads.models import KnownUpload
 from services.orchestrator.workers import repository as worker_rows
 from services.orchestrator.workers.models import Worker
@@ -97,8 +98,12 @@ class Lifecycle:
 
     def learn(self, session: WriteSession, job: Job, upload: KnownUpload | None) -> bool:
         """Goes on with a job that waits for its song or its rate; False where nothing known ends the waiting."""
-        if upload is None or upload.account_id not in ("", job.account_id):
+        if upload is None:
             return False
+        if upload.account_id != job.account_id and (upload.account_id or upload.status == "deleted"):
+            # It was ordered before there was word of the upload, which never was, or is not this account's.
+            self.refuse(session, job, UploadNotFound.code, "There is no such upload.")
+            return True
         match upload.status:
             case "ready":
                 try:

@@ -36,7 +36,8 @@ from services.orchestrator.queue.model_choice import ModelChoice
 from services.orchestrator.settings import Settings
 from services.orchestrator.shares import repository as share_rows
 from services.orchestrator.signals import Signals
-from services.orchestrator.uploads.errors import UploadRejected
+from services.orchestrator.uploads import repository as upload_rows
+from services.orchestrator.uploads.errors import UploadNotFound, UploadRejected
 from services.orchestrator.uploads.service import Uploads
 
 
@@ -52,8 +53,12 @@ class Jobs:
         self._models = ModelChoice(settings)
 
     def create(self, account_id: str, request: NewJob, key: str | None) -> JSONResponse:
-        """A new job: 201 when it is queued, 402 when it cannot be paid, 202 when accounts has not answered yet."""
-        self._uploads.learn(request.upload_id)
+        """A new job: 201 when it is queued, 402 when it cannot be paid, 202 when a sibling has not answered yet.
+
+        An upload of which no word has come may be ready for long, where the event log is slow or shares out its
+        partitions anew. The job then waits for the word, and is rejected if there never was such an upload.
+        """
+        heard = self._uploads.look_for(request.upload_id)
 
         def make(session: WriteSession) -> str:
             model = self._models.model_for(session, request.upload_id, request.model)
@@ -72,7 +77,7 @@ class Jobs:
                 job_metadata=request.metadata,
                 callback_url=request.callback_url,
             )
-            return self._start(session, job)
+            return self._start(session, job, unheard=not heard)
 
         return idempotent(
             self._database,
@@ -205,10 +210,13 @@ class Jobs:
                 job=job_answer(job),
             )
 
-    def _start(self, session: WriteSession, job: Job) -> str:
+    def _start(self, session: WriteSession, job: Job, *, unheard: bool = False) -> str:
         self._check_room(session, job.account_id)
         check_open(session, job.account_id)
-        upload = self._uploads.usable(session, job.account_id, job.upload_id)
+        if unheard and upload_rows.upload(session, job.upload_id) is None:
+            upload = None
+        else:
+            upload = self._uploads.usable(session, job.account_id, job.upload_id)
         job.status = Status.RESERVING
         job.created_at = session.now()
         job.attempt = job.failures = job.silent_deaths = job.asked_times = 0
@@ -217,7 +225,7 @@ class Jobs:
         job.traceparent = current_traceparent()
         session.add(job)
         priced = False
-        if upload.status == "ready":
+        if upload is not None and upload.status == "ready":
             with suppress(quotes.RateUnknown):
                 self._lifecycle.price(session, job, upload)
                 priced = True
@@ -272,7 +280,14 @@ def _refusal(job: Job) -> StemwrightError:
     """Why a job was rejected, as an error; it names the job, which exists and says the same."""
     known: dict[str, type[StemwrightError]] = {
         error.code: error
-        for error in (InsufficientCredits, OutputUnsuitable, PreviewAllowanceExhausted, PreviewOutside, UploadRejected)
+        for error in (
+            InsufficientCredits,
+            OutputUnsuitable,
+            PreviewAllowanceExhausted,
+            PreviewOutside,
+            UploadNotFound,
+            UploadRejected,
+        )
     }
     error = known.get(job.error_code or "", JobRejected)
     return error(job.error_message, extra={"job_id": job.id})

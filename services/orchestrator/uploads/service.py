@@ -21,21 +21,26 @@ class Uploads:
         self._lifecycle = lifecycle
         self._signals = signals
 
-    def learn(self, upload_id: str) -> None:
+    def look_for(self, upload_id: str) -> bool:
         """Asks the upload service about an upload that is not known here, and waits a moment for the answer.
 
-        Raises Unavailable where none comes: that the upload does not exist is then not known either.
+        False where none comes: that the upload does not exist is then not known either.
         """
 
         def known() -> KnownUpload | None:
             with self._database.read() as session:
                 return repository.upload(session, upload_id)
 
-        if known() is None:
-            with self._database.write() as session:
-                self._lifecycle.ask_for_upload(session, upload_id)
-            if self._signals.wait_for(known, self._settings.answer_wait_seconds) is None:
-                raise Unavailable("what became of the upload is not known yet", retry_after_seconds=2)
+        if known() is not None:
+            return True
+        with self._database.write() as session:
+            self._lifecycle.ask_for_upload(session, upload_id)
+        return self._signals.wait_for(known, self._settings.answer_wait_seconds) is not None
+
+    def learn(self, upload_id: str) -> None:
+        """The same. Raises Unavailable where no answer comes."""
+        if not self.look_for(upload_id):
+            raise Unavailable("what became of the upload is not known yet", retry_after_seconds=2)
 
     def learn_all(self, upload_ids: Collection[str]) -> None:
         """The same of several, asked about together. Raises Unavailable where one is still not known."""

@@ -11,9 +11,9 @@ from tests.databases import on_sqlite
 from tests.services.orchestrator.world import World, bearer
 
 
-def test_an_upload_that_does_not_exist_is_404_and_one_nobody_answers_about_is_503(world: World) -> None:
+def test_an_upload_that_does_not_exist_is_404(world: World) -> None:
     account, upload = new_id("usr"), new_id("upl")
-    silent = world.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(account))
+    silent = world.client.post("/v1/quotes", json={"upload_id": upload}, headers=bearer(account))
     assert silent.status_code == 503
     assert "Retry-After" in silent.headers
     assert world.types_told() == ["UploadStatusRequested"]
@@ -21,6 +21,37 @@ def test_an_upload_that_does_not_exist_is_404_and_one_nobody_answers_about_is_50
     for path in ("/v1/jobs", "/v1/quotes"):
         answer = world.client.post(path, json={"upload_id": upload}, headers=bearer(account))
         assert (answer.status_code, answer.json()["code"]) == (404, "upload_not_found")
+
+
+def test_an_order_before_there_is_word_of_its_upload_waits_for_the_word(world: World) -> None:
+    account, upload = new_id("usr"), new_id("upl")
+    order = world.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(account))
+    assert (order.status_code, order.json()["status"], order.json()["price_credits"]) == (202, "reserving", None)
+    assert "UploadStatusRequested" in world.types_told()
+
+    world.make_ready(account, upload, seconds=10.0)
+    assert world.job(order.json()["id"]).price_credits == 10
+    assert "ReservationRequested" in world.types_told()
+
+
+@pytest.mark.parametrize("owner", ["", new_id("usr")], ids=["nobody's", "somebody else's"])
+def test_an_order_for_an_upload_that_turns_out_not_to_be_ones_own_is_rejected(world: World, owner: str) -> None:
+    account, upload = new_id("usr"), new_id("upl")
+    headers = {**bearer(account), "Idempotency-Key": "one"}
+    order = world.client.post("/v1/jobs", json={"upload_id": upload}, headers=headers)
+    assert order.status_code == 202
+    if owner:
+        world.make_ready(owner, upload)
+    else:
+        world.hear(uploads_pb2.UploadDeleted(upload_id=upload))
+
+    job = world.client.get(f"/v1/jobs/{order.json()['id']}", headers=bearer(account)).json()
+    assert job["status"] == "rejected"
+    assert job["error"] == {"code": "upload_not_found", "message": "There is no such upload."}
+    assert "job.rejected" in world.types_told()
+    # Whoever orders it now is told so at once.
+    again = world.client.post("/v1/jobs", json={"upload_id": upload}, headers=bearer(account))
+    assert (again.status_code, again.json()["code"]) == (404, "upload_not_found")
 
 
 def test_no_credits_is_402_and_names_the_job(world: World) -> None:
