@@ -1,4 +1,4 @@
-"""The client for asyncio and Trio."""
+"""The client for asyncio."""
 
 import uuid
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ from stemwright_client.connection import PATIENCE_SECONDS, TIMEOUT, Connection
 from stemwright_client.errors import Forbidden, StemwrightError, Unauthorized
 from stemwright_client.flows import batches, downloads, feed, jobs, sending, uploads
 from stemwright_client.flows import songs as song_flows
-from stemwright_client.flows.songs import Approve, Separation
+from stemwright_client.flows.songs import Separation
 from stemwright_client.orders import Order, key_of
 from stemwright_client.progress import OnProgress, report_of
 from stemwright_client.record import Place
@@ -66,10 +66,9 @@ class AsyncClient:
         order: Order | None = None,
         *,
         on_progress: OnProgress | None = None,
-        approve: Approve | None = None,
     ) -> Separation:
         (place,) = places_of([one_file(song)], output)
-        return await self._separated(place, order or Order(), on_progress, approve)
+        return await self._separated(place, order or Order(), on_progress)
 
     async def separate_folder(
         self,
@@ -98,35 +97,38 @@ class AsyncClient:
         places = await anyio.to_thread.run_sync(places_of, songs, output)
         outcomes: dict[Path, Outcome] = {}
         waiting = iter(places)
-        refused: list[StemwrightError] = []
+        ended_by: list[Exception] = []
 
-        async def separated_in_turn(group: anyio.CancelScope) -> None:
+        async def separated_in_turn() -> None:
             for place in waiting:
                 try:
-                    separation = await self._separated(place, order or Order(), on_progress, None)
+                    separation = await self._separated(place, order or Order(), on_progress)
                     outcome = Outcome(place.song, separation)
-                except (Unauthorized, Forbidden) as error:  # no song of these can go better
-                    refused.append(error)
-                    group.cancel()
-                    return
+                except (Unauthorized, Forbidden):  # no song can go better
+                    raise
                 except (StemwrightError, OSError) as error:
                     outcome = Outcome(place.song, error=error)
                 outcomes[place.song] = outcome
                 if on_outcome is not None:
                     on_outcome(outcome)
 
+        async def until_one_ends_all(scope: anyio.CancelScope) -> None:
+            try:
+                await separated_in_turn()
+            except Exception as error:  # noqa: BLE001 - raised below, not in a group of one
+                ended_by.append(error)
+                scope.cancel()
+
         async with anyio.create_task_group() as group:
             for _ in range(max(1, min(parallel, len(places)))):
-                group.start_soon(separated_in_turn, group.cancel_scope)
-        if refused:
-            raise refused[0]
+                group.start_soon(until_one_ends_all, group.cancel_scope)
+        if ended_by:
+            raise ended_by[0]
         return [outcomes[place.song] for place in places]
 
-    async def _separated(
-        self, place: Place, order: Order, on_progress: OnProgress | None, approve: Approve | None
-    ) -> Separation:
+    async def _separated(self, place: Place, order: Order, on_progress: OnProgress | None) -> Separation:
         report = report_of(place.song, on_progress)
-        return await self._runner.run(song_flows.separate(place, order, report, self.patience_seconds, approve))
+        return await self._runner.run(song_flows.separate(place, order, report, self.patience_seconds))
 
     async def upload(self, song: str | Path, *, on_progress: OnProgress | None = None) -> models.Upload:
         path = Path(song)
@@ -246,6 +248,12 @@ class AsyncClient:
         self, endpoint_id: str, *, status: str | None = None
     ) -> AsyncGenerator[models.Delivery, None]:
         return self._every(lambda cursor: calls.webhook_deliveries(endpoint_id, cursor, sending.PAGE, status))
+
+    async def rotate_callback_secret(self) -> models.RotatedSecret:
+        return await self._call(calls.rotate_callback_secret())
+
+    def callback_deliveries(self, *, status: str | None = None) -> AsyncGenerator[models.Delivery, None]:
+        return self._every(lambda cursor: calls.callback_deliveries(cursor, sending.PAGE, status))
 
     async def redeliver(self, delivery_id: str) -> models.Delivery:
         return await self._call(calls.redeliver(delivery_id))

@@ -208,6 +208,15 @@ def webhook_deliveries(
     return Call("GET", path, _as(models.Page[models.Delivery]), _present(limit=limit, cursor=cursor, status=status))
 
 
+def rotate_callback_secret() -> Call[models.RotatedSecret]:
+    return Call("POST", "/v1/callbacks/rotate-secret", _as(models.RotatedSecret))
+
+
+def callback_deliveries(cursor: str | None, limit: int, status: str | None) -> Call[models.Page[models.Delivery]]:
+    query = _present(limit=limit, cursor=cursor, status=status)
+    return Call("GET", "/v1/callbacks/deliveries", _as(models.Page[models.Delivery]), query)
+
+
 def redeliver(delivery_id: str) -> Call[models.Delivery]:
     return Call("POST", _path("/v1/webhook-deliveries/{}/redeliver", delivery_id), _as(models.Delivery))
 

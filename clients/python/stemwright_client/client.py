@@ -14,7 +14,7 @@ from stemwright_client.async_client import AsyncClient, OnOutcome, one_file
 from stemwright_client.connection import PATIENCE_SECONDS, TIMEOUT, Connection
 from stemwright_client.flows import batches, downloads, feed, jobs, sending, uploads
 from stemwright_client.flows import songs as song_flows
-from stemwright_client.flows.songs import Approve, Separation
+from stemwright_client.flows.songs import Separation
 from stemwright_client.orders import Order, key_of
 from stemwright_client.progress import OnProgress, report_of
 from stemwright_client.record import Place
@@ -70,15 +70,11 @@ class Client:
         order: Order | None = None,
         *,
         on_progress: OnProgress | None = None,
-        approve: Approve | None = None,
     ) -> Separation:
         """The stems of a song as files in `output/<name of the song>/`, with `separation.json` beside them.
 
         Uploads, orders, waits, downloads and checks. Run again after it was stopped, whenever that is, it goes on where
         it was and pays nothing twice; where the stems are there and right it asks for the job and is done.
-
-        Args:
-            approve: is asked with the upload's id before anything is ordered (`flows.songs.Approve`).
 
         Raises:
             UploadRejected: the file is no song that can be separated.
@@ -89,7 +85,7 @@ class Client:
             OSError: a file cannot be read or written.
         """
         (place,) = places_of([one_file(song)], output)
-        return self._separated(place, order or Order(), on_progress, approve)
+        return self._separated(place, order or Order(), on_progress)
 
     def separate_folder(
         self,
@@ -148,11 +144,9 @@ class Client:
                 songs, output, order, parallel=parallel, on_progress=on_progress, on_outcome=on_outcome
             )
 
-    def _separated(
-        self, place: Place, order: Order, on_progress: OnProgress | None, approve: Approve | None
-    ) -> Separation:
+    def _separated(self, place: Place, order: Order, on_progress: OnProgress | None) -> Separation:
         report = report_of(place.song, on_progress)
-        return self._runner.run(song_flows.separate(place, order, report, self.patience_seconds, approve))
+        return self._runner.run(song_flows.separate(place, order, report, self.patience_seconds))
 
     def upload(self, song: str | Path, *, on_progress: OnProgress | None = None) -> models.Upload:
         """Sends a file, in parts, and blocks until the platform has checked it: the upload, `ready`.
@@ -303,6 +297,13 @@ class Client:
 
     def webhook_deliveries(self, endpoint_id: str, *, status: str | None = None) -> Iterator[models.Delivery]:
         return self._every(lambda cursor: calls.webhook_deliveries(endpoint_id, cursor, sending.PAGE, status))
+
+    def rotate_callback_secret(self) -> models.RotatedSecret:
+        """The secret that signs what is sent to `callback_url`s; for 24 hours the one before signs too."""
+        return self._call(calls.rotate_callback_secret())
+
+    def callback_deliveries(self, *, status: str | None = None) -> Iterator[models.Delivery]:
+        return self._every(lambda cursor: calls.callback_deliveries(cursor, sending.PAGE, status))
 
     def redeliver(self, delivery_id: str) -> models.Delivery:
         return self._call(calls.redeliver(delivery_id))

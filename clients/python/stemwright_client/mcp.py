@@ -116,8 +116,8 @@ class Tools:
         """How a job stands, without waiting."""
         return _told(self._seen(await self.client.get_job(job_id)))
 
-    async def wait(self, job_id: JobId, timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 120) -> dict[str, Any]:
-        """Waits for the end of a job. Where it has not ended in time its status says so: wait again."""
+    async def wait(self, job_id: JobId, timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 45) -> dict[str, Any]:
+        """Waits for the end of a job, less than a minute if not told otherwise. Where it has not ended, wait again."""
         try:
             return _told(self._seen(await self.client.wait(job_id, timeout_seconds=timeout_seconds)))
         except WaitExpired:

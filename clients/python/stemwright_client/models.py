@@ -277,6 +277,7 @@ class Delivery(Model):
     event_id: str
     event_type: str
     sequence: int
+    callback_url: str | None = None
     status: str
     created_at: datetime
     due_at: datetime | None

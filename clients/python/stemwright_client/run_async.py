@@ -30,7 +30,7 @@ class _Stream:
 
 
 class AsyncRunner:
-    """On asyncio or Trio; many flows may run at a time."""
+    """Many flows may run at a time."""
 
     def __init__(self, connection: Connection, http: httpx2.AsyncClient) -> None:
         self._connection = connection

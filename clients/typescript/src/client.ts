@@ -263,6 +263,15 @@ export class Client {
     return this.#every(`/v1/webhook-endpoints/${encodeURIComponent(id)}/deliveries`, query);
   }
 
+  /** The secret that signs what is sent to `callback_url`s; for 24 hours the one before signs too. */
+  rotateCallbackSecret(): Promise<RotatedSecret> {
+    return this.call({ method: "POST", path: "/v1/callbacks/rotate-secret" });
+  }
+
+  callbackDeliveries(query: { status?: string } = {}): AsyncGenerator<Delivery, void> {
+    return this.#every("/v1/callbacks/deliveries", query);
+  }
+
   redeliver(deliveryId: string): Promise<Delivery> {
     const path = `/v1/webhook-deliveries/${encodeURIComponent(deliveryId)}/redeliver`;
     return this.call({ method: "POST", path });

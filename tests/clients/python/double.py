@@ -355,6 +355,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
+        if fault == "cut":
+            self.send_header("Content-Length", "1000000")
         self.end_headers()
         self.close_connection = True
         if fault == "mute":

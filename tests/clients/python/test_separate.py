@@ -1,6 +1,7 @@
 """A song to its stems, whatever happens in between."""
 
 import hashlib
+import itertools
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from stemwright_client import (
     Unauthorized,
     UploadRejected,
 )
+from stemwright_client.flows.sending import Patience
 from stemwright_client.record import FILE, read
 from tests.clients.python.double import KEY, PART_BYTES, Double, Fault, named
 
@@ -109,6 +111,35 @@ def test_a_job_is_asked_about_where_streams_do_not_come_through(
     client.separate(song, tmp_path / "out", on_progress=ended_after_a_while)
     assert double.count("GET .*/events") == 3
     assert double.count(f"GET /v1/jobs/{JOB}") > 5
+
+
+def test_streams_may_be_cut_for_longer_than_patience_lasts(
+    client: Client, double: Double, song: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody in between ends every stream after a while, and the platform itself is always there."""
+    seconds = itertools.count(step=200)
+    monkeypatch.setattr("stemwright_client.flows.jobs.Patience", lambda _seconds: Patience(300, lambda: next(seconds)))
+    double.hold.clear()
+    double.faults.append(Fault("GET .*/events", "cut", times=4))
+
+    def ended_by_the_fifth(_progress: Progress) -> None:
+        if double.count("GET .*/events") == 5:
+            double.hold.set()
+
+    client.separate(song, tmp_path / "out", on_progress=ended_by_the_fifth)
+    assert double.count("GET .*/events") == 5
+
+
+def test_a_file_that_changes_while_it_is_sent_is_told(
+    client: Client, double: Double, song: Path, tmp_path: Path
+) -> None:
+    def shortened(progress: Progress) -> None:
+        if progress.stage is Stage.UPLOADING:
+            song.write_bytes(b"short")
+
+    with pytest.raises(UploadRejected, match="became shorter") as told:
+        client.separate(song, tmp_path / "out", on_progress=shortened)
+    assert told.value.code == "file_changed"
 
 
 def test_a_download_that_broke_off_goes_on_where_it_was(

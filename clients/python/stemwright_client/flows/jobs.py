@@ -49,13 +49,12 @@ def wait(job: Job, report: Report, patience_seconds: float, timeout_seconds: flo
                 if not is_passing(error):
                     raise
                 yield from patience.after(error)
-            else:
-                patience.renew()
         else:
             yield Sleep(_ASK_EVERY_SECONDS)
         if not watch.job.has_ended:
             _in_time(until, watch.job)
             watch.job = yield from send(calls.job(job.id), patience_seconds)
+            patience.renew()  # the platform is there, whoever it is that cuts streams
             tell(watch.job, report)
     return watch.job
 

@@ -1,6 +1,5 @@
 """A song to its stems, however often it is stopped in between."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -22,9 +21,6 @@ _KEYS_ARE_KEPT = timedelta(hours=23)
 """The platform knows an idempotency key for 24 hours."""
 _CLOCKS_DIFFER_BY = timedelta(minutes=10)
 
-Approve = Callable[[str], Flow[None]]
-"""Is asked with the upload's id before a job is ordered, and raises what speaks against it."""
-
 
 @dataclass(frozen=True)
 class Separation:
@@ -36,9 +32,7 @@ class Separation:
     files: dict[str, Path]
 
 
-def separate(
-    place: Place, order: Order, report: Report, patience_seconds: float, approve: Approve | None = None
-) -> Flow[Separation]:
+def separate(place: Place, order: Order, report: Report, patience_seconds: float) -> Flow[Separation]:
     """Uploads, orders, waits, fetches; what an earlier run has done of it is not done again, nor paid.
 
     Raises UploadRejected, JobFailed, DownloadDamaged, ApiError, StoreError, ConnectionFailed, OSError.
@@ -49,7 +43,7 @@ def separate(
     if job is not None and job.has_ended and job.status != "succeeded":
         record, job = record.again(), None
     if job is None:
-        record, job = yield from _ordered(place, record, order, report, patience_seconds, approve)
+        record, job = yield from _ordered(place, record, order, report, patience_seconds)
     job = yield from wait(job, report, patience_seconds, None)
     record = record.changed(job_id=job.id, job=job.model_dump(mode="json"))
     yield from blocking(partial(place.write, record))
@@ -96,14 +90,11 @@ def _ordered(
     order: Order,
     report: Report,
     patience_seconds: float,
-    approve: Approve | None,
 ) -> Flow[tuple[Record, Job]]:
     sent = yield from upload(place.song, report, patience_seconds)
     # A record of this order under an upload that is gone is of another order.
     record = record if record.upload_id in (None, sent.id) else record.again()
     record = record.changed(upload_id=sent.id)
-    if approve is not None:
-        yield from approve(sent.id)
     while True:
         record = record.changed(ordered_at=record.ordered_at or now())
         yield from blocking(partial(place.write, record))

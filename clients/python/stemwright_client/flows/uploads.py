@@ -94,6 +94,8 @@ def _parts_sent(
 
 def _part_sent(song: Path, made: Upload, part: Part, sent: Callable[[int], None]) -> Flow[None]:
     content = yield from blocking(partial(_read, song, (part.number - 1) * made.part_size_bytes, part.size_bytes))
+    if len(content) != part.size_bytes:
+        raise UploadRejected("file_changed", f"{song.name} became shorter while it was sent")
     answer: Answer = yield Send("PUT", part.url, content=content, sent=sent)
     if answer.status >= 300:
         raise StoreError(answer.status)
