@@ -97,5 +97,6 @@ def _problems(checks: Mapping[str, Check]) -> dict[str, str]:
         try:
             check()
         except Exception as error:  # noqa: BLE001 - whatever a check raises is what is not ready
-            problems[name] = str(error)[:200] or type(error).__name__
+            lines = str(error).splitlines() or [type(error).__name__]
+            problems[name] = lines[0][:200]
     return problems

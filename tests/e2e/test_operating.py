@@ -15,6 +15,7 @@ from separation.machine.cache import cache_directory
 from services.local.client import Client, Document
 from services.local.home import Home
 from services.local.sockets import LOOPBACK, free_port, listen
+from services.metrics import METRICS, PREFIX
 from tests.e2e.processes import processes_of
 from tests.e2e.songs import music, write_wav_16
 
@@ -92,7 +93,7 @@ def metrics_of(operator: Operator) -> set[str]:
 
 def test_a_platform_is_run_and_backed_up_and_restored_as_the_page_says(tmp_path: Path) -> None:
     operator = Operator(tmp_path)
-    home, restored = Home(tmp_path / ".stemwright"), Home(tmp_path / "restored" / ".stemwright")
+    home, restored = Home(tmp_path / ".stemwright"), Home(tmp_path / "restored")
     stem, fetched = tmp_path / "vocals.flac", tmp_path / "fetched.flac"
     try:
         said = operator.does("stemwright up --detach")
@@ -109,9 +110,9 @@ def test_a_platform_is_run_and_backed_up_and_restored_as_the_page_says(tmp_path:
             operator.does(f"stemwright accounts grant-credits {EMAIL} 5")
             assert client.call("GET", "/v1/billing/balance")["available_credits"] == before + 5
 
-        documented = set(re.findall(r"^\| `(stemwright_\w+)` \|", PAGE, re.MULTILINE))
         exposed = metrics_of(operator)
-        assert {name for name in exposed if not name.startswith(("python_", "process_"))} == documented
+        assert {name for name in exposed if name.startswith(PREFIX)} == {metric.name for metric in METRICS}
+        assert "wrong" not in operator.does("stemwright doctor")
 
         logged = operator.does("stemwright logs --lines 1000000").splitlines()
         assert {line.split()[0] for line in logged if TIMED.match(line)} >= {
@@ -124,7 +125,8 @@ def test_a_platform_is_run_and_backed_up_and_restored_as_the_page_says(tmp_path:
         assert not re.search(r"\x1b|u001b", "".join(path.read_text() for path in home.logs.iterdir()))
 
         backup, restore = commands_below("Back up and restore")
-        assert "Stopped" in operator.does(backup)
+        assert "orchestrator" in operator.does(backup)  # while it runs
+        assert "Stopped" in operator.does("stemwright stop")
         assert processes_of(home) == []
         assert "Nothing runs" in operator.does("stemwright status", status=3)
 
