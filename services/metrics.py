@@ -55,6 +55,13 @@ METRICS = (
         "records read from the event log; `failed` and `dead` should stay 0",
         ("consumer", "topic", "outcome"),
     ),
+    Metric(
+        "stemwright_consumer_lag_records",
+        "gauge",
+        EVERY,
+        "records in the partitions that this process reads, which are not handled yet; none while it has no connection",
+        ("consumer", "topic"),
+    ),
     Metric("stemwright_outbox_published_total", "counter", DATABASE, "events handed to the event log", ("topic",)),
     Metric(
         "stemwright_outbox_oldest_unpublished_seconds",

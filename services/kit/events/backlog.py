@@ -164,6 +164,12 @@ class Backlog:
                 if claim.position is not None and claim.position != claim.committed
             }
 
+    def positions(self) -> dict[Partition, int]:
+        """Of each claim of which a record came: the first that is not done, or the next to come."""
+        with self._changed:
+            known = {partition: claim.position for partition, claim in self._claims.items()}
+        return {partition: position for partition, position in known.items() if position is not None}
+
     def committed(self, positions: Mapping[Partition, int]) -> None:
         """Notes what the brokers know."""
         with self._changed:

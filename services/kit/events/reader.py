@@ -4,12 +4,14 @@ import logging
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import CorruptRecordError, KafkaError
 from kafka.structs import OffsetAndMetadata
+from prometheus_client import Gauge
 
 from services.kit.events import kafka_python
 from services.kit.events.admin import Needs, ensure_topics, reading
@@ -20,6 +22,12 @@ from services.kit.events.local_broker import FetchWait, RecreatedTopics
 from services.kit.events.topics import Topic
 
 log = logging.getLogger(__name__)
+
+LAG = Gauge(
+    "stemwright_consumer_lag_records",
+    "Records in the partitions that this process reads, which are not handled yet.",
+    ["consumer", "topic"],
+)
 
 COMMIT_INTERVAL_SECONDS = 0.1
 COMMIT_TIMEOUT_SECONDS = 2.0
@@ -117,6 +125,7 @@ class Reader:
     def close(self) -> None:
         """Commits what is done, leaves the group and disconnects."""
         self.ready.clear()
+        self._forget_lag()
         client, self._client = self._client, None
         if client is None:
             return
@@ -165,6 +174,21 @@ class Reader:
             client.resume(*map(self._named, go))
         if time.monotonic() - self._committed_at >= COMMIT_INTERVAL_SECONDS:
             self._commit(client)
+            self._tell_lag(client)
+
+    def _tell_lag(self, client: Any) -> None:
+        lag = {topic.name: 0 for topic in self._topics.values()}
+        for partition, position in self._backlog.positions().items():
+            with suppress(KafkaError):  # it is not ours any more
+                lag[partition[0]] += max(0, (client.highwater(self._named(partition)) or position) - position)
+        for topic, records in lag.items():
+            LAG.labels(self._name, topic).set(records)
+
+    def _forget_lag(self) -> None:
+        """Without a connection nobody knows how far behind it is."""
+        for topic in self._topics.values():
+            with suppress(KeyError):
+                LAG.remove(self._name, topic.name)
 
     def assigned(self, partitions: Iterable[Any]) -> None:
         """The group gave us partitions."""

@@ -5,12 +5,14 @@ import time
 from functools import partial
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.kit.events.brokers import Brokers
 from services.kit.events.codec import Event, OutgoingEvent, encode
 from services.kit.events.consumer import Consumer, Stalled
 from services.kit.events.errors import RetryLater
 from services.kit.events.producer import EventProducer
+from services.kit.events.reader import LAG
 from services.kit.events.topics import ASSIGNMENTS, PROGRESS, UPLOADS, assignments_partition
 from services.kit.protos import separation_pb2, uploads_pb2
 from services.kit.telemetry import current_traceparent, span
@@ -258,3 +260,23 @@ def test_records_that_wait_in_the_log_are_all_read(broker: Broker, producer: Eve
     seen = Seen()
     with Running(progress_consumer(broker, seen, group="test", sole=True)):
         until(lambda: len(seen.events) == 3000, "all events")
+
+
+def test_how_far_behind_it_is_can_be_read_while_it_is_connected(broker: Broker, producer: EventProducer) -> None:
+    go, name = threading.Event(), "lagging"
+
+    def lag() -> float | None:
+        return REGISTRY.get_sample_value(LAG._name, {"consumer": name, "topic": PROGRESS.name})
+
+    def handle(_event: Event) -> None:
+        go.wait(PATIENCE_SECONDS)
+
+    handlers = {separation_pb2.SeparationProgress: handle}
+    topics = [PROGRESS]
+    with Running(Consumer(broker.brokers, name=name, group=name, sole=True, topics=topics, handlers=handlers)):
+        for step in range(3):
+            producer.send(progress(numbered("job", 1), step / 3))
+        until(lambda: lag() == 3, "three records that are not handled")
+        go.set()
+        until(lambda: lag() == 0, "nothing more to do")
+    assert lag() is None
