@@ -29,4 +29,5 @@ def content() -> str:
         for grant in grants(service, brokers):
             kinds = rights.setdefault(service, {}).setdefault(grant.right.capitalize(), {})
             kinds.setdefault(grant.kind, []).append(grant.name)
-    return HEADING + yaml.safe_dump({"topics": topics, "rights": rights}, sort_keys=False, width=120)
+    told: str = yaml.safe_dump({"topics": topics, "rights": rights}, sort_keys=False, width=120)
+    return HEADING + told

