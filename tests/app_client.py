@@ -10,6 +10,7 @@ import anyio
 import httpx2
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from fastapi.testclient import TestClient
+from starlette.datastructures import State
 from starlette.types import ASGIApp, Message
 
 
@@ -88,3 +89,13 @@ def _portal() -> BlockingPortal:
     until_the_end = ExitStack()
     atexit.register(until_the_end.close)
     return until_the_end.enter_context(start_blocking_portal())
+
+
+class Anything(State):
+    """What an app's routes find on its state where no service was built."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return object()

@@ -177,6 +177,7 @@ def _jobs() -> Iterable[Route]:
     yield Route("GET", "/v1/jobs/{id}", *of_jobs)
     yield Route("DELETE", "/v1/jobs/{id}", *of_jobs)
     yield Route("POST", "/v1/batches", *of_jobs)
+    yield Route("POST", "/v1/batches/quote", *of_jobs)
     yield Route("GET", "/v1/batches", *of_jobs)
     yield Route("GET", "/v1/batches/{id}", *of_jobs)
     yield Route("POST", "/v1/batches/{id}/cancel", *of_jobs)

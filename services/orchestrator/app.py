@@ -23,6 +23,7 @@ from services.orchestrator.administration.feedback import MarkedRegions
 from services.orchestrator.administration.measures import Sampler
 from services.orchestrator.administration.service import Administration
 from services.orchestrator.batches.errors import BatchNotFound
+from services.orchestrator.batches.quoting import BatchQuotes
 from services.orchestrator.batches.service import Batches
 from services.orchestrator.batches.sweeper import BatchSweeper
 from services.orchestrator.consumers import Handlers
@@ -45,6 +46,7 @@ from services.orchestrator.settings import Settings
 from services.orchestrator.shares.errors import ShareNotFound
 from services.orchestrator.shares.service import Shares
 from services.orchestrator.signals import Signals
+from services.orchestrator.uploads.service import Uploads
 from services.orchestrator.workers.heartbeats import HeartbeatMonitor
 
 NAME: Owner = "orchestrator"
@@ -60,6 +62,7 @@ def build(settings: Settings) -> FastAPI:
     eraser = Eraser(database, Forgetting(database, storage, lifecycle))
     jobs = Jobs(database, settings, lifecycle, signals)
     batches = Batches(database, settings, lifecycle, signals)
+    quotes = Quotes(database, settings, lifecycle, signals)
     results, listening = Results(database, storage, settings), Listening(database, storage)
     tasks: list[BackgroundTask] = [
         OutboxRelay(database, EventProducer(Brokers.of(settings), NAME, writes_of(NAME))),
@@ -86,7 +89,8 @@ def build(settings: Settings) -> FastAPI:
             "settings": settings,
             "jobs": jobs,
             "batches": batches,
-            "quotes": Quotes(database, settings, lifecycle, signals),
+            "quotes": quotes,
+            "batch_quotes": BatchQuotes(database, settings, Uploads(database, settings, lifecycle, signals), quotes),
             "opinions": Opinions(database),
             "dead_letters": DeadLetters(database, DeadLetterBox(Brokers.of(settings), NAME)),
             "marked_regions": MarkedRegions(database, storage),

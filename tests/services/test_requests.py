@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 
 from services.accounts.routes import ROUTERS as ACCOUNTS
-from services.gateway import stream
+from services.gateway import event_stream, stream
 from services.kit.app import create_app
 from services.kit.ids import PREFIXES, id_pattern
 from services.notifier.routes import ROUTERS as NOTIFIER
@@ -23,7 +23,7 @@ OF_OPENAPI = {"discriminator", "example", "externalDocs", "xml"}
 @pytest.fixture(scope="module")
 def documents() -> list[dict[str, Any]]:
     """Of every route there is: the internal ones are none the less."""
-    routers = [*ACCOUNTS, uploads, *ORCHESTRATOR, *NOTIFIER, stream.router]
+    routers = [*ACCOUNTS, uploads, *ORCHESTRATOR, *NOTIFIER, stream.router, event_stream.router]
     return [create_app(name="test", title="test", routers=[_shown(router)]).openapi() for router in routers]
 
 

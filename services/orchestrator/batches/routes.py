@@ -9,7 +9,8 @@ from services.kit.errors import answers
 from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey
 from services.kit.schemas import EXAMPLE_IDS, BatchCursor, BatchId, JobCursor, Limit, Page, examples
 from services.orchestrator.batches.errors import BatchAlreadyFinal, BatchNotFound, TooManyOpenBatches
-from services.orchestrator.batches.schemas import BatchAnswer, BatchWithSongs, NewBatch
+from services.orchestrator.batches.quoting import BatchQuotes
+from services.orchestrator.batches.schemas import BatchAnswer, BatchQuote, BatchWithSongs, NewBatch
 from services.orchestrator.batches.service import Batches
 from services.orchestrator.credits.errors import InsufficientCredits, PreviewAllowanceExhausted
 from services.orchestrator.jobs.errors import (
@@ -21,7 +22,7 @@ from services.orchestrator.jobs.errors import (
     UnknownModel,
 )
 from services.orchestrator.jobs.routes import CallbackCheck, Caller
-from services.orchestrator.uploads.errors import UploadNotFound, UploadRejected
+from services.orchestrator.uploads.errors import UploadNotFound, UploadNotReady, UploadRejected
 
 
 def _batches(request: Request) -> Batches:
@@ -29,6 +30,12 @@ def _batches(request: Request) -> Batches:
     return batches
 
 
+def _quotes(request: Request) -> BatchQuotes:
+    quotes: BatchQuotes = request.app.state.batch_quotes
+    return quotes
+
+
+BatchQuotesDep = Annotated[BatchQuotes, Depends(_quotes)]
 BatchesDep = Annotated[Batches, Depends(_batches)]
 
 router = APIRouter(prefix="/v1", tags=["Jobs"])
@@ -76,6 +83,18 @@ def create_batch(
     """
     check(caller, body.callback_url)
     return batches.create(caller.account_id, body, idempotency_key)
+
+
+@router.post(
+    "/batches/quote",
+    summary="Ask for the price of a batch",
+    responses=answers(UploadNotFound, UploadNotReady, UploadRejected, UnknownModel),
+)
+def create_batch_quote(
+    body: Annotated[NewBatch, Body(openapi_examples=_BATCH)], caller: Caller, quotes: BatchQuotesDep
+) -> BatchQuote:
+    """What a batch costs; one that is made from the same request costs exactly that. Every song has to be there."""
+    return quotes.quote(caller.account_id, body)
 
 
 @router.get("/batches", summary="List batches")

@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.kit.schemas import Page, RequestBody, UploadId
+from services.orchestrator.credits.schemas import Obstacle
 from services.orchestrator.jobs.schemas import (
     ALL_STEMS,
     TIER,
@@ -36,6 +37,15 @@ class BatchItem(RequestBody):
 
 class NewBatch(RequestBody):
     """Songs to be separated together."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"properties": {"items": {"items": {"properties": {"preview": {"type": "null"}}}}}},
+                {"properties": {"mode": {"const": "preview"}}, "required": ["mode"]},
+            ]
+        }
+    )
 
     items: Annotated[list[BatchItem], Field(min_length=1, max_length=MAX_SONGS)]
     mode: Mode = Field("full", description="Of all songs.")
@@ -92,6 +102,18 @@ class BatchAnswer(BaseModel):
     error: JobError | None
     metadata: dict[str, str] | None
     callback_url: str | None
+
+
+class BatchQuote(BaseModel):
+    """What a batch of the same songs, mode, tier and model costs, exactly, until the quote expires."""
+
+    songs: int
+    price_credits: int
+    preview_credit_credits: int = Field(description="What it is lower by, because previews were made within a day.")
+    available_credits: int
+    affordable: bool
+    reason: Obstacle | None = Field(description="Why it is not affordable: the code that it would be refused with.")
+    expires_at: datetime = Field(description="Of the song whose quote ends first.")
 
 
 class BatchWithSongs(BatchAnswer, Page[ListedJob]):

@@ -16,6 +16,7 @@ from services.orchestrator.batches.errors import BatchAlreadyFinal, BatchNotFoun
 from services.orchestrator.batches.messages import batch_answer
 from services.orchestrator.batches.models import Batch
 from services.orchestrator.batches.schemas import BatchAnswer, BatchItem, BatchWithSongs, NewBatch
+from services.orchestrator.batches.songs import usable_songs
 from services.orchestrator.batches.states import FINAL, Status
 from services.orchestrator.credits import quotes
 from services.orchestrator.credits.errors import InsufficientCredits, PreviewAllowanceExhausted
@@ -28,7 +29,6 @@ from services.orchestrator.queue.model_choice import ModelChoice
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
 from services.orchestrator.uploads import repository as upload_rows
-from services.orchestrator.uploads.errors import UploadNotFound, UploadRejected
 from services.orchestrator.uploads.models import KnownUpload
 from services.orchestrator.uploads.service import Uploads
 
@@ -110,7 +110,7 @@ class Batches:
         if repository.open_batches(session, account_id) >= limit:
             raise TooManyOpenBatches(f"At most {limit} batches of an account may be open.", retry_after_seconds=60)
         check_open(session, account_id)
-        uploads = self._usable(session, account_id, request.items)
+        uploads = usable_songs(session, account_id, request.items)
         models = self._models.models_for(session, uploads.keys(), request.model)
         now = session.now()
         batch = Batch(
@@ -137,17 +137,6 @@ class Batches:
         session.add_all(jobs)
         self._lifecycle.batches.look(session, batch.id)
         return batch.id
-
-    def _usable(self, session: ReadSession, account_id: str, items: Sequence[BatchItem]) -> dict[str, KnownUpload]:
-        """The uploads by id. Raises UploadNotFound or UploadRejected, of the first item that is in the way."""
-        uploads = upload_rows.owned_uploads(session, account_id, {item.upload_id for item in items})
-        for number, item in enumerate(items):
-            upload = uploads.get(item.upload_id)
-            if upload is None:
-                raise UploadNotFound(extra={"item": number})
-            if upload.status == "rejected":
-                raise UploadRejected(upload.reason, extra={"reason_code": upload.code, "item": number})
-        return uploads
 
     def _price(self, session: WriteSession, jobs: Sequence[Job], uploads: dict[str, KnownUpload]) -> None:
         """Prices the songs that are there; the others wait, as single jobs do."""

@@ -44,8 +44,8 @@ class Quotes:
             upload = self._signals.wait_for(settled, self._settings.answer_wait_seconds)
         if upload is None:
             raise UploadNotReady
-        balance = self._learn_balance(account_id)
-        self._learn_rates()
+        balance = self.learn_balance(account_id)
+        self.learn_rates()
         lifetime = timedelta(seconds=self._settings.quote_seconds)
         with self._database.write() as session:
             model = self._models.model_for(session, request.upload_id, request.model)
@@ -55,7 +55,7 @@ class Quotes:
         reason: Obstacle | None = None
         if price.credits > balance.available_credits:
             reason = "insufficient_credits"
-        elif request.mode == "preview" and not _has_preview_left(balance, now):
+        elif request.mode == "preview" and not has_previews_left(balance, 1, now):
             reason = "preview_allowance_exhausted"
         return Quote(
             price_credits=price.credits,
@@ -68,7 +68,9 @@ class Quotes:
             expires_at=expires_at,
         )
 
-    def _learn_balance(self, account_id: str) -> KnownBalance:
+    def learn_balance(self, account_id: str) -> KnownBalance:
+        """The account's credits as last told, asked for where nothing was. Raises Unavailable."""
+
         def known() -> KnownBalance | None:
             with self._database.read() as session:
                 return repository.balance(session, account_id)
@@ -82,7 +84,7 @@ class Quotes:
             raise Unavailable("the balance is not known at the moment", retry_after_seconds=2)
         return balance
 
-    def _learn_rates(self) -> None:
+    def learn_rates(self) -> None:
         """Waits a moment where accounts has never told what a second costs. Raises Unavailable."""
 
         def known() -> KnownRate | None:
@@ -100,7 +102,7 @@ def _credits(millicredits: int | None) -> float | None:
     return None if millicredits is None else millicredits / 1000
 
 
-def _has_preview_left(balance: KnownBalance, now: datetime) -> bool:
-    """By the last word of accounts, if it is of today (UTC); each day has new ones."""
-    told_at = balance.previews_told_at
-    return told_at is None or told_at.date() != now.date() or balance.previews_left != 0
+def has_previews_left(balance: KnownBalance, number: int, now: datetime) -> bool:
+    """Whether so many are left by the last word of accounts, if it is of today (UTC); each day has new ones."""
+    told_at, left = balance.previews_told_at, balance.previews_left
+    return told_at is None or told_at.date() != now.date() or left is None or left >= number

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from starlette.datastructures import State
 
 from services.gateway.admission import SAFE_METHODS
 from services.gateway.routes import ROUTES, Access, Body, Route, Upstream
@@ -19,7 +18,7 @@ from services.kit.app import create_app
 from services.kit.auth import SCOPES, InvalidToken, Principal, Role
 from services.kit.ids import new_id
 from services.openapi import FILE, ROUTERS
-from tests.app_client import AppClient
+from tests.app_client import Anything, AppClient
 from tests.services.gateway.standin import Platform, Reply, bearer, platform, problem, token
 
 ALLOWED = 200
@@ -132,16 +131,6 @@ def test_every_path_refuses_the_methods_that_it_has_not(open_gate: Platform) -> 
             assert had <= set(answer.headers["allow"].split(", ")) <= had | {"HEAD"}, path
 
 
-class _Anything(State):
-    """What an app's routes find on its state where no service was built."""
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            return object()
-
-
 class _Claims:
     """Takes a token for what it says, so that no keys are needed."""
 
@@ -159,7 +148,7 @@ def services() -> dict[Upstream, TestClient]:
     clients: dict[Upstream, TestClient] = {}
     for upstream, routers in ROUTERS.items():
         app = create_app(name=upstream, title=upstream, routers=routers)
-        app.state = _Anything({**app.state._state, "verifier": _Claims()})
+        app.state = Anything({**app.state._state, "verifier": _Claims()})
         clients[upstream] = AppClient(app, raise_server_exceptions=False)
     return clients
 

@@ -29,6 +29,7 @@ from services.orchestrator.administration.errors import DeadLetterNotFound
 from services.orchestrator.administration.feedback import MarkedRegions
 from services.orchestrator.administration.measures import Sampler
 from services.orchestrator.administration.service import Administration
+from services.orchestrator.batches.quoting import BatchQuotes
 from services.orchestrator.batches.service import Batches
 from services.orchestrator.batches.sweeper import BatchSweeper
 from services.orchestrator.consumers import Handlers
@@ -48,6 +49,7 @@ from services.orchestrator.settings import Settings
 from services.orchestrator.shares.errors import ShareNotFound
 from services.orchestrator.shares.service import Shares
 from services.orchestrator.signals import Signals
+from services.orchestrator.uploads.service import Uploads
 from services.orchestrator.workers.heartbeats import HeartbeatMonitor
 from tests.app_client import AppClient
 from tests.services.orchestrator.siblings import DIGEST, MODEL, SHA256, event_of, rate
@@ -356,6 +358,7 @@ def running_world(
     lifecycle = Lifecycle(settings, signals)
     jobs = Jobs(database, settings, lifecycle, signals)
     batches = Batches(database, settings, lifecycle, signals)
+    quotes = Quotes(database, settings, lifecycle, signals)
     results = Results(database, storage, settings)  # type: ignore[arg-type]
     listening = Listening(database, storage)  # type: ignore[arg-type]
     app = create_app(
@@ -367,7 +370,8 @@ def running_world(
             "settings": settings,
             "jobs": jobs,
             "batches": batches,
-            "quotes": Quotes(database, settings, lifecycle, signals),
+            "quotes": quotes,
+            "batch_quotes": BatchQuotes(database, settings, Uploads(database, settings, lifecycle, signals), quotes),
             "opinions": Opinions(database),
             "marked_regions": MarkedRegions(database, storage),  # type: ignore[arg-type]
             "administration": Administration(database, settings, lifecycle, signals, jobs),

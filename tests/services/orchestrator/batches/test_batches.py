@@ -9,7 +9,7 @@ from services.kit.protos import billing_pb2, jobs_pb2
 from services.orchestrator.batches import service as batch_service
 from services.orchestrator.results.deletions import Forgetter
 from tests.databases import MakeDatabase, on_sqlite
-from tests.services.orchestrator.siblings import failed, succeeded
+from tests.services.orchestrator.siblings import failed, rate, succeeded
 from tests.services.orchestrator.world import Clock, World, bearer, running_world
 
 WORKER = new_id("wrk")
@@ -360,3 +360,46 @@ def test_a_thousand_songs_are_one_question(world: World) -> None:
     (asked,) = world.told()
     assert isinstance(asked.data, jobs_pb2.BatchReservationRequested)
     assert len(asked.data.shares) == 1000
+
+
+def test_a_quote_is_what_the_batch_costs_even_if_rates_rise(world: World) -> None:
+    world.hear(
+        billing_pb2.BalanceChanged(account_id=ADA, balance=billing_pb2.Balance(available_credits=340, version=1))
+    )
+    first, second = world.ready_upload(ADA, seconds=100), world.ready_upload(ADA, seconds=50)
+    preview = world.post_job(ADA, first, mode="preview")
+    world.grant(preview)
+    end(world, preview["id"])
+    items = [{"upload_id": upload} for upload in (first, second, first)]
+    body = {"items": items, "metadata": {"album": "7"}}
+    answer = world.client.post("/v1/batches/quote", json=body, headers=bearer(ADA))
+    assert answer.status_code == 200, answer.text
+    quote = answer.json()
+    assert (quote["songs"], quote["price_credits"], quote["preview_credit_credits"]) == (3, 70 + 50 + 100, 30)
+    assert (quote["affordable"], quote["reason"]) == (True, None)
+    world.tell_rates(rate(2000))
+    assert world.post_batch(ADA, [first, second, first])["price_credits"] == quote["price_credits"]
+    dear = world.client.post("/v1/batches/quote", json={"items": items * 2}, headers=bearer(ADA)).json()
+    assert (dear["affordable"], dear["reason"]) == (False, "insufficient_credits")
+
+
+def test_a_quote_needs_every_song_and_only_ones_own(world: World) -> None:
+    world.hear(billing_pb2.BalanceChanged(account_id=ADA, balance=BALANCE))
+    mine = {"upload_id": world.ready_upload(ADA)}
+    for other, status, code in (
+        (world.pending_upload(ADA), 409, "upload_not_ready"),
+        (world.ready_upload(EVE), 404, "upload_not_found"),
+    ):
+        body = {"items": [mine, {"upload_id": other}]}
+        answer = world.client.post("/v1/batches/quote", json=body, headers=bearer(ADA))
+        assert (answer.status_code, answer.json()["code"], answer.json()["item"]) == (status, code, 1)
+
+
+def test_previews_are_quoted_by_what_is_left_of_the_day(world: World) -> None:
+    left = billing_pb2.Balance(available_credits=0, version=1, previews_left=2)
+    world.hear(billing_pb2.BalanceChanged(account_id=ADA, balance=left))
+    upload = world.ready_upload(ADA)
+    for number, reason in ((2, None), (3, "preview_allowance_exhausted")):
+        body = {"items": [{"upload_id": upload}] * number, "mode": "preview"}
+        quote = world.client.post("/v1/batches/quote", json=body, headers=bearer(ADA)).json()
+        assert (quote["price_credits"], quote["reason"]) == (0, reason)
