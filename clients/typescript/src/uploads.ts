@@ -45,7 +45,8 @@ async function begun(
       // The answer to a key that was used before is the first one; what has arrived since stands in the upload.
       return await send<Upload>(connection, { method: "GET", path: `/v1/uploads/${made.id}` });
     } catch (error) {
-      if (!(error instanceof ApiError && [404, 410].includes(error.status))) throw error;
+      const gone = ["upload_not_found", "upload_deleted"];
+      if (!(error instanceof ApiError && gone.includes(error.code))) throw error;
       key = crypto.randomUUID(); // it was deleted meanwhile, and its key with it
     }
   }

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from stemwright_client import Client
-from tests.clients.python.double import KEY, Double, platform
+from tests.clients.python.double import KEY, Double
+from tests.clients.python.double_server import platform
 
 
 @pytest.fixture

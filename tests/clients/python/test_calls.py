@@ -79,7 +79,7 @@ def test_a_refusal_is_an_error_with_its_code(client: Client, double: Double) -> 
 
 
 def test_what_is_no_platform_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.clients.python.double.valid", lambda _schema, _instance: {"hello": "world"})
+    monkeypatch.setattr("tests.clients.python.double_server.valid", lambda _schema, _instance: {"hello": "world"})
     with pytest.raises(UnexpectedAnswer, match="the answer is no Balance: available_credits: Field required"):
         client.balance()
 

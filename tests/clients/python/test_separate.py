@@ -12,6 +12,7 @@ from stemwright_client import (
     DownloadDamaged,
     InsufficientCredits,
     JobFailed,
+    NotFound,
     Order,
     Progress,
     Stage,
@@ -257,6 +258,21 @@ def test_nobody_answers_and_nobody_waits_for_ever(song: Path, tmp_path: Path) ->
     with Client(KEY, "http://127.0.0.1:9", patience_seconds=0) as client, pytest.raises(ConnectionFailed) as failed:
         client.separate(song, tmp_path / "out")
     assert failed.value.code == "connection_failed"
+
+
+def test_what_is_no_platform_is_not_asked_for_ever(client: Client, double: Double, song: Path, tmp_path: Path) -> None:
+    double.faults.append(Fault(".*", 404, times=100, code="route_not_found"))
+    with pytest.raises(NotFound):
+        client.separate(song, tmp_path / "out")
+    assert len(double.requests) == 1
+
+
+def test_an_upload_that_was_deleted_is_begun_anew(client: Client, double: Double, song: Path, tmp_path: Path) -> None:
+    first = client.upload(song).id
+    del double.uploads[first]
+    double.parts.clear()
+    double.uploads["placeholder"] = {}
+    assert client.upload(song).id != first
 
 
 def test_a_wrong_key_is_not_tried_again(double: Double, song: Path, tmp_path: Path) -> None:

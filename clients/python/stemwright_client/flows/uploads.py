@@ -20,8 +20,8 @@ _EXPIRED = 403
 """What an object store says to an address whose hour is over."""
 
 
-def upload(song: Path, report: Report, patience_seconds: float, *, wait: bool = True) -> Flow[Upload]:
-    """The upload, checked and ready (unless told not to wait for that).
+def upload(song: Path, report: Report, patience_seconds: float) -> Flow[Upload]:
+    """The upload, checked and ready.
 
     Run again after it was stopped it goes on with the parts that are missing: the key of the upload is made of the
     file's name, length and SHA-256. Raises UploadRejected, ApiError, StoreError, ConnectionFailed, OSError.
@@ -29,9 +29,7 @@ def upload(song: Path, report: Report, patience_seconds: float, *, wait: bool = 
     size_bytes, sha256 = yield from blocking(partial(measured, song))
     made = yield from _begun(song.name, size_bytes, sha256, patience_seconds)
     made = yield from _sent(song, made, report, patience_seconds)
-    if wait:
-        made = yield from _checked(made, report, patience_seconds)
-    return made
+    return (yield from _checked(made, report, patience_seconds))
 
 
 def measured(song: Path) -> tuple[int, str]:
@@ -48,8 +46,10 @@ def _begun(filename: str, size_bytes: int, sha256: str, patience_seconds: float)
             made = yield from send(calls.create_upload(filename, size_bytes, sha256, key), patience_seconds)
             # The answer to a key that was used before is the first one; what has arrived since stands in the upload.
             return (yield from send(calls.upload(made.id), patience_seconds))
-        except NotFound:  # it was deleted meanwhile, and its key with it
-            key = uuid.uuid4().hex
+        except NotFound as gone:
+            if gone.code not in ("upload_not_found", "upload_deleted"):
+                raise
+            key = uuid.uuid4().hex  # it was deleted meanwhile, and its key with it
 
 
 def _sent(song: Path, made: Upload, report: Report, patience_seconds: float) -> Flow[Upload]:
