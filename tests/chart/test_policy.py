@@ -58,7 +58,7 @@ def test_pods_run_under_the_restricted_standard(name: str) -> None:
         assert spec["securityContext"]["runAsUser"] > 0
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
-        assert all(set(volume) & {"emptyDir", "secret"} for volume in spec["volumes"])
+        assert all(set(volume) & {"emptyDir", "secret", "configMap"} for volume in spec["volumes"])
         for container in containers(pod):
             context = container["securityContext"]
             assert context["allowPrivilegeEscalation"] is False

@@ -9,6 +9,7 @@ from services.cli import SERVICES
 from services.kit.settings import load
 from services.kit.settings_errors import variable_of
 from tests.chart.rendering import EXAMPLES, containers, environment, of_kind, pods
+from tests.chart.test_values import OF_LIBRARIES
 
 IN_SECRETS = {
     "DATABASE_URL": "postgresql://stemwright:eighteen-characters@postgres/stemwright",
@@ -55,5 +56,8 @@ def test_a_process_is_told_what_it_reads_and_nothing_else(name: str) -> None:
             if container.get("args", [])[:1] == ["run"]:
                 service = container["args"][1]
                 settings = import_module(f"services.{service}.settings").Settings
-                known = {variable_of(settings, field) for field in settings.model_fields} | {"STEMWRIGHT_HOME"}
+                known = {variable_of(settings, field) for field in settings.model_fields} | {
+                    "STEMWRIGHT_HOME",
+                    *OF_LIBRARIES,
+                }
                 assert set(environment(container)) - known == set(), service

@@ -6,6 +6,10 @@ of parts that it calls>). Metrics are read by monitoring alone; the kubelet's pr
 {{- if .root.Values.networkPolicy.enabled }}
 {{- $network := .root.Values.networkPolicy }}
 {{- $root := .root }}
+{{- $to := .to }}
+{{- if and (has "kafka" $to) (hasPrefix "SASL" .root.Values.kafka.securityProtocol) (eq .root.Values.kafka.saslMechanism "OAUTHBEARER") }}
+{{- $to = append $to "tokens" }}
+{{- end }}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
@@ -43,7 +47,7 @@ spec:
       to:
         {{- toYaml . | nindent 8 }}
       {{- end }}
-    {{- range .to }}
+    {{- range $to }}
     {{- if hasKey $network.peers . }}
     {{- $peer := get $network.peers . }}
     - ports: [{{ range $index, $port := $peer.ports }}{{ if $index }}, {{ end }}{port: {{ $port }}, protocol: TCP}{{ end }}]

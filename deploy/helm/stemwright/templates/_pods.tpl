@@ -89,6 +89,7 @@ topologySpreadConstraints:
     {{- toYaml .root.Values.migrate.resources | nindent 4 }}
   volumeMounts:
     - {name: tmp, mountPath: /tmp}
+    {{- with include "stemwright.trust-mount" . }}{{ . | nindent 4 }}{{ end }}
 {{- end -}}
 
 {{/* The Deployment of a service that answers HTTP. Besides: "groups", the groups of settings that it needs. */}}

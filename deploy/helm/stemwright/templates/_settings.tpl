@@ -53,6 +53,9 @@ STEMWRIGHT_KAFKA_PREFIX: {{ $kafka.prefix | quote }}
 STEMWRIGHT_KAFKA_MAKE_TOPICS: false
 {{- if hasPrefix "SASL" $kafka.securityProtocol }}
 STEMWRIGHT_KAFKA_SASL_MECHANISM: {{ $kafka.saslMechanism }}
+{{- if eq $kafka.saslMechanism "OAUTHBEARER" }}
+STEMWRIGHT_KAFKA_OAUTH_TOKEN_URL: {{ $kafka.tokenUrl }}
+{{- end }}
 {{- if .root.Values.strimzi.users }}
 STEMWRIGHT_KAFKA_SASL_USERNAME: {{ $secret }}
 {{- else }}
@@ -102,6 +105,9 @@ S3_MAKE_BUCKET: false
 {{- with $store.endpointUrl }}
 S3_ENDPOINT_URL: {{ . }}
 {{- end }}
+{{- with .root.Values.trust.configMap }}
+AWS_CA_BUNDLE: /etc/stemwright/trust/{{ $.root.Values.trust.key }}
+{{- end }}
 {{- with $store.publicEndpointUrl }}
 S3_PUBLIC_ENDPOINT_URL: {{ . }}
 {{- end }}
@@ -148,6 +154,9 @@ STEMWRIGHT_ACCOUNTS_SMTP_HOST: {{ .host }}
 STEMWRIGHT_ACCOUNTS_SMTP_PORT: {{ .port }}
 STEMWRIGHT_ACCOUNTS_SMTP_SECURITY: {{ .security }}
 STEMWRIGHT_ACCOUNTS_MAIL_FROM: {{ .from | quote }}
+{{- if $.root.Values.trust.configMap }}
+STEMWRIGHT_ACCOUNTS_SMTP_CA_FILE: /etc/stemwright/trust/{{ $.root.Values.trust.key }}
+{{- end }}
 {{- if .secret }}
 STEMWRIGHT_ACCOUNTS_SMTP_USERNAME: {secret: {{ .secret }}, key: {{ .keys.username }}}
 STEMWRIGHT_ACCOUNTS_SMTP_PASSWORD: {secret: {{ .secret }}, key: {{ .keys.password }}}
@@ -211,10 +220,23 @@ STEMWRIGHT_WORKER_TRITON_WINDOW: {{ $pool.triton.window }}
 - name: {{ .name }}
   secret: {secretName: {{ .secret }}, defaultMode: 0440}
 {{- end }}
+{{- with .root.Values.trust.configMap }}
+- name: trust
+  configMap: {name: {{ . }}}
+{{- end }}
+{{- end -}}
+
+{{- define "stemwright.trust-mount" -}}
+{{- if .root.Values.trust.configMap -}}
+- {name: trust, mountPath: /etc/stemwright/trust, readOnly: true}
+{{- end -}}
 {{- end -}}
 
 {{- define "stemwright.mounts" -}}
 - {name: tmp, mountPath: /tmp}
+{{- with include "stemwright.trust-mount" . }}
+{{ . }}
+{{- end }}
 {{- range include "stemwright.files" . | fromYamlArray }}
 - {name: {{ .name }}, mountPath: {{ .path }}, readOnly: true}
 {{- end }}
