@@ -203,3 +203,27 @@ def test_more_jobs_than_one_transaction_sees_to_go_in_several(
 
     assert round_of(world, eraser)
     assert counts_of(receipts(world.database)[0]) == {"jobs": 12}
+
+
+def test_batches_go_with_what_was_noted_on_them(world: World, eraser: Eraser) -> None:
+    url = "https://hooks.partner.com/ada"
+    answer = world.client.post(
+        "/v1/batches",
+        json={"items": [{"upload_id": world.ready_upload(ADA)}] * 2, "metadata": NOTE, "callback_url": url},
+        headers=bearer(f"{ADA}/partner"),
+    )
+    batch = answer.json()
+    world.grant_batch(batch, ADA)
+    job_ids = [job["id"] for job in world.client.get("/v1/jobs", headers=bearer(ADA)).json()["items"]]
+    world.told()
+
+    hear(eraser, ADA)
+    assert not round_of(world, eraser), "their holds are not settled yet"
+    told = [event.data for event in world.told() if event.type in ("job.canceled", "batch.completed")]
+    assert len(told) == 3
+    assert not any(url in str(data) or "mother" in str(data) for data in told)
+    for job_id in job_ids:
+        world.settle(job_id, billing_pb2.SETTLEMENT_RELEASED)
+
+    assert round_of(world, eraser)
+    assert rows_of(world.database, ADA, batch["id"], url) == []

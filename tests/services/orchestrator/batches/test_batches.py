@@ -1,5 +1,6 @@
 """Batches: many songs as one order, with one price, one hold and one end."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -7,14 +8,24 @@ import pytest
 from services.kit.ids import new_id
 from services.kit.protos import billing_pb2, jobs_pb2
 from services.orchestrator.batches import service as batch_service
+from services.orchestrator.jobs import repository as job_rows
 from services.orchestrator.results.deletions import Forgetter
-from tests.databases import MakeDatabase, on_sqlite
+from tests.databases import PATIENCE_SECONDS, MakeDatabase, on_sqlite
+from tests.services.accounts.racing import wait_until_it_waits
 from tests.services.orchestrator.siblings import failed, rate, succeeded
 from tests.services.orchestrator.world import Clock, World, bearer, running_world
 
 WORKER = new_id("wrk")
 ADA, EVE = new_id("usr"), new_id("usr")
 PARTNER = f"{ADA}/partner"
+INSIDE = (
+    *("http://a.partner.com/", "https://127.0.0.1/", "https://127.1/", "https://2130706433/", "https://0x7f000001/"),
+    *("https://[::1]/", "https://[::ffff:127.0.0.1]/", "https://169.254.169.254/", "https://10.0.0.1/"),
+    *("https://localhost/", "https://kafka:9092/", "https://a.default.svc.cluster.local/", "https://a.partner.com./"),
+    *("https://metadata.google.internal/", "https://①②⑦.⓪.⓪.①/", "https://pаrtner.com/", "https://a.partner.com:22/"),
+    *("https://u:p@partner.com/", "https://ok.com#@127.0.0.1", "https://ok.com\\@127.0.0.1", "https://ok.com/\n"),
+)
+"""Where nobody is called, in many spellings."""
 BALANCE = billing_pb2.Balance(available_credits=500, version=1)
 
 
@@ -331,9 +342,7 @@ def test_a_song_that_cannot_be_ordered_refuses_all_and_is_named(world: World) ->
 
 
 @on_sqlite
-@pytest.mark.parametrize(
-    "url", ["http://127.0.0.1/", "https://kafka:9092/", "https://a.example.com:22/", "https://u@b.com/"]
-)
+@pytest.mark.parametrize("url", INSIDE)
 def test_nobody_is_called_back_inside(world: World, url: str) -> None:
     upload = world.ready_upload(ADA)
     for path, body in (("jobs", {"upload_id": upload}), ("batches", {"items": [{"upload_id": upload}]})):
@@ -403,3 +412,59 @@ def test_previews_are_quoted_by_what_is_left_of_the_day(world: World) -> None:
         body = {"items": [{"upload_id": upload}] * number, "mode": "preview"}
         quote = world.client.post("/v1/batches/quote", json=body, headers=bearer(ADA)).json()
         assert (quote["price_credits"], quote["reason"]) == (0, reason)
+
+
+def test_of_two_songs_that_end_at_the_same_moment_one_is_the_last(world: World) -> None:
+    batch = world.post_batch(ADA, [world.ready_upload(ADA), world.ready_upload(ADA)])
+    world.grant_batch(batch, ADA)
+    first, second = (job["id"] for job in songs_of(world, batch)["items"])
+    world.told()
+    with ThreadPoolExecutor(1) as pool:
+        with world.database.write() as session:
+            job = job_rows.locked_job(session, first)
+            assert job is not None
+            world.lifecycle.cancel(session, job)
+            other = pool.submit(world.client.post, f"/v1/jobs/{second}/cancel", headers=bearer(ADA))
+            wait_until_it_waits(session, other)
+        assert other.result(PATIENCE_SECONDS).status_code == 200
+    types = world.types_told()
+    assert (types.count("job.canceled"), types.count("batch.completed")) == (2, 1)
+    assert songs_of(world, batch)["counts"]["canceled"] == 2
+
+
+def test_answers_that_come_twice_late_and_out_of_order_change_nothing(world: World) -> None:
+    batch = world.post_batch(ADA, [world.ready_upload(ADA), world.ready_upload(ADA)])
+    first, second = (job["id"] for job in songs_of(world, batch)["items"])
+    # One had ended before accounts was asked, which says so before it grants the others.
+    refused = billing_pb2.ReservationRefused(
+        job_id=first, account_id=ADA, code="job_ended", detail="It has ended.", balance=BALANCE
+    )
+    world.hear(refused)
+    world.grant_batch(batch, ADA)
+    world.told()
+    for _ in range(2):
+        world.grant_batch(batch, ADA)
+        world.hear(refused)
+        world.hear(
+            billing_pb2.BatchReservationRefused(
+                batch_id=batch["id"], account_id=ADA, code="insufficient_credits", detail="Too few.", balance=BALANCE
+            )
+        )
+    assert world.told() == []
+    counts = songs_of(world, batch)["counts"]
+    assert (counts["rejected"], counts["queued"]) == (1, 1)
+    world.settle(second, billing_pb2.SETTLEMENT_EXPIRED)
+    answer = songs_of(world, batch)
+    assert (answer["status"], answer["counts"]["failed"], answer["charged_credits"]) == ("completed", 1, 0)
+
+
+def test_a_batch_keeps_nobody_else_waiting(world: World) -> None:
+    batch = world.post_batch(ADA, [world.ready_upload(ADA) for _ in range(20)])
+    world.grant_batch(batch, ADA)
+    world.clock.advance(1)
+    other = world.queued_job(EVE)
+    world.beat(WORKER, slots=3)
+    while world.dispatcher.place():
+        pass
+    assert world.job(other).worker_id == WORKER
+    assert songs_of(world, batch)["counts"]["running"] == 2
