@@ -93,7 +93,7 @@ class ApacheKafka:
         return replace(brokers, **{**told, **more})
 
     def add_user(self, brokers: Brokers, user: str, *rights: tuple[ACLOperation, ResourceType, str]) -> None:
-        """Gives a user a password for SCRAM, and rights to resources by their whole names."""
+        """Gives a user a password for SCRAM, and rights to resources by their names; `*` ends the beginning of one."""
         with self.administration(brokers) as admin:
             admin.alter_user_scram_credentials(
                 [UserScramCredentialUpsertion(user, ScramMechanism.SCRAM_SHA_256, PASSWORD, iterations=4096)]
@@ -116,7 +116,8 @@ class ApacheKafka:
 
 
 def _allowed(user: str, operation: ACLOperation, resource: ResourceType, name: str) -> ACL:
-    pattern = ResourcePattern(resource, name, ACLResourcePatternType.LITERAL)
+    kind = ACLResourcePatternType.PREFIXED if name.endswith("*") else ACLResourcePatternType.LITERAL
+    pattern = ResourcePattern(resource, name.removesuffix("*"), kind)
     return ACL(f"User:{user}", "*", operation, ACLPermissionType.ALLOW, pattern)
 
 

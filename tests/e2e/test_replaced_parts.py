@@ -5,18 +5,22 @@ Two models, of which one is on trial: a share of the songs goes to it, by an ope
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from kafka.admin import ACLOperation, ResourceType
 
 from separation.cli.model_commands import models
 from separation.models.repository import ModelRepository
+from services.kit.events.admin import EVERY_TOPIC
 from services.local.client import Client, Document
 from services.local.platform import Platform
 from services.local.settings import LocalSettings
+from tests.apache_kafka import PASSWORD, ApacheKafka
 from tests.broker import running_broker
 from tests.e2e.conftest import ENVIRONMENT
 from tests.e2e.jobs import stems_of
@@ -25,6 +29,9 @@ from tests.object_store import ACCESS_KEY_ID, SECRET_ACCESS_KEY, running_object_
 from tests.services.worker.tiny_model import NAME, make_tiny_model
 
 pytestmark = pytest.mark.e2e
+
+USER = "platform"
+PREFIX = "replaced."
 
 SHARES = {"steady": 0.75, "candidate": 0.25}
 """What each network takes for the vocals, of everything: which of them separated a song can be heard."""
@@ -43,21 +50,56 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
 
 
 @pytest.fixture(scope="module")
+def event_log(request: pytest.FixtureRequest) -> Iterator[tuple[str, dict[str, str]]]:
+    """Brokers elsewhere, and the settings that lead there: Apache Kafka over TLS, whose topics the migration makes; where
+    there is no Java or Maven, the broker of one machine."""
+    try:
+        kafka: ApacheKafka = request.getfixturevalue("apache_kafka")
+    except pytest.skip.Exception:
+        with running_broker() as broker:
+            yield broker.bootstrap, {}
+        return
+    brokers = replace(kafka.open(), prefix=PREFIX)
+    everything = (
+        (ACLOperation.ALL, ResourceType.TOPIC, f"{PREFIX}*"),
+        (ACLOperation.READ, ResourceType.GROUP, f"{PREFIX}*"),
+    )
+    kafka.add_user(brokers, USER, *everything)
+    yield (
+        kafka.signing_in(USER, brokers).addresses,
+        {
+            "STEMWRIGHT_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "STEMWRIGHT_KAFKA_CA_FILE": str(kafka.certificate),
+            "STEMWRIGHT_KAFKA_SASL_MECHANISM": "SCRAM-SHA-256",
+            "STEMWRIGHT_KAFKA_SASL_USERNAME": USER,
+            "STEMWRIGHT_KAFKA_SASL_PASSWORD": PASSWORD,
+            "STEMWRIGHT_KAFKA_PREFIX": PREFIX,
+            "STEMWRIGHT_KAFKA_MAKE_TOPICS": "false",
+        },
+    )
+
+
+@pytest.fixture(scope="module")
 def platform(
-    repository: ModelRepository, postgres_server: str, tmp_path_factory: pytest.TempPathFactory
+    repository: ModelRepository,
+    postgres_server: str,
+    event_log: tuple[str, dict[str, str]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Platform]:
-    with running_broker() as broker, running_object_store(tmp_path_factory.mktemp("store")) as store:
+    brokers, secured = event_log
+    with running_object_store(tmp_path_factory.mktemp("store")) as store:
         settings = LocalSettings(
             home=tmp_path_factory.mktemp("home"),
             gateway_port=0,
             workers=1,
             model=",".join(SHARES),
             database_url=postgres_server.replace("{database}", "postgres"),
-            kafka_bootstrap_servers=broker.bootstrap,
+            kafka_bootstrap_servers=brokers,
             s3_endpoint_url=store.endpoint_url,
             s3_bucket="a-bucket-to-be-made",
         )
         replaced = {
+            **secured,
             "S3_ACCESS_KEY_ID": ACCESS_KEY_ID,
             "S3_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "STEMWRIGHT_MODEL_REPOSITORY": str(repository.path),
@@ -91,6 +133,17 @@ def test_a_song_goes_through_parts_that_are_replaced_by_settings(
     job = separated(client, client.upload(write_wav_16(tmp_path / "song.wav", music(8))))
     client.download(f"/v1/jobs/{job['id']}/stems/vocals", tmp_path / "vocals.flac")
     assert (tmp_path / "vocals.flac").stat().st_size == job["stems"][0]["size_bytes"]
+
+
+@pytest.mark.apache_kafka
+def test_the_event_log_was_apache_kafka_and_the_migration_made_its_topics(
+    apache_kafka: ApacheKafka, platform: Platform
+) -> None:
+    log = (platform.home.logs / "migrate.log").read_text(encoding="utf-8")
+    assert f"{PREFIX}uploads.v1: is missing" in log
+    with apache_kafka.administration(replace(apache_kafka.open(), prefix=PREFIX)) as admin:
+        ours = {name for name in admin.list_topics() if name.startswith(PREFIX)}
+    assert ours == {f"{PREFIX}{name}" for name in EVERY_TOPIC}
 
 
 def test_the_song_decides_and_every_result_names_its_model(
