@@ -2,7 +2,7 @@
 
 A relay publishes the rows in the order of their ids. It asks for rows that are not published, never for ids above the
 last one it saw: ids are given out before commit and may appear out of order. One relay per service works at a time, so
-that the order of the events of one key is kept.
+that the order of the events of one key is kept; any process of it may be the one.
 """
 
 import fcntl
@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 PUBLISHED = Counter("stemwright_outbox_published_total", "Events handed to the broker.", ["topic"])
 REFUSED = Counter("stemwright_outbox_refused_total", "Events that the brokers will never take.", ["topic"])
 
+BUSY_SECONDS = 0.02
+"""How soon a relay tries again that found another one publishing."""
+LOST_SECONDS = 10
+"""Longer than a producer tries to send a batch."""
 URGENT_AT_ONCE = 100
 """Events of urgent topics that go before older ones of others: somebody's thousand songs keep no worker waiting."""
 
@@ -57,7 +61,7 @@ def add_record(session: WriteSession, record: Record) -> None:
 
 
 class RelayLock(Protocol):
-    """Held by the one relay of a service that may publish; given up when its process dies, however it dies."""
+    """Held by the one relay of a service that publishes; given up when its process dies, however it dies."""
 
     def acquire(self) -> bool:
         """True if this process holds the lock now. Does not wait."""
@@ -96,8 +100,8 @@ class PostgresRelayLock:
     """For PostgreSQL: an advisory lock of a transaction that stays open for it, and of a connection with it.
 
     A lock of the session would do as well, but not behind a pooler that lends its connections by the transaction. Such
-    a transaction has read nothing, so it keeps no vacuum from its work. Where a node is lost with its relay, the server
-    notices by `SERVER_TIMEOUTS`.
+    a transaction has read nothing, so it keeps no vacuum from its work. From a process that is lost or stopped while it
+    publishes the server takes the lock after `LOST_SECONDS`.
     """
 
     def __init__(self, database: Database) -> None:
@@ -107,15 +111,10 @@ class PostgresRelayLock:
 
     def acquire(self) -> bool:
         if self._connection is not None:
-            try:
-                self._connection.execute(text("SELECT 1"))
-            except SQLAlchemyError:
-                self.release()
-            else:
-                return True
+            return True
         connection = self._database.write_engine.connect()
         try:
-            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{LOST_SECONDS}s'"))
             held = connection.execute(
                 text("SELECT pg_try_advisory_xact_lock(hashtext(:name))"), self._name
             ).scalar_one()
@@ -144,7 +143,9 @@ class PostgresRelayLock:
 class OutboxRelay:
     """Publishes the outbox of one service; a background task.
 
-    A commit in this process wakes it at once; rows that another process left behind are found every `poll_seconds`.
+    The relays of a service's processes take turns: one holds the lock for as long as it publishes, so that the events
+    of one key keep their order, and gives it up at once. So a commit wakes the relay of its own process, whichever that
+    is, and nobody waits for another's; rows that a process left behind when it ended are found every `poll_seconds`.
     """
 
     name = "outbox-relay"
@@ -164,17 +165,22 @@ class OutboxRelay:
         try:
             while not stop.is_set():
                 ready.clear()
+                pause_seconds = self._poll_seconds
                 try:
-                    progressed = self._lock.acquire() and self.publish_batch() > 0
+                    if not self._lock.acquire():
+                        # Whoever publishes just now may have looked before there was what woke us.
+                        pause_seconds = BUSY_SECONDS
+                    elif self.publish_batch() > 0:
+                        pause_seconds = 0.0
                 except SQLAlchemyError as error:
                     log.warning("the outbox cannot be read: %s", error)
-                    progressed = False
                 except Exception:
                     # Told, and tried again: a service that stops has nothing better to offer.
                     log.exception("a round of the outbox failed")
-                    progressed = False
-                if not progressed and not stop.is_set():
-                    ready.wait(self._poll_seconds)
+                finally:
+                    self._lock.release()
+                if pause_seconds and not stop.is_set():
+                    ready.wait(pause_seconds)
         finally:
             self._lock.release()
             self._producer.close()

@@ -51,8 +51,8 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
 
 @pytest.fixture(scope="module")
 def event_log(request: pytest.FixtureRequest) -> Iterator[tuple[str, dict[str, str]]]:
-    """Brokers elsewhere, and the settings that lead there: Apache Kafka over TLS, whose topics the migration makes; where
-    there is no Java or Maven, the broker of one machine."""
+    """Brokers elsewhere, and the settings that lead there: Apache Kafka over TLS, whose topics the migration makes, or
+    the broker of one machine where there is no Java or Maven."""
     try:
         kafka: ApacheKafka = request.getfixturevalue("apache_kafka")
     except pytest.skip.Exception:

@@ -178,6 +178,35 @@ def test_only_one_of_two_relays_publishes_and_the_other_takes_over(database: Dat
     second_database.close()
 
 
+def test_what_any_process_commits_is_published_without_waiting_for_another(database: Database) -> None:
+    """Neither looks by itself within the test: each has to be woken by its own commits, and to find the lock free."""
+    databases = [database, Database(database.url, database.service)]
+    brokers = [Broker(), Broker()]
+    relays = [
+        OutboxRelay(each, cast("EventProducer", broker), poll_seconds=3600)
+        for each, broker in zip(databases, brokers, strict=True)
+    ]
+    stop = threading.Event()
+    threads = [threading.Thread(target=relay.run, args=(stop,)) for relay in relays]
+    for thread in threads:
+        thread.start()
+    names = [numbered("upl", number) for number in range(20)]
+    for number, name in enumerate(names):
+        with databases[number % 2].write() as session:
+            outbox.add(session, ask(name))
+        until(lambda: waiting(database) == 0, f"{name} to be published")
+    stop.set()
+    for relay, thread in zip(relays, threads, strict=True):
+        relay.wake()
+        thread.join(60)
+        assert not thread.is_alive()
+    databases[1].close()
+
+    assert sorted(brokers[0].taken + brokers[1].taken) == names
+    assert brokers[0].taken
+    assert brokers[1].taken
+
+
 def test_an_event_that_breaks_its_topics_contract_is_the_callers_fault(database: Database) -> None:
     wrong = OutgoingEvent(JOBS_INTERNAL, "other", jobs_pb2.UploadStatusRequested(upload_id=numbered("upl", 1)))
     with pytest.raises(ValueError, match="key"), database.write() as session:

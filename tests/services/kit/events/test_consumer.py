@@ -271,9 +271,7 @@ def test_how_far_behind_it_is_can_be_read_while_it_is_connected(broker: Broker, 
     def handle(_event: Event) -> None:
         go.wait(PATIENCE_SECONDS)
 
-    handlers = {separation_pb2.SeparationProgress: handle}
-    topics = [PROGRESS]
-    with Running(Consumer(broker.brokers, name=name, group=name, sole=True, topics=topics, handlers=handlers)):
+    with Running(progress_consumer(broker, handle, name=name, group=name, sole=True)):
         for step in range(3):
             producer.send(progress(numbered("job", 1), step / 3))
         until(lambda: lag() == 3, "three records that are not handled")
