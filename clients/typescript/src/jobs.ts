@@ -5,7 +5,8 @@ import { hasEnded, type Job, type OnProgress } from "./models.ts";
 
 /** So many streams in a row that broke off without a word: somebody in between keeps them back. */
 const SILENT_STREAMS = 3;
-const ASK_EVERY_SECONDS = 2;
+/** Two seconds, as pauses are. */
+const ASK_AFTER_PAUSES = 4;
 
 /** One event of a job's stream: `status` (the whole job) or `progress`. */
 export interface StreamEvent {
@@ -43,9 +44,8 @@ export async function wait(
         if (!isPassing(error)) throw error;
         await patience.after(error);
       }
-    } else {
-      await sleep(ASK_EVERY_SECONDS, connection.signal);
     }
+    await sleep(ASK_AFTER_PAUSES * connection.firstPauseSeconds, connection.signal);
     job = await send<Job>(connection, { method: "GET", path: `/v1/jobs/${job.id}` });
     toldOf(job, tell);
   }

@@ -49,9 +49,8 @@ def wait(job: Job, report: Report, patience_seconds: float, timeout_seconds: flo
                 if not is_passing(error):
                     raise
                 yield from patience.after(error)
-        else:
-            yield Sleep(_ASK_EVERY_SECONDS)
         if not watch.job.has_ended:
+            yield Sleep(_ASK_EVERY_SECONDS)
             _in_time(until, watch.job)
             watch.job = yield from send(calls.job(job.id), patience_seconds)
             patience.renew()  # the platform is there, whoever it is that cuts streams
