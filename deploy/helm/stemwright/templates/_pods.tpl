@@ -84,7 +84,7 @@ topologySpreadConstraints:
 - {{- include "stemwright.container" (merge (dict "container" "schema") .) | nindent 2 }}
   args: [migrate, --check, {{ .name }}]
   env:
-    {{- include "stemwright.environment" (merge (dict "groups" (list "process" "database") "over" (list)) .) | nindent 4 }}
+    {{- include "stemwright.environment" (merge (dict "groups" (list "process" "database") "over" (list)) .) | trim | nindent 4 }}
   resources:
     {{- toYaml .root.Values.migrate.resources | nindent 4 }}
   volumeMounts:
@@ -116,13 +116,13 @@ spec:
       serviceAccountName: {{ include "stemwright.name" . }}
       automountServiceAccountToken: false
       enableServiceLinks: false
-      {{- include "stemwright.pull-secrets" . | nindent 6 }}
+      {{- with include "stemwright.pull-secrets" . | trim }}{{ . | nindent 6 }}{{ end }}
       # 5 s until no load balancer sends requests any more, 5 s in which those that do are still answered, 30 s for what is
       # under way.
       terminationGracePeriodSeconds: 45
       securityContext:
         {{- include "stemwright.pod-security" .root.Values.runAsUser | nindent 8 }}
-      {{- include "stemwright.placement" . | nindent 6 }}
+      {{- include "stemwright.placement" . | trim | nindent 6 }}
       {{- if has "database" .groups }}
       initContainers:
         {{- include "stemwright.schema-check" . | nindent 8 }}
@@ -134,7 +134,7 @@ spec:
             - {name: http, containerPort: {{ include "stemwright.port" . }}}
             - {name: admin, containerPort: 9000}
           env:
-            {{- include "stemwright.environment" (merge (dict "groups" (concat (list "process" "service") .groups) "over" (list .values.settings)) .) | nindent 12 }}
+            {{- include "stemwright.environment" (merge (dict "groups" (concat (list "process" "service") .groups) "over" (list .values.settings)) .) | trim | nindent 12 }}
           startupProbe:
             httpGet: {path: /healthz, port: admin}
             periodSeconds: 2
@@ -157,7 +157,7 @@ spec:
           volumeMounts:
             {{- include "stemwright.mounts" . | nindent 12 }}
       volumes:
-        {{- include "stemwright.volumes" . | nindent 8 }}
+        {{- include "stemwright.volumes" . | trim | nindent 8 }}
 ---
 apiVersion: v1
 kind: ServiceAccount
