@@ -259,11 +259,15 @@ def service_part(
 
 
 def with_admin_port(gateway: Part, host: str, port: str) -> Part:
-    """The gateway as it is, asked where its public port is not: that one tells clients nothing of its metrics."""
+    """The gateway as it is, asked where its public port is not: that one tells clients nothing of its metrics.
+
+    Its public port is a socket that it inherits; the address of that one is none of the admin port's.
+    """
     url = f"http://{reachable(host)}:{port}"
+    told = {ADMIN_PORT: port, "STEMWRIGHT_HOST": host, "STEMWRIGHT_GATEWAY_HOST": host}
     return replace(
         gateway,
-        environment={**gateway.environment, ADMIN_PORT: port},
+        environment={**gateway.environment, **told},
         ready=HttpProbe(f"{url}/readyz"),
         alive=HttpProbe(f"{url}/healthz"),
     )

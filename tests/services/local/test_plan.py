@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.gateway.settings import Settings as GatewaySettings
 from services.local.errors import LocalError, PortTaken
 from services.local.home import Home
 from services.local.part import Part
@@ -236,6 +237,17 @@ def test_the_gateway_is_asked_at_a_port_that_stays_and_others_at_their_own(plan:
     parts = plan(extra={name: "9464", "STEMWRIGHT_HOST": "::"})
     assert asked_at(parts["gateway"]) == "http://[::1]:9464/readyz"
     assert parts["accounts"].environment[name] == "0"
+
+
+def test_the_gateway_is_asked_on_this_machine_wherever_it_listens(
+    plan: Planner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = plan(gateway_host="127.0.0.2", extra={"STEMWRIGHT_GATEWAY_HOST": "127.0.0.2"})["gateway"]
+    for name, value in gateway.environment.items():
+        monkeypatch.setenv(name, value)
+    settings = GatewaySettings()
+    assert f"http://{settings.host}:{settings.admin_port}/readyz" == asked_at(gateway)
+    assert settings.host == LOOPBACK
 
 
 def test_services_know_that_there_is_one_machine(plan: Planner) -> None:
