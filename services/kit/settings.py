@@ -30,9 +30,8 @@ EX_CONFIG = 78
 DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - a value that production refuses
 
 HTTP_URL = form(r"^($|https?://[^\s/]+(/\S*)?$)", "must be a URL that begins with http:// or https://")
-BROKERS = form(
-    r"^\s*[^\s,]+:[0-9]{1,5}\s*(,\s*[^\s,]+:[0-9]{1,5}\s*)*$", "must be host:port, several separated by commas"
-)
+_BROKER = r"\s*(\[[0-9A-Fa-f:.]+\]|[^\s,:/\[\]]+):[0-9]{1,5}\s*"
+BROKERS = form(rf"^{_BROKER}(,{_BROKER})*$", "must be host:port, several separated by commas")
 PREFIX = form(r"^[A-Za-z0-9._-]{0,60}$", "must be at most 60 of letters, digits, dots, dashes and underlines")
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
