@@ -149,6 +149,7 @@ proto: $(VENV)/dev ## Generate code and documents from the event schemas
 
 openapi: $(VENV)/dev ## Make the public API document anew from the services' routes
 	$(BIN)/python -m services.openapi
+	$(BIN)/python -m services.notifier.event_topics.asyncapi
 
 lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/*.lock
 	$(LOCK) --extra cpu --extra report --extra services --extra triton --extra otlp --extra redis --extra stripe --extra local --extra mcp --extra web pyproject.toml requirements/build.in -o requirements/run.lock

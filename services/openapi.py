@@ -117,6 +117,7 @@ PATH_EXAMPLES = {
     "share": "0" * 22,
     "endpoint_id": EXAMPLE_IDS["whe"],
     "delivery_id": EXAMPLE_IDS["whd"],
+    "topic_id": EXAMPLE_IDS["etp"],
     "name": "vocals",
     "track": "vocals",
     "number": 0,

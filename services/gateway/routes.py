@@ -237,6 +237,9 @@ def _partners() -> Iterable[Route]:
     yield Route("GET", "/v1/webhook-endpoints/{id}/deliveries", *of_webhooks)
     yield Route("POST", "/v1/webhook-endpoints/{id}/redeliver", *of_webhooks)
     yield Route("POST", "/v1/webhook-deliveries/{id}/redeliver", *of_webhooks)
+    yield Route("GET", "/v1/event-topics", *of_webhooks)
+    yield Route("POST", "/v1/event-topics", *of_webhooks)
+    yield Route("DELETE", "/v1/event-topics/{id}", *of_webhooks)
     yield Route("POST", "/v1/callbacks/rotate-secret", *of_webhooks)
     yield Route("GET", "/v1/callbacks/deliveries", *of_webhooks)
 

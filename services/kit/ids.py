@@ -12,6 +12,7 @@ PREFIXES = (
     "rfd",
     "shr",
     "bat",
+    "etp",
 )
 
 _DIGITS = "[0-7][0-9a-hjkmnp-tv-z]{25}"

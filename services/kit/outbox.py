@@ -73,9 +73,9 @@ class RelayLock(Protocol):
 class FileRelayLock:
     """For SQLite, whose processes share one machine: a lock on a file beside the database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, name: str = "relay") -> None:
         assert database.file is not None  # noqa: S101 - SQLite databases are files here
-        self._path = database.file.with_suffix(".relay")
+        self._path = database.file.with_suffix(f".{name}")
         self._file: IO[bytes] | None = None
 
     def acquire(self) -> bool:
@@ -104,9 +104,9 @@ class PostgresRelayLock:
     publishes the server takes the lock after `LOST_SECONDS`.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, name: str = "outbox") -> None:
         self._database = database
-        self._name = {"name": f"outbox:{database.service}"}
+        self._name = {"name": f"{name}:{database.service}"}
         self._connection: Connection | None = None
 
     def acquire(self) -> bool:
@@ -138,6 +138,11 @@ class PostgresRelayLock:
             connection.invalidate()
         finally:
             connection.close()
+
+
+def lock_of(database: Database, name: str) -> RelayLock:
+    """A lock like that of the relays, for other work that one process of a service does at a time."""
+    return FileRelayLock(database, name) if database.is_sqlite else PostgresRelayLock(database, name)
 
 
 class OutboxRelay:

@@ -47,6 +47,7 @@ PriceId = Annotated[str, StringConstraints(pattern=_id("prc"))]
 WorkerId = Annotated[str, StringConstraints(pattern=_id("wrk"))]
 EndpointId = Annotated[str, StringConstraints(pattern=_id("whe"))]
 DeliveryId = Annotated[str, StringConstraints(pattern=_id("whd"))]
+EventTopicId = Annotated[str, StringConstraints(pattern=_id("etp"))]
 EventId = Annotated[str, StringConstraints(pattern=_id("evt"))]
 ShareId = Annotated[str, StringConstraints(pattern=_id("shr"))]
 """Ids as clients send them, in paths, queries and bodies. What passes is an id by our own rule, and so by every
@@ -92,7 +93,7 @@ class RequestBody(BaseModel):
 EXAMPLE_IDS: Mapping[str, str] = {
     **{
         prefix: f"{prefix}_{'0' * 26}"
-        for prefix in ("usr", "upl", "job", "bat", "key", "chk", "pay", "wrk", "whe", "whd")
+        for prefix in ("usr", "upl", "job", "bat", "key", "chk", "pay", "wrk", "whe", "whd", "etp")
     },
     # The first pack of a new platform is there before anybody makes one.
     "prc": f"prc_{1:026d}",

@@ -9,6 +9,7 @@ from services.kit.app import BackgroundTask, create_app
 from services.kit.auth import TokenVerifier
 from services.kit.database import Database
 from services.kit.erasures import Eraser
+from services.kit.events.admin import NOTHING
 from services.kit.events.brokers import Brokers
 from services.kit.events.producer import EventProducer
 from services.kit.events.rights import writes_of
@@ -25,6 +26,10 @@ from services.notifier.deliveries.queue import DeliveryQueue
 from services.notifier.endpoints.errors import EndpointNotFound
 from services.notifier.endpoints.service import Endpoints
 from services.notifier.erasing import Forgetting
+from services.notifier.event_topics.brokers import KafkaPartners
+from services.notifier.event_topics.errors import EventTopicNotFound
+from services.notifier.event_topics.publisher import LOOK_SECONDS, LOOK_SECONDS_WHERE_NOT_OFFERED, TopicPublisher
+from services.notifier.event_topics.service import EventTopics
 from services.notifier.events.feed import Feed
 from services.notifier.events.pruning import Pruner
 from services.notifier.events.readers import Readers
@@ -42,20 +47,26 @@ def build(settings: Settings) -> FastAPI:
     outcomes = Outcomes(database, recorder, patience=settings.webhook_patience)
     fetcher = Fetcher(settings, timeout_seconds=settings.webhook_timeout_seconds)
     eraser = Eraser(database, Forgetting(database))
+    brokers = Brokers.of(settings)
+    partners = KafkaPartners(brokers)
+    look_seconds = LOOK_SECONDS if settings.partner_topics else LOOK_SECONDS_WHERE_NOT_OFFERED
+    partners_producer = EventProducer(brokers, "notifier", NOTHING)
     return assemble(
         settings,
         database,
         readers,
         endpoints,
         queue,
+        EventTopics(database, settings, partners),
         verifier=TokenVerifier.from_settings(settings),
         tasks=[
-            OutboxRelay(database, EventProducer(Brokers.of(settings), "notifier", writes_of("notifier"))),
+            OutboxRelay(database, EventProducer(brokers, "notifier", writes_of("notifier"))),
             news_consumer(settings, database, recorder, endpoints, eraser),
             Dispatcher(queue, outcomes, fetcher, settings),
             eraser,
             Pruner(database, kept=settings.events_kept),
             Housekeeping(database),
+            TopicPublisher(database, partners_producer, partners, look_seconds=look_seconds),
         ],
     )
 
@@ -66,6 +77,7 @@ def assemble(
     readers: Readers,
     endpoints: Endpoints,
     queue: DeliveryQueue,
+    event_topics: EventTopics,
     *,
     verifier: TokenVerifier,
     tasks: Sequence[BackgroundTask] = (),
@@ -85,6 +97,7 @@ def assemble(
             "feed": Feed(database, readers, poll_seconds=settings.feed_poll_seconds),
             "endpoints": endpoints,
             "queue": queue,
+            "event_topics": event_topics,
         },
-        missing={"endpoint_id": EndpointNotFound, "delivery_id": DeliveryNotFound},
+        missing={"endpoint_id": EndpointNotFound, "delivery_id": DeliveryNotFound, "topic_id": EventTopicNotFound},
     )

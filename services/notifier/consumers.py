@@ -17,6 +17,7 @@ from services.kit.handling import in_transaction
 from services.kit.protos import accounts_pb2
 from services.kit.settings import ConsumerGroupSettings
 from services.notifier.endpoints.service import Endpoints
+from services.notifier.event_topics import repository as event_topics
 from services.notifier.events.news import NEWS_OF
 from services.notifier.events.recorder import Recorder
 
@@ -51,6 +52,8 @@ def closing(database: Database, endpoints: Endpoints) -> Mapping[type[Message] |
     def changed(session: WriteSession, event: Event) -> None:
         told: accounts_pb2.AccountChanged = event.data
         if told.disabled or Role.PARTNER not in told.roles:
-            endpoints.close_all(session, told.account_id, told.changed_at.ToDatetime(tzinfo=UTC))
+            at = told.changed_at.ToDatetime(tzinfo=UTC)
+            endpoints.close_all(session, told.account_id, at)
+            event_topics.close(session, told.account_id, at)
 
     return {accounts_pb2.AccountChanged: in_transaction(database, changed)}

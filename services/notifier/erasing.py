@@ -4,6 +4,7 @@ from services.kit.database import Database
 from services.kit.erasures import count
 from services.notifier.callbacks import repository as callbacks
 from services.notifier.endpoints import repository as endpoints
+from services.notifier.event_topics import repository as event_topics
 from services.notifier.events import repository as events
 
 BATCH = 1000
@@ -16,15 +17,17 @@ class Forgetting:
         self._database = database
 
     def __call__(self, account_id: str) -> bool:
-        """Deletes the account's endpoints with their deliveries, its events some at a time, then their counter; always
-        comes to its end."""
+        """Deletes the account's endpoints with their deliveries, its events some at a time, then their counter. Not at
+        its end while the account has a topic at the brokers."""
         with self._database.write() as session:
             count(session, account_id, "webhook_endpoints", endpoints.delete_all(session, account_id))
             callbacks.delete_account(session, account_id)
+            event_topics.close(session, account_id, session.now())
         while True:
             with self._database.write() as session:
                 deleted = events.delete_some(session, account_id, limit=BATCH)
                 count(session, account_id, "events", deleted)
                 if deleted < BATCH:
                     events.delete_log(session, account_id)
-                    return True
+                    # What is on its topic goes with the topic, which another task removes.
+                    return event_topics.of_account(session, account_id) is None

@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 
 from services.kit.settings import (
+    BROKERS,
     DEVELOPMENT_SECRET,
     ConsumerGroupSettings,
     DatabaseSettings,
@@ -45,6 +46,12 @@ class Settings(ServiceSettings, DatabaseSettings, ConsumerGroupSettings, TokenVe
     """How often due webhooks are looked for that another process has put in."""
     webhook_patience_days: float = Field(5.0, gt=0)
     """Days without a success after which an endpoint is disabled."""
+
+    partner_topics: bool = False
+    """Whether partners may have a Kafka topic of their own. The notifier needs rights to create and delete topics under
+    `partners.`, to write to them, and to alter the cluster (users and access lists)."""
+    partner_bootstrap_servers: str | None = Field(None, pattern=BROKERS)
+    """Brokers as partners reach them, where that is not KAFKA_BOOTSTRAP_SERVERS."""
 
     @model_validator(mode="after")
     def _no_development_secret_in_production(self) -> Self:

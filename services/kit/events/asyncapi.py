@@ -52,7 +52,12 @@ def document() -> dict[str, Any]:
 
 def render() -> str:
     """The document as YAML."""
-    return _HEADER + "\n".join(_yaml(document(), 0)) + "\n"
+    return _HEADER + as_yaml(document())
+
+
+def as_yaml(content: dict[str, Any]) -> str:
+    """JSON-like data as YAML."""
+    return "\n".join(_yaml(content, 0)) + "\n"
 
 
 def _channel(topic: Topic) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def path_of(route: Route) -> str:
 
 def _example(path: str, parameter: str) -> str:
     prefixes = {"/v1/jobs": "job", "/v1/uploads": "upl", "/v1/api-keys": "key", "/v1/auth/sessions": "ses"}
-    prefixes |= {"/v1/webhook-endpoints": "whe", "/v1/webhook-deliveries": "whd"}
+    prefixes |= {"/v1/webhook-endpoints": "whe", "/v1/webhook-deliveries": "whd", "/v1/event-topics": "etp"}
     found = next((prefix for start, prefix in prefixes.items() if path.startswith(start)), None)
     return new_id(found) if found and parameter == "{id}" else "vocals"
 

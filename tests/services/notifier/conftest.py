@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from services.kit.auth import SCOPES, InvalidToken, Principal, TokenVerifier
 from services.kit.database import Database
 from services.kit.erasures import Eraser
+from services.kit.errors import Unavailable
 from services.kit.events.codec import Draft, Event, OutgoingEvent, decode, encode
 from services.kit.events.topics import BILLING, JOBS_EVENTS, UPLOADS
 from services.notifier.app import assemble
@@ -20,6 +21,7 @@ from services.notifier.deliveries.outcomes import Outcomes
 from services.notifier.deliveries.queue import DeliveryQueue
 from services.notifier.endpoints.service import Endpoints
 from services.notifier.erasing import Forgetting
+from services.notifier.event_topics.service import EventTopics
 from services.notifier.events.readers import Readers
 from services.notifier.events.recorder import Recorder
 from services.notifier.settings import Settings
@@ -97,6 +99,29 @@ def told(kind: type[Message], **changes: Any) -> OutgoingEvent:
     return OutgoingEvent(topic, getattr(message, topic.messages[kind]), message)
 
 
+class PartnersBrokersByHand:
+    """Remembers whose topics there are; away when told so."""
+
+    def __init__(self) -> None:
+        self.topics: set[str] = set()
+        self.made = 0
+        self.away = False
+
+    def make(self, account_id: str) -> str:
+        self._ask()
+        self.topics.add(account_id)
+        self.made += 1
+        return f"password {self.made}"
+
+    def remove(self, account_id: str) -> None:
+        self._ask()
+        self.topics.discard(account_id)
+
+    def _ask(self) -> None:
+        if self.away:
+            raise Unavailable("away")
+
+
 def heard(event: OutgoingEvent) -> Event:
     """The same as it comes out of the event log."""
     arrived = decode(Draft(encode(event)))
@@ -117,6 +142,7 @@ class Notifier:
     eraser: Eraser
     clock: Clock
     client: TestClient
+    brokers: "PartnersBrokersByHand"
 
     def hear(self, *events: OutgoingEvent | Event) -> None:
         """The event log brings these, one by one."""
@@ -167,6 +193,7 @@ def settings() -> Settings:
         # A busy machine takes its time.
         webhook_timeout_seconds=60,
         outbound_allow_loopback=True,
+        partner_topics=True,
     )
 
 
@@ -175,11 +202,13 @@ def notifier(make_database: MakeDatabase, clock: Clock, settings: Settings) -> I
     database = make_database("notifier", clock=clock)
     readers, endpoints = Readers(settings), Endpoints(settings)
     queue = DeliveryQueue(database, endpoints, lease=settings.webhook_lease)
-    app = assemble(settings, database, readers, endpoints, queue, verifier=NamedTokens())
+    brokers = PartnersBrokersByHand()
+    topics = EventTopics(database, settings, brokers)
+    app = assemble(settings, database, readers, endpoints, queue, topics, verifier=NamedTokens())
     with TestClient(app) as client:
         recorder = Recorder(readers, queue, kept=settings.events_kept)
         eraser = Eraser(database, Forgetting(database))
-        yield Notifier(database, settings, endpoints, queue, recorder, readers, eraser, clock, client)
+        yield Notifier(database, settings, endpoints, queue, recorder, readers, eraser, clock, client, brokers)
 
 
 @pytest.fixture
