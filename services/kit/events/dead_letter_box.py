@@ -117,7 +117,7 @@ class DeadLetterBox:
                 for name in (self._brokers.named(dead_letters(topic)) for topic in TOPICS)
                 for number in sorted(client.partitions_for_topic(name) or ())
             ]
-            first, end = client.beginning_offsets(partitions), client.end_offsets(partitions)
+            first, end = _bounds(client, partitions)
             begins = {each: max(first[each], end[each] - NEWEST) for each in partitions if end[each] > first[each]}
             # Hundreds of large ones are read, a page of small ones is shown.
             letters = [replace(letter, raw=None) for letter in self._read(client, begins, end)]
@@ -134,7 +134,7 @@ class DeadLetterBox:
         with self._connected() as client:
             if partition.partition not in (client.partitions_for_topic(partition.topic) or ()):
                 return None
-            first, end = client.beginning_offsets([partition]), client.end_offsets([partition])
+            first, end = _bounds(client, [partition])
             if not first[partition] <= offset < end[partition]:
                 return None
             found = next(self._read(client, {partition: offset}, {partition: offset + 1}), None)
@@ -176,6 +176,16 @@ class DeadLetterBox:
                         if letter is not None:
                             yield letter
             left = {partition for partition in left if client.position(partition) < ends[partition]}
+
+
+def _bounds(client: Any, partitions: list[Any]) -> tuple[dict[Any, int], dict[Any, int]]:
+    """The first offset of each partition, and the one after its last.
+
+    They are assigned before that: of topics that it has nothing to do with the client forgets who leads them whenever
+    it renews its metadata, and then waits for that in vain.
+    """
+    client.assign(partitions)
+    return client.beginning_offsets(partitions), client.end_offsets(partitions)
 
 
 def _letter(raw: RawRecord, listed: str) -> DeadLetter | None:
