@@ -15,10 +15,12 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 from services.kit.events.codec import OutgoingEvent, encode
 from services.kit.events.topics import TOPICS
 from services.notifier.deliveries.signing import new_secret, signed_headers
-from stemwright_client import webhooks
+from services.notifier.event_topics.publisher import record_of
+from services.notifier.events.models import PublicEvent
+from stemwright_client import Event, webhooks
 from tests.ids import numbered
 from tests.messages import SAMPLES
-from tests.services.notifier.conftest import ADA, job_event
+from tests.services.notifier.conftest import ADA, BEGIN, job_event
 
 ROOT = Path(__file__).parents[2]
 BODY = {"id": "evt_1", "type": "job.succeeded", "occurred_at": "2026-11-29T12:00:00Z", "sequence": 1, "data": {"ä": 1}}
@@ -57,6 +59,27 @@ def test_records_are_cloud_events_to_their_own_sdk(event: OutgoingEvent) -> None
     else:
         assert read.get_data() == event.data
         assert read.get_extension("accountid") == ADA
+
+
+def test_records_of_a_partners_own_topic_are_cloud_events_too() -> None:
+    event = PublicEvent(
+        id=numbered("evt"),
+        account_id=ADA,
+        sequence=7,
+        type="job.succeeded",
+        subject=numbered("job"),
+        stage=3,
+        occurred_at=BEGIN,
+        data={"job": {"id": numbered("job"), "metadata": {"ä": "1"}}},
+    )
+    record = record_of(event)
+    read = from_kafka_event(KafkaMessage(dict(record.headers), record.key, record.value))
+    assert (read.get_id(), read.get_type(), read.get_subject()) == (event.id, event.type, event.subject)
+    assert (read.get_time(), read.get_extension("sequence")) == (BEGIN, "7")
+    body = read.get_data()
+    assert isinstance(body, dict)
+    # The very object of the feed and of webhooks.
+    assert Event.model_validate(body).data == event.data
 
 
 def test_the_standards_package_verifies_what_the_notifier_signs_with_either_secret() -> None:

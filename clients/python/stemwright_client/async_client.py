@@ -263,6 +263,15 @@ class AsyncClient:
     ) -> int:
         return (await self._call(calls.redeliver_events(endpoint_id, from_sequence, to_sequence))).deliveries
 
+    async def event_topics(self) -> list[models.EventTopic]:
+        return (await self._call(calls.event_topics())).items
+
+    async def create_event_topic(self) -> models.MadeEventTopic:
+        return await self._call(calls.create_event_topic())
+
+    async def delete_event_topic(self, topic_id: str) -> None:
+        await self._call(calls.delete_event_topic(topic_id))
+
     async def call(
         self,
         method: str,

@@ -208,6 +208,18 @@ def webhook_deliveries(
     return Call("GET", path, _as(models.Page[models.Delivery]), _present(limit=limit, cursor=cursor, status=status))
 
 
+def event_topics() -> Call[models.Page[models.EventTopic]]:
+    return Call("GET", "/v1/event-topics", _as(models.Page[models.EventTopic]))
+
+
+def create_event_topic() -> Call[models.MadeEventTopic]:
+    return Call("POST", "/v1/event-topics", _as(models.MadeEventTopic))
+
+
+def delete_event_topic(topic_id: str) -> Call[None]:
+    return Call("DELETE", _path("/v1/event-topics/{}", topic_id), _nothing)
+
+
 def rotate_callback_secret() -> Call[models.RotatedSecret]:
     return Call("POST", "/v1/callbacks/rotate-secret", _as(models.RotatedSecret))
 

@@ -314,6 +314,16 @@ class Client:
         """Sends again what was given up, or these events; how many."""
         return (self._call(calls.redeliver_events(endpoint_id, from_sequence, to_sequence))).deliveries
 
+    def event_topics(self) -> list[models.EventTopic]:
+        return (self._call(calls.event_topics())).items
+
+    def create_event_topic(self) -> models.MadeEventTopic:
+        """A Kafka topic of your own with the same events, where the operator allows it; its password is told once."""
+        return self._call(calls.create_event_topic())
+
+    def delete_event_topic(self, topic_id: str) -> None:
+        self._call(calls.delete_event_topic(topic_id))
+
     def call(
         self,
         method: str,

@@ -286,5 +286,22 @@ class Delivery(Model):
     event: Event | None
 
 
+class EventTopic(Model):
+    """A Kafka topic of the account's own, with the same events."""
+
+    id: str
+    topic: str
+    bootstrap_servers: str
+    username: str
+    group_prefix: str
+    created_at: datetime
+    published_sequence: int
+
+
+class MadeEventTopic(EventTopic):
+    password: str
+    """Told this once."""
+
+
 class Redelivered(Model):
     deliveries: int

@@ -9,8 +9,10 @@ import type {
   Delivery,
   Event,
   EventPage,
+  EventTopic,
   Job,
   ListedJob,
+  MadeEventTopic,
   MadeWebhookEndpoint,
   OnProgress,
   Order,
@@ -275,6 +277,19 @@ export class Client {
   redeliver(deliveryId: string): Promise<Delivery> {
     const path = `/v1/webhook-deliveries/${encodeURIComponent(deliveryId)}/redeliver`;
     return this.call({ method: "POST", path });
+  }
+
+  async eventTopics(): Promise<EventTopic[]> {
+    return (await this.call<Page<EventTopic>>({ method: "GET", path: "/v1/event-topics" })).items;
+  }
+
+  /** A Kafka topic of your own with the same events, where the operator allows it; the password is told this once. */
+  createEventTopic(): Promise<MadeEventTopic> {
+    return this.call({ method: "POST", path: "/v1/event-topics" });
+  }
+
+  deleteEventTopic(id: string): Promise<void> {
+    return this.call({ method: "DELETE", path: `/v1/event-topics/${encodeURIComponent(id)}` });
   }
 
   async *#every<T>(path: string, query: Record<string, string> = {}): AsyncGenerator<T, void> {

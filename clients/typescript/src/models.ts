@@ -16,6 +16,8 @@ export type EventPage = Schemas["EventPage"];
 export type WebhookEndpoint = Schemas["EndpointView"];
 export type MadeWebhookEndpoint = Schemas["EndpointMade"];
 export type RotatedSecret = Schemas["RotatedSecret"];
+export type EventTopic = Schemas["EventTopicView"];
+export type MadeEventTopic = Schemas["EventTopicMade"];
 export type Delivery = Schemas["DeliveryView"];
 
 /** Everything of a job but its upload; what is left out is the platform's choice. */

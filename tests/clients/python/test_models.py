@@ -36,6 +36,8 @@ SCHEMAS: dict[type[BaseModel], str] = {
     models.RotatedSecret: "RotatedSecret",
     models.Attempt: "AttemptView",
     models.Delivery: "DeliveryView",
+    models.EventTopic: "EventTopicView",
+    models.MadeEventTopic: "EventTopicMade",
     models.Redelivered: "Redelivered",
 }
 
