@@ -17,7 +17,8 @@ from tests.services.accounts.production import PRODUCTION
 def _production(file: Path | None) -> Settings:
     return Settings(
         STEMWRIGHT_ENVIRONMENT="production",
-        DATABASE_URL="sqlite:///unused.db",
+        STEMWRIGHT_KAFKA_SECURITY_PROTOCOL="SSL",
+        DATABASE_URL=PRODUCTION["DATABASE_URL"],
         signing_key_file=file,
         smtp_host="mail.example",
         mail_from="mail@stemwright.example",
