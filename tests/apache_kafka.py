@@ -170,6 +170,13 @@ def libraries() -> Path:
 
 
 @contextmanager
+def kafka_running(folder: Path) -> Iterator[ApacheKafka]:
+    """A broker of one's own in a folder, for as long as the block lasts."""
+    with _held(folder, libraries()) as broker:
+        yield broker
+
+
+@contextmanager
 def _held(folder: Path, jars: Path) -> Iterator[ApacheKafka]:
     """A broker that runs for as long as any process holds it: each has a pipe open, however it ends."""
     folder.mkdir(exist_ok=True)

@@ -32,6 +32,7 @@ LAG = Gauge(
 COMMIT_INTERVAL_SECONDS = 0.1
 COMMIT_TIMEOUT_SECONDS = 2.0
 JOIN_SECONDS = 0.5
+LONGEST_HEARTBEAT_SECONDS = 1.0
 POSITION_TIMEOUT_SECONDS = 3.0
 
 
@@ -89,7 +90,8 @@ class Reader:
         self._assignments = assignments
         self._membership = {
             "session_timeout_ms": int(session_seconds * 1000),
-            "heartbeat_interval_ms": int(session_seconds * 300),
+            # By a heartbeat a member learns that its group shares out anew, and all wait for the last to learn it.
+            "heartbeat_interval_ms": int(min(session_seconds * 300, LONGEST_HEARTBEAT_SECONDS * 1000)),
             "max_poll_interval_ms": int(poll_limit_seconds * 1000),
         }
         self._client: Any = None
