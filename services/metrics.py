@@ -194,6 +194,14 @@ METRICS = (
     ),
     Metric("stemwright_upload_verdicts_total", "counter", ("upload",), "files checked, by verdict", ("code",)),
     Metric("stemwright_upload_check_seconds", "histogram", ("upload",), "seconds from a file's turn to its verdict"),
+    Metric(
+        "stemwright_upload_fetches_total",
+        "counter",
+        ("upload",),
+        "files from addresses: `fetched`, or the code of what kept them away",
+        ("code",),
+    ),
+    Metric("stemwright_upload_fetched_bytes_total", "counter", ("upload",), "bytes of files that were fetched"),
     Metric("stemwright_webhook_tries_total", "counter", ("notifier",), "tries to deliver a webhook", ("outcome",)),
     Metric(
         "stemwright_outstanding_audio_seconds",

@@ -14,6 +14,7 @@ from services.kit.events.producer import EventProducer
 from services.kit.events.rights import writes_of
 from services.kit.housekeeping import Housekeeping
 from services.kit.measures import measures_of
+from services.kit.outbound.fetcher import Fetcher
 from services.kit.outbox import OutboxRelay
 from services.kit.s3 import S3Storage
 from services.kit.schema import check_schema
@@ -22,6 +23,7 @@ from services.upload.cleaning import Cleaner, Sweeper
 from services.upload.consumers import upload_consumer
 from services.upload.erasing import Forgetting
 from services.upload.errors import UploadNotFound
+from services.upload.fetching import SourceFetcher
 from services.upload.prober import Prober
 from services.upload.routes import router
 from services.upload.scratch import Scratch
@@ -35,7 +37,9 @@ from services.upload.validation import Validator
 def build(settings: Settings) -> FastAPI:
     """The app with everything that runs beside it."""
     database = Database.from_settings(settings, "upload")
-    storage = S3Storage.from_settings(settings, connections=settings.max_transfers + settings.validators + 16)
+    storage = S3Storage.from_settings(
+        settings, connections=settings.max_transfers + settings.validators + settings.fetchers + 16
+    )
     relay = OutboxRelay(database, EventProducer(Brokers.of(settings), "upload", writes_of("upload")))
     eraser = Eraser(database, Forgetting(database, Cleaner(database, storage)))
     consumer = upload_consumer(settings, database, eraser)
@@ -57,12 +61,18 @@ def assemble(
     tasks: list[BackgroundTask],
 ) -> FastAPI:
     """The app over given parts; `tasks` are those that talk to the event log."""
-    work_signal, status_signals = WorkSignal(), StatusSignals()
+    work_signal, source_signal, status_signals = WorkSignal(), WorkSignal(), StatusSignals()
     cleaner = Cleaner(database, storage)
     prober = Prober(settings)
     scratch = Scratch(settings.scratch_directory)
     uploads = Uploads(
-        database, storage, settings, cleaner=cleaner, work_signal=work_signal, status_signals=status_signals
+        database,
+        storage,
+        settings,
+        cleaner=cleaner,
+        work_signal=work_signal,
+        source_signal=source_signal,
+        status_signals=status_signals,
     )
     validators = [
         Validator(
@@ -78,11 +88,26 @@ def assemble(
         )
         for number in range(1, settings.validators + 1)
     ]
+    fetcher = Fetcher(settings, timeout_seconds=settings.fetch_answer_seconds)
+    fetchers = [
+        SourceFetcher(
+            number,
+            database,
+            storage,
+            settings,
+            fetcher=fetcher,
+            cleaner=cleaner,
+            source_signal=source_signal,
+            work_signal=work_signal,
+            status_signals=status_signals,
+        )
+        for number in range(1, settings.fetchers + 1)
+    ]
     return create_app(
         name="upload",
         title="Stemwright uploads",
         routers=[router],
-        tasks=[*validators, Sweeper(database, storage, cleaner, settings), *tasks],
+        tasks=[*validators, *fetchers, Sweeper(database, storage, cleaner, settings), *tasks],
         checks={"storage": BucketReady(storage, may=settings.s3_make_bucket)},
         prerequisites={"database": partial(check_schema, database)},
         measures=measures_of(database),
@@ -92,7 +117,7 @@ def assemble(
             "uploads": uploads,
             "transfers": Transfers(uploads, storage, settings),
         },
-        closing=[scratch.close],
+        closing=[scratch.close, fetcher.close],
         streamed=re.compile(r"/v1/uploads/[^/]+/content"),
         missing={"upload_id": UploadNotFound},
     )

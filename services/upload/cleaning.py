@@ -16,6 +16,7 @@ from services.upload import repository
 from services.upload.events import news_of
 from services.upload.models import Upload
 from services.upload.settings import Settings
+from services.upload.sources import shown
 from services.upload.states import Step, UploadStatus, after
 
 log = logging.getLogger(__name__)
@@ -113,7 +114,9 @@ class Sweeper:
                 upload.status = after(upload.state, Step.EXPIRE)
                 upload.decided_at = session.now()
                 upload.code = "upload_expired"
-                upload.reason = "The file was not sent in time. Start a new upload."
+                come = "sent" if upload.source_url is None else "fetched"
+                upload.reason = f"The file was not {come} in time. Start a new upload."
+                upload.source_url, upload.lease_token = shown(upload.source_url), None
                 upload.litter = True
                 outbox.add(session, news_of(upload))
             log.info("%s expired", upload_id)

@@ -74,6 +74,16 @@ class UploadNotPending(Conflict):
     title = "The upload has its bytes already"
 
 
+class UploadIsFetched(Conflict):
+    code = "upload_is_fetched"
+    title = "The file of this upload is fetched from its address; nobody can send it"
+
+
+class SourceNotAllowed(Invalid):
+    code = "source_not_allowed"
+    title = "Nothing is fetched from that address"
+
+
 class UploadReplaced(Conflict):
     code = "upload_replaced"
     title = "The bytes of this upload were sent anew meanwhile"

@@ -38,6 +38,12 @@ class Upload(Base):
             postgresql_where=text("status = 'pending'"),
         ),
         Index(
+            "ix_uploads_fetching",
+            "created_at",
+            sqlite_where=text("status = 'pending' AND source_url IS NOT NULL"),
+            postgresql_where=text("status = 'pending' AND source_url IS NOT NULL"),
+        ),
+        Index(
             "ix_uploads_deleted",
             "deleted_at",
             sqlite_where=text("status = 'deleted'"),
@@ -65,6 +71,12 @@ class Upload(Base):
     content_type: Mapped[str | None] = mapped_column(String(100))
     declared_sha256: Mapped[str | None] = mapped_column(String(64))
 
+    # Where we fetch it, if nobody sends it.
+    source_url: Mapped[str | None] = mapped_column(Text)
+    """With its query only until it has been fetched: that may be somebody's secret."""
+    named: Mapped[bool | None]
+    """False while the file is to be called as its server calls it."""
+
     # How the bytes come.
     part_bytes: Mapped[int]
     multipart_id: Mapped[str | None] = mapped_column(Text)
@@ -73,7 +85,7 @@ class Upload(Base):
     litter: Mapped[bool]
     """True while objects may be left that nobody needs any more, to be removed."""
 
-    # Who checks it.
+    # Who fetches or checks it.
     lease_token: Mapped[str | None] = mapped_column(String(40))
     lease_until: Mapped[datetime | None]
     not_before: Mapped[datetime | None]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, case, delete, func, or_, select, text, update
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, CursorResult, and_, case, delete, func, or_, select, text, update
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from services.kit.database import ReadSession, WriteSession
 from services.upload.models import Upload
@@ -93,29 +93,45 @@ def claim_validating(
 
     The oldest of the account of which the fewest are being checked; none of an account that has its share already.
     """
+    waiting = Upload.status == UploadStatus.VALIDATING
+    return _claim(session, waiting, Upload.completed_at, lease_token, lease, most_of_one_account)
+
+
+def claim_fetching(
+    session: WriteSession, *, lease_token: str, lease: timedelta, most_of_one_account: int
+) -> Upload | None:
+    """Leases an upload that is to be fetched and that nobody is fetching, chosen as by `claim_validating`."""
+    waiting = and_(Upload.status == UploadStatus.PENDING, Upload.source_url.is_not(None))
+    return _claim(session, waiting, Upload.created_at, lease_token, lease, most_of_one_account)
+
+
+def _claim(
+    session: WriteSession,
+    waiting: ColumnElement[bool],
+    since: InstrumentedAttribute[Any],
+    lease_token: str,
+    lease: timedelta,
+    most_of_one_account: int,
+) -> Upload | None:
     # Two that count at the same moment would both find room.
     take_turns(session, "upload-claims")
     now = session.now()
-    checked = aliased(Upload)
+    taken = aliased(Upload)
     of_the_account = (
         select(func.count())
-        .select_from(checked)
-        .where(
-            checked.account_id == Upload.account_id,
-            checked.status == UploadStatus.VALIDATING,
-            checked.lease_until >= now,
-        )
+        .select_from(taken)
+        .where(taken.account_id == Upload.account_id, taken.status == Upload.status, taken.lease_until >= now)
         .scalar_subquery()
     )
     upload = session.scalars(
         select(Upload)
         .where(
-            Upload.status == UploadStatus.VALIDATING,
+            waiting,
             or_(Upload.lease_until.is_(None), Upload.lease_until < now),
             or_(Upload.not_before.is_(None), Upload.not_before <= now),
             of_the_account < most_of_one_account,
         )
-        .order_by(of_the_account, Upload.completed_at)
+        .order_by(of_the_account, since)
         .limit(1)
         .with_for_update(skip_locked=True)
     ).one_or_none()
@@ -128,11 +144,10 @@ def claim_validating(
 
 
 def find_leased(session: WriteSession, upload_id: str, lease_token: str) -> Upload | None:
-    """The upload if this lease still stands: neither taken over by another validator nor ended by a deletion."""
+    """The upload if this lease still stands: neither taken over by another process nor ended by a deletion."""
+    under_way = Upload.status.in_([UploadStatus.PENDING, UploadStatus.VALIDATING])
     return session.scalars(
-        select(Upload)
-        .where(Upload.id == upload_id, Upload.lease_token == lease_token, Upload.status == UploadStatus.VALIDATING)
-        .with_for_update()
+        select(Upload).where(Upload.id == upload_id, Upload.lease_token == lease_token, under_way).with_for_update()
     ).one_or_none()
 
 
@@ -170,7 +185,7 @@ def delete_all(session: WriteSession, account_id: str) -> int:
         .values(status=UploadStatus.DELETED, deleted_at=session.now(), lease_token=None, litter=True)
     )
     facts = ("sha256", "duration_seconds", "samples", "sample_rate_hz", "channels", "codec", "container", "whole")
-    nothing = dict.fromkeys(("content_type", "declared_sha256", "code", "reason", "traceparent", *facts))
+    nothing = dict.fromkeys(("content_type", "declared_sha256", "code", "reason", "traceparent", "source_url", *facts))
     session.execute(update(Upload).where(of_account).values(filename="", size_bytes=0, **nothing))
     return cast("CursorResult[Any]", deleted).rowcount
 

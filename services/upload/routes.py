@@ -17,6 +17,7 @@ from services.kit.schemas import Limit, Page, UploadCursor, UploadId, examples
 from services.upload.errors import (
     ContentLengthMismatch,
     PartMismatch,
+    SourceNotAllowed,
     StorageQuotaExceeded,
     TooManyPending,
     TooManyTransfers,
@@ -24,12 +25,13 @@ from services.upload.errors import (
     TransferStalled,
     UploadDeleted,
     UploadIncomplete,
+    UploadIsFetched,
     UploadNotFound,
     UploadNotPending,
     UploadReplaced,
     UploadTooLarge,
 )
-from services.upload.schemas import Completion, NewUpload, UploadView
+from services.upload.schemas import Completion, NewFile, UploadView
 from services.upload.service import Uploads
 from services.upload.transfers import Transfers
 
@@ -37,7 +39,10 @@ router = APIRouter(prefix="/v1/uploads", tags=["Uploads"])
 
 _ONE = answers(UploadNotFound)
 # One second of 16-bit stereo as WAV.
-_NEW = examples({"filename": "song.wav", "size_bytes": 176_444, "content_type": "audio/wav"})
+_NEW = examples(
+    {"filename": "song.wav", "size_bytes": 176_444, "content_type": "audio/wav"},
+    fetched={"source_url": "https://music.example.com/song.wav"},
+)
 _COMPLETION = examples({})
 
 
@@ -66,17 +71,21 @@ Caller = Annotated[Principal, Depends(require_scope("uploads"))]
         IdempotencyInProgress,
         UploadDeleted,
         UploadTooLarge,
+        SourceNotAllowed,
         IdempotencyConflict,
         TooManyPending,
     ),
 )
 def create_upload(
-    new: Annotated[NewUpload, Body(openapi_examples=_NEW)],
+    new: Annotated[NewFile, Body(openapi_examples=_NEW)],
     uploads: UploadsService,
     caller: Caller,
     idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Makes a place for a file; PUT its parts to the presigned URLs, then complete it.
+
+    With `source_url` the file is fetched: nothing is to be sent, the upload is `pending` until the file is here, and
+    then checked like any other. Where it cannot be fetched it is `rejected`, with a `code` that begins with `source_`.
 
     What an account keeps is limited: 409 `storage_quota_exceeded` says by how much, and deleting uploads makes room.
     410 `upload_deleted` answers an `Idempotency-Key` whose upload was deleted meanwhile.
@@ -101,7 +110,7 @@ def get_upload(upload_id: UploadId, uploads: UploadsService, caller: Caller) -> 
 @router.post(
     "/{upload_id}/complete",
     summary="Complete an upload",
-    responses=answers(UploadNotFound, UploadIncomplete, UploadReplaced, PartMismatch),
+    responses=answers(UploadNotFound, UploadIncomplete, UploadIsFetched, UploadReplaced, PartMismatch),
 )
 def complete_upload(
     upload_id: UploadId,
@@ -128,6 +137,7 @@ def delete_upload(upload_id: UploadId, uploads: UploadsService, caller: Caller) 
         TransferBroken,
         UploadNotFound,
         TransferStalled,
+        UploadIsFetched,
         UploadNotPending,
         UploadReplaced,
         UploadTooLarge,

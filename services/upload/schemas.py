@@ -1,32 +1,29 @@
 """Requests and answers of the uploads API."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, ValidatorFunctionWrapHandler, WrapValidator
 
-from services.kit.schemas import CONTROL, Line, RequestBody, Whole
+from services.kit.outbound.urls import MAX_URL_CHARACTERS, PUBLIC_URL
+from services.kit.schemas import Line, RequestBody, Whole
 from services.kit.storage import Part
 from services.kit.validation import form
 from services.upload.models import Upload
+from services.upload.names import FILENAME, MAX_FILENAME_CHARACTERS
 from services.upload.settings import MAX_SIZE_BYTES
+from services.upload.sources import shown
 
 MAX_REPORTED_BYTES = 2**63 - 1
 """What a column holds. A larger claim is no number of bytes; one beyond the platform's limit is a file too large."""
 MAX_PARTS = 1000
 """No file that is accepted has more."""
 
-_REORDERING = r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
-"""Marks that make a name read as another one (`gpj.exe` for `exe.jpg`)."""
-
-_FILENAME = form(
-    rf"^[^{CONTROL}{_REORDERING}]+$", "must be one line of text without control characters, nor marks that reorder it"
-)
 _WORD = "[A-Za-z0-9!#$&^_.+-]+"
 _MEDIA_TYPE = form(f"^{_WORD}/{_WORD}$", "must be a media type such as audio/mpeg")
 _SHA256 = form(r"^[0-9A-Fa-f]{64}$", "must be 64 hexadecimal digits")
 
-Filename = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=_FILENAME)]
+Filename = Annotated[str, StringConstraints(min_length=1, max_length=MAX_FILENAME_CHARACTERS, pattern=FILENAME)]
 MediaType = Annotated[str, StringConstraints(max_length=100, pattern=_MEDIA_TYPE)]
 Sha256 = Annotated[str, StringConstraints(pattern=_SHA256, to_lower=True)]
 ETag = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
@@ -41,6 +38,32 @@ class NewUpload(RequestBody):
     )
     content_type: MediaType | None = Field(None, description="A hint; the content alone decides.")
     sha256: Sha256 | None = Field(None, description="Hexadecimal. Where given, a file with another digest is rejected.")
+
+
+class NewSource(RequestBody):
+    """A file that is to be fetched."""
+
+    source_url: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=MAX_URL_CHARACTERS,
+            description="Where the file is: https, a public DNS name, port 443 or 8443. Its query is shown to nobody.",
+            # For clients only: what is refused depends on the platform, which in development lets this machine be
+            # named.
+            json_schema_extra={"pattern": PUBLIC_URL},
+        ),
+    ]
+    filename: Filename | None = Field(None, description="Where absent, as its server or its address calls it.")
+
+
+def _by_its_fields(value: Any, _both: ValidatorFunctionWrapHandler) -> NewUpload | NewSource:
+    """What is wrong is told of the body that was meant, not of each that there is."""
+    meant = NewSource if isinstance(value, dict) and "source_url" in value else NewUpload
+    return meant.model_validate(value)
+
+
+NewFile = Annotated[NewUpload | NewSource, WrapValidator(_by_its_fields)]
 
 
 class NamedPart(RequestBody):
@@ -93,8 +116,9 @@ class UploadView(BaseModel):
     code: str | None = Field(None, description="Why it was rejected, for programs.")
     reason: str | None = Field(None, description="Why it was rejected, for people.")
     filename: str
-    size_bytes: int
+    size_bytes: int = Field(description="Of a file that is fetched: what has come of it so far.")
     content_type: str | None
+    source_url: str | None = Field(None, description="Where the file is fetched from, without a query.")
     sha256: str | None = Field(description="As measured once the upload is ready; before that, as the client said.")
     created_at: datetime
     completed_at: datetime | None
@@ -128,6 +152,7 @@ def view(upload: Upload, *, parts: list[PartUrl] | None = None, uploaded: list[P
             "filename": upload.filename,
             "size_bytes": upload.size_bytes,
             "content_type": upload.content_type,
+            "source_url": shown(upload.source_url),
             "sha256": upload.sha256 or upload.declared_sha256,
             "created_at": upload.created_at,
             "completed_at": upload.completed_at,

@@ -12,6 +12,7 @@ from services.kit.database import Database, WriteSession
 from services.kit.erasures import check_open
 from services.kit.idempotency import idempotent, replace_answers
 from services.kit.ids import new_id
+from services.kit.outbound.urls import AddressRefused, target_of
 from services.kit.schemas import Page
 from services.kit.storage import MultipartNotFound, ObjectStorage, Part
 from services.kit.telemetry import current_traceparent
@@ -19,9 +20,11 @@ from services.upload import repository
 from services.upload.cleaning import Cleaner
 from services.upload.errors import (
     ContentLengthMismatch,
+    SourceNotAllowed,
     StorageQuotaExceeded,
     TooManyPending,
     UploadDeleted,
+    UploadIsFetched,
     UploadNotFound,
     UploadNotPending,
     UploadReplaced,
@@ -30,9 +33,10 @@ from services.upload.errors import (
 from services.upload.events import news_of
 from services.upload.models import Upload
 from services.upload.parts import PartPlan, agreed, plan
-from services.upload.schemas import NewUpload, PartUrl, UploadView, view
+from services.upload.schemas import NewSource, NewUpload, PartUrl, UploadView, view
 from services.upload.settings import Settings
 from services.upload.signals import StatusSignals, WorkSignal
+from services.upload.sources import name_in
 from services.upload.states import Step, UploadStatus, after
 
 log = logging.getLogger(__name__)
@@ -54,6 +58,7 @@ class Uploads:
         *,
         cleaner: Cleaner,
         work_signal: WorkSignal,
+        source_signal: WorkSignal,
         status_signals: StatusSignals,
     ) -> None:
         self.settings = settings
@@ -61,39 +66,33 @@ class Uploads:
         self._storage = storage
         self._cleaner = cleaner
         self._work_signal = work_signal
+        self._source_signal = source_signal
         self._status_signals = status_signals
         self._may_wait = threading.Semaphore(settings.max_waiting_requests)
 
-    def create(self, account_id: str, new: NewUpload, key: str | None) -> JSONResponse:
-        """Makes a place for a file; once per idempotency key.
+    def create(self, account_id: str, new: NewUpload | NewSource, key: str | None) -> JSONResponse:
+        """Makes a place for a file that is sent or fetched; once per idempotency key.
 
-        Raises UploadTooLarge, TooManyPending, StorageQuotaExceeded, and UploadDeleted where the key made an upload that
-        is gone.
+        Raises UploadTooLarge, SourceNotAllowed, TooManyPending, StorageQuotaExceeded, and UploadDeleted where the key
+        made an upload that is gone.
         """
-        if new.size_bytes > self.settings.max_size_bytes:
+        if isinstance(new, NewSource):
+            self._check_source(new.source_url)
+        elif new.size_bytes > self.settings.max_size_bytes:
             raise UploadTooLarge(self.settings.max_size_bytes)
 
         def insert(session: WriteSession) -> str:
             # Two that count at the same moment would both find room.
             repository.take_turns(session, f"uploads of {account_id}")
             check_open(session, account_id)
-            self._check_quota(session, account_id, new.size_bytes)
+            self._check_quota(session, account_id, 0 if isinstance(new, NewSource) else new.size_bytes)
             if repository.count_pending(session, account_id) >= self.settings.max_pending_per_account:
                 raise TooManyPending("Send or delete some of the uploads that are pending first.")
-            upload = Upload(
-                id=new_id("upl"),
-                account_id=account_id,
-                status=UploadStatus.PENDING,
-                created_at=session.now(),
-                filename=new.filename,
-                size_bytes=new.size_bytes,
-                content_type=new.content_type,
-                declared_sha256=new.sha256,
-                part_bytes=plan(new.size_bytes, self.settings.part_size_bytes).part_bytes,
-                litter=False,
-                attempts=0,
-            )
+            upload = self._pending(new)
+            upload.account_id, upload.created_at = account_id, session.now()
             session.add(upload)
+            if isinstance(new, NewSource):
+                session.after_commit(self._source_signal.notify)
             outbox.add(session, news_of(upload))
             return upload.id
 
@@ -112,6 +111,29 @@ class Uploads:
             create=insert,
             respond=respond,
         )
+
+    def _pending(self, new: NewUpload | NewSource) -> Upload:
+        upload = Upload(id=new_id("upl"), status=UploadStatus.PENDING, litter=False, attempts=0)
+        size_bytes = self.settings.max_size_bytes
+        if isinstance(new, NewSource):
+            upload.source_url, upload.named = new.source_url, new.filename is not None
+            upload.filename = new.filename or name_in(new.source_url)
+            upload.size_bytes = 0
+            upload.traceparent = current_traceparent()
+        else:
+            upload.filename, upload.size_bytes = new.filename, new.size_bytes
+            upload.content_type, upload.declared_sha256 = new.content_type, new.sha256
+            size_bytes = new.size_bytes
+        upload.part_bytes = plan(size_bytes, self.settings.part_size_bytes).part_bytes
+        return upload
+
+    def _check_source(self, url: str) -> None:
+        if self.settings.fetchers == 0:
+            raise SourceNotAllowed("This platform fetches nothing. Send the file.")
+        try:
+            target_of(url, allow_loopback=self.settings.outbound_allow_loopback)
+        except AddressRefused as error:
+            raise SourceNotAllowed(f"source_url {error}") from None
 
     def _check_quota(self, session: WriteSession, account_id: str, size_bytes: int) -> None:
         usage = repository.usage(session, account_id)
@@ -133,7 +155,7 @@ class Uploads:
     def get(self, account_id: str, upload_id: str) -> UploadView:
         """The upload; while it is pending, with what has arrived and a URL for each part that has not."""
         upload = self._own(account_id, upload_id)
-        if upload.state is not UploadStatus.PENDING:
+        if upload.state is not UploadStatus.PENDING or upload.source_url is not None:
             return view(upload)
         upload, stored = self._with_multipart(upload)
         if upload.state is not UploadStatus.PENDING or upload.multipart_id is None:
@@ -169,11 +191,13 @@ class Uploads:
         """Declares the file whole and waits a bounded time for the verdict.
 
         Asked again, it answers with the same upload. Raises UploadIncomplete and PartMismatch, after which the client
-        may send the missing parts and try again.
+        may send the missing parts and try again, and UploadIsFetched.
         """
         upload = self._own(account_id, upload_id)
         if upload.state is not UploadStatus.PENDING:
             return self._verdict(upload)
+        if upload.source_url is not None:
+            raise UploadIsFetched
         upload, stored = self._with_multipart(upload)
         if upload.state is not UploadStatus.PENDING:
             return self._verdict(upload)
@@ -206,9 +230,12 @@ class Uploads:
     def expect_transfer(self, account_id: str, upload_id: str, length: int | None) -> Upload:
         """The pending upload that a body of this length, where that is known, may be sent to.
 
-        Raises UploadTooLarge or ContentLengthMismatch where the announced length cannot be right, UploadNotPending.
+        Raises UploadTooLarge or ContentLengthMismatch where the announced length cannot be right, UploadIsFetched,
+        UploadNotPending.
         """
         upload = self._own(account_id, upload_id)
+        if upload.source_url is not None:
+            raise UploadIsFetched
         if upload.state is not UploadStatus.PENDING:
             raise UploadNotPending
         if length is not None and length > self.settings.max_size_bytes:
@@ -240,7 +267,7 @@ class Uploads:
                 raise UploadNotFound
             upload.status = after(upload.state, Step.DELETE)
             upload.deleted_at = session.now()
-            upload.filename = ""
+            upload.filename, upload.source_url = "", None
             upload.lease_token = None
             upload.litter = True
             outbox.add(session, news_of(upload))

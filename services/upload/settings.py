@@ -8,6 +8,7 @@ from services.kit.events.contracts import MAX_SONG_SECONDS
 from services.kit.settings import (
     ConsumerGroupSettings,
     DatabaseSettings,
+    OutboundSettings,
     ServiceSettings,
     StorageSettings,
     TokenVerifierSettings,
@@ -20,7 +21,14 @@ MAX_SIZE_BYTES = 2048 * MEBIBYTE
 """What the public document says; two hours of 24-bit stereo at 96 kHz are not far above."""
 
 
-class Settings(ServiceSettings, DatabaseSettings, ConsumerGroupSettings, StorageSettings, TokenVerifierSettings):
+class Settings(
+    ServiceSettings,
+    DatabaseSettings,
+    ConsumerGroupSettings,
+    StorageSettings,
+    TokenVerifierSettings,
+    OutboundSettings,
+):
     """Limits of what is accepted, and how it is checked."""
 
     model_config = service_config("upload")
@@ -63,6 +71,22 @@ class Settings(ServiceSettings, DatabaseSettings, ConsumerGroupSettings, Storage
     """A body of which nothing comes for so long is given up."""
     transfer_bytes_per_second: int = Field(8 * 1024, ge=0)
     """A body that is slower than this over `transfer_idle_seconds` is given up too."""
+
+    # How files are fetched from addresses; `transfer_idle_seconds` and `transfer_bytes_per_second` hold for them too.
+    fetchers: int = Field(4, ge=0, le=32)
+    """Files that are fetched at the same time; each holds one part in memory. 0: addresses are refused."""
+    fetches_per_account: int = Field(2, ge=1)
+    """The same, of one account, by all processes together."""
+    fetch_seconds: float = Field(3600, gt=0)
+    """How long one file may take."""
+    fetch_answer_seconds: float = Field(20, gt=0)
+    """How long a server may take to answer, at each of the three redirects too."""
+    fetch_attempts: int = Field(3, ge=1)
+    """How often a server is asked that does not answer, breaks off, or has a fault of its own."""
+    fetch_retry_seconds: float = Field(10, gt=0)
+    """Pause before it is asked again; each further one is twice as long."""
+    fetcher_poll_seconds: float = Field(5, gt=0)
+    """How often an idle fetcher looks for files that another process took in, or whose pause has ended."""
 
     # How they are checked.
     verdict_wait_seconds: float = Field(20, ge=0)

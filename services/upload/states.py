@@ -2,12 +2,12 @@
 
     pending ──complete──> validating ──accept──> ready
        │                      └───────reject──> rejected
-       └──────expire──────────────────────────> rejected
+       └─expire, or reject what is fetched────> rejected
 
     each of them ──delete──> deleted
 
-`pending` waits for bytes, `validating` waits for the verdict, `ready` and `rejected` are verdicts, `deleted` is a
-tombstone that is kept until every object is certainly gone.
+`pending` waits for bytes, which a client sends or we fetch; `validating` waits for the verdict; `ready` and `rejected`
+are verdicts; `deleted` is a tombstone that is kept until every object is certainly gone.
 """
 
 from enum import StrEnum
@@ -43,6 +43,7 @@ class WrongState(Exception):
 _NEXT: dict[tuple[UploadStatus, Step], UploadStatus] = {
     (UploadStatus.PENDING, Step.COMPLETE): UploadStatus.VALIDATING,
     (UploadStatus.PENDING, Step.EXPIRE): UploadStatus.REJECTED,
+    (UploadStatus.PENDING, Step.REJECT): UploadStatus.REJECTED,
     (UploadStatus.VALIDATING, Step.ACCEPT): UploadStatus.READY,
     (UploadStatus.VALIDATING, Step.REJECT): UploadStatus.REJECTED,
     (UploadStatus.PENDING, Step.DELETE): UploadStatus.DELETED,

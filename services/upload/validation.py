@@ -12,9 +12,7 @@ import hashlib
 import logging
 import secrets
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from prometheus_client import Counter, Histogram
@@ -34,6 +32,7 @@ from services.kit.telemetry import span
 from services.upload import repository
 from services.upload.cleaning import Cleaner
 from services.upload.events import news_of
+from services.upload.leases import Lease, LeaseLost, Leases, Stopping
 from services.upload.models import Upload
 from services.upload.prober import AudioFacts, Prober, Rejection
 from services.upload.scratch import Scratch
@@ -61,25 +60,8 @@ ANOTHER_FILE = Rejection(
 )
 
 
-class LeaseLost(Exception):
-    """Another validator has taken over, or the upload was deleted."""
-
-
-class Stopping(Exception):
-    """The process shuts down."""
-
-
 class ReadDiffers(Exception):
     """The store gave two different files for one object; which of them was checked is not known."""
-
-
-@dataclass
-class Lease:
-    """The right of one validator to one upload, renewed while it works."""
-
-    upload: Upload
-    token: str
-    renew_at: float
 
 
 class Validator:
@@ -107,11 +89,11 @@ class Validator:
         self._scratch = scratch
         self._work_signal = work_signal
         self._status_signals = status_signals
-        self._stop = threading.Event()
+        self._leases = Leases(database, settings.lease_seconds)
 
     def run(self, stop: threading.Event) -> None:
         """Works until told to stop; what is under way then is given back at once."""
-        self._stop = stop
+        self._leases.stop = stop
         while not stop.is_set():
             try:
                 if self.check_next():
@@ -142,7 +124,7 @@ class Validator:
         if upload is None:
             return False
         with span("validate upload", upload.traceparent), CHECK_SECONDS.time():
-            self._check(Lease(upload, token, self._next_renewal()))
+            self._check(self._leases.taken(upload, token))
         return True
 
     def _check(self, lease: Lease) -> None:
@@ -153,20 +135,20 @@ class Validator:
         except LeaseLost:
             self._withdraw(upload)
         except Stopping:
-            self._put_off(lease, seconds=0)
+            self._leases.put_off(lease, seconds=0)
         except (StorageUnavailable, OSError) as error:
             # Nothing is wrong with the file: the store is away or the disk is full.
             log.warning("the check of %s is put off: %s", upload.id, error)
-            self._put_off(lease, seconds=self._settings.retry_seconds)
+            self._leases.put_off(lease, seconds=self._settings.retry_seconds)
         except SQLAlchemyError:
             raise
         except ReadDiffers:
             log.warning("the store gave %s in two versions; it is checked again", upload.id)
-            self._put_off(lease, seconds=self._settings.retry_seconds, counts=True)
+            self._leases.put_off(lease, seconds=self._settings.retry_seconds, counts=True)
         except Exception:
             # A defect that one file brings out must not take the service away from all others; attempts are limited.
             log.exception("the check of %s failed", upload.id)
-            self._put_off(lease, seconds=self._settings.retry_seconds, counts=True)
+            self._leases.put_off(lease, seconds=self._settings.retry_seconds, counts=True)
         else:
             self._status_signals.announce(upload.id)
             VERDICTS.labels(decided.code or "ready").inc()
@@ -184,10 +166,10 @@ class Validator:
             with file.open("wb") as target:
                 upload.sha256 = self._read(lease, upload.incoming_key, target.write)
             if upload.declared_sha256 in (None, upload.sha256):
-                verdict = self._prober.probe(file, lambda: self._beat(lease))
+                verdict = self._prober.probe(file, lambda: self._leases.beat(lease))
             else:
                 verdict = ANOTHER_FILE
-        self._beat(lease)
+        self._leases.beat(lease)
         kept = upload.incoming_key
         if isinstance(verdict, AudioFacts):
             kept = upload.source_key
@@ -230,28 +212,12 @@ class Validator:
                     break
                 digest.update(chunk)
                 write(chunk)
-                self._beat(lease)
+                self._leases.beat(lease)
         except ObjectNotFound as error:
             raise StorageUnavailable("the object went away while it was read") from error
         if received != size_bytes:
             raise StorageUnavailable(f"the store sent {received} bytes of {size_bytes}")
         return digest.hexdigest()
-
-    def _beat(self, lease: Lease) -> None:
-        """Keeps the lease. Raises LeaseLost or Stopping."""
-        if self._stop.is_set():
-            raise Stopping
-        if time.monotonic() < lease.renew_at:
-            return
-        with self._database.write() as session:
-            row = repository.find_leased(session, lease.upload.id, lease.token)
-            if row is None:
-                raise LeaseLost
-            row.lease_until = session.now() + timedelta(seconds=self._settings.lease_seconds)
-        lease.renew_at = self._next_renewal()
-
-    def _next_renewal(self) -> float:
-        return time.monotonic() + self._settings.lease_seconds / 3
 
     def _decide(self, lease: Lease, verdict: AudioFacts | Rejection) -> Upload:
         """Writes the verdict and its event in one transaction. Raises LeaseLost."""
@@ -276,17 +242,6 @@ class Validator:
                 row.whole = verdict.complete
             outbox.add(session, news_of(row))
         return row
-
-    def _put_off(self, lease: Lease, *, seconds: float, counts: bool = False) -> None:
-        """Gives the upload back, to be checked again after a pause. Only what `counts` uses up an attempt."""
-        with self._database.write() as session:
-            row = repository.find_leased(session, lease.upload.id, lease.token)
-            if row is None:
-                return
-            row.lease_token = row.lease_until = None
-            row.not_before = session.now() + timedelta(seconds=seconds)
-            if not counts:
-                row.attempts -= 1
 
     def _withdraw(self, upload: Upload) -> None:
         """Takes back what was copied for an upload that was deleted meanwhile; a successor's work is left alone."""

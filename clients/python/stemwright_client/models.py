@@ -57,6 +57,7 @@ class Upload(Model):
     filename: str
     size_bytes: int
     content_type: str | None
+    source_url: str | None = None
     sha256: str | None
     created_at: datetime
     completed_at: datetime | None

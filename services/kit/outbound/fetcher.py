@@ -1,8 +1,9 @@
 """One request to an address that somebody outside has named, and to nothing else.
 
 The name is resolved once. Every address that it stands for must be public, and the connection goes to one of those that
-were looked at, under the name: so a resolver that answers otherwise the next moment gains nothing. Redirects are not
-followed, nothing is decoded, and time and bytes are bounded whatever the other side does.
+were looked at, under the name: so a resolver that answers otherwise the next moment gains nothing. Nothing is decoded,
+and time and bytes are bounded whatever the other side does. `send` follows no redirects; `stream`, for files, follows a
+few, each looked at like the first address.
 
 With an egress proxy the name is given to the proxy, which alone reaches the network: it has to refuse what is inside.
 """
@@ -11,10 +12,13 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
+from urllib.parse import urldefrag, urljoin
 
 import httpcore2
 
@@ -27,12 +31,34 @@ log = logging.getLogger(__name__)
 RESOLVER_THREADS = 64
 """A name server that is silent holds a thread for as long as the system's resolver asks it."""
 
+MAX_REDIRECTS = 3
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """The IP addresses of a host, as text; raises OSError where there are none."""
 
 
 class FetchFailed(Exception):
     """There is no whole answer; the message says why in words for the owner of the address."""
+
+
+class NotPublic(FetchFailed):
+    """The name stands for an address that is not on the public internet."""
+
+
+class TooSlow(FetchFailed):
+    """The body came more slowly than it may."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long a file may take on its way here."""
+
+    whole_seconds: float
+    """From the request to the last byte, what is done with the bytes included."""
+    window_seconds: float
+    """In each such time of waiting enough must come, and in a whole one without a byte it is given up."""
+    bytes_per_second: float
 
 
 @dataclass(frozen=True)
@@ -48,7 +74,7 @@ class Answer:
 
 
 class Fetcher:
-    """Sends requests; on one event loop. Holds no connection between two of them.
+    """Sends requests. Holds no connection between two of them.
 
     `resolve` and `ssl_context` replace the system's resolver and certificates in tests.
     """
@@ -69,8 +95,8 @@ class Fetcher:
         self._ssl_context = ssl_context or ssl.create_default_context()
         if self._allow_loopback:
             log.warning(
-                "STEMWRIGHT_OUTBOUND_ALLOW_LOOPBACK is on: whoever may register a webhook reaches every port of this "
-                "machine. For development only"
+                "STEMWRIGHT_OUTBOUND_ALLOW_LOOPBACK is on: whoever may name an address, of a webhook or a song, "
+                "reaches every port of this machine. For development only"
             )
 
     def close(self) -> None:
@@ -88,19 +114,55 @@ class Fetcher:
     ) -> Answer:
         """The answer, with at most `limit_bytes` of its body. Raises AddressRefused or FetchFailed."""
         target = target_of(url, allow_loopback=self._allow_loopback)
+        with _in_our_words(f"no whole answer within {self._timeout_seconds:g} seconds"):
+            async with asyncio.timeout(self._timeout_seconds), await self._connect(target) as pool:
+                return await _exchange(pool, _request(method, target, headers, body), limit_bytes)
+
+    @asynccontextmanager
+    async def stream(self, url: str, *, headers: Mapping[str, str], pace: Pace) -> AsyncIterator["Download"]:
+        """The answer to a GET, whose body is still to be read; at most three redirects are followed.
+
+        Raises AddressRefused, also for where a redirect leads, and FetchFailed. So does reading.
+        """
+        target = target_of(url, allow_loopback=self._allow_loopback)
+        whole = asyncio.timeout(pace.whole_seconds)
         try:
-            async with asyncio.timeout(self._timeout_seconds):
-                pool = self._through_proxy() if self._proxy and not target.is_loopback else await self._direct(target)
-                async with pool:
-                    return await _exchange(pool, method, target, headers, body, limit_bytes)
+            async with whole:
+                for _ in range(MAX_REDIRECTS + 1):
+                    async with self._answered(target, headers) as response:
+                        download = Download(response, pace)
+                        if download.redirect is None:
+                            yield download
+                            return
+                    target = self._redirected(target, download.redirect)
+                raise FetchFailed(f"it leads on more than {MAX_REDIRECTS} times")
         except TimeoutError:
-            raise FetchFailed(f"no whole answer within {self._timeout_seconds:g} seconds") from None
-        except (ssl.SSLError, httpcore2.ConnectError) as error:
-            raise FetchFailed(_why_no_connection(error)) from error
-        except (httpcore2.RemoteProtocolError, httpcore2.LocalProtocolError) as error:
-            raise FetchFailed("the answer is not HTTP/1.1") from error
-        except (httpcore2.NetworkError, httpcore2.ProxyError, httpcore2.TimeoutException, OSError) as error:
-            raise FetchFailed("the connection broke off") from error
+            if not whole.expired():
+                raise
+            raise TooSlow(f"the file did not arrive within {pace.whole_seconds:g} seconds") from None
+
+    @asynccontextmanager
+    async def _answered(self, target: Target, headers: Mapping[str, str]) -> AsyncIterator[httpcore2.Response]:
+        pool, response = None, None
+        try:
+            with _in_our_words(f"no answer within {self._timeout_seconds:g} seconds"):
+                async with asyncio.timeout(self._timeout_seconds):
+                    pool = await self._connect(target)
+                    response = await pool.handle_async_request(_request("GET", target, headers))
+            yield response
+        finally:
+            if response is not None:
+                await response.aclose()
+            if pool is not None:
+                await pool.aclose()
+
+    def _redirected(self, target: Target, location: str) -> Target:
+        # Nobody outside leads us to this machine, in development neither.
+        onward, _fragment = urldefrag(urljoin(f"{target.scheme}://{target.authority}{target.target}", location))
+        return target_of(onward, allow_loopback=self._allow_loopback and target.is_loopback)
+
+    async def _connect(self, target: Target) -> httpcore2.AsyncConnectionPool:
+        return self._through_proxy() if self._proxy and not target.is_loopback else await self._direct(target)
 
     def _through_proxy(self) -> httpcore2.AsyncConnectionPool:
         assert self._proxy is not None  # noqa: S101 - callers look
@@ -117,7 +179,7 @@ class Fetcher:
         if not found:
             raise FetchFailed("there is no such host")
         if not target.is_loopback and not all(is_public(ip_address(address)) for address in found):
-            raise FetchFailed("the host is not on the public internet")
+            raise NotPublic("the host is not on the public internet")
         return httpcore2.AsyncConnectionPool(
             ssl_context=self._ssl_context, max_keepalive_connections=0, network_backend=_Pinned(found)
         )
@@ -156,18 +218,56 @@ class _Pinned(httpcore2.AsyncNetworkBackend):
         await self._backend.sleep(seconds)
 
 
-async def _exchange(
-    pool: httpcore2.AsyncConnectionPool,
-    method: str,
-    target: Target,
-    headers: Mapping[str, str],
-    body: bytes,
-    limit_bytes: int,
-) -> Answer:
+class Download:
+    """A file on its way here. Iterated over, it gives the body, as it was sent."""
+
+    def __init__(self, response: httpcore2.Response, pace: Pace) -> None:
+        self.status = response.status
+        self.headers = _headers(response)
+        self._response = response
+        self._pace = pace
+
+    @property
+    def redirect(self) -> str | None:
+        """Where it is, if it is elsewhere."""
+        return self.headers.get("location") if self.status in _REDIRECTS else None
+
+    @property
+    def announced_bytes(self) -> int | None:
+        """How long the body is said to be."""
+        length = self.headers.get("content-length", "")
+        return int(length) if length.isdecimal() and len(length) < 20 else None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        body = aiter(self._response.aiter_stream())
+        waited, came = 0.0, 0
+        while True:
+            begun = time.monotonic()
+            piece = await self._next(body)
+            if piece is None:
+                return
+            waited, came = waited + time.monotonic() - begun, came + len(piece)
+            if waited >= self._pace.window_seconds:
+                if came < self._pace.bytes_per_second * waited:
+                    raise TooSlow(f"fewer than {self._pace.bytes_per_second:,.0f} bytes a second came")
+                waited, came = 0.0, 0
+            yield piece
+
+    async def _next(self, body: AsyncIterator[bytes]) -> bytes | None:
+        broken = "the connection broke off before the end of the file"
+        try:
+            async with asyncio.timeout(self._pace.window_seconds):
+                with _in_our_words(broken, not_http=broken):
+                    return await anext(body, None)
+        except TimeoutError:
+            raise TooSlow(f"nothing came for {self._pace.window_seconds:g} seconds") from None
+
+
+def _request(method: str, target: Target, headers: Mapping[str, str], body: bytes = b"") -> httpcore2.Request:
     own = {"Host": target.authority, "Accept-Encoding": "identity", "Connection": "close"}
     if body:
         own["Content-Length"] = str(len(body))
-    request = httpcore2.Request(
+    return httpcore2.Request(
         method,
         httpcore2.URL(
             scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.target.encode()
@@ -175,6 +275,9 @@ async def _exchange(
         headers=[*headers.items(), *own.items()],
         content=body,
     )
+
+
+async def _exchange(pool: httpcore2.AsyncConnectionPool, request: httpcore2.Request, limit_bytes: int) -> Answer:
     response = await pool.handle_async_request(request)
     try:
         pieces = bytearray()
@@ -184,12 +287,26 @@ async def _exchange(
                 break
     finally:
         await response.aclose()
-    return Answer(
-        response.status,
-        {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers},
-        bytes(pieces[:limit_bytes]),
-        cut=len(pieces) > limit_bytes,
-    )
+    return Answer(response.status, _headers(response), bytes(pieces[:limit_bytes]), cut=len(pieces) > limit_bytes)
+
+
+def _headers(response: httpcore2.Response) -> Mapping[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+
+
+@contextmanager
+def _in_our_words(too_late: str, *, not_http: str = "the answer is not HTTP/1.1") -> Iterator[None]:
+    """Tells what a connection fails at as FetchFailed."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise FetchFailed(too_late) from error
+    except (ssl.SSLError, httpcore2.ConnectError) as error:
+        raise FetchFailed(_why_no_connection(error)) from error
+    except (httpcore2.RemoteProtocolError, httpcore2.LocalProtocolError) as error:
+        raise FetchFailed(not_http) from error
+    except (httpcore2.NetworkError, httpcore2.ProxyError, httpcore2.TimeoutException, OSError) as error:
+        raise FetchFailed("the connection broke off") from error
 
 
 def _why_no_connection(error: BaseException) -> str:

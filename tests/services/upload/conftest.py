@@ -72,6 +72,7 @@ class Parts:
     cleaner: Cleaner
     sweeper: Sweeper
     work_signal: WorkSignal
+    source_signal: WorkSignal
     status_signals: StatusSignals
     scratch: Scratch
     prober: Prober
@@ -152,9 +153,16 @@ def events(database: Database) -> Events:
 def parts(database: Database, storage: S3Storage, settings: Settings) -> Iterator[Parts]:
     """The service without its background tasks; requests do not wait for verdicts."""
     settings = settings.model_copy(update={"verdict_wait_seconds": 0})
-    work_signal, status_signals, cleaner = WorkSignal(), StatusSignals(), Cleaner(database, storage)
+    work_signal, source_signal, status_signals = WorkSignal(), WorkSignal(), StatusSignals()
+    cleaner = Cleaner(database, storage)
     uploads = Uploads(
-        database, storage, settings, cleaner=cleaner, work_signal=work_signal, status_signals=status_signals
+        database,
+        storage,
+        settings,
+        cleaner=cleaner,
+        work_signal=work_signal,
+        source_signal=source_signal,
+        status_signals=status_signals,
     )
     scratch = Scratch(settings.scratch_directory)
     yield Parts(
@@ -165,6 +173,7 @@ def parts(database: Database, storage: S3Storage, settings: Settings) -> Iterato
         cleaner,
         Sweeper(database, storage, cleaner, settings),
         work_signal,
+        source_signal,
         status_signals,
         scratch,
         Prober(settings),

@@ -9,6 +9,7 @@ from services.upload.states import Step, UploadStatus, WrongState, after
 ALLOWED = {
     ("pending", "complete"): "validating",
     ("pending", "expire"): "rejected",
+    ("pending", "reject"): "rejected",
     ("pending", "delete"): "deleted",
     ("validating", "accept"): "ready",
     ("validating", "reject"): "rejected",

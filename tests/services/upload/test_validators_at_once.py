@@ -118,7 +118,7 @@ def test_a_validator_that_slept_does_not_overrule_its_successor(parts: Parts, ev
 def test_a_stopping_validator_gives_the_upload_back_at_once(parts: Parts) -> None:
     upload_id = completed(parts)
     stopping = parts.validator()
-    stopping._stop.set()
+    stopping._leases.stop.set()
 
     stopping.check_next()
 
@@ -150,6 +150,7 @@ def test_uploads_made_at_once_stay_within_what_the_account_may_keep(parts: Parts
         settings,
         cleaner=parts.cleaner,
         work_signal=parts.work_signal,
+        source_signal=parts.source_signal,
         status_signals=parts.status_signals,
     )
 

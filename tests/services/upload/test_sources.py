@@ -1,0 +1,57 @@
+"""What a file by address is called."""
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from services.upload.schemas import Filename
+from services.upload.sources import name_in, name_told, shown
+
+IN_ADDRESSES = {
+    "https://a.example.com/music/My%20song.flac?key=1": "My song.flac",
+    "https://a.example.com": "song",
+    "https://a.example.com/music/": "song",
+    "https://a.example.com/..": "song",
+    "https://a.example.com/%2e%2e%2fetc%2fpasswd": "passwd",
+    "https://a.example.com/a%0d%0ab%00.wav": "ab.wav",
+    "https://a.example.com/a%e2%80%aevaw.exe": "avaw.exe",
+    "https://a.example.com/%ff%fe.wav": "\ufffd\ufffd.wav",
+    "https://a.example.com/%D8%A2%D9%87%D9%86%DA%AF.mp3": "آهنگ.mp3",
+    f"https://a.example.com/{'a' * 400}.flac": "a" * 250 + ".flac",
+}
+
+
+@pytest.mark.parametrize("url", list(IN_ADDRESSES))
+def test_an_address_gives_a_name_that_the_api_would_take(url: str) -> None:
+    name = name_in(url)
+
+    assert name == IN_ADDRESSES[url]
+    taken: Any = TypeAdapter(Filename).validate_python(name)
+    assert taken == name
+
+
+TOLD = {
+    'attachment; filename="Take 3.wav"': "Take 3.wav",
+    "attachment; filename=song.mp3": "song.mp3",
+    "attachment; filename*=UTF-8''%e2%82%ac%20rates.flac": "€ rates.flac",
+    'attachment; filename="../../etc/passwd"': "passwd",
+    'attachment; filename="C:\\\\music\\\\a.wav"': "a.wav",
+    'attachment; filename="آهنگ.mp3"'.encode().decode("latin-1"): "آهنگ.mp3",
+    'attachment; filename="a\r\nSet-Cookie: b"': "a  Set-Cookie: b",
+    "inline": None,
+    "": None,
+    "attachment; filename=": None,
+    "attachment; filename*=no-such-charset''%ff.wav": "ÿ.wav",
+    ";;;=;": None,
+}
+
+
+@pytest.mark.parametrize("header", list(TOLD))
+def test_what_a_server_calls_the_file_is_taken_with_care(header: str) -> None:
+    assert name_told({"content-disposition": header}) == TOLD[header]
+
+
+def test_a_query_is_not_shown() -> None:
+    assert shown("https://a.example.com/b?X-Amz-Signature=c?d") == "https://a.example.com/b"
+    assert shown(None) is None
