@@ -30,7 +30,7 @@ from services.upload.prober import Rejection
 from services.upload.service import STORED_AS
 from services.upload.settings import Settings
 from services.upload.signals import StatusSignals, WorkSignal
-from services.upload.sources import name_told, shown
+from services.upload.sources import name_in, name_told, shown
 from services.upload.states import Step, after
 
 log = logging.getLogger(__name__)
@@ -181,7 +181,7 @@ class SourceFetcher:
                     if incoming.take(piece):
                         await asyncio.to_thread(incoming.flush)
                 await asyncio.to_thread(incoming.finish)
-                name = name_told(download.headers)
+                name = name_told(download.headers) or name_in(download.url)
         except (AddressRefused, NotPublic) as error:
             raise Unusable(Rejection("source_not_allowed", f"The address, or where it leads: {error}.")) from error
         except TooSlow as error:

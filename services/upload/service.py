@@ -36,7 +36,7 @@ from services.upload.parts import PartPlan, agreed, plan
 from services.upload.schemas import NewSource, NewUpload, PartUrl, UploadView, view
 from services.upload.settings import Settings
 from services.upload.signals import StatusSignals, WorkSignal
-from services.upload.sources import name_in
+from services.upload.sources import UNNAMED, name_in
 from services.upload.states import Step, UploadStatus, after
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class Uploads:
         size_bytes = self.settings.max_size_bytes
         if isinstance(new, NewSource):
             upload.source_url, upload.named = new.source_url, new.filename is not None
-            upload.filename = new.filename or name_in(new.source_url)
+            upload.filename = new.filename or name_in(new.source_url) or UNNAMED
             upload.size_bytes = 0
             upload.traceparent = current_traceparent()
         else:

@@ -16,9 +16,9 @@ def shown(url: str | None) -> str | None:
     return None if url is None else url.partition("?")[0]
 
 
-def name_in(url: str) -> str:
-    """What the file is called by the path of its address; `song` where that says nothing."""
-    return fitting(unquote(urlsplit(url).path)) or UNNAMED
+def name_in(url: str) -> str | None:
+    """What the file is called by the path of its address, if that says something."""
+    return fitting(unquote(urlsplit(url).path))
 
 
 def name_told(headers: Mapping[str, str]) -> str | None:

@@ -130,7 +130,7 @@ class Fetcher:
             async with whole:
                 for _ in range(MAX_REDIRECTS + 1):
                     async with self._answered(target, headers) as response:
-                        download = Download(response, pace)
+                        download = Download(response, pace, target)
                         if download.redirect is None:
                             yield download
                             return
@@ -158,7 +158,7 @@ class Fetcher:
 
     def _redirected(self, target: Target, location: str) -> Target:
         # Nobody outside leads us to this machine, in development neither.
-        onward, _fragment = urldefrag(urljoin(f"{target.scheme}://{target.authority}{target.target}", location))
+        onward, _fragment = urldefrag(urljoin(target.url, location))
         return target_of(onward, allow_loopback=self._allow_loopback and target.is_loopback)
 
     async def _connect(self, target: Target) -> httpcore2.AsyncConnectionPool:
@@ -221,7 +221,9 @@ class _Pinned(httpcore2.AsyncNetworkBackend):
 class Download:
     """A file on its way here. Iterated over, it gives the body, as it was sent."""
 
-    def __init__(self, response: httpcore2.Response, pace: Pace) -> None:
+    def __init__(self, response: httpcore2.Response, pace: Pace, target: Target) -> None:
+        self.url = target.url
+        """After all redirects."""
         self.status = response.status
         self.headers = _headers(response)
         self._response = response

@@ -51,6 +51,10 @@ class Target:
         return self.host if self.port == (443 if self.scheme == "https" else 80) else f"{self.host}:{self.port}"
 
     @property
+    def url(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.target}"
+
+    @property
     def is_loopback(self) -> bool:
         return self.host in _LOOPBACK
 

@@ -1,7 +1,5 @@
 """What a file by address is called."""
 
-from typing import Any
-
 import pytest
 from pydantic import TypeAdapter
 
@@ -10,9 +8,9 @@ from services.upload.sources import name_in, name_told, shown
 
 IN_ADDRESSES = {
     "https://a.example.com/music/My%20song.flac?key=1": "My song.flac",
-    "https://a.example.com": "song",
-    "https://a.example.com/music/": "song",
-    "https://a.example.com/..": "song",
+    "https://a.example.com": None,
+    "https://a.example.com/music/": None,
+    "https://a.example.com/..": None,
     "https://a.example.com/%2e%2e%2fetc%2fpasswd": "passwd",
     "https://a.example.com/a%0d%0ab%00.wav": "ab.wav",
     "https://a.example.com/a%e2%80%aevaw.exe": "avaw.exe",
@@ -27,8 +25,7 @@ def test_an_address_gives_a_name_that_the_api_would_take(url: str) -> None:
     name = name_in(url)
 
     assert name == IN_ADDRESSES[url]
-    taken: Any = TypeAdapter(Filename).validate_python(name)
-    assert taken == name
+    assert name is None or TypeAdapter(Filename).validate_python(name) == name
 
 
 TOLD = {

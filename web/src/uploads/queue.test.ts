@@ -27,7 +27,21 @@ class Platform implements Store {
     return this.look(id);
   }
 
+  /** Of songs that are fetched: what their looks tell, the last from then on. */
+  fetched: Partial<Upload>[] = [];
+
+  async name(address: string): Promise<Upload> {
+    this.begun += 1;
+    return { ...(await this.#fetched()), source_url: address };
+  }
+
+  async #fetched(): Promise<Upload> {
+    const now = this.fetched.length > 1 ? this.fetched.shift() : this.fetched[0];
+    return { id: "upl_fetched", parts: [], uploaded_parts: [], source_url: "https://a", ...now } as Upload;
+  }
+
   async look(id: string): Promise<Upload> {
+    if (id === "upl_fetched") return this.#fetched();
     const size = this.#sizes.get(id);
     const status = this.#status.get(id);
     if (size === undefined || status === undefined) throw new Problem(404, "upload_not_found", "");
@@ -201,5 +215,35 @@ describe("UploadQueue", () => {
     expect(queue.songs()).toEqual([]);
     await expect(platform.look("upl_1")).rejects.toMatchObject({ status: 404 });
     expect(localStorage.getItem("shelf")).toBe("[]");
+  });
+
+  it("follows a song that the platform fetches, and calls it as its server does", async () => {
+    platform.fetched = [
+      { status: "pending", filename: "song", size_bytes: 0 },
+      { status: "pending", filename: "song", size_bytes: 4 },
+      { status: "validating", filename: "Take 3.wav", size_bytes: 9 },
+      { status: "ready", filename: "Take 3.wav", size_bytes: 9 },
+    ];
+    const seen = new Set<string>();
+    queue.subscribe(() => seen.add(`${first().phase} ${first().sent} ${first().name}`));
+    await queue.addAddress("https://music.example.com/song?key=1");
+    await until(() => phases().join() === "ready");
+    expect([...seen]).toEqual([
+      "fetching 0 song",
+      "fetching 4 song",
+      "checking 9 Take 3.wav",
+      "ready 9 Take 3.wav",
+    ]);
+  });
+
+  it("follows it again after a reload, without asking for a file", async () => {
+    platform.fetched = [{ status: "pending", filename: "song", size_bytes: 0 }];
+    await queue.addAddress("https://music.example.com/song");
+    queue.leave("none");
+    queue = new UploadQueue("shelf", platform, wait);
+    await queue.restore();
+    expect(first()).toMatchObject({ phase: "fetching", name: "song" });
+    platform.fetched = [{ status: "rejected", filename: "song", size_bytes: 0, code: "source_refused" }];
+    await until(() => phases().join() === "rejected");
   });
 });

@@ -1,12 +1,23 @@
 import { Problem } from "../api/problem";
 import { platform, type Store, type Upload } from "./store";
 
-/** Where a song is on its way. `lost`: the connection is, and it is tried again by itself. */
-export type Phase = "waiting" | "sending" | "lost" | "paused" | "checking" | "ready" | "rejected" | "refused";
+/** Where a song is on its way. `fetching`: the platform gets it from its address. `lost`: the connection is, and it is
+ * tried again by itself. */
+export type Phase =
+  | "waiting"
+  | "fetching"
+  | "sending"
+  | "lost"
+  | "paused"
+  | "checking"
+  | "ready"
+  | "rejected"
+  | "refused";
 
 export interface Song {
   readonly key: string;
   readonly name: string;
+  /** In bytes; of a song that is fetched 0 until it is there. */
   readonly size: number;
   readonly phase: Phase;
   /** Bytes that have arrived or are on their way. */
@@ -61,7 +72,8 @@ export class UploadQueue {
       try {
         const upload = await this.store.look(known.id);
         const key = this.#enter(known.name, known.size, known.modified, upload);
-        if (upload.status === "pending") this.#set(key, { phase: "paused", sent: arrived(upload) });
+        if (upload.status === "pending" && !upload.source_url)
+          this.#set(key, { phase: "paused", sent: arrived(upload) });
         else void this.#check(key, upload);
       } catch (problem) {
         if (problem instanceof Problem && problem.status === 404) this.#forget(known.id);
@@ -84,6 +96,13 @@ export class UploadQueue {
       this.#set(key, { hasFile: true, phase: "waiting", problem: null });
     }
     this.#go();
+  }
+
+  /** A song that the platform fetches. Rejects with a `Problem` where it does not take the address. */
+  async addAddress(address: string): Promise<void> {
+    const upload = await this.store.name(address);
+    this.#remember({ id: upload.id, name: upload.filename, size: 0, modified: 0 });
+    void this.#check(this.#enter(upload.filename, 0, 0, upload), upload);
   }
 
   pause(key: string): void {
@@ -189,10 +208,10 @@ export class UploadQueue {
     let upload = first;
     while (this.#song(key)) {
       if (upload.status === "ready" || upload.status === "rejected") {
-        this.#set(key, { upload, phase: upload.status, sent: upload.size_bytes });
+        this.#set(key, { ...told(upload), phase: upload.status });
         return;
       }
-      this.#set(key, { upload, phase: "checking", sent: upload.size_bytes });
+      this.#set(key, { ...told(upload), phase: upload.status === "pending" ? "fetching" : "checking" });
       await this.wait(LOOK_MILLISECONDS);
       upload = await this.store.look(upload.id).catch(() => upload);
     }
@@ -247,6 +266,12 @@ export class UploadQueue {
 
 /** Somebody stopped it; no problem to tell. */
 class Stopped extends Error {}
+
+/** What a song that is on the platform is now. */
+function told(upload: Upload): Partial<Song> {
+  const fetched = upload.source_url ? { name: upload.filename } : {};
+  return { upload, sent: upload.size_bytes, ...fetched };
+}
 
 function arrived(upload: Upload): number {
   return upload.uploaded_parts.reduce((sum, part) => sum + part.size_bytes, 0);

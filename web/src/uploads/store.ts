@@ -8,6 +8,8 @@ export type Upload = components["schemas"]["UploadView"];
 
 export interface Store {
   begin: (file: File) => Promise<Upload>;
+  /** Has the platform fetch a song. */
+  name: (address: string) => Promise<Upload>;
   /** The upload as it stands; while it is pending with fresh addresses for what is missing. */
   look: (id: string) => Promise<Upload>;
   complete: (id: string) => Promise<Upload>;
@@ -27,6 +29,7 @@ export const platform: Store = {
         body: { filename: file.name, size_bytes: file.size, content_type: file.type || null },
       }),
     ),
+  name: (address) => answer(api.POST("/v1/uploads", { body: { source_url: address } })),
   look: (id) => answer(api.GET("/v1/uploads/{upload_id}", at(id))),
   complete: (id) => answer(api.POST("/v1/uploads/{upload_id}/complete", { ...at(id), body: {} })),
   remove: (id) => answer(api.DELETE("/v1/uploads/{upload_id}", at(id))),

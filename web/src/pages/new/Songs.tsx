@@ -64,6 +64,8 @@ function SongRow({ song, queue }: { song: Song; queue: UploadQueue }) {
     switch (song.phase) {
       case "sending":
         return words.sending(formats.number(percent), size);
+      case "fetching":
+        return song.sent ? words.fetched(formats.size(song.sent)) : words.fetching;
       case "paused":
         return song.hasFile
           ? words.paused(formats.number(percent), size)

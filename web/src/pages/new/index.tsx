@@ -3,6 +3,7 @@ import { useState, useSyncExternalStore } from "react";
 import { useUser } from "../../api/session";
 import { useTexts } from "../../app/language";
 import { queueOf } from "../../uploads/queue";
+import { Address } from "./Address";
 import { Drop } from "./Drop";
 import { Options } from "./Options";
 import { Order } from "./Order";
@@ -26,6 +27,7 @@ function Ordering({ accountId }: { accountId: string }) {
         <Text c="dimmed">{texts.lead}</Text>
       </div>
       <Drop onFiles={(files) => queue.add(files)} />
+      <Address queue={queue} />
       {songs.length ? <Songs songs={songs} queue={queue} /> : null}
       <Options wish={wish} onWish={setWish} />
       <Order songs={songs} wish={wish} queue={queue} />

@@ -6,6 +6,8 @@ export const problems = {
   /** By the API's `code`; one that is not here is told in the API's own words. */
   codes: {
     unreachable: "There was no answer. Check your connection and try again.",
+    source_not_allowed:
+      "Songs are not fetched from this address. It has to begin with https:// and name a public server.",
     unauthorized: "You are not signed in any more.",
     invalid_grant: "Address and password do not go together.",
     account_disabled: "This account is closed to signing in. Write to whoever runs this platform.",

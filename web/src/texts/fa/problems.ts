@@ -11,6 +11,8 @@ export const problems: Texts["problems"] = {
       : `${digits.format(Math.ceil(seconds / 60))} دقیقهٔ دیگر دوباره تلاش کنید.`,
   codes: {
     unreachable: "پاسخی نیامد. اتصال خود را بررسی و دوباره تلاش کنید.",
+    source_not_allowed:
+      "از این نشانی آهنگ گرفته نمی‌شود. باید با https:// آغاز شود و نام یک کارساز همگانی باشد.",
     unauthorized: "دیگر وارد حساب نیستید.",
     invalid_grant: "ایمیل و گذرواژه با هم نمی‌خوانند.",
     account_disabled: "ورود به این حساب بسته است. به گردانندهٔ این سامانه بنویسید.",
