@@ -134,6 +134,9 @@ class AsyncClient:
         path = Path(song)
         return await self._runner.run(uploads.upload(path, report_of(path, on_progress), self.patience_seconds))
 
+    async def upload_url(self, source_url: str, *, filename: str | None = None) -> models.Upload:
+        return await self._runner.run(uploads.upload_url(source_url, filename, self.patience_seconds))
+
     async def get_upload(self, upload_id: str) -> models.Upload:
         return await self._call(calls.upload(upload_id))
 

@@ -90,6 +90,11 @@ def create_upload(filename: str, size_bytes: int, sha256: str | None, key: str) 
     return Call("POST", "/v1/uploads", _as(models.Upload), body=body, key=key)
 
 
+def create_upload_from(source_url: str, filename: str | None, key: str) -> Call[models.Upload]:
+    body = _present(source_url=source_url, filename=filename)
+    return Call("POST", "/v1/uploads", _as(models.Upload), body=body, key=key)
+
+
 def upload(upload_id: str) -> Call[models.Upload]:
     return Call("GET", _path("/v1/uploads/{}", upload_id), _as(models.Upload))
 

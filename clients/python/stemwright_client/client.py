@@ -156,6 +156,14 @@ class Client:
         path = Path(song)
         return self._runner.run(uploads.upload(path, report_of(path, on_progress), self.patience_seconds))
 
+    def upload_url(self, source_url: str, *, filename: str | None = None) -> models.Upload:
+        """Has the platform fetch a file and blocks until it is checked: the upload, `ready`.
+
+        Raises:
+            UploadRejected: also where the file could not be fetched; its `code` begins with `source_` then.
+        """
+        return self._runner.run(uploads.upload_url(source_url, filename, self.patience_seconds))
+
     def get_upload(self, upload_id: str) -> models.Upload:
         return self._call(calls.upload(upload_id))
 

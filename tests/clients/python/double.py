@@ -91,6 +91,8 @@ class Double:
     # What the platform does.
 
     def create_upload(self, body: Document) -> tuple[int, Document]:
+        if "source_url" in body:
+            return self._fetched(valid("NewSource", body))
         valid("NewUpload", body)
         number = len(self.uploads) + 1
         upload = {
@@ -109,6 +111,16 @@ class Double:
         }
         self.uploads[upload["id"]] = upload
         return 201, self.upload(upload["id"])
+
+    def _fetched(self, body: Document) -> tuple[int, Document]:
+        """A song that is there at the second look, unless its address says that it is missing."""
+        address = body["source_url"]
+        _, made = self.create_upload({"filename": body.get("filename", "theirs.wav"), "size_bytes": 1})
+        ended = {"status": "ready", "source_url": address}
+        if "missing" in address:
+            ended |= {"status": "rejected", "code": "source_refused", "reason": "It answers 404."}
+        self.uploads[made["id"]] |= ended
+        return 201, {**self.upload(made["id"]), "status": "pending"}
 
     def upload(self, upload_id: str) -> Document:
         upload = self.uploads[upload_id]

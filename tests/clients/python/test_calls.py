@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 
-from stemwright_client import AsyncClient, Client, EventsMissed, NoAddress, NoKey, NotFound, Order, UnexpectedAnswer
+from stemwright_client import (
+    AsyncClient,
+    Client,
+    EventsMissed,
+    NoAddress,
+    NoKey,
+    NotFound,
+    Order,
+    UnexpectedAnswer,
+    UploadRejected,
+)
 from stemwright_client.flows.sending import retry_after
 from tests.clients.python.double import KEY, Double, Fault, named, valid
 
@@ -33,6 +43,20 @@ def test_the_parts_of_a_separation_are_calls_too(client: Client, double: Double,
     for number in range(3, 6):
         client.create_job(upload.id, Order(stems=("vocals",)), idempotency_key=str(number))
     assert [listed.id for listed in client.jobs()] == [named("job", number) for number in range(1, 6)]
+
+
+def test_a_song_by_address_is_waited_for(client: Client) -> None:
+    first = client.upload_url("https://music.example.com/a.wav")
+    again = client.upload_url("https://music.example.com/a.wav", filename="mine.wav")
+    assert (first.status, first.source_url, first.filename) == (
+        "ready",
+        "https://music.example.com/a.wav",
+        "theirs.wav",
+    )
+    assert (again.id != first.id, again.filename) == (True, "mine.wav")
+    with pytest.raises(UploadRejected) as refused:
+        client.upload_url("https://music.example.com/missing.wav")
+    assert refused.value.code == "source_refused"
 
 
 def test_a_batch_is_asked_for_as_the_document_says() -> None:

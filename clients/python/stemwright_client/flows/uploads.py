@@ -32,6 +32,17 @@ def upload(song: Path, report: Report, patience_seconds: float) -> Flow[Upload]:
     return (yield from _checked(made, report, patience_seconds))
 
 
+def upload_url(source_url: str, filename: str | None, patience_seconds: float) -> Flow[Upload]:
+    """The upload of a file that the platform fetches, checked and ready.
+
+    Each run is an upload of its own: what is at an address may be another file the next time. Raises UploadRejected,
+    ApiError, ConnectionFailed.
+    """
+    call = calls.create_upload_from(source_url, filename, uuid.uuid4().hex)
+    made = yield from send(call, patience_seconds)
+    return (yield from _checked(made, lambda _stage, _fraction: None, patience_seconds))
+
+
 def measured(song: Path) -> tuple[int, str]:
     """Length in bytes and SHA-256 of a file."""
     with song.open("rb") as file:
