@@ -1,5 +1,6 @@
 """What schemathesis has to know that no schema says."""
 
+import re
 import uuid
 from typing import Any
 
@@ -7,21 +8,27 @@ import schemathesis
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
+from services.kit.outbound.urls import PUBLIC_URL
+
 # An address of a domain that is kept for examples: which others are reserved is not a matter of form.
 schemathesis.openapi.format("idn-email", st.from_regex(r"[a-z0-9]{1,40}@example\.com", fullmatch=True))
 
 
 def before_call(_context: Any, case: Any, _options: dict[str, Any]) -> None:
-    """One key means one request: under a key that was used for another, a good request is rightly refused.
-
-    And no test asks a stranger's server for a song: every address becomes one of this machine where nobody listens.
-    """
-    if isinstance(case.body, dict) and "source_url" in case.body and case.operation.path == "/v1/uploads":
-        case.body["source_url"] = f"http://127.0.0.1:1/{uuid.uuid4().hex}"
+    """What a case says of things outside of it."""
+    _ask_no_stranger(case)
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
+    # One key means one request: under a key that was used for another, a good request is rightly refused.
     if case.headers and isinstance(case.headers.get("Idempotency-Key"), str):
         case.headers["Idempotency-Key"] = uuid.uuid4().hex
+
+
+def _ask_no_stranger(case: Any) -> None:
+    """Every address of a song that would be fetched becomes one of a domain that is kept for examples: no such host."""
+    address = case.body.get("source_url") if isinstance(case.body, dict) else None
+    if isinstance(address, str) and re.search(PUBLIC_URL, address):
+        case.body["source_url"] = f"https://{uuid.uuid4().hex}.example.com/song.wav"
 
 
 schemathesis.hook(before_call)

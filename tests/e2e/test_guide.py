@@ -172,7 +172,9 @@ ORDER = (
     *(
         "createCheckout",
         "createQuote",
+        "createBatchQuote",
         "createJob",
+        "createBatch",
         "putFeedback",
         "createShare",
         "beginSecondFactor",

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.songs import music, write_wav_16
+from tests.services.upload.song_server import giving, song_server
 from tests.web.browsing import Visitor
 
 PATIENCE_MILLISECONDS = 240_000
@@ -78,6 +79,22 @@ def test_a_preview_costs_nothing_and_a_file_that_is_no_song_is_told(page: Page, 
     page.get_by_label("Instrumental").uncheck()
     expect(page.get_by_text("Choose at least one.")).to_be_visible()
     expect(page.get_by_role("button", name="Separate", exact=True)).to_be_disabled()
+
+
+def test_a_song_by_address_is_fetched_and_one_that_may_be_inside_is_not(page: Page, tmp_path: Path) -> None:
+    song = write_wav_16(tmp_path / "song.wav", music(2)).read_bytes()
+    page.goto("/new")
+    address = page.get_by_label("Or the address of a song")
+    with song_server() as server:
+        server.answers["/files/Take%203.wav"] = [giving(song)]
+        address.fill("http://10.0.0.1/a.wav")
+        page.get_by_role("button", name="Fetch it").click()
+        expect(page.get_by_text("Songs are not fetched from this address.")).to_be_visible()
+        address.fill(f"{server.url}/files/Take%203.wav")
+        address.press("Enter")
+        expect(page.get_by_role("list", name="Songs").get_by_text("Take 3.wav")).to_be_visible()
+        expect(page.get_by_role("button", name="Separate", exact=True)).to_be_enabled()
+    expect(address).to_have_value("")
 
 
 def test_an_upload_goes_on_after_a_lost_connection_and_after_a_reload(
