@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 from anyio import CapacityLimiter, create_task_group, move_on_after, to_thread
@@ -14,6 +14,14 @@ from starlette.routing import Route
 READINESS_CACHE_SECONDS = 0.5
 MEASURE_SECONDS = 3.0
 BUILD = Gauge("stemwright_build_info", "1, of the version that runs.", ["version"])
+
+
+def _running_version() -> str:
+    """As the installed distribution has it; a checkout that is merely on the path, as in training, has none."""
+    try:
+        return version("stemwright")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 class NotReady(Exception):
@@ -47,7 +55,7 @@ class Health:
         self._problems = {"start": "no check has ended yet"}
         self._looking = False
         self._looked_at = float("-inf")
-        BUILD.labels(version("stemwright")).set(1)
+        BUILD.labels(_running_version()).set(1)
         self.stopping = False
         """Set when the process was told to stop: it is not ready any more, whatever the checks say."""
 

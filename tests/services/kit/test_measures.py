@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 from fastapi.testclient import TestClient
@@ -66,3 +67,13 @@ def test_connections_are_counted_by_what_they_do(make_database: MakeDatabase) ->
         session.now()
         session.connection()
         assert in_use() == 1
+
+
+def test_a_checkout_that_is_not_installed_runs_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Training's environment has the services on its path and no distribution of them.
+    def absent(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(health, "version", absent)
+
+    assert 'stemwright_build_info{version="unknown"} 1.0' in metrics(lambda: None)
