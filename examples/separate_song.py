@@ -205,9 +205,13 @@ def main() -> None:
     }
     # Running this again finds the job that there is, instead of paying for another.
     job = api.call("POST", "/v1/jobs", order, Idempotency_Key=key_of(order))
+    shown = ""
     for event, data in api.watch(job["id"]):
         if event == "progress":
-            print(f"  {data['stage']} {data['fraction']:.0%}")
+            line = f"  {data['stage']} {data['fraction']:.0%}"
+            if line != shown:
+                print(line)
+            shown = line
         else:
             print(f"  {data['status']}")
             job = data

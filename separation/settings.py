@@ -168,8 +168,8 @@ class OutputFormat:
         if self.bit_depth is None:
             object.__setattr__(self, "bit_depth", depths[0] if depths else None)
         elif self.bit_depth not in depths:
-            choices = " or ".join(map(str, depths)) or "none"
-            raise OutputFormatUnsuitable(f"{self.name} has no bit depth {self.bit_depth}; choose {choices}.")
+            choices = f"choose {' or '.join(map(str, depths))}" if depths else "leave it out"
+            raise OutputFormatUnsuitable(f"{self.name} has no bit depth {self.bit_depth}; {choices}.")
         if self.bitrate_kbps is None:
             return
         if rates is None:

@@ -81,7 +81,7 @@ def grant_role(email: EmailAddress, role: str) -> None:
 @accounts.command()
 @click.argument("email", type=_Email())
 def make_admin(email: EmailAddress) -> None:
-    """Make a user an admin: the first, who makes the others."""
+    """Make a user an admin."""
     _give(email, Role.ADMIN)
 
 

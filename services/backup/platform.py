@@ -48,6 +48,15 @@ class Stores:
         if folder.exists() and any(folder.iterdir()):
             raise BackupError(f"{folder} is not empty")
         make_private(folder)
+        try:
+            return self._copy_all(folder)
+        except BaseException:
+            # All that is there is of this run, and would be in the way of the next.
+            for path in folder.iterdir():
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            raise
+
+    def _copy_all(self, folder: Path) -> Contents:
         services = databases.back_up(self.url, folder / "databases")
         # After the databases: what these know of is there, and what came later does no harm.
         if self.bucket is None:

@@ -31,8 +31,11 @@ sys.meta_path.insert(0, Blocker())
 from click.testing import CliRunner
 from services.cli import main
 
+COLUMNS = 80
+
 for command in commands:
-    outcome = CliRunner().invoke(main, command, prog_name="stemwright")
+    # Click leaves two columns of a terminal free; its runner would take all of them.
+    outcome = CliRunner().invoke(main, command, prog_name="stemwright", terminal_width=COLUMNS - 2)
     raised = None if isinstance(outcome.exception, SystemExit) else outcome.exception
     print(json.dumps([outcome.exit_code, outcome.stdout, outcome.stderr, raised and repr(raised)]))
 """

@@ -114,6 +114,8 @@ def test_a_backup_that_was_broken_off_is_none(home: Home, tmp_path: Path, monkey
     with pytest.raises(BackupError, match="broken off"):
         local(tmp_path / "anew").restore(tmp_path / "copy")
     assert not (tmp_path / "anew").exists()
+    # Nothing of it is in the way of the next.
+    local(home.root).back_up(tmp_path / "copy")
 
 
 def test_a_damaged_database_is_no_good_copy(home: Home, tmp_path: Path) -> None:
