@@ -8,9 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, HttpUrl, SecretStr,
 from pydantic_settings import NoDecode
 
 from services.gateway.counters import IN_THIS_PROCESS, counter_storage
-from services.kit.middleware import MAX_BODY_BYTES
 from services.kit.settings import KafkaSettings, ServiceSettings, TokenVerifierSettings, service_config
-from services.kit.validation import form
+from services.kit.validation import MAX_BODY_BYTES, form
 
 
 def _words(value: object) -> object:

@@ -13,11 +13,9 @@ from services.kit.errors import PayloadTooLarge, StemwrightError
 from services.kit.ids import id_pattern
 from services.kit.problems import problem_response
 from services.kit.telemetry import current_request_id, request_id_of, span, traceparent_of, use_request_id
+from services.kit.validation import MAX_BODY_BYTES
 
 log = logging.getLogger(__name__)
-
-MAX_BODY_BYTES = 256 * 1024
-"""Largest body of a request that a service reads whole, whoever asks."""
 
 QUIET_PATHS = ("/healthz", "/readyz", "/metrics")
 

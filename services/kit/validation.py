@@ -6,6 +6,8 @@ None repeats what the client sent, which may be a password.
 from collections.abc import Mapping
 from typing import Any
 
+MAX_BODY_BYTES = 256 * 1024
+"""Largest body of a request that a service reads whole, whoever asks."""
 MAX_NAME_CHARACTERS = 100
 """Of each name that is told back: a client may have made it up."""
 MAX_CHARACTERS = 500

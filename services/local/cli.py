@@ -20,7 +20,7 @@ from services.kit.env_file import env_file_option
 from services.kit.settings import load
 from services.known_settings import unknown_names
 from services.local.disk_reserve import DISK_FULL
-from services.local.errors import LocalError
+from services.local.errors import LocalError, SettingsWrong
 from services.local.home import Home
 from services.local.platform import Platform
 from services.local.reload import Reloader
@@ -66,7 +66,7 @@ def up(workers: int | None, triton: bool, reload: bool, detach: bool, in_backgro
     except LocalError as error:
         view.close()
         click.echo(f"stemwright: {error}", err=True)
-        sys.exit(1)
+        sys.exit(error.status)
 
 
 def start_in_background(settings: LocalSettings, *, reload: bool) -> int:
@@ -158,6 +158,10 @@ def demo(song: Path | None, output: Path, paid: bool) -> None:
             console.print(f"Every part is ready after {platform.seconds_to_ready:.1f} s.", highlight=False)
             outcome = separate_through(platform.gateway_url, song or sample_song(), output, console, paid=paid)
             report(outcome, console)
+    except SettingsWrong as error:
+        shutil.rmtree(home, ignore_errors=True)  # nothing has run there
+        click.echo(f"stemwright: {error}", err=True)
+        sys.exit(error.status)
     except (LocalError, ApiError, HTTPError, TimeoutError) as error:
         click.echo(f"stemwright demo: {error}", err=True)
         if Home(home).logs.is_dir():

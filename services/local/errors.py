@@ -8,6 +8,7 @@ LocalError
   PortTaken          another program listens on the port that was asked for
   AddressUnusable    the gateway cannot listen on the address that was asked for
   StartFailed        a part did not come up
+  SettingsWrong      a part that was to start would refuse its settings
   NotEnding          the supervisor does not end, or is another person's
   NoPythonForTriton  the server's backend can embed none of the Pythons here
   PagesNotBuilt      npm could not install what builds the web app, or building it failed
@@ -17,15 +18,20 @@ LocalError
 
 import errno
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from services.kit.settings import EX_CONFIG
+
 
 class LocalError(Exception):
     """Its text is for the person at the terminal."""
+
+    status = 1
+    """What a command ends with."""
 
 
 class HomeInUse(LocalError):
@@ -72,6 +78,13 @@ class AddressUnusable(LocalError):
 
 class StartFailed(LocalError):
     """Says which part, why, what it printed last and where the rest is."""
+
+
+class SettingsWrong(LocalError):
+    status = EX_CONFIG
+
+    def __init__(self, complaints: Iterable[str]) -> None:
+        super().__init__("\nstemwright: ".join(complaints))
 
 
 class NotEnding(LocalError):

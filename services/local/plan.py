@@ -24,6 +24,7 @@ WITH_DATABASE = ("accounts", "upload", "orchestrator", NOTIFIER)
 SEALING_KEY = "STEMWRIGHT_NOTIFIER_SEALING_KEY"
 ADMIN_PORT = "STEMWRIGHT_ADMIN_PORT"
 EVERY_ADDRESS = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - what such a listener is reached by
+SERVICES = (GATEWAY, *WITH_DATABASE, "worker")
 # The gateway closes first.
 GATEWAY_STAGE, SERVICE_STAGE = 0, 1
 
@@ -50,6 +51,13 @@ class Plan:
     notes: tuple[str, ...]
     """What a person should know about choices that were made for them."""
     ports: "Ports"
+
+    def let_go(self) -> None:
+        """Every port is anybody's; what has inherited a socket keeps it."""
+        for part in self.parts:
+            if part.listener is not None:
+                part.listener.close()
+        self.ports.let_go()
 
 
 def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[str, str]) -> Plan:
@@ -256,6 +264,12 @@ def service_part(
         needs=tuple(errand for errand in needed if errand in errands),
         stop_stage=GATEWAY_STAGE if name == GATEWAY else SERVICE_STAGE,
     )
+
+
+def service_of(part: str) -> str | None:
+    """The service that a part of this name runs; `None` where it is none of ours."""
+    service = "worker" if part.startswith(WORKER) else part
+    return service if service in SERVICES else None
 
 
 def with_admin_port(gateway: Part, host: str, port: str) -> Part:

@@ -17,6 +17,7 @@ from services.local.errors import HomeUnusable
 from services.local.home import Home
 from services.local.logs import PartLog, timestamp
 from services.local.part import State, Status, Timing
+from services.local.part_settings import check_settings
 from services.local.plan import make_plan
 from services.local.running import Snapshot
 from services.local.settings import LocalSettings
@@ -38,6 +39,7 @@ class Platform:
 
     Raises:
         LocalError: the home is in use or cannot be written, the gateway's port is taken, or a part did not start.
+        SettingsWrong: a part would refuse its settings; none was started.
     """
 
     def __init__(
@@ -75,7 +77,8 @@ class Platform:
             self.disk_reserve.start()
             stack.callback(self.disk_reserve.stop)
             self.plan = make_plan(self.settings, self.home, self._environment)
-            stack.callback(self.plan.ports.let_go)
+            stack.callback(self.plan.let_go)
+            check_settings(self.plan.parts)
             self._since = datetime.now(UTC)
             self._history = _History(self.home.logs / f"{SUPERVISOR}.log")
             stack.callback(self._history.close)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import services
-from services.local.plan import GATEWAY, WITH_DATABASE, WORKER
+from services.local.plan import service_of
 from services.local.supervisor import Supervisor
 
 CHECKOUT = Path(services.__file__).resolve().parents[1]
@@ -23,8 +23,8 @@ ONLY_AT_A_START = ("services/local/", "/migrations/")
 
 def code_of(part: str) -> tuple[str, ...]:
     """The folders and files that a part's process runs, below the checkout; none where the program is not ours."""
-    service = "worker" if part.startswith(WORKER) else part
-    if service not in (GATEWAY, *WITH_DATABASE, "worker"):
+    service = service_of(part)
+    if service is None:
         return ()
     engine = ("separation",) if service in WITH_THE_ENGINE else ()
     return (f"services/{service}", *EVERY_PROCESS, *engine)

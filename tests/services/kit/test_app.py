@@ -14,9 +14,9 @@ from services.accounts.mail.service import MailSender
 from services.kit.app import Sleeper, create_app
 from services.kit.erasures import Eraser
 from services.kit.errors import NotFound
-from services.kit.middleware import MAX_BODY_BYTES
 from services.kit.outbox import OutboxRelay
 from services.kit.schemas import JobId, RequestBody
+from services.kit.validation import MAX_BODY_BYTES
 from services.orchestrator.queue.dispatcher import Dispatcher
 from services.upload.validation import Validator
 from tests.ids import numbered

@@ -35,10 +35,7 @@ class Planner:
 
     def close(self) -> None:
         for plan in self._plans:
-            for part in plan.parts:
-                if part.listener is not None:
-                    part.listener.close()
-            plan.ports.let_go()
+            plan.let_go()
 
 
 @pytest.fixture

@@ -1,0 +1,54 @@
+"""Settings that a part would refuse are told before any part starts."""
+
+import os
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from services.cli import main
+from services.local.part_settings import environment
+from services.local.supervisor import Supervisor
+
+
+@pytest.fixture(autouse=True)
+def _nothing_may_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_supervisor: Supervisor) -> None:
+        pytest.fail("parts were started")
+
+    monkeypatch.setattr(Supervisor, "start", start)
+    monkeypatch.setenv("STEMWRIGHT_HOME", str(tmp_path))
+    monkeypatch.setenv("STEMWRIGHT_GATEWAY_PORT", "0")
+    for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "S3_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_setting_that_every_part_would_refuse_is_told_once(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMWRIGHT_LOG_LEVEL", "LOUD")
+    ended = CliRunner().invoke(main, [command])
+    assert ended.exit_code == 78, ended.output
+    assert ended.stderr == (
+        "stemwright: STEMWRIGHT_LOG_LEVEL is 'LOUD'; it must be one of DEBUG, INFO, WARNING, ERROR\n"
+    )
+
+
+def test_each_service_is_asked_with_what_its_part_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMWRIGHT_ENVIRONMENT", "production")
+    monkeypatch.setenv("STEMWRIGHT_UPLOAD_VALIDATORS", "none")
+    told = CliRunner().invoke(main, ["up"]).stderr.splitlines()
+    # Not DATABASE_URL and the notifier's key, which production needs as well: parts get them.
+    assert told == [
+        "stemwright: STEMWRIGHT_GATEWAY_TRUSTED_PROXIES is needed in production",
+        "stemwright: STEMWRIGHT_ACCOUNTS_SMTP_HOST is needed in production",
+        "stemwright: STEMWRIGHT_UPLOAD_VALIDATORS is 'none'; it must be a whole number",
+    ]
+
+
+def test_the_environment_of_a_part_ends_with_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMWRIGHT_PORT", "1")
+    monkeypatch.delenv("STEMWRIGHT_HOST", raising=False)
+    before = dict(os.environ)
+    with environment({"STEMWRIGHT_PORT": "2", "STEMWRIGHT_HOST": "::1"}):
+        assert (os.environ["STEMWRIGHT_PORT"], os.environ["STEMWRIGHT_HOST"]) == ("2", "::1")
+    assert dict(os.environ) == before
