@@ -28,7 +28,7 @@ ROOMS = $(patsubst tests/%/,ROOM=%,$(filter-out %__pycache__/ %vectors/,$(wildca
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up dev web web-dev triton check test test-units test-platform test-triton test-kafka test-train test-chart chart test-web check-web check-typescript screenshots \
+.PHONY: help demo up dev web web-dev triton check test test-units test-platform test-triton test-kafka test-train test-chart rehearse chart test-web check-web check-typescript screenshots \
 	train-env train-installed lint format bench bench-engine rival dist release-check proto openapi lock clean
 
 help: ## List the targets
@@ -103,6 +103,9 @@ test-platform: $(VENV)/dev ## The tests of the whole platform through its REST A
 
 test-chart: $(VENV)/dev ## The chart for Kubernetes: Helm 3 and 4, schemas, policy, alerts; without a cluster
 	$(BESIDE) $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile tests/chart
+
+rehearse: $(VENV)/dev ## Install, upgrade, drain and remove the chart on a real control plane, whose pods run nothing (needs Go; the first time builds it)
+	$(BIN)/python -m tests.cluster.rehearse
 
 chart: $(VENV)/dev ## Write anew what is made of the chart: its table of values, and what it renders
 	$(BIN)/python -m tests.chart.regenerate
