@@ -67,7 +67,10 @@ class ControlPlane:
             *("kube-controller-manager", f"--kubeconfig={self.kubeconfig}", "--leader-elect=false"),
             *("--service-account-private-key-file=accounts.key", f"--bind-address={LOOPBACK}"),
             *(f"--secure-port={controllers}", "--root-ca-file=certs/apiserver.crt"),
-            "--horizontal-pod-autoscaler-sync-period=2s",
+            *(
+                "--horizontal-pod-autoscaler-sync-period=2s",
+                "--node-monitor-grace-period=1h",
+            ),  # a busy machine is no lost node
         )
         self._run(
             *("kube-scheduler", f"--kubeconfig={self.kubeconfig}", "--leader-elect=false"),
@@ -81,9 +84,8 @@ class ControlPlane:
             self._running.append(subprocess.Popen(command, cwd=self._folder, stdout=log, stderr=log))
 
     def _stop(self) -> None:
-        for process in reversed(self._running):
+        for process in reversed(self._running):  # the store last: the others would wait for it
             process.terminate()
-        for process in self._running:
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
