@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsError
 
 from services.doctor import event_log, models, stores
 from services.doctor.findings import Finding, ok, one_line, warning, wrong
+from services.doctor.one_machine import Life
 from services.kit.settings import (
     DatabaseSettings,
     KafkaSettings,
@@ -28,8 +29,11 @@ LEAST_FREE_BYTES = 2 * 1024**3
 TIMEOUT_SECONDS = 5.0
 
 
-def examine(services: Iterable[str]) -> Iterator[Finding]:
-    """Everything that these services need, by the settings in the environment. Each look takes some seconds at most."""
+def examine(services: Iterable[str], life: Life = "running") -> Iterator[Finding]:
+    """Everything that these services need, by the settings in the environment. Each look takes some seconds at most.
+
+    Of a platform on one machine that does not run, only what is there without it.
+    """
     for sentence in unknown_settings(environ):
         yield warning("settings", sentence, "")
     stores_seen: set[tuple[str | None, str, str]] = set()
@@ -42,8 +46,11 @@ def examine(services: Iterable[str]) -> Iterator[Finding]:
                 yield wrong(f"settings of {service}", complaint, "Set it; `stemwright settings` says what each means.")
             continue
         yield ok(f"settings of {service}", f"{settings.environment}")
-        if isinstance(settings, DatabaseSettings):
+        yield from _own(service, settings, life)
+        if isinstance(settings, DatabaseSettings) and life != "new":
             yield from stores.database(service, settings)
+        if life != "running":
+            continue
         if isinstance(settings, KafkaSettings):
             yield from event_log.event_log(service, settings)
         if isinstance(settings, StorageSettings):
@@ -53,24 +60,28 @@ def examine(services: Iterable[str]) -> Iterator[Finding]:
                 yield from stores.object_store(settings)
         if isinstance(settings, TokenVerifierSettings):
             yield from answers(f"keys of access tokens, for {service}", settings.jwks_url, "STEMWRIGHT_JWKS_URL")
-        yield from _own(service, settings)
 
 
-def _own(service: str, settings: ServiceSettings) -> Iterator[Finding]:
+def _own(service: str, settings: ServiceSettings, life: Life) -> Iterator[Finding]:
     """What one service alone has."""
     if service == "gateway":
-        yield from _gateway(settings)
-    elif service == "accounts":
+        yield from _gateway(settings, life)
+    elif service == "accounts" and life != "new":
         yield from _signing_key(settings)
     elif service == "upload":
-        yield from disk("upload", getattr(settings, "scratch_directory", None) or Path(gettempdir()))
+        yield from disk("upload", getattr(settings, "scratch_directory", None) or temporary_folder())
     elif service == "worker":
         yield from disk("worker", getattr(settings, "temp_dir"))  # noqa: B009 - another class than is declared
         yield from models.models(settings)
 
 
-def _gateway(settings: Any) -> Iterator[Finding]:
-    for name in ("accounts", "upload", "orchestrator", "notifier"):
+def temporary_folder() -> Path:
+    """Where a service works that gets this environment. Its folder may not be there yet: Python would take another."""
+    return Path(environ.get("TMPDIR") or gettempdir())
+
+
+def _gateway(settings: Any, life: Life) -> Iterator[Finding]:
+    for name in ("accounts", "upload", "orchestrator", "notifier") if life == "running" else ():
         url = f"{str(getattr(settings, f'{name}_url')).rstrip('/')}/healthz"
         yield from answers(f"service {name}, for gateway", url, f"STEMWRIGHT_GATEWAY_{name.upper()}_URL")
     if settings.environment == "production" and not settings.proxies:

@@ -1,32 +1,90 @@
-"""What the services of a platform on one machine are told, for whoever looks at them from beside."""
+"""The platform on one machine, for whoever looks at it from beside: whether it runs, and what its services are told."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from services.doctor.findings import Finding, ok, warning, wrong
+from services.kit.settings_errors import complaints
+from services.local.errors import LocalError
 from services.local.home import Home
 from services.local.infrastructure import BROKER, STORE
+from services.local.plan import SEALING_KEY, WORKER
+from services.local.running import running
+from services.local.settings import LocalSettings
 from services.local.sockets import LOOPBACK
 
 ELSEWHERE = ("KAFKA_BOOTSTRAP_SERVERS", "S3_ENDPOINT_URL", "DATABASE_URL")
 
+Life = Literal["running", "stopped", "new"]
+"""Of a platform: `stopped` has only its home, `new` not even that."""
+
+
+def is_elsewhere(given: Mapping[str, str]) -> bool:
+    """Whether these settings name an event log, a store or a database of their own, as in a pod."""
+    return any(given.get(name) for name in ELSEWHERE)
+
+
+def platform(root: Path) -> tuple[Life, list[Finding]]:
+    """Whether a platform runs in this home, as a line says it. Makes nothing."""
+    home = Home(root)
+    stopped: Life = "stopped" if any(home.data.glob("*.db")) else "new"
+    about = "platform"
+    try:
+        snapshot = running(home)
+    except LocalError as error:
+        return stopped, [wrong(about, error, "Look at STEMWRIGHT_HOME.")]
+    if snapshot is None:
+        advice = "`stemwright up` starts it; STEMWRIGHT_HOME names another home."
+        return stopped, [wrong(about, f"nothing runs in {home.root}", advice)]
+    if not snapshot.is_well:
+        advice = "`stemwright status` says which, `stemwright logs PART` why."
+        return "running", [warning(about, f"not every part is ready in {home.root}", advice)]
+    return "running", [ok(about, f"runs in {home.root}")]
+
+
+def own_settings() -> Iterator[Finding]:
+    """What `stemwright up` would refuse before it looks at any service."""
+    try:
+        LocalSettings()
+    except (ValidationError, SettingsError) as error:
+        for complaint in complaints(error, LocalSettings, os.environ):
+            yield wrong("settings of up", complaint, "Set it; `stemwright settings` says what each means.")
+
 
 def settings_in_home(root: Path, given: Mapping[str, str]) -> dict[str, str]:
-    """Settings by which the platform in this home is reached; none where there is no home, or it lies elsewhere."""
+    """What the services of the platform in this home get whatever is set besides; nothing where it lies elsewhere.
+
+    Secrets and ports are told where there are any; none are made.
+    """
+    if is_elsewhere(given):
+        return {}
     home = Home(root)
     ports = home.remembered_ports()
-    if not ports or any(given.get(name) for name in ELSEWHERE):
-        return {}
     urls = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
-    keys = home.store_keys()
     told = {
         "STEMWRIGHT_ONE_MACHINE": "true",
-        "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE": str(home.signing_key()),
-        "S3_ACCESS_KEY_ID": keys.access_key_id,
-        "S3_SECRET_ACCESS_KEY": keys.secret_access_key,
-        "KAFKA_BOOTSTRAP_SERVERS": f"{LOOPBACK}:{ports.get(BROKER, 9092)}",
-        "S3_ENDPOINT_URL": urls.get(STORE, ""),
-        "STEMWRIGHT_JWKS_URL": f"{urls.get('accounts', '')}/.well-known/jwks.json",
+        "STEMWRIGHT_KAFKA_ALLOW_PLAINTEXT": "true",
+        "DATABASE_URL": f"sqlite:///{home.data}/{{service}}.db",
+        "TMPDIR": str(home.temporary),
+        "STEMWRIGHT_WORKER_TEMP_DIR": str(home.temporary / f"{WORKER}1"),
+        "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE": str(home.secrets / "accounts-signing-key.pem"),
     }
+    if (home.secrets / "object-store.json").exists():
+        keys = home.store_keys()
+        told |= {"S3_ACCESS_KEY_ID": keys.access_key_id, "S3_SECRET_ACCESS_KEY": keys.secret_access_key}
+    if not given.get(SEALING_KEY) and (home.secrets / "notifier-sealing-key").exists():
+        told[SEALING_KEY] = home.sealing_key()
+    if BROKER in ports:
+        told["KAFKA_BOOTSTRAP_SERVERS"] = f"{LOOPBACK}:{ports[BROKER]}"
+    if STORE in urls:
+        told["S3_ENDPOINT_URL"] = urls[STORE]
+    if "accounts" in urls:
+        told["STEMWRIGHT_JWKS_URL"] = f"{urls['accounts']}/.well-known/jwks.json"
     for name in ("accounts", "upload", "orchestrator", "notifier"):
         if name in urls:
             told[f"STEMWRIGHT_GATEWAY_{name.upper()}_URL"] = urls[name]

@@ -1,6 +1,7 @@
 """The doctor: what is well, what is wrong, what to do, and no secret."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from services.doctor.checks import disk
 from services.doctor.event_log import event_log
 from services.doctor.findings import Finding, one_line
 from services.doctor.models import models
-from services.doctor.one_machine import settings_in_home
+from services.doctor.one_machine import ELSEWHERE, platform, settings_in_home
 from services.kit.schema import newest
 from services.kit.settings import DatabaseSettings, KafkaSettings, StorageSettings
 from services.local.home import Home
@@ -146,17 +147,81 @@ def test_the_command_looks_at_everything_says_no_secret_and_ends_with_1(
 
 
 def test_a_platform_on_one_machine_is_found_by_its_home(tmp_path: Path) -> None:
-    assert settings_in_home(tmp_path / "nothing", {}) == {}
     home = Home(tmp_path)
+    assert "S3_ACCESS_KEY_ID" not in settings_in_home(tmp_path, {})
+    assert not home.secrets.exists()
     home.make()
+    keys = home.store_keys()
     home.remember_ports({"broker": 20001, "object-store": 20002, "accounts": 20003})
     told = settings_in_home(tmp_path, {})
     assert told["KAFKA_BOOTSTRAP_SERVERS"] == f"{LOOPBACK}:20001"
     assert told["STEMWRIGHT_GATEWAY_ACCOUNTS_URL"] == f"http://{LOOPBACK}:20003"
-    assert told["S3_SECRET_ACCESS_KEY"] == home.store_keys().secret_access_key
+    assert told["S3_SECRET_ACCESS_KEY"] == keys.secret_access_key
     assert settings_in_home(tmp_path, {"DATABASE_URL": "postgresql://u@db/x"}) == {}
 
 
 def test_what_libraries_say_is_one_line() -> None:
     assert one_line("first.\n  second") == "first"
     assert one_line(ValueError()) == "ValueError"
+
+
+def asked(*services: str) -> tuple[int, dict[str, Finding]]:
+    answer = CliRunner().invoke(main, ["doctor", "--json", *services])
+    return answer.exit_code, {finding["about"]: Finding(**finding) for finding in json.loads(answer.stdout)}
+
+
+@pytest.fixture
+def nothing_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    for name in (*ELSEWHERE, "STEMWRIGHT_NOTIFIER_SEALING_KEY", "STEMWRIGHT_UPLOAD_SCRATCH_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STEMWRIGHT_HOME", str(tmp_path / "home"))
+    return Home(tmp_path / "home")
+
+
+def test_where_there_is_no_platform_one_line_says_so_and_nothing_is_made(nothing_elsewhere: Home) -> None:
+    status, found = asked("gateway", "accounts", "upload", "orchestrator", "notifier")
+    assert (status, [about for about, finding in found.items() if finding.state == "wrong"]) == (1, ["platform"])
+    assert found["platform"].says == f"nothing runs in {nothing_elsewhere.root}"
+    assert "`stemwright up` starts it" in found["platform"].advice
+    assert not [finding for finding in found.values() if "signing key" in finding.about]
+    assert not nothing_elsewhere.root.exists()
+
+
+def test_of_a_platform_that_is_stopped_what_it_has_is_looked_at(
+    nothing_elsewhere: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = nothing_elsewhere
+    home.make()
+    home.signing_key()
+    home.remember_ports({"broker": 1, "object-store": 1, "accounts": 1, "upload": 1})
+    (home.data / "accounts.db").touch()  # without a schema
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**9))
+    before = dict(os.environ)
+    status, found = asked("accounts", "upload")
+    assert status == 1
+    assert {about: finding.state for about, finding in found.items()} == {
+        "platform": "wrong",
+        "settings of accounts": "ok",
+        "signing key of accounts": "ok",
+        "database of accounts": "wrong",
+        "settings of upload": "ok",
+        "disk of upload": "warning",
+        "database of upload": "wrong",
+    }
+    assert found["disk of upload"].says == f"{home.root} has 1.0 GB left"  # the parts' folder is made at the start
+    assert dict(os.environ) == before
+
+
+def test_a_platform_that_runs_is_told_as_well(nothing_elsewhere: Home) -> None:
+    nothing_elsewhere.make()
+    with nothing_elsewhere.locked():
+        life, [finding] = platform(nothing_elsewhere.root)
+    assert (life, finding.state) == ("running", "warning")  # it has not said what its parts do
+
+
+def test_wrong_settings_of_one_machine_are_told(nothing_elsewhere: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMWRIGHT_WORKERS", "many")
+    monkeypatch.setenv("STEMWRIGHT_LOG_LEVEL", "LOUD")
+    _, found = asked("gateway")
+    assert found["settings of up"].says == "STEMWRIGHT_WORKERS is 'many'; it must be a whole number"
+    assert found["settings of gateway"].state == "wrong"
