@@ -67,7 +67,7 @@ def test_the_help_lists_every_command() -> None:
     ids=["not a number", "a file for a database in production"],
 )
 def test_a_start_that_cannot_work_is_one_line_and_status_78(setting: str, value: str, named: str) -> None:
-    started = stemwright("run", "orchestrator", **{setting: value})
+    started = stemwright("run", "orchestrator", **{setting: value, "STEMWRIGHT_KAFKA_ALLOW_PLAINTEXT": "true"})
     assert started.returncode == 78
     assert started.stderr.count("\n") == 1
     assert named in started.stderr

@@ -57,7 +57,9 @@ def test_the_events(double: Double, environment: dict[str, str], tmp_path: Path)
 
 def test_a_run_ends_when_it_is_interrupted(double: Double, environment: dict[str, str], tmp_path: Path) -> None:
     double.hold.clear()
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "Album"), str(tmp_path / "out")]
+    # What a shell starts in the background ignores Ctrl-C, and so would all that it starts.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", heeding + PROGRAM, str(tmp_path / "Album"), str(tmp_path / "out")]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as running:
         _until(lambda: double.count("GET .*/events") > 0)
         running.send_signal(signal.SIGINT)

@@ -1,5 +1,6 @@
 """A process that dies at a step of its choice."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -41,6 +42,21 @@ def killed_at(database: Database, step: int) -> Iterator[list[str]]:
         event.remove(database.write_engine, "commit", on_commit)
         # What a process leaves behind: connections that end, and with them what was not committed.
         database.write_engine.dispose()
+        _until_let_go(database)
+
+
+def _until_let_go(database: Database) -> None:
+    """Waits until the server has noticed: until then the dead process's rows are locked, and who passes over locked
+    rows, as a sweeper does, would pass over them."""
+    if database.write_engine.dialect.name != "postgresql":
+        return
+    deadline = time.monotonic() + 60
+    with database.write_engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while connection.exec_driver_sql(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in trans%%'"
+        ).scalar():
+            assert time.monotonic() < deadline, "a transaction of a dead process is still open"
+            time.sleep(0.01)
 
 
 def kill_at_each_write(

@@ -13,9 +13,9 @@ import pytest
 from services.kit.s3 import S3Storage
 from services.kit.storage import StorageUnavailable
 from services.upload import repository
+from services.upload.leases import Leases
 from services.upload.prober import AudioFacts, ProbeFailed, Prober, Rejection
 from services.upload.schemas import NewUpload
-from services.upload.validation import Validator
 from tests.databases import on_sqlite
 from tests.object_store import running_object_store
 from tests.services.upload.conftest import Events, Parts
@@ -190,7 +190,7 @@ def test_a_probe_without_a_word_is_tried_again_and_given_up(parts: Parts, clock:
 
 def test_a_lease_is_renewed_while_the_probe_runs(parts: Parts, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     upload_id = completed(parts)
-    monkeypatch.setattr(Validator, "_next_renewal", lambda _: 0.0)
+    monkeypatch.setattr(Leases, "_next_renewal", lambda _: 0.0)
     renewed: list[datetime | None] = []
 
     class Slow(Stub):
