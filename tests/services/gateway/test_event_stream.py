@@ -11,7 +11,8 @@ from tests.services.gateway.standin import Platform, Reply, Seen, bearer, eventu
 from tests.services.gateway.watching import Reader
 
 STREAM = "/v1/events/stream"
-PARTNER = token("usr_alice", roles=["user", "partner"])
+# Made when the tests are collected, which may be long before they run.
+PARTNER = token("usr_alice", roles=["user", "partner"], lifetime_seconds=86_400)
 
 
 class Feed:
