@@ -41,7 +41,7 @@ class Settings(ServiceSettings, DatabaseSettings, ConsumerGroupSettings, TokenSe
     """KiB that a password hash takes, and with them its time. Passwords hashed otherwise are hashed anew at the next
     sign-in; production takes no fewer than the default."""
     password_concurrency: int = Field(2, ge=1, le=64)
-    """Password hashes made at once, each by a thread that keeps its memory."""
+    """Password hashes made at once, each by a thread of its own."""
     password_waiting_max: int = Field(24, ge=0, le=1000)
     """Requests that may wait for a password hash before others get 429. Each takes one of the server's 40 threads."""
 
