@@ -38,6 +38,7 @@ from pydantic import SecretStr
 from separation.machine.cache import cache_directory
 from services.kit.events.brokers import Brokers
 from services.kit.events.connection import BrokerUnavailable, connect
+from services.kit.events.rights import Grant
 from services.local.sockets import LOOPBACK, free_port
 from tests.certificates import make_certificate
 
@@ -113,6 +114,18 @@ class ApacheKafka:
             yield admin
         finally:
             admin.close()
+
+
+def rights_of(grants: Iterable[Grant]) -> list[tuple[ACLOperation, ResourceType, str]]:
+    """As `add_user` takes them."""
+    return [
+        (
+            ACLOperation[grant.right],
+            ResourceType[grant.kind.upper()],
+            f"{grant.name}*" if grant.pattern == "prefixed" else grant.name,
+        )
+        for grant in grants
+    ]
 
 
 def _allowed(user: str, operation: ACLOperation, resource: ResourceType, name: str) -> ACL:

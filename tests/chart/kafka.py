@@ -6,13 +6,14 @@ import yaml
 
 from services.kit.events.admin import as_made
 from services.kit.events.brokers import Brokers
-from services.kit.events.rights import SERVICES, grants
+from services.kit.events.rights import SERVICES, Grant, grants, grants_of_partner_topics
 from services.kit.events.topics import TOPICS, dead_letters
 from tests.chart.rendering import CHART
 
 FILE = CHART / "files" / "kafka.yaml"
 HEADING = (
-    "# Made by `make chart` from services/kit/events: topics, and what each service may do with topics and groups.\n"
+    "# Made by `make chart` from services/kit/events: topics, what each service may do with topics and groups, and\n"
+    "# what the notifier may besides where partners are offered topics of their own.\n"
 )
 
 
@@ -29,5 +30,15 @@ def content() -> str:
         for grant in grants(service, brokers):
             kinds = rights.setdefault(service, {}).setdefault(grant.right.capitalize(), {})
             kinds.setdefault(grant.kind, []).append(grant.name)
-    told: str = yaml.safe_dump({"topics": topics, "rights": rights}, sort_keys=False, width=120)
+    besides = [access_of(grant) for grant in grants_of_partner_topics(brokers)]
+    told: str = yaml.safe_dump(
+        {"topics": topics, "rights": rights, "partnerTopics": besides}, sort_keys=False, width=120
+    )
     return HEADING + told
+
+
+def access_of(grant: Grant) -> dict[str, str]:
+    """In Strimzi's words, which has no name for the cluster and calls a prefix so."""
+    access = {"right": grant.right.capitalize(), "kind": grant.kind}
+    pattern = "prefix" if grant.pattern == "prefixed" else grant.pattern
+    return access if grant.kind == "cluster" else {**access, "name": grant.name, "pattern": pattern}

@@ -1,7 +1,11 @@
 """Strimzi's topics and users are those of the closed list, and each service signs in as its own."""
 
+from typing import Any
+
+import pytest
+
 from services.kit.events.brokers import Brokers
-from services.kit.events.rights import SERVICES, grants
+from services.kit.events.rights import SERVICES, grants, grants_of_partner_topics
 from tests.chart import kafka
 from tests.chart.rendering import containers, environment, named, objects, of_kind
 
@@ -38,6 +42,27 @@ def test_a_user_may_do_what_its_service_does_and_nothing_else() -> None:
             if acl["resource"]["patternType"] == "literal"
         }
         assert told == {(grant.right, grant.kind, grant.name) for grant in grants(service, brokers)}
+
+
+@pytest.mark.parametrize("where", ["settings", "notifier.settings"])
+def test_the_notifier_may_make_topics_of_partners_where_they_are_offered(where: str) -> None:
+    offered = objects("air-gapped", f"kafka.prefix={PREFIX}", f"{where}.STEMWRIGHT_NOTIFIER_PARTNER_TOPICS=true")
+    more: dict[str, list[Any]] = {}
+    for before, now in zip(objects("air-gapped", f"kafka.prefix={PREFIX}"), offered, strict=True):
+        if now["kind"] == "KafkaUser":
+            acls = [one["spec"]["authorization"]["acls"] for one in (before, now)]
+            more[now["metadata"]["name"]] = [acl for acl in acls[1] if acl not in acls[0]]
+    assert {user for user, acls in more.items() if acls} == {"stemwright-notifier"}
+    told = {
+        (operation.upper(), acl["resource"]["type"], acl["resource"].get("name"), acl["resource"].get("patternType"))
+        for acl in more["stemwright-notifier"]
+        for operation in acl["operations"]
+    }
+    assert told == {
+        *((right, "topic", f"{PREFIX}partners.", "prefix") for right in ("CREATE", "DELETE", "WRITE")),
+        ("ALTER", "cluster", None, None),
+    }
+    assert len(told) == len(list(grants_of_partner_topics(Brokers("kafka:9092"))))
 
 
 def test_services_sign_in_as_their_own_users() -> None:

@@ -5,7 +5,7 @@ import click
 from services.kit.events import topic_plan
 from services.kit.events.brokers import Brokers
 from services.kit.events.connection import BrokerUnavailable
-from services.kit.events.rights import SERVICES, grants
+from services.kit.events.rights import GIVES_TOPICS, SERVICES, grants, grants_of_partner_topics
 from services.kit.settings import KafkaSettings, load
 
 
@@ -39,16 +39,19 @@ def apply() -> None:
 
 @topics.command()
 @click.argument("service", type=click.Choice(SERVICES), required=False)
-def rights(service: str | None) -> None:
+@click.option("--partner-topics", is_flag=True, help="With what it takes to offer partners topics of their own.")
+def rights(service: str | None, partner_topics: bool) -> None:
     """Print the rights that services need.
 
-    A right a line: service, right, kind and name; of all services or of one.
+    A right a line: service, right, kind, name, and whether it is for that name alone (literal) or for all that begin
+    with it (prefixed); of all services or of one.
     """
     brokers = Brokers.of(load(KafkaSettings))
     for each in SERVICES:
         if service in (None, each):
-            for grant in grants(each, brokers):
-                click.echo(f"{each} {grant.right} {grant.kind} {grant.name}")
+            besides = grants_of_partner_topics(brokers) if partner_topics and each == GIVES_TOPICS else ()
+            for grant in (*grants(each, brokers), *besides):
+                click.echo(f"{each} {grant.right} {grant.kind} {grant.name} {grant.pattern}")
 
 
 def apply_topics() -> None:

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from services.kit.events.admin import Needs, Right, reading, writing
 from services.kit.events.brokers import Brokers
-from services.kit.events.topics import TOPICS, Owner, dead_letters
+from services.kit.events.topics import PARTNERS, TOPICS, Owner, dead_letters
 
 Service = Literal["gateway", "upload", "accounts", "orchestrator", "notifier", "worker"]
 SERVICES: tuple[Service, ...] = get_args(Service)
@@ -14,15 +14,23 @@ MEMBERS: tuple[Service, ...] = ("upload", "accounts", "orchestrator", "notifier"
 """Those that share their topics' partitions as members of a group of their own name."""
 REPLAYS: Service = "orchestrator"
 """Where operators look at dead letters, of any topic, and have them written to it again."""
+GIVES_TOPICS: Service = "notifier"
+"""Makes and removes the topics of partners, with their users and access lists."""
+CLUSTER = "kafka-cluster"
+"""What brokers call the one cluster that they are."""
 
 
 @dataclass(frozen=True)
 class Grant:
-    """A right to one topic or group, by its name at the brokers."""
+    """A right to one topic or group, by its name at the brokers; to all that begin with it; or to the cluster.
 
-    right: Right
-    kind: Literal["topic", "group"]
+    With WRITE or READ comes the right to know of a topic, with ALTER that to ask about the cluster.
+    """
+
+    right: Right | Literal["CREATE", "DELETE", "ALTER"]
+    kind: Literal["topic", "group", "cluster"]
     name: str
+    pattern: Literal["literal", "prefixed"] = "literal"
 
 
 def writes_of(service: Owner) -> Needs:
@@ -51,3 +59,11 @@ def grants(service: Service, brokers: Brokers) -> Iterator[Grant]:
             yield Grant("WRITE", "topic", brokers.named(dead_letters(topic)))
     if service in MEMBERS:
         yield Grant("READ", "group", brokers.named(service))
+
+
+def grants_of_partner_topics(brokers: Brokers) -> Iterator[Grant]:
+    """What `GIVES_TOPICS` needs besides, where partners are offered topics of their own."""
+    rights: tuple[Literal["CREATE", "DELETE", "WRITE"], ...] = ("CREATE", "DELETE", "WRITE")
+    for right in rights:
+        yield Grant(right, "topic", brokers.named(PARTNERS), "prefixed")
+    yield Grant("ALTER", "cluster", CLUSTER)

@@ -256,6 +256,10 @@ def topic_named(name: str) -> Topic | None:
     return _BY_NAME.get(name)
 
 
+PARTNERS = "partners."
+"""How the names of topics begin that belong to partners; they are none of the closed list."""
+
+
 def dead_letters(topic: Topic | str) -> str:
     """Name of the topic that keeps what consumers of `topic` could never handle."""
     return f"{topic.name if isinstance(topic, Topic) else topic}.dlq"

@@ -25,7 +25,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError, UnknownTopicOrPart
 from services.kit.errors import Unavailable
 from services.kit.events.brokers import Brokers
 from services.kit.events.connection import BrokerUnavailable, connect
-from services.kit.events.topics import SEGMENT
+from services.kit.events.topics import PARTNERS, SEGMENT
 
 RETENTION = timedelta(days=7)
 ITERATIONS = 8192
@@ -34,7 +34,7 @@ ITERATIONS = 8192
 
 def topic_of(account_id: str) -> str:
     """Name of an account's topic, without the prefix of these brokers."""
-    return f"partners.{account_id}.v1"
+    return f"{PARTNERS}{account_id}.v1"
 
 
 class PartnersBrokers(Protocol):

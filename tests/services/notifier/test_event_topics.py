@@ -20,12 +20,13 @@ from services.kit.events.brokers import Brokers
 from services.kit.events.codec import Record
 from services.kit.events.connection import connect
 from services.kit.events.producer import EventProducer
+from services.kit.events.rights import grants, grants_of_partner_topics
 from services.notifier.event_topics import asyncapi
 from services.notifier.event_topics.brokers import KafkaPartners, PartnersBrokers
 from services.notifier.event_topics.publisher import TopicPublisher
 from services.notifier.event_topics.service import EventTopics
 from services.notifier.settings import Settings
-from tests.apache_kafka import ApacheKafka
+from tests.apache_kafka import ApacheKafka, rights_of
 from tests.broker import PATIENCE_SECONDS
 from tests.databases import on_sqlite
 from tests.ids import numbered
@@ -168,7 +169,11 @@ def reading(brokers: Brokers, topic: str, **options: Any) -> Iterator[Any]:
 def test_a_partner_reads_its_own_topic_and_nothing_else(
     notifier: Notifier, apache_kafka: ApacheKafka, tmp_path: Path
 ) -> None:
-    inside = apache_kafka.open()
+    everything = apache_kafka.open()
+    user = everything.named("notifier")
+    listed = (*grants("notifier", everything), *grants_of_partner_topics(everything))
+    apache_kafka.add_user(everything, user, *rights_of(listed))
+    inside = apache_kafka.signing_in(user, everything)
     partners = KafkaPartners(inside)
     passwords = {account: partners.make(account) for account in (ADA, BOB)}
     for account in (ADA, BOB):
@@ -215,7 +220,7 @@ def test_a_partner_reads_its_own_topic_and_nothing_else(
     assert lines == [["1", "job.queued"], ["2", "job.started"]]
 
     partners.remove(ADA)
-    with apache_kafka.administration(inside) as admin:
+    with apache_kafka.administration(everything) as admin:
         until(lambda: own not in admin.list_topics(), "the topic to go")
         assert not admin.describe_user_scram_credentials([ADA])[ADA]["credential_infos"]
         assert other in admin.list_topics()

@@ -28,15 +28,12 @@ from services.kit.events.producer import EventProducer
 from services.kit.events.rights import grants, writes_of
 from services.kit.events.topics import AUDIT, PROGRESS, TOPICS, UPLOADS
 from services.kit.protos import separation_pb2, uploads_pb2
-from tests.apache_kafka import ApacheKafka
+from tests.apache_kafka import ApacheKafka, rights_of
 from tests.broker import PATIENCE_SECONDS
 from tests.ids import numbered
 from tests.services.kit.events.consuming import Running, Seen, created, jobs, progress, until
 
 pytestmark = [pytest.mark.apache_kafka, pytest.mark.usefixtures("clients")]
-
-RIGHTS = {"READ": ACLOperation.READ, "WRITE": ACLOperation.WRITE}
-KINDS = {"topic": ResourceType.TOPIC, "group": ResourceType.GROUP}
 
 
 @pytest.fixture
@@ -259,8 +256,7 @@ def test_each_service_works_with_the_rights_that_are_listed_for_it_and_has_no_ot
     users = {}
     for service in ("upload", "orchestrator"):
         users[service] = topics.named(service)
-        rights = [(RIGHTS[grant.right], KINDS[grant.kind], grant.name) for grant in grants(service, topics)]
-        apache_kafka.add_user(topics, users[service], *rights)
+        apache_kafka.add_user(topics, users[service], *rights_of(grants(service, topics)))
     upload = apache_kafka.signing_in(users["upload"], topics)
     orchestrator = apache_kafka.signing_in(users["orchestrator"], topics)
 
