@@ -19,13 +19,15 @@ from typing import Literal, Self, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import AliasChoices, Field, FilePath, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from services.kit.settings_errors import complaints, variable_of
 from services.kit.validation import form
 
 EX_CONFIG = 78
 """Exit status for a configuration error (sysexits.h)."""
+
+DEFAULT_HOME = Path(".stemwright")
 
 DEVELOPMENT_SECRET = "development-only"  # noqa: S105 - a value that production refuses
 
@@ -79,20 +81,39 @@ def _named(name: str) -> AliasChoices:
 
 def home_folder() -> Path:
     """Where a platform on one machine keeps everything: `STEMWRIGHT_HOME`, else `.stemwright` in the folder at hand."""
-    return Path(os.environ.get("STEMWRIGHT_HOME") or ".stemwright").expanduser()
+    return Path(os.environ.get("STEMWRIGHT_HOME") or DEFAULT_HOME).expanduser()
 
 
-def _database_in_home() -> SecretStr:
-    return SecretStr(f"sqlite:///{home_folder()}/data/{{service}}.db")
+def _database_in(home: Path) -> str:
+    return f"sqlite:///{home}/data/{{service}}.db"
 
 
-class EnvironmentSettings(BaseSettings):
-    """What every other group of settings rests on."""
+class VariableSettings(BaseSettings):
+    """Each field is read from its one variable, and from nothing else.
 
-    # Fields are also read by their own names: without a prefix those would be HOST, PORT and ENVIRONMENT.
+    Code gives fields by their own names. Pydantic would then read those in the environment as well, with the prefix
+    before them: `STEMWRIGHT_UPLOAD_LOG_LEVEL`, which nobody has written down.
+    """
+
     model_config = SettingsConfigDict(
         env_prefix="STEMWRIGHT_", extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        env_settings.config = {**env_settings.config, "populate_by_name": False}
+        return init_settings, env_settings
+
+
+class EnvironmentSettings(VariableSettings):
+    """What every other group of settings rests on."""
 
     environment: Literal["development", "production"] = Field(
         "development", validation_alias=_named("STEMWRIGHT_ENVIRONMENT")
@@ -136,7 +157,11 @@ class ServiceSettings(EnvironmentSettings):
 class DatabaseSettings(EnvironmentSettings):
     """Of what keeps rows of its own."""
 
-    database_url: SecretStr = Field(default_factory=_database_in_home, validation_alias=_named("DATABASE_URL"))
+    database_url: SecretStr = Field(
+        default_factory=lambda: SecretStr(_database_in(home_folder())),
+        examples=[_database_in(DEFAULT_HOME)],
+        validation_alias=_named("DATABASE_URL"),
+    )
     """`{service}` stands for the service's name. On PostgreSQL each service lives in a schema of its name. A password
     that everybody knows is refused in production. Where none is given it is a file per service in STEMWRIGHT_HOME."""
 
@@ -373,7 +398,8 @@ def document(settings_class: type[BaseSettings], title: str, told: Collection[st
     for field, info in settings_class.model_fields.items():
         name = variable_of(settings_class, field)
         if field in settings_class.__annotations__ and name not in told:
-            default = _as_text(info.get_default(call_default_factory=True))
+            # Of a default that is made from the environment an example is told, what it is where nothing is set.
+            default = _as_text(info.examples[0] if info.examples else info.default)
             lines += described(name, meanings.get(field, ""), default)
     return "\n".join(lines)
 

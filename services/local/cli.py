@@ -159,7 +159,6 @@ def demo(song: Path | None, output: Path, paid: bool) -> None:
             outcome = separate_through(platform.gateway_url, song or sample_song(), output, console, paid=paid)
             report(outcome, console)
     except SettingsWrong as error:
-        shutil.rmtree(home, ignore_errors=True)  # nothing has run there
         click.echo(f"stemwright: {error}", err=True)
         sys.exit(error.status)
     except (LocalError, ApiError, HTTPError, TimeoutError) as error:

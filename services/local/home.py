@@ -56,14 +56,17 @@ class Home:
         self.run = self.root / "run"
         self.temporary = self.root / "tmp"
 
-    def make(self) -> None:
+    def make(self) -> bool:
         """Makes the folders that are not there yet, and closes those that are to everybody else.
+
+        Returns whether there was nothing here before.
 
         Raises:
             HomeUnusable: they cannot be made, or files in them cannot.
         """
         folders = (self.data, self.objects, self.logs, self.mail, self.run, self.secrets)
         try:
+            new = not self.root.exists()
             make_private(self.root)
             # A root that holds other things too is somebody's folder that was merely named as a home.
             if {path.name for path in self.root.iterdir()} <= {path.name for path in (*folders, self.temporary)}:
@@ -76,6 +79,11 @@ class Home:
             (self.run / "lock").chmod(0o600)
         except OSError as error:
             raise HomeUnusable(self.root, error) from error
+        return new
+
+    def remove(self) -> None:
+        """Removes all of it: for whom has just made it and holds its lock."""
+        shutil.rmtree(self.root, ignore_errors=True)
 
     def empty_temporary(self) -> None:
         """Removes what an earlier run was working on."""

@@ -278,10 +278,9 @@ def with_admin_port(gateway: Part, host: str, port: str) -> Part:
     Its public port is a socket that it inherits; the address of that one is none of the admin port's.
     """
     url = f"http://{reachable(host)}:{port}"
-    told = {ADMIN_PORT: port, "STEMWRIGHT_HOST": host, "STEMWRIGHT_GATEWAY_HOST": host}
     return replace(
         gateway,
-        environment={**gateway.environment, **told},
+        environment={**gateway.environment, ADMIN_PORT: port, "STEMWRIGHT_HOST": host},
         ready=HttpProbe(f"{url}/readyz"),
         alive=HttpProbe(f"{url}/healthz"),
     )

@@ -59,18 +59,21 @@ class Platform:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self.home.make()
+        new = self.home.make()
         try:
-            self._open()
+            self._open(new)
         except OSError as error:
             if error.errno not in HOME_ERRORS:
                 raise
             raise HomeUnusable(self.home.root, error) from error
         return self
 
-    def _open(self) -> None:
+    def _open(self, new: bool) -> None:
         with ExitStack() as stack:
             stack.enter_context(self.home.locked())
+            unused = stack.enter_context(ExitStack())
+            if new:
+                unused.callback(self.home.remove)
             self._begun = time.monotonic()
             self.home.empty_temporary()
             self.disk_reserve = DiskReserve(self.home.run / "disk-reserve", self._on_change)
@@ -79,6 +82,7 @@ class Platform:
             self.plan = make_plan(self.settings, self.home, self._environment)
             stack.callback(self.plan.let_go)
             check_settings(self.plan.parts)
+            unused.pop_all()  # from here on the home is kept, whatever happens: logs say what
             self._since = datetime.now(UTC)
             self._history = _History(self.home.logs / f"{SUPERVISOR}.log")
             stack.callback(self._history.close)

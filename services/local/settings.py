@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from services.kit.settings import BROKERS, HTTP_URL
+from services.kit.settings import BROKERS, DEFAULT_HOME, HTTP_URL, VariableSettings
 
 DEFAULT_GATEWAY_PORT = 8080
 ANY_PORT = 0
@@ -15,13 +14,8 @@ def _named(name: str) -> AliasChoices:
     return AliasChoices(name)
 
 
-class LocalSettings(BaseSettings):
-    # Fields are also read by their own names, and without the prefix one of those is HOME.
-    model_config = SettingsConfigDict(
-        env_prefix="STEMWRIGHT_", extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True
-    )
-
-    home: Path = Path(".stemwright")
+class LocalSettings(VariableSettings):
+    home: Path = DEFAULT_HOME
     """Folder for everything this platform keeps; several platforms run side by side in a home each."""
 
     gateway_host: str = "127.0.0.1"

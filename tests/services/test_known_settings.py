@@ -1,11 +1,15 @@
 """A variable that nothing listens to is told of, and those that something listens to are not."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+from pydantic_settings import BaseSettings
 
+from services.cli import SERVICES
 from services.known_settings import known_names, unknown_settings
+from services.local.settings import LocalSettings
 
 DOCUMENTED = (Path(__file__).parents[2] / "deploy/settings.env").read_text()
 
@@ -41,3 +45,18 @@ def test_what_the_guide_s_programs_read_is_not_told_of() -> None:
 
 def test_what_is_known_is_not_told_of() -> None:
     assert list(unknown_settings([*known_names(), "STEMWRIGHT_TEST_SEED", "STEMWRIGHT_PEER", "HOME"])) == []
+
+
+@pytest.mark.parametrize("service", [*SERVICES, "local"])
+def test_what_is_told_of_has_no_effect(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pydantic would read a field that has a variable of its own by its name with the service's prefix as well."""
+    kind: type[BaseSettings] = (
+        LocalSettings if service == "local" else import_module(f"services.{service}.settings").Settings
+    )
+    untouched = kind()
+    prefixes = ("STEMWRIGHT_", f"STEMWRIGHT_{service.upper()}_")
+    names = {prefix + field.upper() for prefix in prefixes for field in kind.model_fields} - known_names()
+    assert len(names) > 5
+    for name in names:
+        monkeypatch.setenv(name, "7")
+    assert kind() == untouched

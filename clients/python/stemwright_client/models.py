@@ -260,7 +260,7 @@ class MadeWebhookEndpoint(WebhookEndpoint):
 
 class RotatedSecret(Model):
     secret: str
-    previous_secret_until: datetime
+    previous_secret_until: datetime | None
 
 
 class Attempt(Model):

@@ -17,7 +17,7 @@ router = APIRouter(tags=["partners"])
 @router.post("/v1/callbacks/rotate-secret", summary="Get a new secret for callbacks")
 def rotate_callback_secret(partner: Partner, database: DatabaseDep, endpoints: EndpointsDep) -> RotatedSecret:
     """The secret that what is sent to the `callback_url` of an order is signed with, shown this once. For 24 hours the
-    one before signs as well."""
+    one before, if there was one, signs as well."""
     with database.write() as session:
         secret, until = endpoints.callbacks.rotate_secret(session, partner.account_id)
     return RotatedSecret(secret=secret, previous_secret_until=until)

@@ -34,7 +34,7 @@ class Callbacks:
     ) -> WebhookEndpoint | None:
         """The queue for a callback to this address; None where the account was no partner any more after it had
         ordered."""
-        account = self._account(session, account_id)
+        account = self._locked(session, account_id) or self._add(session, account_id, new_secret())
         if account.closed_at is not None:
             if ordered_at <= account.closed_at:
                 return None
@@ -63,13 +63,16 @@ class Callbacks:
             session.flush()
         return found
 
-    def rotate_secret(self, session: WriteSession, account_id: str) -> tuple[str, datetime]:
-        """The new secret, and until when the one before signs as well, if anything was signed with it."""
-        account = self._account(session, account_id)
-        secret, until = new_secret(), session.now() + BOTH_SECRETS_FOR
-        account.sealed_previous, account.previous_until = account.sealed_secret, until
+    def rotate_secret(self, session: WriteSession, account_id: str) -> tuple[str, datetime | None]:
+        """The new secret, and until when the one before signs as well; None where there was none."""
+        secret = new_secret()
+        account = self._locked(session, account_id)
+        if account is None:
+            self._add(session, account_id, secret)
+            return secret, None
+        account.sealed_previous, account.previous_until = account.sealed_secret, session.now() + BOTH_SECRETS_FOR
         account.sealed_secret = self._sealer.seal(secret, account_id)
-        return secret, until
+        return secret, account.previous_until
 
     def signing_secrets(self, session: ReadSession, account_id: str, now: datetime) -> Sequence[str]:
         """The secrets that sign at this moment, the newest first."""
@@ -90,11 +93,12 @@ class Callbacks:
         for endpoint in endpoints.locked_callbacks(session, account_id):
             deliveries.give_up_all(session, endpoint.id)
 
-    def _account(self, session: WriteSession, account_id: str) -> CallbackAccount:
+    def _locked(self, session: WriteSession, account_id: str) -> CallbackAccount | None:
         session.serialize(f"callbacks:{account_id}")
-        account = callbacks.locked_account(session, account_id)
-        if account is None:
-            account = CallbackAccount(account_id=account_id, sealed_secret=self._sealer.seal(new_secret(), account_id))
-            session.add(account)
-            session.flush()
+        return callbacks.locked_account(session, account_id)
+
+    def _add(self, session: WriteSession, account_id: str, secret: str) -> CallbackAccount:
+        account = CallbackAccount(account_id=account_id, sealed_secret=self._sealer.seal(secret, account_id))
+        session.add(account)
+        session.flush()
         return account

@@ -82,4 +82,6 @@ class EndpointMade(EndpointView):
 
 class RotatedSecret(BaseModel):
     secret: str = Field(description="The new one, shown this once.")
-    previous_secret_until: datetime
+    previous_secret_until: datetime | None = Field(
+        description="Until then the one before signs as well; null where there was none."
+    )

@@ -1,13 +1,16 @@
 """Settings that a part would refuse are told before any part starts."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from services.cli import main
+from services.local.home import Home
 from services.local.part_settings import environment
+from services.local.sockets import LOOPBACK, listen_on_a_free_port, port_of
 from services.local.supervisor import Supervisor
 
 
@@ -17,10 +20,26 @@ def _nothing_may_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("parts were started")
 
     monkeypatch.setattr(Supervisor, "start", start)
-    monkeypatch.setenv("STEMWRIGHT_HOME", str(tmp_path))
+    monkeypatch.setenv("STEMWRIGHT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("STEMWRIGHT_GATEWAY_PORT", "0")
     for name in ("DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS", "S3_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
+
+
+def test_a_start_that_is_refused_leaves_no_home_behind_and_takes_none_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path / "home")
+    with listen_on_a_free_port(LOOPBACK) as taken:
+        for name, value in (("GATEWAY_PORT", str(port_of(taken))), ("GATEWAY_HOST", "no host"), ("LOG_LEVEL", "LOUD")):
+            with monkeypatch.context() as patched:
+                patched.setenv(f"STEMWRIGHT_{name}", value)
+                assert CliRunner().invoke(main, ["up"]).exit_code != 0
+                assert not home.root.exists(), name
+                home.make()
+                assert CliRunner().invoke(main, ["up"]).exit_code != 0
+                assert home.data.is_dir(), name
+                shutil.rmtree(home.root)
 
 
 @pytest.mark.parametrize("command", ["up", "demo"])

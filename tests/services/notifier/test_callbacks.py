@@ -1,6 +1,6 @@
 """Addresses that an order named are told of its end, by the rules of webhooks."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -89,8 +89,11 @@ def test_a_queue_of_callbacks_is_a_webhook_endpoint_to_nobody(notifier: Notifier
 
 
 def test_a_rotated_secret_signs_beside_the_one_before_for_a_day(notifier: Notifier, partner: Sink) -> None:
-    first = notifier.call("POST", "/v1/callbacks/rotate-secret")["secret"]
-    second = notifier.call("POST", "/v1/callbacks/rotate-secret")["secret"]
+    made = notifier.call("POST", "/v1/callbacks/rotate-secret")
+    assert made["previous_secret_until"] is None, "there was none before"
+    rotated = notifier.call("POST", "/v1/callbacks/rotate-secret")
+    assert datetime.fromisoformat(rotated["previous_secret_until"]) == notifier.clock.now + timedelta(hours=24)
+    first, second = made["secret"], rotated["secret"]
     assert second not in everything_in(notifier.database, Base.metadata)
     with dispatching(notifier):
         notifier.hear(batch_event(partner.url))
