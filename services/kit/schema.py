@@ -48,6 +48,11 @@ def revision_of(database: Database) -> str | None:
     return revision
 
 
+def is_newest(database: Database) -> bool:
+    """Whether the database is at the newest revision that this version knows. Raises as a database does."""
+    return revision_of(database) == newest(database.service)
+
+
 def check_schema(database: Database) -> None:
     """Raises SchemaMissing, in words for whoever runs it.
 

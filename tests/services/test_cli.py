@@ -130,3 +130,29 @@ def test_a_database_of_a_newer_version_is_told_with_what_to_do(tmp_path: Path) -
     assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
     assert "made by a newer version of Stemwright" in ended.stderr
     assert "restore the backup" in ended.stderr
+
+
+def test_a_migration_loads_no_more_than_it_needs(tmp_path: Path) -> None:
+    """Neither what only services need, nor, where there is nothing to do, what does it: every start waits for it."""
+    program = (
+        "import sys; from services.cli import main; main(['migrate'], standalone_mode=False); "
+        "print(sorted({'alembic', 'fastapi'} & {*sys.modules}))"
+    )
+    environment = {"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite:///{tmp_path}/{{service}}.db"}
+    for loaded in (["alembic"], []):
+        ended = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, env=environment, check=False
+        )
+        assert ended.stdout.splitlines()[-1:] == [str(loaded)], ended.stdout + ended.stderr
+        assert ended.stdout.count("schema is up to date") == 4
+
+
+def test_what_a_command_has_loaded_is_never_searched_for_garbage(tmp_path: Path) -> None:
+    program = (
+        "import gc; from services.cli import without_collection\nwith without_collection(): import services.kit.app\n"
+    )
+    counts = "print(gc.isenabled(), gc.get_freeze_count() > 10 * len(gc.get_objects()))"
+    ended = subprocess.run(
+        [sys.executable, "-c", program + counts], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert ended.stdout == "True True\n"
