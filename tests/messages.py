@@ -62,6 +62,9 @@ SAMPLES: tuple[Message, ...] = (
         shares=[jobs_pb2.BatchShare(job_id=JOB, price_credits=2)],
     ),
     jobs_pb2.UploadStatusRequested(upload_id=UPLOAD),
+    jobs_pb2.UploadFetchRequested(
+        upload_id=UPLOAD, account_id=ACCOUNT, source_url="https://music.partner.com/song.flac?key=7"
+    ),
     jobs_pb2.BalanceRequested(account_id=ACCOUNT),
     jobs_pb2.RatesRequested(product="separation"),
     billing_pb2.BalanceChanged(account_id=ACCOUNT, balance=_balance),

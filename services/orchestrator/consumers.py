@@ -141,6 +141,8 @@ class Handlers:
         if not upload.account_id:
             # New here, or named by somebody before it was made and then noted as not existing.
             upload.account_id, upload.status = account_id, "pending"
+        # The upload service has it now: the query of an address may be somebody's secret.
+        upload.source_url = None
         upload.updated_at = session.now()
         return upload
 

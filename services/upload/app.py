@@ -42,13 +42,15 @@ def build(settings: Settings) -> FastAPI:
     )
     relay = OutboxRelay(database, EventProducer(Brokers.of(settings), "upload", writes_of("upload")))
     eraser = Eraser(database, Forgetting(database, Cleaner(database, storage)))
-    consumer = upload_consumer(settings, database, eraser)
+    source_signal = WorkSignal()
+    consumer = upload_consumer(settings, database, eraser, source_signal)
     return assemble(
         settings,
         database,
         storage,
         verifier=TokenVerifier.from_settings(settings),
         tasks=[relay, consumer, eraser, Housekeeping(database)],
+        source_signal=source_signal,
     )
 
 
@@ -59,9 +61,10 @@ def assemble(
     *,
     verifier: TokenVerifier,
     tasks: list[BackgroundTask],
+    source_signal: WorkSignal,
 ) -> FastAPI:
-    """The app over given parts; `tasks` are those that talk to the event log."""
-    work_signal, source_signal, status_signals = WorkSignal(), WorkSignal(), StatusSignals()
+    """The app over given parts; `tasks` are those that talk to the event log, and wake fetchers by `source_signal`."""
+    work_signal, status_signals = WorkSignal(), StatusSignals()
     cleaner = Cleaner(database, storage)
     prober = Prober(settings)
     scratch = Scratch(settings.scratch_directory)

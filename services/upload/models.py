@@ -76,6 +76,8 @@ class Upload(Base):
     """With its query only until it has been fetched: that may be somebody's secret."""
     named: Mapped[bool | None]
     """False while the file is to be called as its server calls it."""
+    ordered: Mapped[bool | None]
+    """True where a batch has named it: of those, so many may wait as batches may be open."""
 
     # How the bytes come.
     part_bytes: Mapped[int]

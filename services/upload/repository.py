@@ -36,12 +36,9 @@ def list_own(session: ReadSession, account_id: str, *, before: str | None, limit
 
 
 def count_pending(session: ReadSession, account_id: str) -> int:
-    """Uploads of the account that wait for bytes."""
-    return session.scalars(
-        select(func.count())
-        .select_from(Upload)
-        .where(Upload.account_id == account_id, Upload.status == UploadStatus.PENDING)
-    ).one()
+    """Uploads of the account that wait for bytes, without songs of batches."""
+    pending = (Upload.account_id == account_id, Upload.status == UploadStatus.PENDING, Upload.ordered.is_not(True))
+    return session.scalars(select(func.count()).select_from(Upload).where(*pending)).one()
 
 
 @dataclass(frozen=True)

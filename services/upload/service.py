@@ -11,8 +11,6 @@ from services.kit import outbox
 from services.kit.database import Database, WriteSession
 from services.kit.erasures import check_open
 from services.kit.idempotency import idempotent, replace_answers
-from services.kit.ids import new_id
-from services.kit.outbound.urls import AddressRefused, target_of
 from services.kit.schemas import Page
 from services.kit.storage import MultipartNotFound, ObjectStorage, Part
 from services.kit.telemetry import current_traceparent
@@ -20,8 +18,6 @@ from services.upload import repository
 from services.upload.cleaning import Cleaner
 from services.upload.errors import (
     ContentLengthMismatch,
-    SourceNotAllowed,
-    StorageQuotaExceeded,
     TooManyPending,
     UploadDeleted,
     UploadIsFetched,
@@ -32,11 +28,11 @@ from services.upload.errors import (
 )
 from services.upload.events import news_of
 from services.upload.models import Upload
-from services.upload.parts import PartPlan, agreed, plan
+from services.upload.parts import PartPlan, agreed
+from services.upload.places import Places
 from services.upload.schemas import NewSource, NewUpload, PartUrl, UploadView, view
 from services.upload.settings import Settings
 from services.upload.signals import StatusSignals, WorkSignal
-from services.upload.sources import UNNAMED, name_in
 from services.upload.states import Step, UploadStatus, after
 
 log = logging.getLogger(__name__)
@@ -62,6 +58,7 @@ class Uploads:
         status_signals: StatusSignals,
     ) -> None:
         self.settings = settings
+        self.places = Places(settings)
         self._database = database
         self._storage = storage
         self._cleaner = cleaner
@@ -77,7 +74,7 @@ class Uploads:
         made an upload that is gone.
         """
         if isinstance(new, NewSource):
-            self._check_source(new.source_url)
+            self.places.check_source(new.source_url)
         elif new.size_bytes > self.settings.max_size_bytes:
             raise UploadTooLarge(self.settings.max_size_bytes)
 
@@ -85,10 +82,10 @@ class Uploads:
             # Two that count at the same moment would both find room.
             repository.take_turns(session, f"uploads of {account_id}")
             check_open(session, account_id)
-            self._check_quota(session, account_id, 0 if isinstance(new, NewSource) else new.size_bytes)
+            self.places.check_quota(session, account_id, 0 if isinstance(new, NewSource) else new.size_bytes)
             if repository.count_pending(session, account_id) >= self.settings.max_pending_per_account:
                 raise TooManyPending("Send or delete some of the uploads that are pending first.")
-            upload = self._pending(new)
+            upload = self.places.place_for(new)
             upload.account_id, upload.created_at = account_id, session.now()
             session.add(upload)
             if isinstance(new, NewSource):
@@ -111,46 +108,6 @@ class Uploads:
             create=insert,
             respond=respond,
         )
-
-    def _pending(self, new: NewUpload | NewSource) -> Upload:
-        upload = Upload(id=new_id("upl"), status=UploadStatus.PENDING, litter=False, attempts=0)
-        size_bytes = self.settings.max_size_bytes
-        if isinstance(new, NewSource):
-            upload.source_url, upload.named = new.source_url, new.filename is not None
-            upload.filename = new.filename or name_in(new.source_url) or UNNAMED
-            upload.size_bytes = 0
-            upload.traceparent = current_traceparent()
-        else:
-            upload.filename, upload.size_bytes = new.filename, new.size_bytes
-            upload.content_type, upload.declared_sha256 = new.content_type, new.sha256
-            size_bytes = new.size_bytes
-        upload.part_bytes = plan(size_bytes, self.settings.part_size_bytes).part_bytes
-        return upload
-
-    def _check_source(self, url: str) -> None:
-        if self.settings.fetchers == 0:
-            raise SourceNotAllowed("This platform fetches nothing. Send the file.")
-        try:
-            target_of(url, allow_loopback=self.settings.outbound_allow_loopback)
-        except AddressRefused as error:
-            raise SourceNotAllowed(f"source_url {error}") from None
-
-    def _check_quota(self, session: WriteSession, account_id: str, size_bytes: int) -> None:
-        usage = repository.usage(session, account_id)
-        settings = self.settings
-        if (
-            usage.uploads >= settings.max_uploads_per_account
-            or usage.ready_uploads >= settings.max_ready_uploads_per_account
-            or usage.stored_bytes + size_bytes > settings.max_stored_bytes_per_account
-        ):
-            raise StorageQuotaExceeded(
-                limit_bytes=settings.max_stored_bytes_per_account,
-                stored_bytes=usage.stored_bytes,
-                limit_uploads=settings.max_uploads_per_account,
-                uploads=usage.uploads,
-                limit_ready_uploads=settings.max_ready_uploads_per_account,
-                ready_uploads=usage.ready_uploads,
-            )
 
     def get(self, account_id: str, upload_id: str) -> UploadView:
         """The upload; while it is pending, with what has arrived and a URL for each part that has not."""

@@ -25,6 +25,7 @@ from services.orchestrator.signals import Signals
 from services.orchestrator.workers.heartbeats import HeartbeatMonitor
 from services.upload.consumers import upload_consumer
 from services.upload.settings import Settings as UploadSettings
+from services.upload.signals import WorkSignal
 from services.worker.consumers import assignments_consumer
 from services.worker.service import WorkerService
 from tests.broker import Broker
@@ -68,7 +69,7 @@ def accounts(broker: Broker, make_database: MakeDatabase) -> Consumer:
 def upload(broker: Broker, make_database: MakeDatabase) -> Consumer:
     settings = UploadSettings(kafka_bootstrap_servers=broker.bootstrap, kafka_sole_consumers=True)
     database = make_database("upload")
-    return upload_consumer(settings, database, Eraser(database, lambda _account_id: True))
+    return upload_consumer(settings, database, Eraser(database, lambda _account_id: True), WorkSignal())
 
 
 def worker(broker: Broker, _make_database: MakeDatabase) -> Consumer:

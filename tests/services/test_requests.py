@@ -44,13 +44,15 @@ def ids_in(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             where = f"{method} {path}"
             for parameter in operation.get("parameters", ()):
                 if parameter["name"].endswith("_id"):
-                    # What may be absent is one of two: an id, or null.
-                    named = parameter["schema"].get("items", parameter["schema"])
-                    for schema in named.get("anyOf", [named]):
-                        if schema != {"type": "null"}:
-                            yield f"{where} {parameter['name']}", schema
+                    for schema in _of_id(parameter["schema"].get("items", parameter["schema"])):
+                        yield f"{where} {parameter['name']}", schema
             for content in operation.get("requestBody", {}).get("content", {}).values():
                 yield from _in_body(document, where, content.get("schema", {}))
+
+
+def _of_id(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """What may be absent is one of two: an id, or null."""
+    return [one for one in schema.get("anyOf", [schema]) if one != {"type": "null"}]
 
 
 def schemas_in(node: Any) -> Iterator[dict[str, Any]]:
@@ -91,7 +93,8 @@ def _in_body(document: dict[str, Any], where: str, schema: dict[str, Any]) -> It
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     for name, member in schema.get("properties", {}).items():
         if name.endswith("_id"):
-            yield f"{where} {name}", member
+            for one in _of_id(member):
+                yield f"{where} {name}", one
         for part in (member, member.get("items", {}), *member.get("anyOf", ())):
             if "$ref" in part:
                 yield from _in_body(document, where, part)

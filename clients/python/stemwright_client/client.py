@@ -236,7 +236,8 @@ class Client:
         *,
         idempotency_key: str | None = None,
     ) -> models.Batch:
-        """Orders up to 1,000 songs as one, all or none: uploads' ids, or `{"upload_id": ..., "stems": ...}`.
+        """Orders up to 1,000 songs as one, all or none: uploads' ids, or `{"upload_id": ..., "stems": ...}`, or
+        `{"source_url": ...}` of one that the platform fetches.
 
         Without a key of yours the same songs under the same order are the same batch, within 24 hours.
         """

@@ -6,6 +6,7 @@ import { hex, keyOf } from "./keys.ts";
 import type {
   Balance,
   Batch,
+  BatchSong,
   Delivery,
   Event,
   EventPage,
@@ -130,11 +131,11 @@ export class Client {
   }
 
   /**
-   * Orders up to 1,000 songs as one: all or none. A song is an upload's id, or that with wishes of its own. Without a
-   * key of yours the same songs under the same order are the same batch, within 24 hours.
+   * Orders up to 1,000 songs as one: all or none. A song is an upload's id, or that or an address with wishes of its
+   * own. Without a key of yours the same songs under the same order are the same batch, within 24 hours.
    */
   async createBatch(
-    songs: readonly (string | ({ upload_id: string } & Pick<Order, "stems" | "output" | "metadata">))[],
+    songs: readonly (string | BatchSong)[],
     order: Omit<Order, "preview"> = {},
     idempotencyKey?: string,
   ): Promise<Batch> {

@@ -27,6 +27,10 @@ export type Order = Partial<
   output?: Partial<Schemas["Output"]>;
 };
 
+/** A song of a batch, by its upload or by its address, with wishes of its own. */
+export type BatchSong = ({ upload_id: string } | { source_url: string }) &
+  Pick<Order, "stems" | "output" | "metadata">;
+
 export interface Page<T> {
   items: T[];
   next_cursor: string | null;

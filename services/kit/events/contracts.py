@@ -16,6 +16,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.kit.ids import id_pattern, is_id
 from services.kit.object_keys import source_key, stems_prefix
+from services.kit.outbound.urls import MAX_URL_CHARACTERS
 from services.kit.protos import billing_pb2, jobs_pb2, separation_pb2, uploads_pb2, workers_pb2
 
 Rule = Callable[[Any], bool]
@@ -139,6 +140,7 @@ RULES: Mapping[str, Rule] = {
     "sha256": lambda value: _SHA256.fullmatch(value) is not None,
     "size_bytes": _number(0, MAX_BYTES),
     "filename": _text(300),
+    "source_url": _text(MAX_URL_CHARACTERS, least=1),
     "AudioFacts.duration_seconds": lambda value: math.isfinite(value) and 0 < value <= MAX_SONG_SECONDS,
     "duration_seconds": _number(0, MAX_SONG_SECONDS),
     "start_seconds": _number(0, MAX_SONG_SECONDS),

@@ -103,6 +103,7 @@ JOBS_INTERNAL = Topic(
             jobs_pb2.ReservationRequested: "job_id",
             jobs_pb2.BatchReservationRequested: "batch_id",
             jobs_pb2.UploadStatusRequested: "upload_id",
+            jobs_pb2.UploadFetchRequested: "upload_id",
             jobs_pb2.BalanceRequested: "account_id",
             jobs_pb2.RatesRequested: "product",
         }

@@ -1,6 +1,6 @@
 """What is refused about batches, and why."""
 
-from services.kit.errors import Conflict, NotFound, RateLimited
+from services.kit.errors import Conflict, Invalid, NotFound, RateLimited
 
 
 class BatchNotFound(NotFound):
@@ -11,6 +11,11 @@ class BatchNotFound(NotFound):
 class TooManyOpenBatches(RateLimited):
     code = "too_many_open_batches"
     title = "Too many batches of this account have not ended yet"
+
+
+class SourceNotAllowed(Invalid):
+    code = "source_not_allowed"
+    title = "Nothing is fetched from that address"
 
 
 class BatchAlreadyFinal(Conflict):

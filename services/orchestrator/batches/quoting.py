@@ -1,9 +1,10 @@
 """What a batch would cost, and whether it could be paid. Waiting is done outside of any transaction."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from services.kit.database import Database
-from services.orchestrator.batches.schemas import BatchQuote, NewBatch
+from services.orchestrator.batches.schemas import BatchItem, BatchQuote, NewBatch
 from services.orchestrator.batches.songs import usable_songs
 from services.orchestrator.credits import quotes
 from services.orchestrator.credits.schemas import Obstacle
@@ -31,17 +32,15 @@ class BatchQuotes:
     def quote(self, account_id: str, request: NewBatch) -> BatchQuote:
         """The exact price, which binds as the quotes of its songs do. Raises what ordering it would, and UploadNotReady
         of a song that is still coming."""
-        self._uploads.learn_all({item.upload_id for item in request.items})
+        self._uploads.learn_all({item.upload_id for item in request.items if item.upload_id is not None})
         balance = self._single.learn_balance(account_id)
         self._single.learn_rates()
         with self._database.read() as session:
             uploads = usable_songs(session, account_id, request.items)
             now = session.now()
-        for number, item in enumerate(request.items):
-            if uploads[item.upload_id].status != "ready":
-                raise UploadNotReady(extra={"item": number})
+        songs = [_ready(uploads, item, number) for number, item in enumerate(request.items)]
         prices, expires_at = self._give(request, uploads)
-        full = sum(prices[item.upload_id].full_credits for item in request.items)
+        full = sum(prices[upload_id].full_credits for upload_id in songs)
         # Once for each song, however often it is named.
         deducted = sum(price.preview_credit_credits for price in prices.values())
         price_credits = full - deducted
@@ -60,7 +59,7 @@ class BatchQuotes:
             expires_at=expires_at,
         )
 
-    def _give(self, request: NewBatch, uploads: dict[str, KnownUpload]) -> tuple[dict[str, quotes.Price], datetime]:
+    def _give(self, request: NewBatch, uploads: Mapping[str, KnownUpload]) -> tuple[dict[str, quotes.Price], datetime]:
         """The quote of each song, and until when all of them stand."""
         prices: dict[str, quotes.Price] = {}
         ends = []
@@ -77,3 +76,11 @@ class BatchQuotes:
                     prices[upload_id], expires_at = quotes.give(session, order, self._lifetime)
                     ends.append(expires_at)
         return prices, min(ends)
+
+
+def _ready(uploads: Mapping[str, KnownUpload], item: BatchItem, number: int) -> str:
+    """The item's upload. Raises UploadNotReady, also of what is to be fetched first."""
+    upload = uploads.get(item.upload_id or "")
+    if upload is None or upload.status != "ready":
+        raise UploadNotReady(extra={"item": number})
+    return upload.id

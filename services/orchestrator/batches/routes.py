@@ -1,17 +1,20 @@
 """Batches, as in the public contract."""
 
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import JSONResponse
 
+from services.kit.auth import Principal
 from services.kit.errors import answers
 from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey
 from services.kit.schemas import EXAMPLE_IDS, BatchCursor, BatchId, JobCursor, Limit, Page, examples
-from services.orchestrator.batches.errors import BatchAlreadyFinal, BatchNotFound, TooManyOpenBatches
+from services.orchestrator.batches.errors import BatchAlreadyFinal, BatchNotFound, SourceNotAllowed, TooManyOpenBatches
 from services.orchestrator.batches.quoting import BatchQuotes
-from services.orchestrator.batches.schemas import BatchAnswer, BatchQuote, BatchWithSongs, NewBatch
+from services.orchestrator.batches.schemas import BatchAnswer, BatchItem, BatchQuote, BatchWithSongs, NewBatch
 from services.orchestrator.batches.service import Batches
+from services.orchestrator.batches.songs import check_sources
 from services.orchestrator.credits.errors import InsufficientCredits, PreviewAllowanceExhausted
 from services.orchestrator.jobs.errors import (
     CallbacksForPartners,
@@ -22,6 +25,7 @@ from services.orchestrator.jobs.errors import (
     UnknownModel,
 )
 from services.orchestrator.jobs.routes import CallbackCheck, Caller
+from services.orchestrator.settings import Settings
 from services.orchestrator.uploads.errors import UploadNotFound, UploadNotReady, UploadRejected
 
 
@@ -38,11 +42,20 @@ def _quotes(request: Request) -> BatchQuotes:
 BatchQuotesDep = Annotated[BatchQuotes, Depends(_quotes)]
 BatchesDep = Annotated[Batches, Depends(_batches)]
 
+
+def _source_check(request: Request) -> Callable[[Principal, Sequence[BatchItem]], None]:
+    settings: Settings = request.app.state.settings
+    return lambda caller, items: check_sources(caller, items, settings)
+
+
+SourceCheck = Annotated[Callable[[Principal, Sequence[BatchItem]], None], Depends(_source_check)]
+
 router = APIRouter(prefix="/v1", tags=["Jobs"])
 
 _UPLOAD = EXAMPLE_IDS["upl"]
 _BATCH = examples(
     {"items": [{"upload_id": _UPLOAD}], "mode": "full"},
+    fetched={"items": [{"source_url": "https://music.example.com/song.wav"}], "mode": "full"},
     as_MP3_with_notes={
         "items": [{"upload_id": _UPLOAD, "metadata": {"track": "1"}}, {"upload_id": _UPLOAD, "stems": ["vocals"]}],
         "tier": "relaxed",
@@ -63,6 +76,7 @@ _MADE = {
         PreviewOutside,
         OutputUnsuitable,
         CallbackUrlRefused,
+        SourceNotAllowed,
         JobRejected,
         TooManyOpenBatches,
     ),
@@ -75,13 +89,18 @@ def create_batch(
     caller: Caller,
     batches: BatchesDep,
     check: CallbackCheck,
+    check_songs: SourceCheck,
     idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Asks for up to 1,000 separations at once: for all of them or, where one cannot be made, for none, and `item` says
     which (the first is 0). 201: what they cost together is held. 202: one of them is still coming, or the credits are
     still being reserved. Each song is a job; one that does not succeed gives its share of the credits back at once.
+
+    What `source_url` names is fetched and becomes an upload, whose id is the job's `upload_id`; where it cannot be
+    fetched or kept, that one job is rejected.
     """
     check(caller, body.callback_url)
+    check_songs(caller, body.items)
     return batches.create(caller.account_id, body, idempotency_key)
 
 
@@ -93,7 +112,8 @@ def create_batch(
 def create_batch_quote(
     body: Annotated[NewBatch, Body(openapi_examples=_BATCH)], caller: Caller, quotes: BatchQuotesDep
 ) -> BatchQuote:
-    """What a batch costs; one that is made from the same request costs exactly that. Every song has to be there."""
+    """What a batch costs; one that is made from the same request costs exactly that. Every song has to be there: 409
+    `upload_not_ready` also of one that is yet to be fetched. 503: no word of one has come yet; ask again."""
     return quotes.quote(caller.account_id, body)
 
 

@@ -1,7 +1,7 @@
 """Requests and answers about batches."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -10,7 +10,6 @@ from services.orchestrator.credits.schemas import Obstacle
 from services.orchestrator.jobs.schemas import (
     ALL_STEMS,
     TIER,
-    CallbackUrl,
     JobError,
     ListedJob,
     Metadata,
@@ -18,6 +17,7 @@ from services.orchestrator.jobs.schemas import (
     ModelName,
     Output,
     Preview,
+    PublicUrl,
     Stems,
     Tier,
 )
@@ -25,14 +25,33 @@ from services.orchestrator.jobs.schemas import (
 MAX_SONGS = 1000
 
 
-class BatchItem(RequestBody):
-    """A song of a batch. What is absent is as the batch says."""
+_NAMED_ONCE: list[Any] = [
+    {"required": ["upload_id"], "properties": {"upload_id": {"type": "string"}, "source_url": {"type": "null"}}},
+    {"required": ["source_url"], "properties": {"source_url": {"type": "string"}, "upload_id": {"type": "null"}}},
+]
 
-    upload_id: UploadId
+
+class BatchItem(RequestBody):
+    """A song of a batch, named by its upload or by its address. What is absent is as the batch says."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": _NAMED_ONCE})
+
+    upload_id: UploadId | None = None
+    source_url: PublicUrl | None = Field(
+        None,
+        description="Where the song is, by the rules of `POST /v1/uploads`; it becomes an upload, and the key needs "
+        "the scope `uploads` too.",
+    )
     preview: Preview | None = Field(None, description="The window of a preview; without it one is chosen.")
     stems: Stems | None = None
     output: Output | None = None
     metadata: Metadata | None = Field(None, description="In place of the batch's.")
+
+    @model_validator(mode="after")
+    def _named_once(self) -> Self:
+        if (self.upload_id is None) == (self.source_url is None):
+            raise ValueError("either upload_id or source_url names the song")
+        return self
 
 
 class NewBatch(RequestBody):
@@ -56,7 +75,7 @@ class NewBatch(RequestBody):
     metadata: Metadata | None = Field(
         None, description="Of the batch, and of every song that has none of its own; comes back with them."
     )
-    callback_url: CallbackUrl | None = Field(
+    callback_url: PublicUrl | None = Field(
         None, description="Where `batch.completed` is sent, signed with the account's callback secret. For partners."
     )
 

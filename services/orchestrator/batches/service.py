@@ -1,6 +1,6 @@
 """What clients may do with batches. Waiting is done outside of any transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from fastapi.responses import JSONResponse
@@ -50,9 +50,10 @@ class Batches:
     def create(self, account_id: str, request: NewBatch, key: str | None) -> JSONResponse:
         """A new batch: 201 when its price is held, 402 when it cannot be paid, 202 when that is not known yet.
 
-        All of its songs are ordered, or none. Raises what ordering one of them would, with `item` saying which.
+        All of its songs are ordered, or none. Raises what ordering one of them would, with `item` saying which. Songs
+        of which no word has come are waited for, as those of single jobs are.
         """
-        self._uploads.learn_all({item.upload_id for item in request.items})
+        self._uploads.look_for_all({item.upload_id for item in request.items if item.upload_id is not None})
         return idempotent(
             self._database,
             account_id=account_id,
@@ -111,7 +112,8 @@ class Batches:
             raise TooManyOpenBatches(f"At most {limit} batches of an account may be open.", retry_after_seconds=60)
         check_open(session, account_id)
         uploads = usable_songs(session, account_id, request.items)
-        models = self._models.models_for(session, uploads.keys(), request.model)
+        upload_ids = [item.upload_id or self._to_be_fetched(session, account_id, item) for item in request.items]
+        models = self._models.models_for(session, upload_ids, request.model)
         now = session.now()
         batch = Batch(
             id=new_id("bat"),
@@ -130,28 +132,42 @@ class Batches:
         # Ids of one millisecond are not in the order in which they were made; the songs shall be in that of the list.
         ids = sorted(new_id("job") for _ in request.items)
         jobs = [
-            _song(batch, job_id, item, request, models[item.upload_id])
-            for job_id, item in zip(ids, request.items, strict=True)
+            _song(batch, job_id, upload_id, item, request, models[upload_id])
+            for job_id, upload_id, item in zip(ids, upload_ids, request.items, strict=True)
         ]
         self._price(session, jobs, uploads)
         session.add_all(jobs)
         self._lifecycle.batches.look(session, batch.id)
         return batch.id
 
-    def _price(self, session: WriteSession, jobs: Sequence[Job], uploads: dict[str, KnownUpload]) -> None:
+    def _to_be_fetched(self, session: WriteSession, account_id: str, item: BatchItem) -> str:
+        """Has a song fetched, under an upload's id that we give."""
+        upload = KnownUpload(
+            id=new_id("upl"),
+            account_id=account_id,
+            status="pending",
+            source_url=item.source_url,
+            updated_at=session.now(),
+        )
+        session.add(upload)
+        self._lifecycle.ask_for_upload(session, upload.id)
+        return upload.id
+
+    def _price(self, session: WriteSession, jobs: Sequence[Job], uploads: Mapping[str, KnownUpload]) -> None:
         """Prices the songs that are there; the others wait, as single jobs do."""
         now = session.now()
-        ready = [job for job in jobs if uploads[job.upload_id].status == "ready"]
+        there = {upload.id: upload for upload in uploads.values() if upload.status == "ready"}
+        ready = [job for job in jobs if job.upload_id in there]
         for number, job in enumerate(jobs):
             job.ask_at = now + timedelta(seconds=self._settings.ask_again_seconds)
-            if uploads[job.upload_id].status == "ready":
+            if job.upload_id in there:
                 try:
-                    self._lifecycle.fit(job, uploads[job.upload_id])
+                    self._lifecycle.fit(job, there[job.upload_id])
                 except StemwrightError as error:
                     error.extra["item"] = number
                     raise
         try:
-            prices = quotes.prices_of(session, [quotes.order_of(job, uploads[job.upload_id]) for job in ready], now)
+            prices = quotes.prices_of(session, [quotes.order_of(job, there[job.upload_id]) for job in ready], now)
         except quotes.RateUnknown:
             return
         for job, price in zip(ready, prices, strict=True):
@@ -185,12 +201,12 @@ class Batches:
         return batch
 
 
-def _song(batch: Batch, job_id: str, item: BatchItem, request: NewBatch, model: str) -> Job:
+def _song(batch: Batch, job_id: str, upload_id: str, item: BatchItem, request: NewBatch, model: str) -> Job:
     return Job(
         id=job_id,
         account_id=batch.account_id,
         batch_id=batch.id,
-        upload_id=item.upload_id,
+        upload_id=upload_id,
         mode=request.mode,
         tier=request.tier,
         preview_start_seconds=item.preview.start_seconds if item.preview else None,

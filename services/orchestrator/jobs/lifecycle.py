@@ -164,9 +164,16 @@ class Lifecycle:
                 job.ask_at = None
 
     def ask_for_upload(self, session: WriteSession, upload_id: str) -> None:
-        """Asks the upload service what it knows."""
-        request = jobs_pb2.UploadStatusRequested(upload_id=upload_id)
-        outbox.add(session, OutgoingEvent(JOBS_INTERNAL, upload_id, request))
+        """Asks the upload service what it knows, or, of what it has not heard of yet, to fetch it."""
+        upload = upload_rows.upload(session, upload_id)
+        if upload is not None and upload.source_url is not None:
+            fetch = jobs_pb2.UploadFetchRequested(
+                upload_id=upload_id, account_id=upload.account_id, source_url=upload.source_url
+            )
+            outbox.add(session, OutgoingEvent(JOBS_INTERNAL, upload_id, fetch))
+        else:
+            request = jobs_pb2.UploadStatusRequested(upload_id=upload_id)
+            outbox.add(session, OutgoingEvent(JOBS_INTERNAL, upload_id, request))
 
     def ask_for_balance(self, session: WriteSession, account_id: str) -> None:
         """Asks accounts for the balance."""

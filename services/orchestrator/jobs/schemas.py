@@ -46,7 +46,7 @@ Metadata = Annotated[
     Field(max_length=MAX_METADATA_KEYS),
 ]
 
-CallbackUrl = Annotated[
+PublicUrl = Annotated[
     str,
     Field(
         min_length=1,
@@ -134,7 +134,7 @@ class NewJob(RequestBody):
     metadata: Metadata | None = Field(
         None, description="Whatever helps you to recognise the job; comes back with it and in its events."
     )
-    callback_url: CallbackUrl | None = Field(
+    callback_url: PublicUrl | None = Field(
         None, description="Where the event of its end is sent, signed with the account's callback secret. For partners."
     )
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, String, text
+from sqlalchemy import BigInteger, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.orchestrator.tables import Base
@@ -25,6 +25,8 @@ class KnownUpload(Base):
     channels: Mapped[int | None]
     code: Mapped[str | None] = mapped_column(String(80))
     reason: Mapped[str | None] = mapped_column(String(500))
+    source_url: Mapped[str | None] = mapped_column(Text)
+    """Where a batch says that it is, until the upload service has told that it knows of it."""
     updated_at: Mapped[datetime]
 
     __table_args__ = (

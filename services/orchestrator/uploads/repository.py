@@ -26,16 +26,8 @@ def owned_upload(session: ReadSession, account_id: str, upload_id: str) -> Known
     return session.scalar(query)
 
 
-def owned_uploads(session: ReadSession, account_id: str, upload_ids: Collection[str]) -> dict[str, KnownUpload]:
-    """The same of several, by id."""
-    query = select(KnownUpload).where(
-        KnownUpload.id.in_(upload_ids), KnownUpload.account_id == account_id, KnownUpload.status != "deleted"
-    )
-    return {upload.id: upload for upload in session.scalars(query)}
-
-
 def by_ids(session: ReadSession, upload_ids: Collection[str]) -> dict[str, KnownUpload]:
-    """The same, whoever owns them and whatever became of them: those that the caller goes on to ask for one by one."""
+    """Several, whoever owns them and whatever became of them; those of which there is no word are left out."""
     return {upload.id: upload for upload in session.scalars(select(KnownUpload).where(KnownUpload.id.in_(upload_ids)))}
 
 

@@ -42,8 +42,8 @@ class Uploads:
         if not self.look_for(upload_id):
             raise Unavailable("what became of the upload is not known yet", retry_after_seconds=2)
 
-    def learn_all(self, upload_ids: Collection[str]) -> None:
-        """The same of several, asked about together. Raises Unavailable where one is still not known."""
+    def look_for_all(self, upload_ids: Collection[str]) -> bool:
+        """Asks about several together. False where one of them is still not known."""
 
         def unknown() -> set[str]:
             with self._database.read() as session:
@@ -55,8 +55,13 @@ class Uploads:
                 for upload_id in sorted(missing):
                     self._lifecycle.ask_for_upload(session, upload_id)
             told = self._signals.wait_for(lambda: not unknown() or None, self._settings.answer_wait_seconds)
-            if told is None:
-                raise Unavailable("what became of some uploads is not known yet", retry_after_seconds=2)
+            return told is not None
+        return True
+
+    def learn_all(self, upload_ids: Collection[str]) -> None:
+        """The same. Raises Unavailable where one is still not known."""
+        if not self.look_for_all(upload_ids):
+            raise Unavailable("what became of some uploads is not known yet", retry_after_seconds=2)
 
     @staticmethod
     def usable(session: ReadSession, account_id: str, upload_id: str) -> KnownUpload:

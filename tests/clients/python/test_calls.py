@@ -61,12 +61,17 @@ def test_a_song_by_address_is_waited_for(client: Client) -> None:
 
 def test_a_batch_is_asked_for_as_the_document_says() -> None:
     upload = f"upl_{'0' * 26}"
-    songs: list[str | dict[str, Any]] = [upload, {"upload_id": upload, "stems": ["vocals"], "metadata": {"a": "b"}}]
+    fetched = {"source_url": "https://music.partner.com/song.flac"}
+    songs: list[str | dict[str, Any]] = [
+        upload,
+        {"upload_id": upload, "stems": ["vocals"], "metadata": {"a": "b"}},
+        fetched,
+    ]
     order = Order(
         stems=["instrumental"], format="mp3", metadata={"album": "7"}, callback_url="https://example.com/done"
     )
     body = valid("NewBatch", order.batch(songs))
-    assert body["items"] == [{"upload_id": upload}, songs[1]]
+    assert body["items"] == [{"upload_id": upload}, songs[1], fetched]
     assert valid("NewJob", order.body(upload))["callback_url"] == "https://example.com/done"
     assert Order(mode="preview", preview=(3.0, None)).body(upload)["preview"] == {"start_seconds": 3.0}
 

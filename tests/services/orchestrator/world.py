@@ -101,13 +101,15 @@ class MemoryStorage:
 
 
 class NamesAreTokens:
-    """Takes the token for the account id, with a role behind a slash, so that tests need no keys."""
+    """Takes the token for the account id, with a role behind a slash, and behind another its only scope, so that tests
+    need no keys."""
 
     def verify(self, token: str) -> Principal:
         if not token.startswith("usr_"):
             raise Unauthorized
-        account_id, _, role = token.partition("/")
-        return Principal(account_id, frozenset({"user", role}), frozenset({"jobs", "account"}), "token")
+        account_id, role, scope = (*token.split("/"), "", "")[:3]
+        scopes = frozenset({scope} if scope else {"jobs", "uploads", "account"})
+        return Principal(account_id, frozenset({"user", role}), scopes, "token")
 
 
 @dataclass

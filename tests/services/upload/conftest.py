@@ -184,7 +184,7 @@ def parts(database: Database, storage: S3Storage, settings: Settings) -> Iterato
 @contextlib.contextmanager
 def serving(settings: Settings, database: Database, storage: ObjectStorage) -> Iterator["Client"]:
     """The whole service, validators and sweeper included."""
-    app = assemble(settings, database, storage, verifier=NamedTokens(), tasks=[])
+    app = assemble(settings, database, storage, verifier=NamedTokens(), tasks=[], source_signal=WorkSignal())
     config = uvicorn.Config(
         app, port=0, http="httptools", log_config=None, timeout_keep_alive=600, timeout_graceful_shutdown=5
     )

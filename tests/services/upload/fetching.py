@@ -7,6 +7,7 @@ from services.kit.outbound.fetcher import Fetcher
 from services.kit.storage import ObjectStorage
 from services.upload.cleaning import Cleaner
 from services.upload.fetching import SourceFetcher
+from services.upload.places import Places
 from services.upload.schemas import NewSource
 from services.upload.settings import Settings
 from tests.databases import PATIENCE_SECONDS
@@ -21,7 +22,7 @@ def fetching(settings: Settings, **changes: Any) -> Settings:
 
 def named(parts: Parts, url: str, *, account: str = ACCOUNT, **fields: Any) -> str:
     """The id of an upload that is to be fetched."""
-    parts.uploads.settings = parts.settings
+    parts.uploads.settings, parts.uploads.places = parts.settings, Places(parts.settings)
     answer = parts.uploads.create(account, NewSource(source_url=url, **fields), None)
     upload_id: str = json.loads(bytes(answer.body))["id"]
     return upload_id

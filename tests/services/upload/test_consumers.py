@@ -1,36 +1,18 @@
-"""Questions about uploads are answered every time."""
+"""Questions about uploads are answered every time, and songs of batches are taken in once."""
 
-from datetime import UTC, datetime
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from services.kit.database import Database
-from services.kit.events.codec import Event
-from services.kit.events.topics import JOBS_INTERNAL
 from services.kit.ids import new_id
-from services.kit.protos import jobs_pb2
-from services.upload.consumers import UploadQuestions
+from services.upload import repository
 from services.upload.models import Upload
+from services.upload.signals import WorkSignal
 from tests.ids import numbered
+from tests.services.upload.asking import ADA, URL, hear_order, order, question, row_of
 from tests.services.upload.conftest import Events
-
-
-def question(upload_id: str) -> Event:
-    return Event(
-        id=new_id("evt"),
-        type="stemwright.events.v1.UploadStatusRequested",
-        source="/stemwright/orchestrator",
-        subject=None,
-        time=datetime.now(UTC),
-        traceparent=None,
-        topic=JOBS_INTERNAL.name,
-        partition=0,
-        offset=0,
-        key=upload_id,
-        data=jobs_pb2.UploadStatusRequested(upload_id=upload_id),
-        account_id=None,
-    )
-
 
 FACTS = {"sha256": "0" * 64, "duration_seconds": 1.0, "samples": 8000, "sample_rate_hz": 8000, "channels": 1}
 
@@ -41,7 +23,7 @@ def insert(database: Database, status: str) -> str:
         session.add(
             Upload(
                 id=upload_id,
-                account_id=numbered("usr", 1),
+                account_id=ADA,
                 status=status,
                 created_at=session.now(),
                 filename="a.wav",
@@ -71,20 +53,81 @@ def test_the_answer_tells_the_present_state_each_time(
     database: Database, events: Events, status: str, answer: str
 ) -> None:
     upload_id = insert(database, status)
-    handler = UploadQuestions(database).handlers[jobs_pb2.UploadStatusRequested]
     same = question(upload_id)
 
     for asked in (same, same, question(upload_id)):
-        handler(asked)
+        hear_order(database, asked)
 
     assert events.types(upload_id) == [answer] * 3
     assert len({event.id for event in events.all(upload_id)}) == 3
-    assert {event.data.account_id for event in events.all(upload_id)} == {numbered("usr", 1)}
+    assert {event.data.account_id for event in events.all(upload_id)} == {ADA}
 
 
 def test_an_unknown_upload_is_a_deleted_one_of_nobody(database: Database, events: Events) -> None:
-    UploadQuestions(database).handlers[jobs_pb2.UploadStatusRequested](question(numbered("upl", 9)))
+    hear_order(database, question(numbered("upl", 9)))
 
     (event,) = events.all(numbered("upl", 9))
     assert event.type.endswith("UploadDeleted")
     assert event.data.account_id == ""
+
+
+def test_a_song_of_a_batch_is_taken_in_once_however_often_it_is_ordered(database: Database, events: Events) -> None:
+    upload_id, signal = new_id("upl"), WorkSignal()
+    same = order(upload_id)
+
+    for heard in (same, same, order(upload_id)):
+        hear_order(database, heard, signal)
+
+    row = row_of(database, upload_id)
+    assert row is not None
+    assert (row.status, row.account_id, row.source_url, row.filename) == ("pending", ADA, URL, "My song.flac")
+    assert signal.wait(0), "a fetcher is woken"
+    assert events.types(upload_id) == ["UploadCreated"] * 3
+    assert {event.data.account_id for event in events.all(upload_id)} == {ADA}
+
+
+def test_songs_of_batches_are_not_among_those_that_an_account_may_have_waiting(
+    database: Database, events: Events
+) -> None:
+    ids = [numbered("upl", number) for number in range(3)]
+    for upload_id in ids:
+        hear_order(database, order(upload_id), max_pending_per_account=1)
+
+    assert [events.types(upload_id) for upload_id in ids] == [["UploadCreated"]] * 3
+    with database.read() as session:
+        assert repository.count_pending(session, ADA) == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "changes", "code"),
+    [
+        ("https://127.0.0.1/a.flac", {}, "source_not_allowed"),
+        (URL, {"fetchers": 0}, "source_not_allowed"),
+        (URL, {"max_uploads_per_account": 1}, "storage_quota_exceeded"),
+    ],
+)
+def test_what_cannot_be_fetched_or_kept_is_rejected_with_its_reason(
+    database: Database, events: Events, url: str, changes: dict[str, Any], code: str
+) -> None:
+    insert(database, "ready")
+    upload_id = new_id("upl")
+
+    for _ in range(2):
+        hear_order(database, order(upload_id, url=url), **changes)
+
+    assert events.types(upload_id) == ["UploadRejected"] * 2
+    told = events.all(upload_id)[0].data
+    assert (told.code, bool(told.reason)) == (code, True)
+    row = row_of(database, upload_id)
+    assert row is not None
+    assert "secret" not in (row.source_url or "")
+
+
+def test_an_order_from_before_what_is_remembered_brings_nothing_back(database: Database, events: Events) -> None:
+    upload_id = new_id("upl")
+    hear_order(database, order(upload_id, ago=timedelta(hours=2)), tombstone_seconds=3600)
+    assert row_of(database, upload_id) is None
+    assert events.all(upload_id) == []
+
+    hear_order(database, order(upload_id, ago=timedelta(minutes=30)), tombstone_seconds=3600)
+    assert events.types(upload_id) == ["UploadCreated"]

@@ -8,9 +8,8 @@ from sqlalchemy import select
 
 from services.kit.database import Database
 from services.kit.erasures import AccountGone, Eraser
-from services.kit.protos import jobs_pb2
+from services.kit.ids import new_id
 from services.kit.storage import StorageUnavailable
-from services.upload.consumers import UploadQuestions
 from services.upload.erasing import Forgetting
 from services.upload.errors import UploadNotFound
 from services.upload.models import Base, Upload
@@ -20,9 +19,9 @@ from services.upload.service import Uploads
 from tests.databases import MakeDatabase
 from tests.erasing import counts_of, everything_in, hear, publish, receipts
 from tests.ids import numbered
+from tests.services.upload.asking import hear_order, order, question, row_of
 from tests.services.upload.conftest import Parts
 from tests.services.upload.songs import wav
-from tests.services.upload.test_consumers import question
 from tests.services.upload.validating import Clock
 
 pytestmark = pytest.mark.s3
@@ -180,6 +179,15 @@ def test_a_question_about_an_erased_upload_is_answered_without_its_name(parts: P
     upload_id = ready(parts, ADA)
     erase(ADA)
 
-    UploadQuestions(parts.database).handlers[jobs_pb2.UploadStatusRequested](question(upload_id))
+    hear_order(parts.database, question(upload_id))
 
     assert NAME not in everything_in(parts.database, Base.metadata)
+
+
+def test_nothing_is_fetched_for_who_is_erased(parts: Parts, erase: Erase) -> None:
+    erase(ADA)
+    upload_id = new_id("upl")
+
+    hear_order(parts.database, order(upload_id, account_id=ADA))
+
+    assert row_of(parts.database, upload_id) is None

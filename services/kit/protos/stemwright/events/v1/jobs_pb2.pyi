@@ -54,6 +54,16 @@ class UploadStatusRequested(_message.Message):
     upload_id: str
     def __init__(self, upload_id: _Optional[str] = ...) -> None: ...
 
+class UploadFetchRequested(_message.Message):
+    __slots__ = ("upload_id", "account_id", "source_url")
+    UPLOAD_ID_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_URL_FIELD_NUMBER: _ClassVar[int]
+    upload_id: str
+    account_id: str
+    source_url: str
+    def __init__(self, upload_id: _Optional[str] = ..., account_id: _Optional[str] = ..., source_url: _Optional[str] = ...) -> None: ...
+
 class RatesRequested(_message.Message):
     __slots__ = ("product",)
     PRODUCT_FIELD_NUMBER: _ClassVar[int]
