@@ -19,15 +19,18 @@ import type {
   Order,
   Page,
   Quote,
+  Redelivered,
   RotatedSecret,
   Stem,
   Upload,
   WebhookEndpoint,
 } from "./models.ts";
-import { type UploadOptions, upload } from "./uploads.ts";
+import { type UploadOptions, upload, uploadUrl } from "./uploads.ts";
 
 const LONGEST_WAIT_SECONDS = 25;
 const PAGE = 100;
+const FIRST_LOOK_SECONDS = 1;
+const LAST_LOOK_SECONDS = 15;
 
 export interface ClientOptions {
   /** Of the platform, without `/v1`; in a page of the platform itself an empty string. */
@@ -71,6 +74,14 @@ export class Client {
    */
   upload(song: Blob, options: UploadOptions = {}): Promise<Upload> {
     return upload(this.connection, song, options);
+  }
+
+  /**
+   * Has the platform fetch a file and waits until it has checked it; each call is another upload. Throws
+   * UploadRejected.
+   */
+  uploadUrl(sourceUrl: string, options: Omit<UploadOptions, "sha256"> = {}): Promise<Upload> {
+    return uploadUrl(this.connection, sourceUrl, options);
   }
 
   getUpload(id: string): Promise<Upload> {
@@ -147,6 +158,15 @@ export class Client {
 
   getBatch(id: string): Promise<Batch> {
     return this.call({ method: "GET", path: `/v1/batches/${encodeURIComponent(id)}`, query: { limit: 1 } });
+  }
+
+  /** The batch when its last song has ended, however that did; by asking less and less often. */
+  async waitForBatch(id: string): Promise<Batch> {
+    for (let pause = FIRST_LOOK_SECONDS; ; pause = Math.min(pause * 1.5, LAST_LOOK_SECONDS)) {
+      const batch = await this.getBatch(id);
+      if (["completed", "canceled", "rejected"].includes(batch.status)) return batch;
+      await sleep(pause, this.connection.signal);
+    }
   }
 
   batches(): AsyncGenerator<Batch, void> {
@@ -278,6 +298,15 @@ export class Client {
   redeliver(deliveryId: string): Promise<Delivery> {
     const path = `/v1/webhook-deliveries/${encodeURIComponent(deliveryId)}/redeliver`;
     return this.call({ method: "POST", path });
+  }
+
+  /** All that was given up, or the events of a range of numbers: at most 1,000 a call. */
+  redeliverEvents(
+    endpointId: string,
+    range: { from_sequence?: number; to_sequence?: number } = {},
+  ): Promise<Redelivered> {
+    const path = `/v1/webhook-endpoints/${encodeURIComponent(endpointId)}/redeliver`;
+    return this.call({ method: "POST", path, body: range });
   }
 
   async eventTopics(): Promise<EventTopic[]> {

@@ -15,6 +15,7 @@ export type Event = Schemas["EventView"];
 export type EventPage = Schemas["EventPage"];
 export type WebhookEndpoint = Schemas["EndpointView"];
 export type MadeWebhookEndpoint = Schemas["EndpointMade"];
+export type Redelivered = Schemas["Redelivered"];
 export type RotatedSecret = Schemas["RotatedSecret"];
 export type EventTopic = Schemas["EventTopicView"];
 export type MadeEventTopic = Schemas["EventTopicMade"];

@@ -8,7 +8,8 @@ import type { Client } from "./client.ts";
 import { fetchInto } from "./downloads.ts";
 import { ApiError, DownloadDamaged, JobFailed } from "./errors.ts";
 import { keyOf } from "./keys.ts";
-import { hasEnded, type Job, type OnProgress, type Order, type Stem } from "./models.ts";
+import { hasEnded, type Job, type OnProgress, type Order, type Progress, type Stem } from "./models.ts";
+import { type Place, placesOf, RECORD } from "./places.ts";
 
 export interface Separation {
   song: string;
@@ -40,7 +41,81 @@ export async function separate(
   order: Order = {},
   onProgress?: OnProgress,
 ): Promise<Separation> {
-  const folder = join(output, basename(song, extname(song)));
+  return await separateInto(client, song, join(output, basename(song, extname(song))), order, onProgress);
+}
+
+/** Of one song of many: the one or the other. */
+export interface Outcome {
+  song: string;
+  separation?: Separation;
+  error?: unknown;
+}
+
+export interface ManyOptions {
+  order?: Order;
+  /** Songs at a time; 4 without it. */
+  parallel?: number;
+  onProgress?: (song: string, progress: Progress) => void;
+  /** Called as soon as a song is done. */
+  onOutcome?: (outcome: Outcome) => void;
+}
+
+/** Every song of a folder, at any depth; `output` gets the folders that are in it. */
+export async function separateFolder(
+  client: Client,
+  folder: string,
+  output: string,
+  options: ManyOptions = {},
+): Promise<Outcome[]> {
+  return await separateMany(client, [folder], output, options);
+}
+
+/**
+ * Files and folders, some at a time; what became of each, in the order of their paths. Killed and run again it goes on,
+ * as `separate` does. A song that fails is an outcome with an `error` and stops no other; a key that does not work
+ * (401, 403) ends the run, and so does a path that is not there, before anything is begun.
+ */
+export async function separateMany(
+  client: Client,
+  songs: readonly string[],
+  output: string,
+  options: ManyOptions = {},
+): Promise<Outcome[]> {
+  const { order = {}, parallel = 4, onProgress, onOutcome } = options;
+  const places = await placesOf(songs, output);
+  const outcomes: Outcome[] = new Array(places.length);
+  let next = 0;
+  let over = false;
+  const work = async () => {
+    for (let index = next++; index < places.length && !over; index = next++) {
+      const { song, folder } = places[index] as Place;
+      const tell = onProgress && ((progress: Progress) => onProgress(song, progress));
+      let outcome: Outcome;
+      try {
+        outcome = { song, separation: await separateInto(client, song, folder, order, tell) };
+      } catch (error) {
+        over ||= client.connection.signal?.aborted === true;
+        over ||= error instanceof ApiError && [401, 403].includes(error.status);
+        if (over) throw error;
+        outcome = { song, error };
+      }
+      outcomes[index] = outcome;
+      onOutcome?.(outcome);
+    }
+  };
+  // Those that are under way end first, so that nothing goes on behind the caller's back.
+  const ended = await Promise.allSettled(Array.from({ length: Math.max(1, parallel) }, work));
+  for (const each of ended) if (each.status === "rejected") throw each.reason;
+  return outcomes;
+}
+
+async function separateInto(
+  client: Client,
+  song: string,
+  folder: string,
+  order: Order,
+  onProgress?: OnProgress,
+): Promise<Separation> {
   const sha256 = await sha256Of(song);
   let record = await recordOf(folder, {
     song: basename(song),
@@ -157,7 +232,7 @@ async function knownJob(client: Client, record: Remembered): Promise<Job | undef
 
 async function recordOf(folder: string, fresh: Remembered): Promise<Remembered> {
   try {
-    const known: Remembered = JSON.parse(await readFile(join(folder, "separation.json"), "utf-8"));
+    const known: Remembered = JSON.parse(await readFile(join(folder, RECORD), "utf-8"));
     const same = (await keyOf(known.sha256, known.order)) === (await keyOf(fresh.sha256, fresh.order));
     return same ? { ...fresh, ...known } : fresh;
   } catch {
@@ -167,9 +242,9 @@ async function recordOf(folder: string, fresh: Remembered): Promise<Remembered> 
 
 async function write(folder: string, record: Remembered): Promise<void> {
   await mkdir(folder, { recursive: true });
-  const draft = join(folder, `.separation.json.${process.pid}`);
+  const draft = join(folder, `.${RECORD}.${process.pid}`);
   await writeFile(draft, `${JSON.stringify(record, null, 2)}\n`);
-  await rename(draft, join(folder, "separation.json"));
+  await rename(draft, join(folder, RECORD));
 }
 
 /** As a part of a file's name: nothing that a platform answers leads out of a folder. */

@@ -26,6 +26,17 @@ export async function upload(connection: Connection, song: Blob, options: Upload
   return await checked(connection, await sent(connection, song, made, tell), tell);
 }
 
+export async function uploadUrl(
+  connection: Connection,
+  sourceUrl: string,
+  options: UploadOptions,
+): Promise<Upload> {
+  const body = { source_url: sourceUrl, ...(options.filename ? { filename: options.filename } : {}) };
+  const key = crypto.randomUUID(); // what is at an address may be another file the next time
+  const made = await send<Upload>(connection, { method: "POST", path: "/v1/uploads", body, key });
+  return await checked(connection, made, options.onProgress ?? (() => {}));
+}
+
 async function sha256Of(song: Blob): Promise<string> {
   return hex(await crypto.subtle.digest("SHA-256", await song.arrayBuffer()));
 }

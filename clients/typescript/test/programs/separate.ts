@@ -21,9 +21,19 @@ try {
   const jobs: string[] = [];
   for await (const each of client.jobs()) jobs.push(each.id);
   const { available_credits } = await client.balance();
+  const fetched = await client.uploadUrl("https://music.example.com/a.wav");
   const inMemory = vocals.size;
   process.stdout.write(
-    JSON.stringify({ job: job.id, files, stages, inMemory, events, jobs, available_credits }),
+    JSON.stringify({
+      job: job.id,
+      files,
+      stages,
+      inMemory,
+      events,
+      jobs,
+      available_credits,
+      fetched: fetched.filename,
+    }),
   );
 } catch (error) {
   if (!(error instanceof StemwrightError)) throw error;
