@@ -169,8 +169,8 @@ def migrate(service: str | None, check: bool) -> None:
         from services.kit.schema import SERVICES_WITH_DATABASE, SchemaMissing, check_schema, is_newest
         from services.kit.settings import DatabaseSettings, TopicSettings, load
 
-    if service is not None and service not in SERVICES_WITH_DATABASE:
-        raise click.BadParameter(f"choose one of {', '.join(SERVICES_WITH_DATABASE)}")
+    if service is not None:
+        NearChoice(SERVICES_WITH_DATABASE, "database of the service").convert(service, None, None)
     settings = load(DatabaseSettings)
     for name in [service] if service else SERVICES_WITH_DATABASE:
         try:

@@ -11,6 +11,7 @@ from services.backup.platform import Contents, Stores
 from services.kit.env_file import env_file_option
 from services.kit.errors import StemwrightError
 from services.kit.settings import StorageSettings, load
+from services.kit.storage import told
 from services.local.errors import LocalError
 from services.local.settings import LocalSettings
 
@@ -66,4 +67,4 @@ def _in_one_line() -> Iterator[None]:
     except (BackupError, LocalError) as error:
         raise click.ClickException(str(error)) from None
     except StemwrightError as error:
-        raise click.ClickException(error.detail or error.title) from None
+        raise click.ClickException(told(error)) from None

@@ -51,7 +51,8 @@ def back_up(url: str, folder: Path) -> list[str]:
                 _copy(source, folder / f"{service}.db")
                 copied.append(service)
         if not copied:
-            raise BackupError(f"there is no database in {_file(url, ORDER[0]).parent}")
+            nowhere = _file(url, ORDER[0]).parent
+            raise BackupError(f"there is no database in {nowhere}; STEMWRIGHT_HOME or DATABASE_URL says where else")
         return copied
     for number, (connection, services) in enumerate(_on_postgres(url)):
         there = [service for service in services if _tables(connection, service)]

@@ -45,8 +45,9 @@ class Stores:
 
     def back_up(self, folder: Path) -> Contents:
         """Copies everything into a folder that is empty or not there. The platform may run. Raises BackupError."""
-        if folder.exists() and any(folder.iterdir()):
-            raise BackupError(f"{folder} is not empty")
+        new = not folder.exists()
+        if not new and any(folder.iterdir()):
+            raise BackupError(f"{folder} is not empty: name a folder that is, or that is not there")
         make_private(folder)
         try:
             return self._copy_all(folder)
@@ -54,6 +55,8 @@ class Stores:
             # All that is there is of this run, and would be in the way of the next.
             for path in folder.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+            if new:
+                folder.rmdir()
             raise
 
     def _copy_all(self, folder: Path) -> Contents:

@@ -8,6 +8,7 @@ from services.kit import bucket as rules
 from services.kit.errors import StemwrightError
 from services.kit.s3 import S3Storage
 from services.kit.settings import StorageSettings, load
+from services.kit.storage import told
 
 Work = Callable[[S3Storage, Sequence[str]], list[rules.Difference]]
 ORIGINS = click.option(
@@ -54,4 +55,4 @@ def _said(work: Work, origins: tuple[str, ...]) -> list[rules.Difference]:
     try:
         return work(S3Storage.from_settings(load(StorageSettings)), [origin.rstrip("/") for origin in origins])
     except StemwrightError as error:
-        raise click.ClickException(error.detail or error.title) from None
+        raise click.ClickException(told(error)) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
-from services.kit.errors import NotFound, Unavailable
+from services.kit.errors import NotFound, StemwrightError, Unavailable
 
 
 class ObjectNotFound(NotFound):
@@ -23,6 +23,12 @@ class MultipartNotFound(NotFound):
 class StorageUnavailable(Unavailable):
     code = "storage_unavailable"
     title = "The object store does not answer"
+
+
+def told(error: StemwrightError) -> str:
+    """What went wrong at the store, for a person at a terminal, who may know better where it is."""
+    text = error.detail or error.title
+    return f"{text}: S3_ENDPOINT_URL says where it is" if isinstance(error, StorageUnavailable) else text
 
 
 class StorageRefused(Unavailable):

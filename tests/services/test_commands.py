@@ -10,9 +10,11 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 from rich.cells import cell_len
 
 from services.cli import SHELLS, main
+from services.local.sockets import LOOPBACK, free_port
 from tests.services.test_extras import blocked_modules
 
 ROOT = Path(__file__).parents[2]
@@ -134,6 +136,7 @@ def test_every_mistake_is_told_in_two_lines_at_most(tmp_path: Path, commands: li
         (["models", "verfy"], "verify"),
         (["separate", "song.mp3", "--outptu", "x"], "--output"),
         (["run", "gatway"], "gateway"),
+        (["migrate", "acounts"], "accounts"),
         (["completion", "fihs"], "fish"),
     ],
 )
@@ -141,6 +144,32 @@ def test_what_was_probably_meant_is_suggested(tmp_path: Path, command: list[str]
     ((status, _, err, _),) = ran(tmp_path, [command])
     assert status == 2
     assert f"Did you mean {meant}?" in err.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    ("command", "setting"),
+    [
+        ("topics plan", "KAFKA_BOOTSTRAP_SERVERS"),
+        ("bucket plan", "S3_ENDPOINT_URL"),
+        ("backup copy", "STEMWRIGHT_HOME"),
+        ("accounts ledger-check", "STEMWRIGHT_HOME"),
+        ("client balance", "STEMWRIGHT_API_KEY"),
+    ],
+)
+def test_what_is_not_there_is_told_with_the_setting_that_says_where_it_is(
+    command: str, setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DATABASE_URL", "STEMWRIGHT_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    nobody = f"127.0.0.1:{free_port(LOOPBACK)}"
+    elsewhere = {"KAFKA_BOOTSTRAP_SERVERS": nobody, "S3_ENDPOINT_URL": f"http://{nobody}", "STEMWRIGHT_HOME": "home"}
+    for name, value in {**elsewhere, "S3_ACCESS_KEY_ID": "id", "S3_SECRET_ACCESS_KEY": "key"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    ended = CliRunner().invoke(main, command.split())
+    assert (ended.exit_code, ended.stderr.count("\n")) == (1, 1), ended.output
+    assert setting in ended.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 # Completion

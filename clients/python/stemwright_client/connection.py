@@ -45,7 +45,7 @@ class Connection:
         """What is not given is taken from `STEMWRIGHT_API_KEY` and `STEMWRIGHT_URL`. Raises NoKey."""
         key = (api_key or os.environ.get("STEMWRIGHT_API_KEY", "")).strip()
         if not key:
-            raise NoKey("no API key: set STEMWRIGHT_API_KEY, or give one")
+            raise NoKey("no API key: set STEMWRIGHT_API_KEY; the page for developers of the platform makes one")
         if not (key.isascii() and key.isprintable()):
             raise NoKey("the API key has characters that no key has")
         address = (url or os.environ.get("STEMWRIGHT_URL") or DEFAULT_URL).rstrip("/").removesuffix("/v1")

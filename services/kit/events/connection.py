@@ -96,4 +96,5 @@ def _knock(addresses: str) -> None:
             problem = error
         else:
             return
-    raise BrokerUnavailable(f"no broker at {addresses}: {problem}")
+    reason = problem and (problem.strerror or problem)
+    raise BrokerUnavailable(f"no broker at {addresses} (KAFKA_BOOTSTRAP_SERVERS): {reason}")

@@ -107,7 +107,9 @@ def test_a_key_is_needed_and_never_shown(run: Run, monkeypatch: pytest.MonkeyPat
     refused = run("balance")
     assert refused.stderr == "Error: It is invalid api key. [invalid_api_key]\n"
     monkeypatch.delenv("STEMWRIGHT_API_KEY")
-    assert run("balance").stderr == "Error: no API key: set STEMWRIGHT_API_KEY, or give one\n"
+    assert run("balance").stderr == (
+        "Error: no API key: set STEMWRIGHT_API_KEY; the page for developers of the platform makes one\n"
+    )
 
 
 def test_without_the_client_it_is_said_what_to_install() -> None:

@@ -111,6 +111,7 @@ def test_a_backup_that_was_broken_off_is_none(home: Home, tmp_path: Path, monkey
     with monkeypatch.context() as disk, pytest.raises(OSError, match="No space"):
         disk.setattr(objects, "back_up_files", full)
         local(home.root).back_up(tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
     with pytest.raises(BackupError, match="broken off"):
         local(tmp_path / "anew").restore(tmp_path / "copy")
     assert not (tmp_path / "anew").exists()
