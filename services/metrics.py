@@ -87,6 +87,12 @@ METRICS = (
         steady=0,
     ),
     Metric(
+        "stemwright_leads",
+        "gauge",
+        DATABASE,
+        "1 while this process sweeps and tidies for its service; the sum over replicas is 1",
+    ),
+    Metric(
         "stemwright_database_connections",
         "gauge",
         DATABASE,

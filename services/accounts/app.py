@@ -27,6 +27,7 @@ from services.kit.events.brokers import Brokers
 from services.kit.events.producer import EventProducer
 from services.kit.events.rights import writes_of
 from services.kit.housekeeping import Housekeeping
+from services.kit.leadership import Leadership
 from services.kit.outbox import OutboxRelay
 from services.kit.periodic import Periodic
 from services.kit.schema import check_schema
@@ -68,6 +69,7 @@ def build(settings: Settings, keys: SigningKeys, database: Database | None = Non
 
 
 def _tasks(settings: Settings, accounts: Accounts) -> Sequence[BackgroundTask]:
+    leadership = Leadership(accounts.database)
     return (
         OutboxRelay(accounts.database, EventProducer(Brokers.of(settings), "accounts", writes_of("accounts"))),
         job_consumer(settings, accounts),
@@ -79,15 +81,19 @@ def _tasks(settings: Settings, accounts: Accounts) -> Sequence[BackgroundTask]:
             public_url=settings.public_url,
             composers=accounts.composers,
         ),
-        Periodic("hold-sweeper", settings.sweep_seconds, lambda: sweep_holds(accounts)),
-        Periodic("credits-sweeper", settings.sweep_seconds, lambda: sweep_credits(accounts)),
-        Periodic("checkouts", settings.checkout_poll_seconds, accounts.payments.reconcile),
-        Periodic("erasure-teller", TELL_SECONDS, accounts.erasures.tell_again),
-        Periodic("provider-feed", settings.checkout_poll_seconds, accounts.provider_feed.read),
-        Periodic("refunds", settings.checkout_poll_seconds, accounts.refunds.sweep),
-        Periodic("subscriptions", settings.checkout_poll_seconds, accounts.webhooks.sweep_subscriptions),
-        Periodic("low-credits", LOW_CREDITS_SECONDS, accounts.low_credits.tell),
+        # In every process: what it finds is told by the metrics of the process.
         Periodic("ledger-check", TIDY_SECONDS, NightlyCheck(accounts.database, accounts.provider_totals)),
-        Periodic("accounts-tidying", TIDY_SECONDS, lambda: tidy(accounts)),
-        Housekeeping(accounts.database),
+        leadership,
+        *leadership.where_held(
+            Periodic("hold-sweeper", settings.sweep_seconds, lambda: sweep_holds(accounts)),
+            Periodic("credits-sweeper", settings.sweep_seconds, lambda: sweep_credits(accounts)),
+            Periodic("checkouts", settings.checkout_poll_seconds, accounts.payments.reconcile),
+            Periodic("erasure-teller", TELL_SECONDS, accounts.erasures.tell_again),
+            Periodic("provider-feed", settings.checkout_poll_seconds, accounts.provider_feed.read),
+            Periodic("refunds", settings.checkout_poll_seconds, accounts.refunds.sweep),
+            Periodic("subscriptions", settings.checkout_poll_seconds, accounts.webhooks.sweep_subscriptions),
+            Periodic("low-credits", LOW_CREDITS_SECONDS, accounts.low_credits.tell),
+            Periodic("accounts-tidying", TIDY_SECONDS, lambda: tidy(accounts)),
+            Housekeeping(accounts.database),
+        ),
     )

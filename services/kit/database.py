@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    ColumnElement,
     Connection,
     DateTime,
     Dialect,
@@ -29,6 +30,7 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
+    literal,
     make_url,
     select,
     text,
@@ -230,6 +232,7 @@ class Database:
         self._clock = clock
         self.outbox_ready = threading.Event()
         """Set after a commit that left something in the outbox."""
+        self._this_thread = threading.local()
         parsed = make_url(self.url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self.file = Path(parsed.database) if self.is_sqlite and parsed.database else None
@@ -340,9 +343,21 @@ class Database:
         with WriteSession(self._writer, expire_on_commit=False) as session:
             session.database = self
             yield session
+            fence: Callable[[WriteSession], None] | None = getattr(self._this_thread, "fence", None)
+            if fence is not None:
+                fence(session)
             session.commit()
         for action in session.info.get("after_commit", ()):
             action()
+
+    @contextmanager
+    def fenced(self, fence: Callable[[WriteSession], None]) -> Iterator[None]:
+        """Every transaction that this thread opens within calls `fence` last, and rolls back if that raises."""
+        self._this_thread.fence = fence
+        try:
+            yield
+        finally:
+            self._this_thread.fence = None
 
     def now(self, session: Session) -> datetime:
         """Aware UTC time by the database's clock. SQLite has no server: its clock is this machine's."""
@@ -354,6 +369,13 @@ class Database:
         with session.no_autoflush:
             moment: datetime = session.execute(select(func.clock_timestamp())).scalar_one()
         return moment.astimezone(UTC)
+
+    @property
+    def moment(self) -> ColumnElement[datetime]:
+        """The same clock within a statement, which spares asking for the time beforehand."""
+        if self._clock is not None or self.is_sqlite:
+            return literal(self._clock() if self._clock is not None else datetime.now(UTC), UtcDateTime)
+        return func.clock_timestamp(type_=UtcDateTime)
 
     def drop_remains(self) -> None:
         """Empties SQLite's journal, in which earlier versions of changed pages lie, unless somebody reads just now.

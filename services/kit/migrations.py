@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, text
 
 from services.kit.database import NAMING, Database, DatabaseContended, UtcDateTime
-from services.kit.tables import ERASED_ACCOUNTS, IDEMPOTENCY, KIT_METADATA, OUTBOX, OUTBOX_REFUSED
+from services.kit.tables import ERASED_ACCOUNTS, IDEMPOTENCY, KIT_METADATA, LEASES, OUTBOX, OUTBOX_REFUSED
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +153,16 @@ def create_refused_table() -> None:
 def drop_refused_table() -> None:
     """Undoes `create_refused_table`."""
     OUTBOX_REFUSED.drop(op.get_bind())
+
+
+def create_leases() -> None:
+    """The table of leases, for a service's later revision."""
+    LEASES.create(op.get_bind())
+
+
+def drop_leases() -> None:
+    """Undoes `create_leases`."""
+    LEASES.drop(op.get_bind())
 
 
 def create_erased_table() -> None:

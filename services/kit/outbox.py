@@ -5,21 +5,21 @@ last one it saw: ids are given out before commit and may appear out of order. On
 that the order of the events of one key is kept; any process of it may be the one.
 """
 
-import fcntl
 import logging
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import IO, Any, Protocol
+from typing import Any
 
 from prometheus_client import Counter
-from sqlalchemy import ColumnElement, Connection, Row, Table, Text, cast, delete, insert, select, text, update
+from sqlalchemy import ColumnElement, Row, Table, Text, cast, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.kit.database import Database, ReadSession, WriteSession
 from services.kit.events.codec import OutgoingEvent, Record, encode
 from services.kit.events.producer import EventProducer, RecordRefused
 from services.kit.events.topics import TOPICS
+from services.kit.leadership import BUSY_SECONDS, LeaseLost, lease_of
 from services.kit.tables import OUTBOX, OUTBOX_REFUSED
 
 log = logging.getLogger(__name__)
@@ -27,10 +27,6 @@ log = logging.getLogger(__name__)
 PUBLISHED = Counter("stemwright_outbox_published_total", "Events handed to the broker.", ["topic"])
 REFUSED = Counter("stemwright_outbox_refused_total", "Events that the brokers will never take.", ["topic"])
 
-BUSY_SECONDS = 0.02
-"""How soon a relay tries again that found another one publishing."""
-LOST_SECONDS = 10
-"""Longer than a producer tries to send a batch."""
 URGENT_AT_ONCE = 100
 """Events of urgent topics that go before older ones of others: somebody's thousand songs keep no worker waiting."""
 
@@ -60,95 +56,10 @@ def add_record(session: WriteSession, record: Record) -> None:
     session.after_commit(session.database.outbox_ready.set)
 
 
-class RelayLock(Protocol):
-    """Held by the one relay of a service that publishes; given up when its process dies, however it dies."""
-
-    def acquire(self) -> bool:
-        """True if this process holds the lock now. Does not wait."""
-
-    def release(self) -> None:
-        """Gives the lock up; harmless without it."""
-
-
-class FileRelayLock:
-    """For SQLite, whose processes share one machine: a lock on a file beside the database."""
-
-    def __init__(self, database: Database, name: str = "relay") -> None:
-        assert database.file is not None  # noqa: S101 - SQLite databases are files here
-        self._path = database.file.with_suffix(f".{name}")
-        self._file: IO[bytes] | None = None
-
-    def acquire(self) -> bool:
-        if self._file is not None:
-            return True
-        file = self._path.open("ab")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            return False
-        self._file = file
-        return True
-
-    def release(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
-class PostgresRelayLock:
-    """For PostgreSQL: an advisory lock of a transaction that stays open for it, and of a connection with it.
-
-    A lock of the session would do as well, but not behind a pooler that lends its connections by the transaction. Such
-    a transaction has read nothing, so it keeps no vacuum from its work. From a process that is lost or stopped while it
-    publishes the server takes the lock after `LOST_SECONDS`.
-    """
-
-    def __init__(self, database: Database, name: str = "outbox") -> None:
-        self._database = database
-        self._name = {"name": f"{name}:{database.service}"}
-        self._connection: Connection | None = None
-
-    def acquire(self) -> bool:
-        if self._connection is not None:
-            return True
-        connection = self._database.write_engine.connect()
-        try:
-            connection.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = '{LOST_SECONDS}s'"))
-            held = connection.execute(
-                text("SELECT pg_try_advisory_xact_lock(hashtext(:name))"), self._name
-            ).scalar_one()
-        except BaseException:
-            connection.close()
-            raise
-        if not held:
-            connection.close()
-            return False
-        self._connection = connection
-        return True
-
-    def release(self) -> None:
-        if self._connection is None:
-            return
-        connection, self._connection = self._connection, None
-        try:
-            connection.rollback()
-        except SQLAlchemyError:
-            # The lock belongs to the server's side: a connection that may still hold it must not go back into the pool.
-            connection.invalidate()
-        finally:
-            connection.close()
-
-
-def lock_of(database: Database, name: str) -> RelayLock:
-    """A lock like that of the relays, for other work that one process of a service does at a time."""
-    return FileRelayLock(database, name) if database.is_sqlite else PostgresRelayLock(database, name)
-
-
 class OutboxRelay:
     """Publishes the outbox of one service; a background task.
 
-    The relays of a service's processes take turns: one holds the lock for as long as it publishes, so that the events
+    The relays of a service's processes take turns: one holds the lease for as long as it publishes, so that the events
     of one key keep their order, and gives it up at once. So a commit wakes the relay of its own process, whichever that
     is, and nobody waits for another's; rows that a process left behind when it ended are found every `poll_seconds`.
     """
@@ -162,37 +73,50 @@ class OutboxRelay:
         self._producer = producer
         self._poll_seconds = poll_seconds
         self._batch_size = batch_size
-        self._lock: RelayLock = FileRelayLock(database) if database.is_sqlite else PostgresRelayLock(database)
+        self._turn = lease_of(database, "relay")
 
     def run(self, stop: threading.Event) -> None:
         """Publishes until told to stop. The broker or the database being away is waited out."""
         ready = self._database.outbox_ready
+        woken = False
         try:
             while not stop.is_set():
                 ready.clear()
                 pause_seconds = self._poll_seconds
                 try:
-                    if not self._lock.acquire():
-                        # Whoever publishes just now may have looked before there was what woke us.
-                        pause_seconds = BUSY_SECONDS
-                    elif self.publish_batch() > 0:
-                        pause_seconds = 0.0
+                    if woken or self._anything_waits():
+                        if not self._turn.acquire():
+                            # Whoever publishes just now may have looked before there was what woke us.
+                            pause_seconds = BUSY_SECONDS
+                        elif self._publish_in_turn() > 0:
+                            pause_seconds = 0.0
+                except LeaseLost:
+                    log.warning("another process publishes the outbox since; some of its events are on the log twice")
                 except SQLAlchemyError as error:
                     log.warning("the outbox cannot be read: %s", error)
                 except Exception:
                     # Told, and tried again: a service that stops has nothing better to offer.
                     log.exception("a round of the outbox failed")
                 finally:
-                    self._lock.release()
-                if pause_seconds and not stop.is_set():
-                    ready.wait(pause_seconds)
+                    self._turn.release()
+                woken = bool(pause_seconds) and not stop.is_set() and ready.wait(pause_seconds)
         finally:
-            self._lock.release()
             self._producer.close()
 
     def wake(self) -> None:
         """Has it look now."""
         self._database.outbox_ready.set()
+
+    def _anything_waits(self) -> bool:
+        """Looked at without the lease, where nobody said so: taking it is a commit."""
+        with self._database.read() as session:
+            waiting = select(OUTBOX.c.id).where(OUTBOX.c.published_at.is_(None)).limit(1)
+            return session.scalar(waiting) is not None
+
+    def _publish_in_turn(self) -> int:
+        # What is noted about the batch is one transaction, and the end of the turn.
+        with self._database.fenced(self._turn.finish):
+            return self.publish_batch()
 
     def publish_batch(self) -> int:
         """Publishes unpublished events, the urgent and then the oldest; returns how many of them are dealt with."""
@@ -212,20 +136,11 @@ class OutboxRelay:
         ]
         failures = self._producer.send_records(records)
         published = [row for row, failure in zip(rows, failures, strict=True) if failure is None]
-        if published:
-            with self._database.write() as session:
-                session.execute(
-                    update(OUTBOX)
-                    .where(OUTBOX.c.id.in_([row.id for row in published]))
-                    .values(published_at=session.now())
-                )
-            for row in published:
-                PUBLISHED.labels(row.topic).inc()
         refused = [
             (row, failure) for row, failure in zip(rows, failures, strict=True) if isinstance(failure, RecordRefused)
         ]
-        if refused:
-            self._set_aside(refused)
+        if published or refused:
+            self._note(published, refused)
         left = len(rows) - len(published) - len(refused)
         if left:
             problem = next(failure for failure in failures if failure is not None)
@@ -241,15 +156,18 @@ class OutboxRelay:
         rows += session.execute(waiting.where(OUTBOX.c.topic.not_in(urgent)).limit(self._batch_size - len(rows))).all()
         return rows
 
-    def _set_aside(self, refused: Sequence[tuple[Row[Any], RecordRefused]]) -> None:
-        """Takes events out of the way that the brokers will never take; they stay for a person to look at."""
+    def _note(self, published: Sequence[Row[Any]], refused: Sequence[tuple[Row[Any], RecordRefused]]) -> None:
+        """Notes what is on the log, and sets aside what the brokers will never take, for a person to look at."""
         with self._database.write() as session:
+            now = session.now()
+            mark = update(OUTBOX).where(OUTBOX.c.id.in_([row.id for row in published]))
+            session.execute(mark.values(published_at=now))
             for row, failure in refused:
                 kept = {name: row._mapping[name] for name in _KEPT}
-                session.execute(
-                    insert(OUTBOX_REFUSED).values(**kept, refused_at=session.now(), reason=str(failure)[:300])
-                )
+                session.execute(insert(OUTBOX_REFUSED).values(**kept, refused_at=now, reason=str(failure)[:300]))
                 session.execute(delete(OUTBOX).where(OUTBOX.c.id == row.id))
+        for row in published:
+            PUBLISHED.labels(row.topic).inc()
         for row, failure in refused:
             REFUSED.labels(row.topic).inc()
             log.error("event %d for %s is set aside: %s", row.id, row.topic, failure)

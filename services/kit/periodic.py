@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import Counter
 
@@ -24,6 +25,10 @@ class Periodic:
         self.name = name
         self._interval_seconds = interval_seconds
         self._action = action
+
+    def around(self, what: Callable[[Callable[[], None]], None]) -> None:
+        """From now on each round is `what`, called with the action."""
+        self._action = partial(what, self._action)
 
     def run(self, stop: threading.Event) -> None:
         """Works until told to stop."""

@@ -1,9 +1,9 @@
-"""The tables that the kit keeps in every database: outbox (and what of it was refused), idempotency; and those
+"""The tables that the kit keeps in every database: outbox (and what of it was refused), idempotency, leases; and those
 accounts that were erased, where a service holds something of accounts."""
 
 from typing import Any
 
-from sqlalchemy import Column, Index, Integer, LargeBinary, MetaData, String, Table, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, String, Table, text
 
 from services.kit.database import NAMING, JsonDocument, RowNumber, UtcDateTime
 
@@ -56,6 +56,16 @@ IDEMPOTENCY = Table(
     Column("body", JsonDocument, nullable=True),
     Column("created_at", UtcDateTime, nullable=False, index=True),
 )
+
+LEASES = Table(
+    "leases",
+    KIT_METADATA,
+    Column("name", String(40), primary_key=True),
+    Column("term", BigInteger, nullable=False),
+    Column("holder", String(100), nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+)
+"""Of PostgreSQL; see `services.kit.leadership`."""
 
 ERASED_ACCOUNTS = Table(
     "erased_accounts",

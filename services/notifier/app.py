@@ -14,6 +14,7 @@ from services.kit.events.brokers import Brokers
 from services.kit.events.producer import EventProducer
 from services.kit.events.rights import writes_of
 from services.kit.housekeeping import Housekeeping
+from services.kit.leadership import Leadership
 from services.kit.measures import measures_of
 from services.kit.outbound.fetcher import Fetcher
 from services.kit.outbox import OutboxRelay
@@ -50,6 +51,7 @@ def build(settings: Settings) -> FastAPI:
     brokers = Brokers.of(settings)
     partners = KafkaPartners(brokers)
     look_seconds = LOOK_SECONDS if settings.partner_topics else LOOK_SECONDS_WHERE_NOT_OFFERED
+    leadership = Leadership(database)
     partners_producer = EventProducer(brokers, "notifier", NOTHING)
     return assemble(
         settings,
@@ -64,9 +66,12 @@ def build(settings: Settings) -> FastAPI:
             news_consumer(settings, database, recorder, endpoints, eraser),
             Dispatcher(queue, outcomes, fetcher, settings),
             eraser,
-            Pruner(database, kept=settings.events_kept),
-            Housekeeping(database),
-            TopicPublisher(database, partners_producer, partners, look_seconds=look_seconds),
+            leadership,
+            *leadership.where_held(
+                Pruner(database, kept=settings.events_kept),
+                Housekeeping(database),
+                TopicPublisher(database, partners_producer, partners, look_seconds=look_seconds),
+            ),
         ],
     )
 

@@ -14,6 +14,7 @@ from services.kit.events.producer import EventProducer
 from services.kit.events.rights import writes_of
 from services.kit.events.topics import Owner
 from services.kit.housekeeping import Housekeeping
+from services.kit.leadership import Leadership
 from services.kit.outbox import OutboxRelay
 from services.kit.s3 import S3Storage
 from services.kit.schema import check_schema
@@ -64,18 +65,22 @@ def build(settings: Settings) -> FastAPI:
     batches = Batches(database, settings, lifecycle, signals)
     quotes = Quotes(database, settings, lifecycle, signals)
     results, listening = Results(database, storage, settings), Listening(database, storage)
+    leadership = Leadership(database)
     tasks: list[BackgroundTask] = [
         OutboxRelay(database, EventProducer(Brokers.of(settings), NAME, writes_of(NAME))),
         Handlers(database, lifecycle, signals, heartbeats).consumer(settings, eraser),
         eraser,
         Dispatcher(database, settings, lifecycle, signals, heartbeats),
-        Sweeper(database, settings, lifecycle),
-        BatchSweeper(database, settings, lifecycle, batches),
-        Sampler(database),
-        RatesWatch(database, settings.ask_again_seconds),
-        Deleter(database, storage, settings),
-        Forgetter(database),
-        Housekeeping(database),
+        leadership,
+        *leadership.where_held(
+            Sweeper(database, settings, lifecycle),
+            BatchSweeper(database, settings, lifecycle, batches),
+            Sampler(database),
+            RatesWatch(database, settings.ask_again_seconds),
+            Deleter(database, storage, settings),
+            Forgetter(database),
+            Housekeeping(database),
+        ),
     ]
     return create_app(
         name=NAME,

@@ -13,6 +13,7 @@ from services.kit.events.brokers import Brokers
 from services.kit.events.producer import EventProducer
 from services.kit.events.rights import writes_of
 from services.kit.housekeeping import Housekeeping
+from services.kit.leadership import Leadership
 from services.kit.measures import measures_of
 from services.kit.outbound.fetcher import Fetcher
 from services.kit.outbox import OutboxRelay
@@ -49,7 +50,7 @@ def build(settings: Settings) -> FastAPI:
         database,
         storage,
         verifier=TokenVerifier.from_settings(settings),
-        tasks=[relay, consumer, eraser, Housekeeping(database)],
+        tasks=[relay, consumer, eraser],
         source_signal=source_signal,
     )
 
@@ -106,11 +107,13 @@ def assemble(
         )
         for number in range(1, settings.fetchers + 1)
     ]
+    leadership = Leadership(database)
+    led = leadership.where_held(Sweeper(database, storage, cleaner, settings), Housekeeping(database))
     return create_app(
         name="upload",
         title="Stemwright uploads",
         routers=[router],
-        tasks=[*validators, *fetchers, Sweeper(database, storage, cleaner, settings), *tasks],
+        tasks=[*validators, *fetchers, leadership, *led, *tasks],
         checks={"storage": BucketReady(storage, may=settings.s3_make_bucket)},
         prerequisites={"database": partial(check_schema, database)},
         measures=measures_of(database),

@@ -1,16 +1,14 @@
 """Removes objects that nobody needs any more, and uploads that nobody finished."""
 
 import logging
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from services.kit import outbox
 from services.kit.database import Database
+from services.kit.periodic import Periodic
 from services.kit.storage import ObjectStorage, StorageRefused, StorageUnavailable
 from services.upload import repository
 from services.upload.events import news_of
@@ -53,28 +51,18 @@ class Cleaner:
             self._storage.delete_prefix(upload.source_prefix)
 
 
-class Sweeper:
+class Sweeper(Periodic):
     """Background task: expires uploads that were never finished, and cleans what could not be cleaned at once."""
 
-    name = "upload-sweeper"
-
     def __init__(self, database: Database, storage: ObjectStorage, cleaner: Cleaner, settings: Settings) -> None:
+        super().__init__("upload-sweeper", settings.sweep_seconds, self.sweep)
         self._database = database
         self._cleaner = cleaner
         self._storage = storage
-        self._interval_seconds = settings.sweep_seconds
         self._multipart_seconds = settings.multipart_sweep_seconds
         self._look_for_multiparts_at = 0.0
         self._pending = timedelta(seconds=settings.pending_seconds)
         self._tombstone = timedelta(seconds=settings.tombstone_seconds)
-
-    def run(self, stop: threading.Event) -> None:
-        """Sweeps until told to stop."""
-        while not stop.wait(self._interval_seconds):
-            try:
-                self.sweep()
-            except SQLAlchemyError as error:
-                log.warning("sweeping put off: %s", error)
 
     def sweep(self) -> None:
         """One round."""

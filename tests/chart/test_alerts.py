@@ -119,6 +119,10 @@ CASES = {
         },
     ),
     "StemwrightDefects": counter("stemwright_sweeps_failed_total"),
+    "StemwrightNoLeader": Case(
+        {one("stemwright_leads", service="upload", pod=pod): "0x60" for pod in "ab"},
+        {one("stemwright_leads", service="upload", pod=pod): f"{int(pod == 'a')}x60" for pod in "ab"},
+    ),
     "StemwrightOutboxStuck": gauge("stemwright_outbox_oldest_unpublished_seconds", "61", "59", service="upload"),
     "StemwrightOutboxRefused": counter("stemwright_outbox_refused_total", service="upload", topic="uploads.v1"),
     "StemwrightDeadLetters": Case(

@@ -12,7 +12,6 @@ from services.kit.database import Database
 from services.kit.errors import Unavailable
 from services.kit.events.codec import Record
 from services.kit.events.producer import EventProducer
-from services.kit.outbox import RelayLock, lock_of
 from services.kit.periodic import Periodic
 from services.notifier.event_topics import repository
 from services.notifier.event_topics.brokers import PartnersBrokers, topic_of
@@ -31,7 +30,7 @@ PAUSE_SECONDS = 30.0
 
 
 class TopicPublisher(Periodic):
-    """A background task. One process of the service works at a time."""
+    """A background task, for the process that leads: events of a topic keep their order."""
 
     def __init__(
         self, database: Database, producer: EventProducer, partners: PartnersBrokers, *, look_seconds: float
@@ -40,17 +39,12 @@ class TopicPublisher(Periodic):
         self._database = database
         self._producer = producer
         self._partners = partners
-        self._lock: RelayLock = lock_of(database, "partner-topics")
         self._not_before: dict[str, float] = {}
 
     def look(self) -> None:
         """One round."""
-        try:
-            if self._lock.acquire():
-                self._remove()
-                self._publish()
-        finally:
-            self._lock.release()
+        self._remove()
+        self._publish()
 
     def _remove(self) -> None:
         with self._database.read() as session:

@@ -38,7 +38,7 @@ def note(session: WriteSession, job: Job) -> None:
 
 
 class Sampler(Periodic):
-    """A background task. Of several replicas the first one of a minute counts."""
+    """A background task. Where the lead changes hands within a minute, the first sample of it counts."""
 
     def __init__(self, database: Database) -> None:
         super().__init__("sampler", SAMPLE_SECONDS, self.sample)

@@ -22,7 +22,7 @@ BACKED_UP_AFTER = timedelta(seconds=10)
 
 
 class BatchSweeper(Periodic):
-    """A background task. Replicas may sweep side by side: a batch is locked and looked at again."""
+    """A background task. Consumers and requests go on beside it: a batch is locked and looked at again."""
 
     def __init__(self, database: Database, settings: Settings, lifecycle: Lifecycle, batches: Batches) -> None:
         super().__init__("batch-sweeper", settings.sweep_seconds, self.sweep)

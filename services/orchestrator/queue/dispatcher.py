@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from prometheus_client import Counter as PrometheusCounter
 
 from services.kit.database import DATABASE_AWAY, Database, WriteSession
+from services.kit.leadership import BUSY_SECONDS, LeaseLost, lease_of
 from services.orchestrator.administration import repository as administration
 from services.orchestrator.jobs.lifecycle import Lifecycle
 from services.orchestrator.jobs.models import Job
@@ -29,7 +30,10 @@ LOOK_SECONDS = 2.0
 
 
 class Dispatcher:
-    """A background task. Replicas may run side by side: rows of workers and jobs are locked while they are matched."""
+    """A background task. Replicas take turns: whichever is woken places, under a lease, until there is nothing more.
+
+    Rows of workers and jobs are locked while they are matched, for consumers write them too.
+    """
 
     name = "dispatcher"
 
@@ -46,17 +50,23 @@ class Dispatcher:
         self._lifecycle = lifecycle
         self._signals = signals
         self._heartbeats = heartbeats
+        self._turn = lease_of(database, "dispatcher")
         self._listening_since: datetime | None = None
         """When this process began, by the database's clock."""
 
     def run(self, stop: threading.Event) -> None:
         """Places jobs until told to stop."""
+        pause_seconds = LOOK_SECONDS
         while not stop.is_set():
-            self._signals.placement.wait(LOOK_SECONDS)
+            self._signals.placement.wait(pause_seconds)
             self._signals.placement.clear()
+            pause_seconds = LOOK_SECONDS
             try:
-                while self.place() and not stop.is_set():
-                    pass
+                if self._may_place() and not self._place_in_turn(stop):
+                    # Whoever places just now may have looked before there was what woke us.
+                    pause_seconds = BUSY_SECONDS
+            except LeaseLost:
+                log.info("another process places since")
             except DATABASE_AWAY as error:
                 log.warning("placement put off: the database does not answer: %s", error)
                 stop.wait(LOOK_SECONDS)
@@ -65,13 +75,28 @@ class Dispatcher:
                 log.exception("a placement failed")
                 stop.wait(LOOK_SECONDS)
 
+    def _place_in_turn(self, stop: threading.Event) -> bool:
+        """Places all that can be; False where another process is at it."""
+        if not self._turn.acquire():
+            return False
+        try:
+            with self._database.fenced(self._turn.fence):
+                while self.place() and not stop.is_set():
+                    pass
+        finally:
+            self._turn.release()
+        return True
+
     def wake(self) -> None:
         """Has it look now."""
         self._signals.placement.set()
 
     def place(self) -> bool:
         """Gives one job to one worker; False where no job fits a free slot, or an operator has paused the queue."""
-        # Looked at without any lock first: most of the time there is nothing to do, and a queue may be long.
+        return self._may_place() and self._place()
+
+    def _may_place(self) -> bool:
+        """Looked at without any lock first: most of the time there is nothing to do, and a queue may be long."""
         with self._database.read() as session:
             if self._listening_since is None:
                 self._listening_since = session.now()
@@ -79,8 +104,9 @@ class Dispatcher:
                 return False
             now = session.now()
             workers = worker_rows.live_workers(session, now, self._heard_since(now))
-            if not _with_room(workers, worker_rows.leased_jobs(session)):
-                return False
+            return bool(_with_room(workers, worker_rows.leased_jobs(session)))
+
+    def _place(self) -> bool:
         lapsed = self._heartbeats.are_steady()
         with self._database.write() as session:
             now = session.now()

@@ -26,7 +26,7 @@ BACKED_UP_AFTER = timedelta(seconds=10)
 
 
 class Sweeper(Periodic):
-    """A background task. Replicas may sweep side by side: a job is locked and looked at again before it is changed."""
+    """A background task. Consumers and requests go on beside it: each job is locked and looked at again."""
 
     def __init__(self, database: Database, settings: Settings, lifecycle: Lifecycle) -> None:
         super().__init__("sweeper", settings.sweep_seconds, self.sweep)

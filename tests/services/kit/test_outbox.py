@@ -170,11 +170,11 @@ def test_the_running_relay_is_woken_by_a_commit_and_ends_when_told(database: Dat
 def test_only_one_of_two_relays_publishes_and_the_other_takes_over(database: Database) -> None:
     second_database = Database(database.url, database.service)
     first, second = relay_of(database, Broker()), relay_of(second_database, Broker())
-    assert first._lock.acquire()
-    assert not second._lock.acquire()
-    first._lock.release()
-    assert second._lock.acquire()
-    second._lock.release()
+    assert first._turn.acquire()
+    assert not second._turn.acquire()
+    first._turn.release()
+    assert second._turn.acquire()
+    second._turn.release()
     second_database.close()
 
 

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import text
 
 from services.kit.database import Database
+from services.kit.leadership import LeaseLost, RowLease
 from services.kit.migrations import migrate
-from services.kit.outbox import PostgresRelayLock
 from services.kit.schema import check_schema
 from services.local.sockets import LOOPBACK, free_port
 
@@ -106,20 +106,24 @@ def test_services_share_the_connections_of_a_pooler(pooler_url: str) -> None:
             looks_around(database)
 
 
-def test_one_relay_at_a_time_publishes_through_a_pooler(pooler_url: str) -> None:
+def test_one_process_at_a_time_holds_a_lease_through_a_pooler(pooler_url: str) -> None:
     migrate(pooler_url, "upload", pooled=True)
     with (
         closing(Database(pooler_url, "upload", pooled=True)) as one,
         closing(Database(pooler_url, "upload", pooled=True)) as other,
     ):
-        first, second = PostgresRelayLock(one), PostgresRelayLock(other)
-        assert first.acquire()
+        first, second = RowLease(one, "pooled"), RowLease(other, "pooled")
         assert first.acquire()
         assert not second.acquire()
-        looks_around(other)  # on connections that the lock leaves to others
+        looks_around(other)
+        with one.fenced(first.fence), one.write() as session:
+            session.execute(text("SELECT 1"))
         first.release()
         assert second.acquire()
+        with pytest.raises(LeaseLost), one.fenced(first.fence), one.write():
+            pass
         second.release()
+        looks_around(one)  # and nothing of the fence is left behind in a connection
 
 
 def test_without_a_pooler_the_same_is_so_and_a_transaction_leaves_nothing_behind(direct_url: str) -> None:
