@@ -2,18 +2,46 @@
 
 import gc
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["tests.apache_kafka", "tests.broker", "tests.databases", "tests.object_store", "tests.triton_server"]
 
+ROOT = Path(__file__).parents[1]
+
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
     """Importing leaves a million objects and next to no garbage: the collector need not look for it, then or later."""
     gc.disable()
     try:
+        _import_a_share(session.config)
         return (yield)
     finally:
         gc.freeze()
         gc.enable()
+
+
+def _import_a_share(config: pytest.Config) -> None:
+    """One of n test processes imports every n-th module first; then, as all do, all of them.
+
+    Pytest rewrites a module's assertions and keeps the result in a file. Processes that go through the modules side by
+    side would each rewrite every one.
+    """
+    worker = getattr(config, "workerinput", None)
+    if worker is None:
+        return
+    left_out = [(ROOT / path).resolve() for path in config.getoption("ignore") or ()]
+    paths = [(ROOT / argument.partition("::")[0]).resolve() for argument in config.args]
+    modules = [
+        module.relative_to(ROOT)
+        for path in paths
+        for module in ([path] if path.is_file() else sorted(path.rglob("test_*.py")))
+        if module.is_relative_to(ROOT) and not any(module.is_relative_to(path) for path in left_out)
+    ]
+    for module in modules[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
+        with suppress(Exception, pytest.skip.Exception):  # the collection says what is wrong
+            import_module(".".join(module.with_suffix("").parts))

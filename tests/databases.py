@@ -3,6 +3,8 @@
 Use `database_url` (parametrised over both) or `databases` as fixtures; `conftest.py` makes them visible everywhere.
 """
 
+import fcntl
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -64,8 +66,14 @@ def postgres_server() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def _migrated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where migrated SQLite files are kept to be copied: a copy takes a hundredth of the time of a migration."""
-    return tmp_path_factory.mktemp("migrated")
+    """Where migrated SQLite files are kept to be copied: a copy takes a hundredth of the time of a migration.
+
+    One folder for all processes of a run, each of which has a folder of its own in that of the run.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "migrated"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -134,8 +142,11 @@ def not_waiting_for_the_disk(database: Database) -> Database:
 
 def _copy_sqlite(service: str, url: str, folder: Path) -> None:
     original = folder / f"{service}.db"
-    if not original.exists():
-        migrate(f"sqlite:///{folder}/{{service}}.db", service)
+    with (folder / f"{service}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not original.exists():
+            migrate(f"sqlite:///{folder}/{{service}}.new", service)
+            (folder / f"{service}.new").rename(original)
     copy = Path(url.removeprefix("sqlite:///").replace("{service}", service))
     if not copy.exists():
         copy.write_bytes(original.read_bytes())

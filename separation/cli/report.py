@@ -47,6 +47,7 @@ _MINUS = "\u2212"
 _FONTS_OF_MORE_SCRIPTS = ("Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans Arabic", "WenQuanYi Zen Hei")
 _TEXT, _FAINT = "#222222", "#777777"
 _DOTS_PER_INCH = 130
+_COMPRESSION = 5  # 3 % larger than at 6, the usual one, in half the time
 # Inches, from the top.
 _WIDTH, _HEAD, _WAVE, _SPECTROGRAM, _GAP, _FOOT = 13.0, 0.95, 0.8, 1.75, 0.28, 0.55
 _LEFT, _RIGHT = 1.75, 1.05
@@ -159,7 +160,12 @@ def _drawn(title: str, manifest: Manifest, span: tuple[float, float], tracks: Se
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a title in a script for which there is no font
-        figure.savefig(file, format="png", metadata={"Software": None, "Title": printable(title)})
+        figure.savefig(
+            file,
+            format="png",
+            metadata={"Software": None, "Title": printable(title)},
+            pil_kwargs={"compress_level": _COMPRESSION},
+        )
     return file.getvalue()
 
 
@@ -210,10 +216,22 @@ def _label(page: _Page, top: float, track: _Track) -> None:
 
 def _draw_wave(axes: "Axes", track: _Track, span: tuple[float, float], amplitude: float) -> None:
     """Extremes pale, RMS full, all tracks at one scale; dotted where full scale is."""
+    from matplotlib.patches import StepPatch
+
     meter, colour = track.meter, _COLOURS[track.name]
     edges = np.linspace(*span, meter.columns + 1)
     for low, high, opacity in ((meter.lows, meter.highs, 0.4), (-meter.rms, meter.rms, 1.0)):
-        axes.stairs(high, edges, baseline=low, fill=True, color=colour, alpha=opacity, linewidth=0)
+        # Not `Axes.stairs`: it looks for the extent of every step, and ours is known.
+        steps = StepPatch(
+            high,
+            edges,
+            baseline=low,  # type: ignore[arg-type] # an array is what it is made for
+            fill=True,
+            color=colour,
+            alpha=opacity,
+            linewidth=0,
+        )
+        axes.add_artist(steps)
     axes.axhline(0, color=colour, linewidth=0.4)
     if amplitude > _NEAR_FULL_SCALE:
         for level in (-1, 1):
@@ -263,10 +281,9 @@ def _mark_time(axes: "Axes", span: tuple[float, float], *, labelled: bool) -> No
     digits = 0 if step >= 1 else 1 if step >= 0.1 else 2
     ticks = np.arange(np.ceil(start / step), np.floor(end / step) + 1) * step
     axes.set_xlim(start, end)
-    axes.set_xticks(ticks, [clock(tick, digits) for tick in ticks] if labelled else [])
-    axes.tick_params(axis="x", labelsize=9, colors=_TEXT, length=3 if labelled else 0)
-    for tick in ticks:
-        axes.axvline(tick, color=_TEXT, alpha=0.12, linewidth=0.6)
+    axes.set_xticks(ticks if labelled else [], [clock(tick, digits) for tick in ticks] if labelled else [])
+    axes.tick_params(axis="x", labelsize=9, colors=_TEXT, length=3)
+    axes.vlines(ticks, 0, 1, transform=axes.get_xaxis_transform(), color=_TEXT, alpha=0.12, linewidth=0.6)
 
 
 def _fonts() -> list[str]:

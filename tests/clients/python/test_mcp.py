@@ -6,26 +6,31 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import mcp
 import pytest
 
 from stemwright_client import AsyncClient, Client
-from stemwright_client.mcp import server
 from tests.clients.python.double import KEY, Double, named
+
+if TYPE_CHECKING:
+    import mcp  # a second of processor time, which collecting the tests need not take
 
 JOB = named("job", 1)
 
 
 @asynccontextmanager
-async def assistant(double: Double, folder: Path, limit: int = 600) -> AsyncIterator[mcp.Client]:
+async def assistant(double: Double, folder: Path, limit: int = 600) -> AsyncIterator["mcp.Client"]:
+    import mcp
+
+    from stemwright_client.mcp import server
+
     offered = server(AsyncClient(KEY, double.url), spend_limit_credits=limit, folder=folder)
     async with mcp.Client(offered) as client:
         yield client
 
 
-async def call(client: mcp.Client, tool: str, **arguments: Any) -> Any:
+async def call(client: "mcp.Client", tool: str, **arguments: Any) -> Any:
     """What the tool answers; a string is why it refused."""
     answer = await client.call_tool(tool, arguments)
     if answer.is_error:
@@ -97,6 +102,8 @@ def test_nothing_outside_the_opened_folder_is_read_or_written(double: Double, tm
 
 @pytest.mark.parametrize("program", [["services.cli", "client"], ["stemwright_client.cli"]], ids=str)
 def test_it_speaks_on_standard_input_and_output(double: Double, tmp_path: Path, program: list[str]) -> None:
+    import mcp
+
     module, *command = program
     started = mcp.StdioServerParameters(
         command=sys.executable,
