@@ -18,6 +18,7 @@ from services.kit.protos import (
     prices_pb2,
     separation_pb2,
     uploads_pb2,
+    webhooks_pb2,
     workers_pb2,
 )
 from tests.ids import numbered
@@ -125,6 +126,13 @@ SAMPLES: tuple[Message, ...] = (
         target_id=JOB,
         reason="The worker was out of memory.",
         acted_at=_moment,
+    ),
+    webhooks_pb2.WebhookEndpointDisabled(
+        account_id=ACCOUNT,
+        endpoint_id=numbered("whe"),
+        endpoint_url="https://hooks.partner.com/stemwright",
+        disabled_because="failing",
+        disabled_at=_moment,
     ),
     separation_pb2.SeparationAssigned(
         worker_id=WORKER,

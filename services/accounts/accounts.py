@@ -16,6 +16,7 @@ from services.accounts.ledger.low_credits import LowCredits
 from services.accounts.ledger.news import BalanceNews, BillingPolicy
 from services.accounts.ledger.service import Billing
 from services.accounts.mail.service import Composer, Mail
+from services.accounts.mail.webhook_notices import WebhookNotices
 from services.accounts.payments.building import build_cashier
 from services.accounts.payments.feed import ProviderFeed
 from services.accounts.payments.prices import PriceList
@@ -57,6 +58,7 @@ class Accounts:
     billing: Billing
     batch_holds: BatchHolds
     low_credits: LowCredits
+    webhook_notices: WebhookNotices
     erasures: Erasures
     welcomed: WelcomedAddresses
     security_events_kept: timedelta
@@ -129,6 +131,7 @@ class Accounts:
             billing=billing,
             batch_holds=BatchHolds(policy, news, billing),
             low_credits=LowCredits(database, mail),
+            webhook_notices=WebhookNotices(mail),
             erasures=Erasures(database, mail, welcomed),
             welcomed=welcomed,
             security_events_kept=timedelta(days=settings.security_events_days),

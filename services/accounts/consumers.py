@@ -1,5 +1,5 @@
-"""Events that accounts acts on: the orchestrator's questions, the ends of jobs, what services have erased, and what
-operators did."""
+"""Events that accounts acts on: the orchestrator's questions, the ends of jobs, what services have erased, what
+operators did, and which webhook endpoints nothing is sent to any more."""
 
 from collections.abc import Mapping
 
@@ -17,9 +17,9 @@ from services.kit.events.codec import Event
 from services.kit.events.consumer import Consumer, Handler
 from services.kit.events.errors import InvalidMessage
 from services.kit.events.rights import writes_of
-from services.kit.events.topics import ACCOUNT_RECEIPTS, AUDIT, JOBS_EVENTS, JOBS_INTERNAL
+from services.kit.events.topics import ACCOUNT_RECEIPTS, AUDIT, JOBS_EVENTS, JOBS_INTERNAL, WEBHOOKS
 from services.kit.handling import in_transaction
-from services.kit.protos import accounts_pb2, audit_pb2, jobs_pb2
+from services.kit.protos import accounts_pb2, audit_pb2, jobs_pb2, webhooks_pb2
 from services.kit.settings import ConsumerGroupSettings
 
 ENDINGS: Mapping[str, Ending] = {
@@ -38,7 +38,7 @@ def job_consumer(settings: ConsumerGroupSettings, accounts: Accounts) -> Consume
         group="accounts",
         sole=settings.kafka_sole_consumers,
         writes=writes_of("accounts"),
-        topics=[JOBS_INTERNAL, JOBS_EVENTS, ACCOUNT_RECEIPTS, AUDIT],
+        topics=[JOBS_INTERNAL, JOBS_EVENTS, ACCOUNT_RECEIPTS, AUDIT, WEBHOOKS],
         handlers=handlers(accounts),
     )
 
@@ -75,6 +75,9 @@ def handlers(accounts: Accounts) -> Mapping[type[Message] | str, Handler]:
     def on_rates_requested(session: WriteSession, _event: Event) -> None:
         tell_rates(session)
 
+    def on_endpoint_disabled(session: WriteSession, event: Event) -> None:
+        accounts.webhook_notices.endpoint_disabled(session, event)
+
     def on_erased(session: WriteSession, event: Event) -> None:
         accounts.erasures.note_receipt(session, event.data)
 
@@ -89,6 +92,7 @@ def handlers(accounts: Accounts) -> Mapping[type[Message] | str, Handler]:
 
     return {
         accounts_pb2.AccountErasureReceipt: in_transaction(accounts.database, on_erased),
+        webhooks_pb2.WebhookEndpointDisabled: in_transaction(accounts.database, on_endpoint_disabled),
         audit_pb2.OperatorActed: in_transaction(accounts.database, note_operator),
         jobs_pb2.ReservationRequested: in_transaction(accounts.database, on_reservation_requested),
         jobs_pb2.BatchReservationRequested: in_transaction(accounts.database, on_batch_reservation_requested),

@@ -38,3 +38,4 @@ class Kind(StrEnum):
     FEEDBACK_HEARD = "feedback_heard"
     DEAD_LETTER_REPLAYED = "dead_letter_replayed"
     DEAD_LETTER_DISCARDED = "dead_letter_discarded"
+    WEBHOOK_ENDPOINT_DISABLED = "webhook_endpoint_disabled"

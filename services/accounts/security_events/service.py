@@ -1,6 +1,7 @@
 """Remembering what happened to the safety of an account."""
 
-from datetime import UTC
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import cast
 
 from sqlalchemy import Table, insert
@@ -13,7 +14,7 @@ from services.kit.events.codec import Event
 from services.kit.events.errors import InvalidMessage
 from services.kit.ids import is_id, new_id
 from services.kit.inserting import insert_unless_present
-from services.kit.protos import audit_pb2
+from services.kit.protos import audit_pb2, webhooks_pb2
 
 _EVENTS = cast(Table, SecurityEvent.__table__)
 _ADD = insert(_EVENTS)
@@ -69,19 +70,42 @@ def note_operator(session: WriteSession, event: Event) -> None:
     told: audit_pb2.OperatorActed = event.data
     if told.action not in _TOLD_BY_SIBLINGS:
         raise InvalidMessage("the audit log has no such action")
+    details = {name: value for name, value in (("target", told.target_id), ("reason", told.reason)) if value}
+    at = told.acted_at.ToDatetime(tzinfo=UTC)
+    _note_once(session, event, told.account_id or None, Kind(told.action), at, told.operator_id, details)
+
+
+def note_endpoint_disabled(session: WriteSession, event: Event) -> bool:
+    """Remembers that nothing is sent to a webhook endpoint any more; False where it is remembered already."""
+    told: webhooks_pb2.WebhookEndpointDisabled = event.data
+    details = {"target": told.endpoint_id, "reason": told.disabled_because}
+    at = told.disabled_at.ToDatetime(tzinfo=UTC)
+    return _note_once(session, event, told.account_id, Kind.WEBHOOK_ENDPOINT_DISABLED, at, None, details)
+
+
+def _note_once(
+    session: WriteSession,
+    event: Event,
+    account_id: str | None,
+    kind: Kind,
+    occurred_at: datetime,
+    actor: str | None,
+    details: Mapping[str, str],
+) -> bool:
+    """What a sibling told, by the id of its event."""
     if not is_id("evt", event.id):
         raise InvalidMessage("the id is none of ours")
-    insert_unless_present(
+    return insert_unless_present(
         session,
         _EVENTS,
         {
             "id": event.id.replace("evt_", "sec_", 1),
-            "account_id": told.account_id or None,
-            "kind": told.action,
-            "occurred_at": told.acted_at.ToDatetime(tzinfo=UTC),
-            "actor": told.operator_id,
+            "account_id": account_id,
+            "kind": kind,
+            "occurred_at": occurred_at,
+            "actor": actor,
             "network": None,
             "user_agent": None,
-            "details": {name: value for name, value in (("target", told.target_id), ("reason", told.reason)) if value},
+            "details": dict(details),
         },
     )

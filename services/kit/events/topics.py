@@ -21,6 +21,7 @@ from services.kit.protos import (
     prices_pb2,
     separation_pb2,
     uploads_pb2,
+    webhooks_pb2,
     workers_pb2,
 )
 
@@ -228,6 +229,16 @@ AUDIT = Topic(
     messages=MappingProxyType({audit_pb2.OperatorActed: "operator_id"}),
 )
 
+WEBHOOKS = Topic(
+    name="webhooks.v1",
+    key="account id",
+    owner="notifier",
+    consumers=("accounts",),
+    retention=timedelta(days=7),
+    summary="What the owner of a webhook endpoint is to be written about.",
+    messages=MappingProxyType({webhooks_pb2.WebhookEndpointDisabled: "account_id"}),
+)
+
 TOPICS: tuple[Topic, ...] = (
     UPLOADS,
     JOBS_INTERNAL,
@@ -241,6 +252,7 @@ TOPICS: tuple[Topic, ...] = (
     WORKERS,
     JOBS_EVENTS,
     AUDIT,
+    WEBHOOKS,
 )
 
 DEAD_LETTER_RETENTION = timedelta(days=14)

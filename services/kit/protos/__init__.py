@@ -9,6 +9,7 @@ from services.kit.protos.stemwright.events.v1 import (
     prices_pb2,
     separation_pb2,
     uploads_pb2,
+    webhooks_pb2,
     workers_pb2,
 )
 
@@ -20,5 +21,6 @@ __all__ = [
     "prices_pb2",
     "separation_pb2",
     "uploads_pb2",
+    "webhooks_pb2",
     "workers_pb2",
 ]

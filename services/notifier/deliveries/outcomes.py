@@ -5,7 +5,11 @@ import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.kit import outbox
 from services.kit.database import Database, WriteSession
+from services.kit.events.codec import OutgoingEvent
+from services.kit.events.topics import WEBHOOKS
+from services.kit.protos import webhooks_pb2
 from services.notifier.deliveries import repository as deliveries
 from services.notifier.deliveries.models import Attempt, Delivery
 from services.notifier.deliveries.queue import Parcel
@@ -116,3 +120,11 @@ class Outcomes:
             {"webhook_endpoint": told},
         )
         self._recorder.record(session, news)
+        letter = webhooks_pb2.WebhookEndpointDisabled(
+            account_id=endpoint.account_id,
+            endpoint_id=endpoint.id,
+            endpoint_url=endpoint.url.partition("?")[0],
+            disabled_because=because,
+        )
+        letter.disabled_at.FromDatetime(session.now())
+        outbox.add(session, OutgoingEvent(WEBHOOKS, endpoint.account_id, letter, account_id=endpoint.account_id))

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import Message
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from services.accounts.accounts import Accounts
 from services.accounts.consumers import handlers
 from services.accounts.ledger.transfers import Balance
+from services.accounts.mail.models import OutgoingMail
 from services.accounts.plans.models import PriceKind
 from services.accounts.plans.service import NewPrice, set_price
 from services.accounts.security_events import repository as security_events
@@ -18,10 +20,11 @@ from services.accounts.security_events.kinds import Kind
 from services.kit.events.codec import Event
 from services.kit.events.contracts import broken
 from services.kit.events.errors import InvalidMessage, RetryLater
-from services.kit.events.topics import AUDIT, JOBS_EVENTS, JOBS_INTERNAL, Topic, type_of
+from services.kit.events.topics import AUDIT, JOBS_EVENTS, JOBS_INTERNAL, WEBHOOKS, Topic, type_of
 from services.kit.ids import new_id
-from services.kit.protos import audit_pb2, billing_pb2, jobs_pb2, prices_pb2
+from services.kit.protos import audit_pb2, billing_pb2, jobs_pb2, prices_pb2, webhooks_pb2
 from tests.databases import on_sqlite
+from tests.messages import sample
 from tests.services.accounts.conftest import Outbox
 from tests.services.accounts.ledger.billing_cases import Money
 
@@ -218,6 +221,24 @@ def test_a_preview_that_failed_gives_its_place_back(deliver: Deliver, money: Mon
     ended["job"]["started_at"] = "2026-01-01T00:00:00Z"
     deliver(ended, "job.failed")
     assert outbox.last().balance.previews_left == 3
+
+
+def test_the_owner_of_a_webhook_that_is_disabled_is_written_to_once(accounts: Accounts, money: Money) -> None:
+    told = sample(webhooks_pb2.WebhookEndpointDisabled)
+    told.account_id = money.account_id
+    heard = _heard(told, WEBHOOKS)
+    for _ in range(2):
+        handlers(accounts)[webhooks_pb2.WebhookEndpointDisabled](heard)
+    with accounts.database.read() as session:
+        [mail] = session.scalars(select(OutgoingMail).where(OutgoingMail.template == "webhook-disabled")).all()
+        [noted] = security_events.page(session, kind=Kind.WEBHOOK_ENDPOINT_DISABLED, before=None, limit=10)
+    assert mail.values["url"] == told.endpoint_url
+    assert (noted.account_id, noted.actor, noted.details["target"]) == (money.account_id, None, told.endpoint_id)
+
+    told.account_id = new_id("usr")  # who was erased
+    handlers(accounts)[webhooks_pb2.WebhookEndpointDisabled](_heard(told, WEBHOOKS))
+    with accounts.database.read() as session:
+        assert len(session.scalars(select(OutgoingMail)).all()) == 1
 
 
 def test_what_an_operator_did_is_in_the_audit_log_once(accounts: Accounts) -> None:

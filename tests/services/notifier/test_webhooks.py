@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from services.kit.events.codec import OutgoingEvent
-from services.kit.events.topics import ACCOUNTS
-from services.kit.protos import accounts_pb2
+from services.kit.events.topics import ACCOUNTS, WEBHOOKS
+from services.kit.protos import accounts_pb2, webhooks_pb2
+from services.kit.tables import OUTBOX
 from services.kit.telemetry import current_traceparent, span
 from services.notifier.deliveries.schedule import DELAYS, pause_after, wish_in
 from services.notifier.endpoints.routes import EXAMPLE
@@ -50,6 +52,13 @@ def tried(notifier: Notifier, endpoint: Any, times: int) -> list[Any]:
 
 def settled(notifier: Notifier, endpoint: Any) -> bool:
     return all(delivery["status"] != "pending" for delivery in deliveries(notifier, endpoint))
+
+
+def letters(notifier: Notifier) -> list[webhooks_pb2.WebhookEndpointDisabled]:
+    """What accounts is told to write to owners of endpoints about."""
+    with notifier.database.read() as session:
+        values = session.scalars(select(OUTBOX.c.value).where(OUTBOX.c.topic == WEBHOOKS.name)).all()
+    return [webhooks_pb2.WebhookEndpointDisabled.FromString(value) for value in values]
 
 
 def documented_check() -> Callable[[str, dict[str, str], bytes], bool]:
@@ -229,7 +238,7 @@ def test_an_endpoint_that_is_gone_is_left_alone_until_it_is_enabled(notifier: No
 
 def test_days_of_failure_disable_an_endpoint(notifier: Notifier, partner: Sink) -> None:
     partner.answer = lambda _received: (503, {"Retry-After": "60"})
-    endpoint = add(notifier, f"{partner.url}/hook")
+    endpoint = add(notifier, f"{partner.url}/hook?key=secret")
     with dispatching(notifier):
         notifier.hear(job_event("queued", JOB))
         [delivery] = until(lambda: tried(notifier, endpoint, 1), "the first try")
@@ -239,6 +248,10 @@ def test_days_of_failure_disable_an_endpoint(notifier: Notifier, partner: Sink) 
         until(lambda: not notifier.get(ENDPOINTS)["items"][0]["enabled"], "the end of patience")
     assert notifier.get(ENDPOINTS)["items"][0]["disabled_because"] == "failing"
     assert notifier.types()[-1] == "webhook_endpoint.disabled"
+    # Accounts is told, which writes to the owner; never with what may be a secret.
+    [letter] = letters(notifier)
+    assert (letter.account_id, letter.endpoint_id, letter.disabled_because) == (ADA, endpoint["id"], "failing")
+    assert letter.endpoint_url == f"{partner.url}/hook"
 
 
 def test_who_is_no_partner_any_more_is_told_of_nothing(notifier: Notifier) -> None:

@@ -21,6 +21,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "renewal-failed": {"name": "Plus", "until": "2026-12-06"},
     "test": {},
     "verify-email": {"token": "a-token-of-a-mail"},
+    "webhook-disabled": {"url": "https://hooks.partner.com/stemwright", "why": "it answered that it is gone (410)"},
 }
 """Values for every template."""
 SITE = {"public_url": "https://stemwright.example"}

@@ -86,6 +86,7 @@ export const account = {
     dead_letter_discarded: "A lost message was discarded",
     feedback_heard: "The region you marked in feedback was listened to",
     queue_resumed: "The queue was resumed",
+    webhook_endpoint_disabled: "Nothing is sent to a webhook any more",
   },
 
   data: "Your data",

@@ -89,6 +89,7 @@ export const account: Texts["account"] = {
     dead_letter_discarded: "پیام گم‌شده‌ای کنار گذاشته شد",
     feedback_heard: "بخشی که در بازخورد نشان کردید شنیده شد",
     queue_resumed: "صف دوباره به راه افتاد",
+    webhook_endpoint_disabled: "دیگر چیزی به یک وب‌هوک فرستاده نمی‌شود",
   },
 
   data: "داده‌های شما",
