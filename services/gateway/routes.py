@@ -187,7 +187,7 @@ def _jobs() -> Iterable[Route]:
     yield Route("POST", "/v1/jobs/{id}/cancel", *of_jobs)
     yield Route("POST", "/v1/jobs/{id}/retry", *of_jobs)
     yield Route("GET", "/v1/jobs/{id}/stems/{name}", *of_jobs)
-    for part in ("archive", "waveforms", "manifest"):
+    for part in ("archive", "stem-file", "waveforms", "manifest"):
         yield Route("GET", f"/v1/jobs/{{id}}/{part}", *of_jobs, load=Load.DOWNLOAD)
     yield Route("GET", "/v1/jobs/{id}/playback", *of_jobs)
     yield Route("GET", "/v1/jobs/{id}/playback/{track}/{number}", *of_jobs, load=Load.DOWNLOAD)

@@ -15,6 +15,7 @@ import pytest
 from services.local.client import FINAL, ApiError, Client
 from tests.e2e.jobs import FinishedJob, NewAccount, balance, eventually, settled
 from tests.e2e.songs import music, write_wav_16
+from tests.segments import decoded
 
 pytestmark = pytest.mark.e2e
 
@@ -110,6 +111,19 @@ def test_the_archive_holds_both_stems(finished: FinishedJob) -> None:
         found = {Path(info.filename).stem.rpartition(" ")[2]: info.file_size for info in archive.infolist()}
     for name, size in sizes.items():
         assert size in found.values(), (name, found)
+
+
+def test_the_file_for_dj_software_has_the_song_and_its_stems(finished: FinishedJob) -> None:
+    answer = finished.client.send("GET", f"/v1/jobs/{finished.job['id']}/stem-file")
+    assert answer.headers["Content-Type"] == "audio/mp4"
+    song, instrumental, *silent, vocals = decoded(answer.content)
+    assert len(song) == len(finished.mixture)
+    # Steady sounds, of which AAC keeps nearly all; to the sample where they were, or little would cancel.
+    left = song - finished.mixture
+    assert np.mean(left**2) < 0.01 * np.mean(song**2)
+    left = instrumental + vocals - song
+    assert np.mean(left**2) < 0.01 * np.mean(song**2)
+    assert max(np.abs(track).max() for track in silent) < 1e-3
 
 
 def test_waveforms_follow_the_audio(finished: FinishedJob) -> None:

@@ -24,6 +24,7 @@ from services.orchestrator.results.errors import (
 from services.orchestrator.results.playback import Listening
 from services.orchestrator.results.schemas import PlaybackAnswer, StemLink, Waveforms
 from services.orchestrator.results.service import Results
+from services.orchestrator.results.stem_files import StemFilesBusy
 
 
 def _results(request: Request) -> Results:
@@ -103,6 +104,27 @@ def get_archives(caller: Caller, results: ResultsDep, job_id: Several) -> Stream
     length, content = results.archive_of_many(caller.account_id, job_id)
     headers = {"Content-Disposition": attachment("stems.zip"), "Content-Length": str(length)}
     return StreamingResponse(content, media_type="application/zip", headers=headers)
+
+
+@router.get(
+    "/jobs/{job_id}/stem-file",
+    summary="Download the file for DJ software",
+    response_class=StreamingResponse,
+    responses={
+        200: {"description": "An MP4 with five tracks of AAC.", "content": {"audio/mp4": {}}},
+        **_RESULT,
+        **answers(StemFilesBusy),
+    },
+)
+def get_stem_file(job_id: JobId, caller: Caller, results: ResultsDep) -> StreamingResponse:
+    """The song and its stems in one `.stem.mp4`, as DJ software opens it (Native Instruments' Stems).
+
+    Five stereo tracks of AAC: the mixture, the instrumental, two silent ones, the vocals. Its sound is lossy: the stems
+    sum to the song as far as anybody hears, not to the sample, which those in a lossless format do. It is made while it
+    is sent, so its length is not told beforehand; one at a time for each account.
+    """
+    name, content = results.stem_file(caller.account_id, job_id)
+    return StreamingResponse(content, media_type="audio/mp4", headers={"Content-Disposition": attachment(name)})
 
 
 @router.get("/jobs/{job_id}/waveforms", summary="Get peaks to draw", response_model=Waveforms, responses=_RESULT)

@@ -1,4 +1,7 @@
-"""The stems of a finished job: links, archive, waveforms, proof. Storage is asked outside of any transaction."""
+"""The stems of a finished job: links, archive, the file for DJ software, waveforms, proof.
+
+Storage is asked outside of any transaction.
+"""
 
 import json
 from collections import Counter
@@ -10,19 +13,25 @@ from zipstream import ZIP_STORED, ZipStream
 
 from services.kit.database import Database
 from services.kit.errors import StemwrightError
+from services.kit.playback import segment_key
 from services.kit.storage import ObjectNotFound, ObjectStorage
 from services.orchestrator.jobs import repository as job_rows
 from services.orchestrator.jobs.errors import JobNotFinished, JobNotFound
 from services.orchestrator.jobs.models import Job
 from services.orchestrator.jobs.states import FINAL, Status
 from services.orchestrator.results.errors import ResultDamaged, ResultGone, StemNotFound
+from services.orchestrator.results.manifests import segments_of
+from services.orchestrator.results.playback import SEGMENT_LIMIT_BYTES
 from services.orchestrator.results.schemas import StemLink
+from services.orchestrator.results.stem_files import StemFiles
 from services.orchestrator.settings import Settings
 from services.orchestrator.uploads import repository as upload_rows
 from services.orchestrator.uploads.models import KnownUpload
 
 WAVEFORMS_LIMIT_BYTES = 8 << 20
 MIXTURE = "mixture"
+STEM_FILE = ".stem.mp4"
+"""By this ending DJ software knows what to look for in it."""
 MAX_NAME_BYTES = 255
 """What file systems take."""
 FORBIDDEN_IN_NAMES = frozenset('<>:"|?*')
@@ -36,6 +45,7 @@ class Results:
         self._database = database
         self._storage = storage
         self._settings = settings
+        self._stem_files = StemFiles(settings.stem_files_at_once)
 
     def stem_link(self, account_id: str, job_id: str, name: str) -> StemLink:
         """Presigned URL of a stem. The mixture of a whole song is the upload itself."""
@@ -79,6 +89,31 @@ class Results:
             key = self._intact(job, stem)
             file_name = _file_name(upload, name, stem["format"])
             archive.add(self._storage.stream(key), folder + file_name, size=stem["size_bytes"])
+
+    def stem_file(self, account_id: str, job_id: str) -> tuple[str, Iterator[bytes]]:
+        """Name and content of the file for DJ software; made while it is sent, from what is listened to."""
+        job, upload = self._finished(account_id, job_id)
+        segments = segments_of(job.result)
+        if segments is None:
+            raise ResultGone("there are no segments of this job")
+        music = (job.result or {}).get("analysis") or {}
+        song = {
+            "samples": segments.samples,
+            "sample_rate_hz": segments.sample_rate_hz,
+            "title": _title(upload),
+            "tempo_bpm": music.get("tempo_bpm"),
+            "key": music.get("key"),
+        }
+        prefix = _prefix(job)
+        keys = (segment_key(prefix, track, n) for n in range(segments.segments) for track in segments.tracks)
+        name = _shortened(_title(upload), MAX_NAME_BYTES - len(STEM_FILE)) + STEM_FILE
+        return name, self._stem_files.make(account_id, song, segments.tracks, map(self._segment, keys))
+
+    def _segment(self, key: str) -> bytes:
+        try:
+            return self._storage.read_bytes(key, SEGMENT_LIMIT_BYTES)
+        except ObjectNotFound as error:
+            raise ResultGone from error
 
     def waveforms(self, account_id: str, job_id: str) -> dict[str, Any]:
         """Peaks of every track."""

@@ -1,4 +1,4 @@
-import { Button, Text } from "@mantine/core";
+import { Button, Group, Text } from "@mantine/core";
 import type { Job, Stem } from "../../api/separation";
 import { useLanguage } from "../../app/language";
 import { Icon } from "../../components/Icon";
@@ -44,15 +44,34 @@ export function Downloads({ job }: { job: Job }) {
           </li>
         ))}
       </ul>
-      <Button
-        component="a"
-        href={`/v1/jobs/${job.id}/archive`}
-        download
-        variant="default"
-        leftSection={<Icon name="download" size={18} />}
-      >
-        {words.everything}
-      </Button>
+      <Group>
+        <Button
+          component="a"
+          href={`/v1/jobs/${job.id}/archive`}
+          download
+          variant="default"
+          leftSection={<Icon name="download" size={18} />}
+        >
+          {words.everything}
+        </Button>
+        {job.playable_seconds > 0 ? (
+          <Button
+            component="a"
+            href={`/v1/jobs/${job.id}/stem-file`}
+            download
+            variant="default"
+            leftSection={<Icon name="download" size={18} />}
+            aria-describedby="stem-file-about"
+          >
+            {words.stemFile}
+          </Button>
+        ) : null}
+      </Group>
+      {job.playable_seconds > 0 ? (
+        <Text id="stem-file-about" c="dimmed" size="sm">
+          {words.stemFileAbout}
+        </Text>
+      ) : null}
     </Sheet>
   );
 }

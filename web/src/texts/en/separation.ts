@@ -108,6 +108,9 @@ export const results = {
   downloads: "Files",
   download: (stem: string, format: string) => `Download ${stem} as ${format}`,
   everything: "All stems as one zip",
+  stemFile: "For DJ software, .stem.mp4",
+  stemFileAbout:
+    "The song and its stems in one file, for DJ software that opens Native Instruments’ Stems. Its sound is AAC, which leaves something out: these copies do not cancel against your song, a whole set in FLAC or WAV does. It is made while it downloads, so nobody can say how long it takes.",
   lossless: (format: string, bits: string) => `${format}, ${bits} bit`,
   expires: (day: string) => `They are kept until ${day}.`,
   proof: "What is sure",

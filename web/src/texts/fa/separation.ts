@@ -111,6 +111,9 @@ export const results: Texts["results"] = {
   downloads: "فایل‌ها",
   download: (stem, format) => `دریافت ${stem} به صورت ${format}`,
   everything: "همهٔ استم‌ها در یک فایل zip",
+  stemFile: "برای نرم‌افزار دی‌جی، ‎.stem.mp4",
+  stemFileAbout:
+    "آهنگ و استم‌هایش در یک فایل، برای نرم‌افزارهای دی‌جی که Stems شرکت Native Instruments را باز می‌کنند. صدای آن AAC است که چیزی را کنار می‌گذارد: این نسخه‌ها آهنگ شما را خنثی نمی‌کنند، مجموعهٔ کامل FLAC یا WAV چرا. هنگام دریافت ساخته می‌شود، پس زمانش را نمی‌توان گفت.",
   lossless: (format, bits) => `${format}، ${bits} بیت`,
   expires: (day) => `تا ${day} نگه داشته می‌شوند.`,
   proof: "آنچه مسلم است",

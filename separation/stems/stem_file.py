@@ -1,0 +1,224 @@
+"""The file that DJ software opens (Native Instruments' Stems, ``.stem.mp4``): the song and four stems in one MP4.
+
+Five stereo tracks of AAC: the mixture, which any player plays, and four stems that a mixer has faders for. Software
+that reads the format insists on all five (Mixxx refuses a file with fewer, and one that is not stereo), and controllers
+have the voice on the fourth pad. Of two stems the instrumental lies in the first place and the vocals in the last; the
+two between are silent, so that the four faders up are the song. What the stems are called is a box of JSON,
+``moov/udta/stem``, which also asks for a compressor and a limiter: both are off, or the stems would no longer sum.
+
+Run as a program it takes segments from its standard input and writes the file to its standard output while they come,
+so that a service has the work done at a low priority, in a process that may be ended at any time. It reads pieces, each
+behind four bytes with its length (big-endian): first JSON with ``song``, the fields of ``SongFacts``, and ``tracks``,
+in the order in which they come; then the tracks of the first segment, of the second, and so on.
+"""
+
+import io
+import json
+import os
+import struct
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+from av.codec.context import Flags
+from numpy.typing import NDArray
+
+from separation.audio.channels import channel_names, downmix_matrix
+from separation.audio.mp4_writer import AAC_FRAME, Mp4Writer, box
+from separation.audio.resample import BlockResampler
+from separation.errors import UndecodableAudio
+
+Samples = NDArray[np.float32]
+
+MIXTURE, VOCALS, INSTRUMENTAL = "mixture", "vocals", "instrumental"
+SLOTS = (INSTRUMENTAL, None, None, VOCALS)
+"""Which stem lies in which of the four places; ``None`` is silent."""
+BITRATE = 256_000
+"""Of each track; what Native Instruments' own tool takes."""
+
+_RATES_HZ = (44_100, 48_000)
+_FULL_SCALE = 2.0**15
+# Before the song: frames in which the encoder finds its pace, and FFmpeg's own delay, one frame.
+_ENCODER_DELAY = AAC_FRAME
+_NAMES = {INSTRUMENTAL: "Instrumental", VOCALS: "Vocals", None: "Empty"}
+# The format's own colours for its four places, told apart by those who see few.
+_COLOURS = ("#009E73", "#D55E00", "#CC79A7", "#56B4E9")
+_LOWER_PRIORITY = 10
+
+
+@dataclass(frozen=True)
+class SongFacts:
+    """``samples``: per channel, of each track. ``key`` as ``"F# minor"``; without it and the tempo none is told."""
+
+    samples: int
+    sample_rate_hz: int
+    title: str
+    tempo_bpm: float | None = None
+    key: str | None = None
+
+
+def write_stem_file(song: SongFacts, segments: Iterable[Mapping[str, bytes]], write: Callable[[bytes], object]) -> None:
+    """Writes the file while the segments come: FLAC of 16 bits by the track's name, of any channels.
+
+    A segment has the mixture and at least one stem; the other is what remains. Memory is that of one segment. Raises
+    ``UndecodableAudio`` where the segments are not ``song.samples`` long.
+    """
+    rate = _file_rate(song.sample_rate_hz)
+    samples = -(-song.samples * rate // song.sample_rate_hz)
+    silence = -samples % AAC_FRAME + AAC_FRAME
+    names = (MIXTURE, INSTRUMENTAL, VOCALS, None)
+    encoders = {name: _Encoder(rate) for name in names}
+    resamplers = {name: BlockResampler(song.sample_rate_hz, rate, 2) for name in names if name}
+    skipped = silence + _ENCODER_DELAY
+    writer = Mp4Writer(write, 1 + len(SLOTS), rate, encoders[None].config, samples, skipped, BITRATE)
+    read = 0
+    with ThreadPoolExecutor(len(names), "encode") as pool:
+
+        def put(tracks: Mapping[str, Samples], *, last: bool = False) -> None:
+            blocks: dict[str | None, Samples] = {None: np.zeros_like(tracks[MIXTURE])}
+            blocks.update(tracks.items())
+            packets = pool.map(lambda name: encoders[name].encode(blocks[name], last=last), names)
+            of = dict(zip(names, packets, strict=True))
+            writer.chunk([of[MIXTURE], *(of[slot] for slot in SLOTS)])
+
+        put(dict.fromkeys(resamplers, np.zeros((silence, 2), np.float32)))
+        for segment in segments:
+            tracks = _tracks(segment, song.sample_rate_hz)
+            read += len(tracks[MIXTURE])
+            if read > song.samples:
+                break
+            put({name: resamplers[name].push(track) for name, track in tracks.items()})
+        if read != song.samples:
+            raise UndecodableAudio(f"The segments hold {read} samples or more, where {song.samples} were told.")
+        put({name: resampler.finish(samples) for name, resampler in resamplers.items()}, last=True)
+    writer.finish(_tags(song), box(b"stem", _description()))
+
+
+def _file_rate(rate: int) -> int:
+    """The nearest relative of the song's rate that decks play."""
+    if rate in _RATES_HZ:
+        return rate
+    return _RATES_HZ[0] if rate % 11_025 == 0 else _RATES_HZ[1]
+
+
+def _tracks(segment: Mapping[str, bytes], rate: int) -> dict[str, Samples]:
+    """Mixture, vocals and instrumental of a segment, ``(n, 2)``, full scale at 1."""
+    tracks = {name: _decoded(data, rate) for name, data in segment.items()}
+    for missing, other in ((VOCALS, INSTRUMENTAL), (INSTRUMENTAL, VOCALS)):
+        if missing not in tracks:
+            tracks[missing] = tracks[MIXTURE] - tracks[other]
+    if len({len(track) for track in tracks.values()}) != 1:
+        raise UndecodableAudio("The tracks of a segment are not of one length.")
+    return {name: tracks[name] for name in (MIXTURE, VOCALS, INSTRUMENTAL)}
+
+
+def _decoded(flac: bytes, rate: int) -> Samples:
+    try:
+        with av.open(io.BytesIO(flac), "r", format="flac") as container:
+            stream = container.streams.audio[0]
+            if stream.rate != rate:
+                raise UndecodableAudio(f"A segment has {stream.rate} Hz instead of {rate} Hz.")
+            layout = stream.layout
+            names = channel_names([channel.name for channel in layout.channels], layout.nb_channels)
+            planes = [frame.to_ndarray().reshape(-1, len(names)) for frame in container.decode(stream)]
+    except (av.FFmpegError, IndexError) as error:
+        raise UndecodableAudio("A segment cannot be decoded.") from error
+    samples: Samples = np.concatenate(planes).astype(np.float32)
+    samples /= _FULL_SCALE
+    return samples if names == ("FL", "FR") else np.matmul(samples, downmix_matrix(names).T, dtype=np.float32)
+
+
+class _Encoder:
+    """AAC, frame by frame, as packets without a container."""
+
+    def __init__(self, rate: int) -> None:
+        context: Any = av.CodecContext.create("aac", "w")
+        context.sample_rate, context.layout, context.format = rate, "stereo", "fltp"
+        context.bit_rate, context.thread_count = BITRATE, 1
+        context.time_base = Fraction(1, rate)
+        context.flags |= Flags.bitexact
+        context.open()
+        self._context, self._rate, self._position = context, rate, 0
+        self.config: bytes = bytes(context.extradata)
+
+    def encode(self, samples: Samples, *, last: bool) -> list[bytes]:
+        """``(n, 2)``, full scale at 1. After the ``last`` comes what the encoder still holds."""
+        packets: list[Any] = []
+        if len(samples):
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts, frame.time_base = self._rate, self._position, Fraction(1, self._rate)
+            self._position += len(samples)
+            packets += self._context.encode(frame)
+        if last:
+            packets += self._context.encode(None)
+        return [bytes(packet) for packet in packets]
+
+
+def _tags(song: SongFacts) -> dict[str, str | int]:
+    tags: dict[str, str | int] = {"\xa9nam": song.title}
+    if song.tempo_bpm:
+        tags["tmpo"] = round(song.tempo_bpm)
+    if song.key:
+        tags["initialkey"] = song.key
+    return tags
+
+
+def _description() -> bytes:
+    """What the stems are called and how they look, and the effects on their sum: none."""
+    off = {"enabled": False}
+    document = {
+        "version": 1,
+        "mastering_dsp": {
+            "compressor": {
+                **off,
+                "input_gain": 0.5,
+                "output_gain": 0.5,
+                "dry_wet": 50,
+                "attack": 0.003,
+                "release": 0.3,
+                "ratio": 3,
+                "threshold": 0,
+                "hp_cutoff": 300,
+            },
+            "limiter": {**off, "threshold": 0, "ceiling": -0.35, "release": 0.05},
+        },
+        "stems": [{"name": _NAMES[slot], "color": colour} for slot, colour in zip(SLOTS, _COLOURS, strict=True)],
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _unpacked(file: BinaryIO) -> Iterator[bytes]:
+    """The pieces, one after the other, to the end."""
+    while head := file.read(4):
+        (length,) = struct.unpack(">I", head)
+        data = file.read(length)
+        if len(data) < length:
+            raise UndecodableAudio("The segments break off.")
+        yield data
+
+
+def _main() -> None:
+    os.nice(_LOWER_PRIORITY)
+    av.logging.set_level(None)
+    pieces = _unpacked(sys.stdin.buffer)
+    head = json.loads(next(pieces))
+    tracks = head["tracks"]
+
+    def segments() -> Iterator[dict[str, bytes]]:
+        for first in pieces:
+            yield dict(zip(tracks, (first, *(next(pieces) for _ in tracks[1:])), strict=True))
+
+    def write(data: bytes) -> None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+
+    write_stem_file(SongFacts(**head["song"]), segments(), write)
+
+
+if __name__ == "__main__":
+    _main()
