@@ -1,6 +1,7 @@
 """The page of a separation: listened to while it is made, mixed, measured through the audio graph."""
 
 import os
+import re
 import signal
 import uuid
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from services.local.client import FINAL, ApiError, Client, Document
 from services.local.platform import Platform
 from tests.e2e.jobs import PATIENCE_SECONDS
 from tests.e2e.songs import Samples, music, read, write_wav_16
+from tests.segments import decoded
 from tests.web.browsing import PASSWORD, Visitor, accessibility_findings, settled
 from tests.web.conftest import NewVisitor
 from tests.web.listening import TRACKS, Listener
@@ -338,6 +340,20 @@ def test_what_is_downloaded_sums_to_the_song(separated: Separated, listener: Lis
     with page.expect_download() as download:
         page.get_by_role("link", name="All stems as one zip").click()
     assert download.value.suggested_filename.endswith(".zip")
+
+
+def test_the_file_for_dj_software_is_downloaded_and_the_page_says_that_it_is_lossy(
+    separated: Separated, listener: Listener
+) -> None:
+    listener.open(separated.job["id"])
+    link = listener.page.get_by_role("link", name="For DJ software, .stem.mp4")
+    lossy = re.compile("do not cancel against your song, a whole set in FLAC")
+    expect(link).to_have_accessible_description(lossy, timeout=PATIENCE_SECONDS * 1000)
+    with listener.page.expect_download() as download:
+        link.click()
+    assert download.value.suggested_filename == "A song, «live».stem.mp4"
+    tracks = decoded(Path(download.value.path()).read_bytes())
+    assert [len(track) for track in tracks] == [len(separated.mixture)] * 5
 
 
 def test_feedback_is_kept_with_the_region_that_was_marked(separated: Separated, listener: Listener) -> None:

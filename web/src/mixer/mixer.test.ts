@@ -89,6 +89,53 @@ describe("the mixer", () => {
     expect(mixer.getState()).toMatchObject({ transport: "playing", failure: null });
   });
 
+  it("goes where it was a moment ago without a request, and is heard there in the same turn", async () => {
+    const { mixer, run, server, context } = await stage();
+    await mixer.play();
+    await run(4);
+    mixer.seek(40);
+    await run(2);
+    const asked = server.asked.length;
+    const begun = context.sources.length;
+    mixer.seek(2);
+    expect(mixer.getState().transport).toBe("playing");
+    expect(context.sources.length).toBeGreaterThan(begun);
+    // Two segments were kept; the third is for ten seconds later.
+    expect(new Set(server.asked.slice(asked).map((one) => one.split("/")[1]))).toEqual(new Set(["2"]));
+  });
+
+  it("goes anywhere with one request for each track, all at once, and is heard before anything is measured", async () => {
+    const { mixer, run, server, context } = await stage();
+    await mixer.play();
+    await run(4);
+    server.hold();
+    const asked = server.asked.length;
+    const arrived = mixer.getState().arrived;
+    mixer.seek(41);
+    expect(server.asked.slice(asked)).toEqual(PLAYBACK.tracks.map((track) => `${track}/6`));
+    const begun = context.sources.length;
+    server.release();
+    // As many turns as answering and decoding take, and no timer.
+    for (let turn = 0; turn < 20 && context.sources.length === begun; turn++) await Promise.resolve();
+    expect(mixer.getState().transport).toBe("playing");
+    expect(context.sources.length).toBe(begun + PLAYBACK.tracks.length);
+    expect(mixer.getState().arrived).toBe(arrived);
+    await run(1);
+    expect(mixer.getState().arrived).toBeGreaterThan(arrived);
+  });
+
+  it("has loaded where somebody points before they press", async () => {
+    const { mixer, run, server } = await stage();
+    await mixer.play();
+    await run(4);
+    mixer.foresee(50);
+    await run(1);
+    const asked = server.asked.length;
+    mixer.seek(50);
+    expect(mixer.getState().transport).toBe("playing");
+    expect(server.asked.slice(asked).filter((one) => one.endsWith("/8"))).toEqual([]);
+  });
+
   it("releases everything when it is closed", async () => {
     const { mixer, context } = await stage();
     await mixer.play();

@@ -5,7 +5,7 @@ import { RelativeLoudness } from "./loudness";
 import { type Mixdown, mixdown } from "./mixdown";
 import { SegmentPeaks } from "./peaks";
 import type { Loop } from "./plan";
-import { type SegmentSource, SegmentStore } from "./segments";
+import { type SegmentAudio, type SegmentSource, SegmentStore } from "./segments";
 import { Sources } from "./sources";
 import { Spectrograms } from "./spectrograms";
 import { STRETCHED_SECONDS, Stretched } from "./stretched";
@@ -117,12 +117,9 @@ export class Mixer {
       { fetch: fetchSegment, decode: (encoded) => context.decodeAudioData(encoded) },
       { segmentBytes: segmentBytes(playback, rate), limitBytes: MEMORY_LIMIT_BYTES },
       (audio, segment) => {
-        if (audio !== null) {
-          this.loudness.add(segment, audio);
-          this.peaks.add(segment, audio);
-          this.update({ arrived: this.state.arrived + 1 });
-        }
+        // First it is heard; what is measured of it can wait a moment.
         this.tick();
+        if (audio !== null) setTimeout(() => this.measure(audio, segment));
       },
     );
     this.desk = new Desk(context, this.stems, this.hasOriginal ? ORIGINAL : null);
@@ -211,6 +208,12 @@ export class Mixer {
     this.transport.seek(seconds * this.context.sampleRate);
     this.update({ ledTo: this.transport.position() / this.context.sampleRate });
     this.tick();
+  }
+
+  /** Somebody points there and may be about to press: what is heard there is loaded, if nothing else is needed. */
+  foresee(seconds: number): void {
+    if (seconds >= 0 && seconds < this.state.playableSeconds)
+      this.store.foresee(Math.floor(seconds / this.playback.segment_seconds));
   }
 
   /** Repeats a region, which becomes at least as long as the shortest; null goes on. */
@@ -320,6 +323,12 @@ export class Mixer {
 
   private get playing(): boolean {
     return this.transport.current === "playing" || this.transport.current === "waiting";
+  }
+
+  private measure(audio: SegmentAudio, segment: number): void {
+    this.loudness.add(segment, audio);
+    this.peaks.add(segment, audio);
+    this.update({ arrived: this.state.arrived + 1 });
   }
 
   private tick(): void {

@@ -1,4 +1,7 @@
-/** Decoded segments, as few as are needed: fetched by need, dropped behind, never above a limit. */
+/**
+ * Decoded segments: fetched by need, never above a limit. A few that are no longer needed are kept, those needed last, so
+ * that going back costs nothing; and one may be fetched because somebody is about to go there.
+ */
 
 /** The part of an `AudioBuffer` that is read here. */
 export interface DecodedAudio {
@@ -26,6 +29,8 @@ export interface SegmentLimits {
 const LEAST = 2;
 /** The one that is heard, 12 s ahead of it, and the start of a loop. */
 const MOST = 4;
+/** Besides those: where the song was before, and where it may go next. */
+const KEPT = 2;
 const RETRY_MILLISECONDS = [500, 1000, 2000, 4000, 8000];
 
 /** Two segments of this recording are more than a page may hold. */
@@ -50,6 +55,8 @@ export class SegmentStore<A extends DecodedAudio = AudioBuffer> {
   /** Bytes of the limit that are somebody else's. */
   private reserved = 0;
   private wanted: readonly number[] = [];
+  private foreseen: number | null = null;
+  /** Those needed last come last. */
   private readonly ready = new Map<number, SegmentAudio<A>>();
   private readonly loading = new Map<number, Loading>();
   private retries = 0;
@@ -87,17 +94,30 @@ export class SegmentStore<A extends DecodedAudio = AudioBuffer> {
     this.reserved = bytes;
   }
 
-  /** Says which segments are needed, the first first. Whatever is not named, or not among the first few, is dropped. */
+  /** Says which segments are needed, the first first; more than have room are not loaded. */
   want(segments: readonly number[]): void {
-    const room = Math.floor((this.limitBytes - this.reserved) / this.segmentBytes);
-    this.wanted = segments.slice(0, Math.min(MOST, Math.max(LEAST, room)));
-    for (const segment of this.ready.keys()) if (!this.wanted.includes(segment)) this.ready.delete(segment);
+    this.wanted = segments.slice(0, Math.min(MOST, Math.max(LEAST, this.room)));
+    for (const segment of [...this.wanted].reverse()) {
+      const audio = this.ready.get(segment);
+      if (audio === undefined) continue;
+      this.ready.delete(segment);
+      this.ready.set(segment, audio);
+    }
+    this.dropOldest();
+    const missing = this.wanted.some((segment) => !this.ready.has(segment));
     for (const [segment, one] of this.loading) {
-      if (this.wanted.includes(segment)) continue;
+      // What is needed does not wait for what may be.
+      if (this.wanted.includes(segment) || (segment === this.foreseen && !missing)) continue;
       one.abort.abort();
       this.loading.delete(segment);
     }
     this.loadNext();
+  }
+
+  /** Somebody may be about to go there: it is loaded once all that is needed is here, if there is room. */
+  foresee(segment: number): void {
+    this.foreseen = segment;
+    this.want(this.wanted);
   }
 
   /** Tries again at once what failed. */
@@ -109,14 +129,32 @@ export class SegmentStore<A extends DecodedAudio = AudioBuffer> {
 
   close(): void {
     this.cancelRetry();
+    this.foreseen = null;
     this.want([]);
+    this.ready.clear();
+  }
+
+  /** How many segments have room. */
+  private get room(): number {
+    return Math.floor((this.limitBytes - this.reserved) / this.segmentBytes);
+  }
+
+  /** How many may be kept besides those that are needed; one is left free for what is being decoded. */
+  private get keepable(): number {
+    return Math.max(0, Math.min(KEPT, this.room - 1 - this.wanted.length));
+  }
+
+  private dropOldest(): void {
+    const idle = [...this.ready.keys()].filter((segment) => !this.wanted.includes(segment));
+    for (const segment of idle.slice(0, Math.max(0, idle.length - this.keepable))) this.ready.delete(segment);
   }
 
   /** One segment at a time, so that what is needed first has the whole line. */
   private loadNext(): void {
     if (this.loading.size > 0 || this.retryTimer !== null) return;
-    const next = this.wanted.find((segment) => !this.ready.has(segment));
-    if (next !== undefined) void this.load(next);
+    const next = this.wanted.find((segment) => !this.ready.has(segment)) ?? this.foreseen ?? undefined;
+    if (next === undefined || this.ready.has(next)) return;
+    if (this.wanted.includes(next) || this.keepable > 0) void this.load(next);
   }
 
   private async load(segment: number): Promise<void> {
@@ -139,6 +177,7 @@ export class SegmentStore<A extends DecodedAudio = AudioBuffer> {
       this.loading.delete(segment);
       const audio = new Map(pairs);
       this.ready.set(segment, audio);
+      this.dropOldest();
       this.notePeak();
       this.failure = null;
       this.retries = 0;
@@ -147,9 +186,11 @@ export class SegmentStore<A extends DecodedAudio = AudioBuffer> {
       loading.abort.abort();
       if (this.loading.get(segment) !== loading) return;
       this.loading.delete(segment);
-      this.failure = error;
-      this.scheduleRetry();
-      this.onChange(null, segment);
+      if (this.wanted.includes(segment)) {
+        this.failure = error;
+        this.scheduleRetry();
+        this.onChange(null, segment);
+      } else this.foreseen = null;
     }
     this.loadNext();
   }

@@ -23,7 +23,7 @@ interface Props {
 
 /** A stem's waveform or spectrogram, where the region is marked too. */
 export function Lane({ mixer, stem, view, peaks, magnified, color, heard, spectral, marked, seek }: Props) {
-  const pointer = usePointer(view, seek, marked.mark);
+  const pointer = usePointer(view, seek, (seconds) => mixer.foresee(seconds), marked.mark);
   const span = view.end - view.start;
   const { region } = marked;
   const start = region === null ? 0 : Math.max(region.start, view.start);

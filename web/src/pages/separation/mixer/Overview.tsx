@@ -26,7 +26,7 @@ export function Overview({ mixer, duration, view, peaks, magnified, seek }: Prop
   const { playableSeconds } = useMixerState(mixer);
   const slider = useRef<HTMLDivElement>(null);
   const all = whole(duration);
-  const pointer = usePointer(all, seek);
+  const pointer = usePointer(all, seek, (seconds) => mixer.foresee(seconds));
 
   const tell = useCallback(
     (position: number) => {

@@ -24,7 +24,7 @@ const TEXT_PIXELS = 40;
 export function Ruler({ mixer, view, duration, marked, seek }: Props) {
   const { texts, formats } = useLanguage();
   const { ref, width } = useElementSize<HTMLDivElement>();
-  const pointer = usePointer(view, seek, marked.mark);
+  const pointer = usePointer(view, seek, (seconds) => mixer.foresee(seconds), marked.mark);
   const step = markSeconds(view, width, MARK_PIXELS);
   const marks: number[] = [];
   const last = view.end - (TEXT_PIXELS * (view.end - view.start)) / Math.max(width, TEXT_PIXELS);

@@ -1,13 +1,22 @@
-import { type PointerEvent, useRef } from "react";
+import { type PointerEvent, useEffect, useRef } from "react";
 import type { Region } from "../../../mixer/mixer";
 import type { View } from "../../../mixer/view";
 
 /** A pointer that moved less has pressed, not drawn. */
 const DRAG_PIXELS = 5;
+/** One that rests somewhere this long is about to press. */
+const REST_MILLISECONDS = 100;
 
-/** Handlers for a waveform: a press leads there, a drag marks what it passes over. */
-export function usePointer(view: View, seek: (seconds: number) => void, mark?: (region: Region) => void) {
+/** Handlers for a waveform: a press leads there, a drag marks what it passes over. Where it will lead is told before. */
+export function usePointer(
+  view: View,
+  seek: (seconds: number) => void,
+  foresee: (seconds: number) => void,
+  mark?: (region: Region) => void,
+) {
   const from = useRef<{ x: number; seconds: number; dragging: boolean } | null>(null);
+  const rest = useRef<ReturnType<typeof setTimeout>>(undefined);
+  useEffect(() => () => clearTimeout(rest.current), []);
 
   function secondsAt(event: PointerEvent<HTMLElement>): number {
     const { left, width } = event.currentTarget.getBoundingClientRect();
@@ -19,11 +28,19 @@ export function usePointer(view: View, seek: (seconds: number) => void, mark?: (
     onPointerDown(event: PointerEvent<HTMLElement>) {
       if (event.button !== 0) return;
       event.currentTarget.setPointerCapture(event.pointerId);
+      clearTimeout(rest.current);
       from.current = { x: event.clientX, seconds: secondsAt(event), dragging: false };
+      foresee(from.current.seconds);
     },
     onPointerMove(event: PointerEvent<HTMLElement>) {
       const begun = from.current;
-      if (begun === null || mark === undefined) return;
+      if (begun === null) {
+        const seconds = secondsAt(event);
+        clearTimeout(rest.current);
+        rest.current = setTimeout(() => foresee(seconds), REST_MILLISECONDS);
+        return;
+      }
+      if (mark === undefined) return;
       if (Math.abs(event.clientX - begun.x) >= DRAG_PIXELS) begun.dragging = true;
       const now = secondsAt(event);
       if (begun.dragging) mark({ start: Math.min(begun.seconds, now), end: Math.max(begun.seconds, now) });
@@ -35,6 +52,9 @@ export function usePointer(view: View, seek: (seconds: number) => void, mark?: (
     },
     onPointerCancel() {
       from.current = null;
+    },
+    onPointerLeave() {
+      clearTimeout(rest.current);
     },
   };
 }
