@@ -211,7 +211,8 @@ def _bring_to_newest(url: str, service: str, *, pooled: bool) -> None:
 @main.command()
 def settings() -> None:
     """Print every setting with its meaning and default, as an environment file."""
-    from services.kit.settings import SHARED, described, document
+    from services.kit.settings import SHARED
+    from services.kit.settings_file import described, document
     from services.known_settings import ENGINE
     from services.local.settings import LocalSettings
 

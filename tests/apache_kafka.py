@@ -1,7 +1,7 @@
 """Apache Kafka itself for tests: one node in KRaft mode, fetched by Maven once into the cache folder.
 
 One broker serves all tests of a run, whichever process of pytest-xdist they are in; each test has a prefix of its own
-for its topics and groups. Three doors: as anybody (who may do everything), by TLS and SASL with access lists, and by
+for its topics and groups. Listeners: as anybody (who may do everything), by TLS and SASL with access lists, and by
 certificates. Tests are skipped, and say why, where there is no Java or Maven, or Maven cannot fetch.
 """
 
@@ -55,7 +55,7 @@ _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.
 </dependencies></project>"""
 _JAVA = ("java", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 _JAAS = "org.apache.kafka.common.security"
-_DOORS = ("anybody", "signing in", "by certificate")
+_LISTENERS = ("anybody", "signing in", "by certificate")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class ApacheKafka:
     """A broker that runs."""
 
     ports: Mapping[str, int]
-    """By door."""
+    """By listener."""
     folder: Path
 
     @property
@@ -71,9 +71,9 @@ class ApacheKafka:
         """Of the broker; it is its own authority, and the one that signs for clients."""
         return self.folder / "certificate.pem"
 
-    def at(self, door: str, **more: Any) -> Brokers:
-        """How clients that come by a door see it, under a prefix that nobody else has."""
-        address = f"{LOOPBACK}:{self.ports[door]}"
+    def at(self, listener: str, **more: Any) -> Brokers:
+        """How clients that come by a listener see it, under a prefix that nobody else has."""
+        address = f"{LOOPBACK}:{self.ports[listener]}"
         return Brokers(address, **{"prefix": f"{uuid.uuid4().hex[:12]}.", **more})
 
     def open(self) -> Brokers:
@@ -217,7 +217,7 @@ def _start(folder: Path, jars: Path, pipe: Path) -> dict[str, int]:
     certificate, key = make_certificate(folder)
     (folder / "both.pem").write_bytes(key.read_bytes() + certificate.read_bytes())
     ports: dict[str, int] = {}
-    for name in (*_DOORS, "controller"):
+    for name in (*_LISTENERS, "controller"):
         ports[name] = free_port(LOOPBACK, avoid=list(ports.values()))
     properties = folder / "server.properties"
     properties.write_text("\n".join(_properties(folder, ports)), encoding="utf-8")
@@ -241,12 +241,12 @@ def _start(folder: Path, jars: Path, pipe: Path) -> dict[str, int]:
 def _await(ports: Mapping[str, int]) -> None:
     """Waits until the broker answers. Its client is asked when its ports are open: before, it would pause for long."""
     deadline = time.monotonic() + START_SECONDS
-    for door in _DOORS:
+    for listener in _LISTENERS:
         while True:
             try:
-                socket.create_connection((LOOPBACK, ports[door]), timeout=1).close()
-                if door == "anybody":
-                    admin = connect(KafkaAdminClient, Brokers(f"{LOOPBACK}:{ports[door]}"), "tests")
+                socket.create_connection((LOOPBACK, ports[listener]), timeout=1).close()
+                if listener == "anybody":
+                    admin = connect(KafkaAdminClient, Brokers(f"{LOOPBACK}:{ports[listener]}"), "tests")
                     admin.close()
             except (OSError, KafkaError, BrokerUnavailable):
                 if time.monotonic() > deadline:

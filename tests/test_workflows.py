@@ -1,6 +1,7 @@
 """What runs elsewhere is what a person runs here, on the Pythons that we say, by actions that nobody can exchange."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,19 @@ def test_make_has_the_targets_that_workflows_ask_for(path: Path) -> None:
     asked = re.findall(r"run: make ([\w-]+)", path.read_text())
     assert asked
     assert set(asked) <= targets
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_what_workflows_run_is_shell_and_names_what_is_there(path: Path) -> None:
+    named = set()
+    for step in steps(path):
+        # Expressions are replaced before a shell sees them.
+        line = re.sub(r"\$\{\{.*?\}\}", "expression", step.get("run", ""))
+        subprocess.run(["bash", "-n"], input=line, text=True, check=True)
+        named |= set(re.findall(r"(?<![\w/])((?:tests|deploy|requirements|services|bench|docs)/[\w./-]+)", line))
+    named |= set(re.findall(r"hashFiles\('([\w/]+)/\*'", path.read_text()))
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_editors_are_told_what_ruff_asks_for() -> None:

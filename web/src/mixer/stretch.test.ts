@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { Stretch } from "./stretch";
-import { Course, type Tempo } from "./tempo";
+import { type Tempo, TempoMap } from "./tempo";
 
 const RATE = 8000;
 const QUANTUM = 128;
@@ -22,7 +22,7 @@ let stretch: Stretch;
 function played({ speed, semitones }: Tempo): Float32Array[] {
   let at = 0;
   stretch.setSemitones(semitones);
-  stretch.begin(1000, new Course(1000, speed), (into, count) => {
+  stretch.begin(1000, new TempoMap(1000, speed), (into, count) => {
     into.forEach((channel, c) => {
       channel.fill(0);
       channel.set(song[c]?.subarray(at, at + count) ?? []);

@@ -5,7 +5,7 @@
  */
 
 import load, { type Library } from "signalsmith-stretch";
-import type { Course } from "./tempo";
+import type { TempoMap } from "./tempo";
 
 /** The library's own choice for music. */
 const BLOCK_SECONDS = 0.12;
@@ -28,7 +28,7 @@ export class Stretch {
   private readonly channels: number;
   private readonly rate: number;
   private readonly address: number;
-  private course: Course | null = null;
+  private tempoMap: TempoMap | null = null;
   private read: Read = () => {};
   /** Samples that were read, and the frame that is made next. */
   private fed = 0;
@@ -56,26 +56,26 @@ export class Stretch {
     this.library._setTransposeSemitones(semitones, TONALITY_HERTZ / this.rate);
   }
 
-  /** Begins a stream: `read` has its samples, the first of which is heard at `frame`; `course` says which at all others. */
-  begin(frame: number, course: Course, read: Read): void {
-    this.course = course;
+  /** Begins a stream: `read` has its samples, the first of which is heard at `frame`; `tempoMap` says which at all others. */
+  begin(frame: number, tempoMap: TempoMap, read: Read): void {
+    this.tempoMap = tempoMap;
     this.read = read;
     this.library._reset();
     this.read(this.views(0, this.inputLatency), this.inputLatency);
-    this.library._seek(this.inputLatency, course.speedAt(frame));
+    this.library._seek(this.inputLatency, tempoMap.speedAt(frame));
     this.fed = this.inputLatency;
     this.next = frame - this.outputLatency;
   }
 
   /** Makes all frames before `end` that have not been made; the last of them fill `outputs`, of at most `MOST_FRAMES` each. */
   make(end: number, outputs: readonly Float32Array[]): void {
-    const { course } = this;
+    const { tempoMap } = this;
     const wanted = outputs[0]?.length ?? 0;
-    if (course === null) return;
+    if (tempoMap === null) return;
     while (this.next < end) {
       const frames = Math.min(MOST_FRAMES, end - this.next - wanted) || wanted;
       this.next += frames;
-      const due = Math.round(course.sampleAt(this.next + this.outputLatency)) + this.inputLatency;
+      const due = Math.round(tempoMap.sampleAt(this.next + this.outputLatency)) + this.inputLatency;
       const samples = Math.min(BUFFER_SAMPLES, Math.max(0, due - this.fed));
       this.read(this.views(0, samples), samples);
       this.library._process(samples, frames);

@@ -2,7 +2,7 @@
 
 import { MOST_FRAMES, Stretch } from "./stretch";
 import { Tape } from "./tape";
-import { Course, type Tempo } from "./tempo";
+import { type Tempo, TempoMap } from "./tempo";
 
 export type ToWorker =
   | { readonly channels: number; readonly rate: number; readonly tempo: Tempo }
@@ -13,14 +13,14 @@ export type ToWorker =
 export type FromWorker = Float32Array<ArrayBuffer>[];
 
 const tape = new Tape();
-let course = new Course(0, 1);
+let tempoMap = new TempoMap(0, 1);
 let stretch: Stretch | null = null;
 let appended = 0;
 let made = 0;
 
 /** How many frames can be made of what is here. */
 function frames(engine: Stretch, last: boolean): number {
-  const speed = course.speedAt(0);
+  const speed = tempoMap.speedAt(0);
   if (last) return Math.round(appended / speed);
   return Math.max(made, Math.floor((appended - engine.inputLatency - 1) / speed) - engine.outputLatency);
 }
@@ -29,7 +29,7 @@ self.onmessage = ({ data }: MessageEvent<ToWorker>) => void answer(data).catch(r
 
 async function answer(data: ToWorker): Promise<void> {
   if ("tempo" in data) {
-    course = new Course(0, data.tempo.speed);
+    tempoMap = new TempoMap(0, data.tempo.speed);
     stretch = await Stretch.load(data.channels, data.rate);
     stretch.setSemitones(data.tempo.semitones);
     postMessage([]);
@@ -37,7 +37,7 @@ async function answer(data: ToWorker): Promise<void> {
   }
   if (stretch === null) return;
   tape.append(data.samples);
-  if (appended === 0) stretch.begin(0, course, (into, count) => tape.read(into, count));
+  if (appended === 0) stretch.begin(0, tempoMap, (into, count) => tape.read(into, count));
   appended += data.samples[0]?.length ?? 0;
   const end = frames(stretch, data.last);
   const song: FromWorker = data.samples.map(() => new Float32Array(end - made));

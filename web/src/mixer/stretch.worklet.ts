@@ -2,7 +2,7 @@
 
 import { Stretch } from "./stretch";
 import { Tape } from "./tape";
-import { Course } from "./tempo";
+import { TempoMap } from "./tempo";
 
 /** What the page tells, always about the latest stream. */
 export type ToWorklet =
@@ -23,7 +23,7 @@ export interface FromWorklet {
 
 interface Stream {
   readonly frame: number;
-  readonly course: Course;
+  readonly tempoMap: TempoMap;
   readonly tape: Tape;
   end: number;
 }
@@ -67,7 +67,7 @@ class StretchProcessor extends AudioWorkletProcessor {
       const { frame, speed } = told.begin;
       this.streams.push({
         frame,
-        course: new Course(frame, speed),
+        tempoMap: new TempoMap(frame, speed),
         tape: new Tape(),
         end: Number.POSITIVE_INFINITY,
       });
@@ -76,7 +76,7 @@ class StretchProcessor extends AudioWorkletProcessor {
     if (stream === undefined) return;
     if ("samples" in told) stream.tape.append(told.samples);
     else if ("truncate" in told) stream.tape.truncate(told.truncate);
-    else if ("speed" in told) stream.course.setSpeed(told.speed, told.frame);
+    else if ("speed" in told) stream.tempoMap.setSpeed(told.speed, told.frame);
     else stream.end = told.end;
   }
 
@@ -90,7 +90,7 @@ class StretchProcessor extends AudioWorkletProcessor {
     if (stream !== this.playing) {
       if (end <= stream.frame - this.stretch.outputLatency) return true;
       this.playing = stream;
-      this.stretch.begin(stream.frame, stream.course, (into, count) => stream.tape.read(into, count));
+      this.stretch.begin(stream.frame, stream.tempoMap, (into, count) => stream.tape.read(into, count));
     }
     this.stretch.make(end, outputs);
     for (const output of outputs) {

@@ -4,7 +4,7 @@ import type { Output } from "./output";
 import type { SegmentAudio } from "./segments";
 import type { FromWorklet, ToWorklet } from "./stretch.worklet";
 import worklet from "./stretch.worklet?worker&url";
-import { Course } from "./tempo";
+import { TempoMap } from "./tempo";
 
 /** For words to reach the worklet. */
 const MARGIN_SECONDS = 0.06;
@@ -23,7 +23,7 @@ export class Stretched implements Output {
 
   private readonly node: AudioWorkletNode;
   private readonly tracks: readonly string[];
-  private course = new Course(0, 1);
+  private tempoMap = new TempoMap(0, 1);
 
   /**
    * Loads the worklet and leads each of `inputs` its track, of so many channels. `onHungry` is called several times a
@@ -76,7 +76,7 @@ export class Stretched implements Output {
         buffer.getChannelData(c).slice(offset, offset + length),
       );
     });
-    if (!following) this.course = new Course(frame, speed);
+    if (!following) this.tempoMap = new TempoMap(frame, speed);
     this.tell(
       { samples, begin: following ? null : { frame, speed } },
       samples.map(({ buffer }) => buffer),
@@ -89,11 +89,11 @@ export class Stretched implements Output {
   }
 
   truncate(frame: number): void {
-    this.tell({ truncate: Math.round(this.course.sampleAt(frame)) });
+    this.tell({ truncate: Math.round(this.tempoMap.sampleAt(frame)) });
   }
 
   setSpeed(speed: number, frame: number): void {
-    this.course.setSpeed(speed, frame);
+    this.tempoMap.setSpeed(speed, frame);
     this.tell({ speed, frame });
   }
 

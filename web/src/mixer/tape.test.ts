@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Tape } from "./tape";
-import { Course, isNormal, tempoNear } from "./tempo";
+import { isNormal, TempoMap, tempoNear } from "./tempo";
 
 function tape(...pieces: number[][]): Tape {
   const made = new Tape();
@@ -41,16 +41,16 @@ describe("the tape", () => {
   });
 });
 
-describe("the course of a stream", () => {
+describe("the tempo map of a stream", () => {
   it("knows the sample at every frame, through changes of speed", () => {
-    const course = new Course(100, 2);
-    course.setSpeed(0.5, 150);
-    expect([90, 100, 149, 150, 170].map((frame) => course.sampleAt(frame))).toEqual([-20, 0, 98, 100, 110]);
+    const tempoMap = new TempoMap(100, 2);
+    tempoMap.setSpeed(0.5, 150);
+    expect([90, 100, 149, 150, 170].map((frame) => tempoMap.sampleAt(frame))).toEqual([-20, 0, 98, 100, 110]);
     // Another change comes before one that was agreed.
-    course.setSpeed(1, 200);
-    course.setSpeed(2, 180);
-    expect([180, 210].map((frame) => course.sampleAt(frame))).toEqual([115, 175]);
-    expect([course.speedAt(179), course.speedAt(180)]).toEqual([0.5, 2]);
+    tempoMap.setSpeed(1, 200);
+    tempoMap.setSpeed(2, 180);
+    expect([180, 210].map((frame) => tempoMap.sampleAt(frame))).toEqual([115, 175]);
+    expect([tempoMap.speedAt(179), tempoMap.speedAt(180)]).toEqual([0.5, 2]);
   });
 });
 

@@ -31,7 +31,7 @@ interface Leg {
 }
 
 /** Which sample of a stream is heard at which frame. Both ends of the worklet's line have the same, so that neither has to tell the other where it is. */
-export class Course {
+export class TempoMap {
   private readonly legs: Leg[];
 
   /** The stream's first sample is heard at `frame`. */

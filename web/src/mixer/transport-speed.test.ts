@@ -4,7 +4,7 @@ import type { Output } from "./output";
 import type { SegmentAudio } from "./segments";
 import { SegmentStore } from "./segments";
 import { type Clock, Sources } from "./sources";
-import { Course } from "./tempo";
+import { TempoMap } from "./tempo";
 import { Transport } from "./transport";
 
 const SONG_SECONDS = 60;
@@ -16,7 +16,7 @@ class FakeStretched implements Output {
   readonly aheadSeconds = 2;
   readonly longestSeconds = 0.5;
   private stream: number[] = [];
-  private course = new Course(0, 1);
+  private tempoMap = new TempoMap(0, 1);
   private first = Number.POSITIVE_INFINITY;
   private last = Number.POSITIVE_INFINITY;
 
@@ -30,7 +30,7 @@ class FakeStretched implements Output {
   ): boolean {
     if (!following) {
       this.stream = [];
-      this.course = new Course(frame, speed);
+      this.tempoMap = new TempoMap(frame, speed);
       [this.first, this.last] = [frame, Number.POSITIVE_INFINITY];
     }
     const { first } = audio.get("vocals") as unknown as FakeAudio;
@@ -47,11 +47,11 @@ class FakeStretched implements Output {
   }
 
   truncate(frame: number): void {
-    this.stream.length = Math.round(this.course.sampleAt(frame));
+    this.stream.length = Math.round(this.tempoMap.sampleAt(frame));
   }
 
   setSpeed(speed: number, frame: number): void {
-    this.course.setSpeed(speed, frame);
+    this.tempoMap.setSpeed(speed, frame);
   }
 
   forget(): void {}
@@ -59,7 +59,7 @@ class FakeStretched implements Output {
   /** The song's sample that is heard at a frame, or null. */
   heard(frame: number): number | null {
     if (frame < this.first || frame >= this.last) return null;
-    return this.stream[Math.round(this.course.sampleAt(frame))] ?? null;
+    return this.stream[Math.round(this.tempoMap.sampleAt(frame))] ?? null;
   }
 }
 
