@@ -65,7 +65,10 @@ class HomeUnusable(LocalError):
 
 class PortTaken(LocalError):
     def __init__(self, host: str, port: int) -> None:
-        super().__init__(f"port {port} on {host} is in use by another program")
+        super().__init__(
+            f"port {port} on {host} is in use by another program; STEMWRIGHT_GATEWAY_PORT asks for another one, and "
+            "without it a free one is taken"
+        )
 
 
 class AddressUnusable(LocalError):

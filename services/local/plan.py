@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from separation.models.repository import DEFAULT_MODEL, ModelRepository
 from services.local.home import Home
@@ -160,7 +161,7 @@ def service_environment(
     ours = {
         **QUICK_TIMING,
         "STEMWRIGHT_ORCHESTRATOR_DEFAULT_MODEL": _default_model(settings, told),
-        "STEMWRIGHT_ACCOUNTS_PUBLIC_URL": urls[GATEWAY],
+        "STEMWRIGHT_ACCOUNTS_PUBLIC_URL": _public_url(settings, urls[GATEWAY], told),
         "STEMWRIGHT_ACCOUNTS_MAIL_FOLDER": str(home.mail),
     }
     if told.get("STEMWRIGHT_ENVIRONMENT") != "production":
@@ -180,6 +181,15 @@ def service_environment(
         # Few threads allocate at the same time, and each of glibc's arenas keeps what it once had.
         "MALLOC_ARENA_MAX": "2",
     }
+
+
+def _public_url(settings: LocalSettings, gateway_url: str, told: Mapping[str, str]) -> str:
+    """Where links in mails lead: our own store is reached through the gateway, so its public name is the gateway's."""
+    public = None if settings.s3_endpoint_url else told.get("S3_PUBLIC_ENDPOINT_URL")
+    if not public:
+        return gateway_url
+    parts = urlsplit(public)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _database_url(settings: LocalSettings, home: Home) -> str:

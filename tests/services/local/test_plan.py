@@ -100,9 +100,19 @@ def test_services_find_each_other_and_their_infrastructure(plan: Planner) -> Non
 def test_the_name_under_which_other_machines_reach_it_can_be_told(
     plan: Planner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("S3_PUBLIC_ENDPOINT_URL", "https://stems.example")
-    upload = plan()["upload"]
-    assert upload.environment["S3_PUBLIC_ENDPOINT_URL"] == "https://stems.example"
+    monkeypatch.setenv("S3_PUBLIC_ENDPOINT_URL", "https://stems.example/")
+    parts = plan()
+    assert parts["upload"].environment["S3_PUBLIC_ENDPOINT_URL"] == "https://stems.example/"
+    # Links in mails lead there too.
+    assert parts["accounts"].environment["STEMWRIGHT_ACCOUNTS_PUBLIC_URL"] == "https://stems.example"
+
+
+def test_a_store_elsewhere_is_not_where_people_reach_the_platform(
+    plan: Planner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("S3_PUBLIC_ENDPOINT_URL", "https://objects.example")
+    told = plan(s3_endpoint_url="http://objects:9000")["accounts"].environment
+    assert told["STEMWRIGHT_ACCOUNTS_PUBLIC_URL"].startswith("http://127.0.0.1:")
 
 
 def test_services_with_a_database_wait_for_its_schema(plan: Planner) -> None:
