@@ -27,6 +27,7 @@ from services.kit.events.codec import Event, decode
 from services.kit.tables import OUTBOX
 from tests.app_client import AppClient
 from tests.databases import MakeDatabase
+from tests.made_settings import made_settings
 
 PASSWORD = "correct horse battery"
 QUICK_HASHES_KIB = 8
@@ -115,7 +116,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(
+    return made_settings(
+        Settings,
         verify_email=False,
         welcome_credits=600,
         previews_per_day={"free": 3},

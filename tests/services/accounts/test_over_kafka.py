@@ -21,7 +21,7 @@ from services.kit.ids import new_id
 from services.kit.protos import billing_pb2, jobs_pb2
 from tests.broker import Broker
 from tests.databases import MakeDatabase
-from tests.services.accounts.conftest import PASSWORD
+from tests.services.accounts.conftest import PASSWORD, QUICK_HASHES_KIB
 
 pytestmark = pytest.mark.kafka
 
@@ -103,7 +103,9 @@ def test_a_job_is_held_for_and_charged_even_if_the_broker_forgets_everything_bet
     broker: Broker, orchestrator: Orchestrator, make_database: MakeDatabase, keys: SigningKeys
 ) -> None:
     database: Database = make_database("accounts")
-    settings = Settings(KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap, verify_email=False)
+    settings = Settings(
+        KAFKA_BOOTSTRAP_SERVERS=broker.bootstrap, verify_email=False, password_memory_kib=QUICK_HASHES_KIB
+    )
     with TestClient(build(settings, keys, database)) as client:
         registered = client.post("/v1/auth/register", json={"email": "ada@example.com", "password": PASSWORD})
         account_id, job_id = registered.json()["id"], new_id("job")

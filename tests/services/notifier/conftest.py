@@ -27,6 +27,7 @@ from services.notifier.events.recorder import Recorder
 from services.notifier.settings import Settings
 from tests.databases import MakeDatabase
 from tests.ids import numbered
+from tests.made_settings import made_settings
 from tests.messages import sample
 from tests.services.notifier.sink import Sink, sink
 
@@ -187,7 +188,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(
+    return made_settings(
+        Settings,
         feed_poll_seconds=0.05,
         webhook_poll_seconds=0.05,
         # A busy machine takes its time.

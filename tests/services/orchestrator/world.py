@@ -52,6 +52,7 @@ from services.orchestrator.signals import Signals
 from services.orchestrator.uploads.service import Uploads
 from services.orchestrator.workers.heartbeats import HeartbeatMonitor
 from tests.app_client import AppClient
+from tests.made_settings import made_settings
 from tests.services.orchestrator.siblings import DIGEST, MODEL, SHA256, event_of, rate
 
 
@@ -353,7 +354,7 @@ def running_world(
 ) -> Iterator[World]:
     """The orchestrator with some settings of its own."""
     unchanged = {"answer_wait_seconds": 0.0, "log_level": "ERROR", "database_url": "sqlite:///unused.db"}
-    settings = Settings(**{**unchanged, **settings_changed})
+    settings = made_settings(Settings, **{**unchanged, **settings_changed})
     signals = Signals()
     heartbeats = HeartbeatMonitor(settings.lease_seconds / 2, clock=lambda: clock().timestamp())
     storage = MemoryStorage()

@@ -11,7 +11,8 @@ from services.accounts.plans.models import PriceKind
 from services.accounts.plans.service import NewPrice, set_price
 from services.accounts.settings import Settings
 from tests.app_client import AppClient
-from tests.services.accounts.conftest import Join, Person
+from tests.made_settings import made_settings
+from tests.services.accounts.conftest import QUICK_HASHES_KIB, Join, Person
 
 ONE_HOUR = NewPrice(
     kind=PriceKind.PACK, code="one-hour", name="1 hour of music", credits=3600, amount_minor=300, currency="eur"
@@ -24,11 +25,13 @@ MONTHLY = NewPrice(
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(
+    return made_settings(
+        Settings,
         verify_email=False,
         welcome_credits=600,
         previews_per_day={"free": 3},
         password_waiting_max=100,
+        password_memory_kib=QUICK_HASHES_KIB,
         payment_provider="sandbox",
         public_url="http://testserver",
         seller_name="Łódź Stems",

@@ -13,6 +13,7 @@ from services.accounts.settings import Settings
 from services.accounts.sweeper import tidy
 from services.kit.database import Database
 from services.kit.ids import new_id
+from tests.made_settings import made_settings
 from tests.services.accounts.conftest import PASSWORD, QUICK_HASHES_KIB, Clock, Join, Person
 
 SignIn = Callable[..., Any]
@@ -20,7 +21,7 @@ SignIn = Callable[..., Any]
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(verify_email=False, sessions_max=3, password_memory_kib=QUICK_HASHES_KIB)
+    return made_settings(Settings, verify_email=False, sessions_max=3, password_memory_kib=QUICK_HASHES_KIB)
 
 
 def sign_in_from(client: TestClient, email: str, agent: str, network: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from services.accounts.users.models import MailToken, Registration, User
 from services.kit.database import Database
 from services.kit.protos import billing_pb2
 from tests.databases import on_sqlite
+from tests.made_settings import made_settings
 from tests.services.accounts.conftest import PASSWORD, QUICK_HASHES_KIB, Clock, Mailbox, Outbox, in_parallel
 
 ADA = "ada@example.com"
@@ -22,8 +23,12 @@ SignIn = Callable[..., Any]
 
 @pytest.fixture
 def settings() -> Settings:
-    return Settings(
-        verify_email=True, welcome_credits=600, password_waiting_max=100, password_memory_kib=QUICK_HASHES_KIB
+    return made_settings(
+        Settings,
+        verify_email=True,
+        welcome_credits=600,
+        password_waiting_max=100,
+        password_memory_kib=QUICK_HASHES_KIB,
     )
 
 
