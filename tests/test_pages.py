@@ -139,6 +139,11 @@ def test_the_page_of_the_command_line_names_no_option_that_is_gone() -> None:
     assert named <= options(main)
 
 
+def test_the_page_of_the_command_line_names_every_command() -> None:
+    inline = set(INLINE.findall((ROOT / "docs" / "command-line.md").read_text()))
+    assert [command for command in main.list_commands(click.Context(main)) if command not in inline] == []
+
+
 def test_the_rooms_that_can_be_checked_are_all_in_the_table() -> None:
     named = re.findall(
         r"^\| `([\w/]+)` \|.*`make check ROOM=\1` \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE
