@@ -8,7 +8,6 @@ from typing import IO, Any
 import click
 from click.exceptions import NoArgsIsHelpError
 
-from separation.cli.terminal import tell_failure
 from separation.errors import did_you_mean
 
 _WIDE_ENOUGH_FOR_ANY_SENTENCE = 500
@@ -29,6 +28,9 @@ class Brief(click.ClickException):
         self.hint = f"See: {context.command_path} --help" if context is not None else None
 
     def show(self, file: IO[Any] | None = None) -> None:
+        # It loads rich, half of what the command itself does; every part of a platform is one, and has nothing to show.
+        from separation.cli.terminal import tell_failure
+
         tell_failure(f"Error: {self.message}", file)
         if self.hint:
             click.echo(self.hint, file or sys.stderr)

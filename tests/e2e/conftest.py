@@ -1,11 +1,16 @@
 """The whole platform, every part real, started once; tests reach it as its clients do, through the REST contract."""
 
+import os
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from services.local.client import Client
+from services.local.part import Timing
 from services.local.platform import Platform
 from services.local.settings import LocalSettings
 from tests.e2e.jobs import FinishedJob, NewAccount
@@ -25,6 +30,11 @@ ENVIRONMENT = {
 }
 
 
+PATIENT = Timing(start_limit_seconds=300, alive_probe_seconds=60)
+"""On a busy machine a part may say nothing for half a minute, and hang no more than the others. What becomes of one
+that hangs is shown by tests/services/local, and by the test of Triton."""
+
+
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     settings = LocalSettings(
@@ -35,7 +45,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         kafka_bootstrap_servers=None,
         s3_endpoint_url=None,
     )
-    with Platform(settings, environment=ENVIRONMENT) as platform:
+    with Platform(settings, PATIENT, environment=ENVIRONMENT) as platform:
         platform.wait_until_ready()
         yield platform
     assert processes_of(platform.home) == []
@@ -59,6 +69,22 @@ def new_account(platform: Platform) -> Iterator[NewAccount]:
 @pytest.fixture
 def account(new_account: NewAccount) -> Client:
     return new_account()
+
+
+@pytest.fixture(scope="session")
+def admin(platform: Platform) -> Iterator[Client]:
+    """Somebody whom the operator's command made an admin of the running platform."""
+    with Client(platform.gateway_url) as client:
+        email, password = f"{uuid.uuid4().hex}@example.com", "a long enough password"
+        client.register(email, password)
+        subprocess.run(
+            [str(Path(sys.executable).with_name("stemwright")), "accounts", "make-admin", email],
+            env={**os.environ, "STEMWRIGHT_HOME": str(platform.home.root)},
+            check=True,
+            capture_output=True,
+        )
+        client.sign_in(email, password)
+        yield client
 
 
 @pytest.fixture(scope="session")

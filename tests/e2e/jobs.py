@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.local.client import ApiError, Client, Document
+from services.local.client import ApiError, Client, Document, pause_after
 from tests.e2e.songs import Samples, read
 
 NewAccount = Callable[[], Client]
@@ -16,10 +16,11 @@ PATIENCE_SECONDS = 240.0
 
 def eventually(holds: Callable[[], bool], what: str) -> None:
     """Waits until something holds."""
-    until = time.monotonic() + PATIENCE_SECONDS
+    begun = time.monotonic()
     while not holds():
-        assert time.monotonic() < until, f"waited in vain for {what}"
-        time.sleep(0.05)
+        waited = time.monotonic() - begun
+        assert waited < PATIENCE_SECONDS, f"waited in vain for {what}"
+        time.sleep(pause_after(waited))
 
 
 def balance(available: int) -> Document:

@@ -7,7 +7,7 @@ import pytest
 
 from services.local.client import Client
 from services.local.platform import Platform
-from tests.e2e.jobs import NewAccount, eventually, settled
+from tests.e2e.jobs import eventually, settled
 from tests.e2e.processes import kill, wait_until_ready
 from tests.e2e.songs import music, write_wav_16
 from tests.e2e.test_events import as_partner
@@ -22,13 +22,12 @@ BY_ADDRESS = 2
 
 
 def test_a_batch_survives_the_death_of_every_part_that_has_a_hand_in_it(
-    platform: Platform, new_account: NewAccount, tmp_path: Path
+    platform: Platform, account: Client, admin: Client, tmp_path: Path
 ) -> None:
     wait_until_ready(platform)
-    account = new_account()
     songs = [write_wav_16(tmp_path / f"{number}.wav", music(SECONDS, seed=number)) for number in range(SONGS)]
     sent = [account.upload(song)["id"] for song in songs[BY_ADDRESS:]]
-    key = as_partner(platform, account)
+    key = as_partner(admin, account)
     with Client(platform.gateway_url, key) as program, song_server() as server:
         server.answers |= {f"/{song.name}": [giving(song.read_bytes())] * 3 for song in songs[:BY_ADDRESS]}
         items = [{"source_url": f"{server.url}/{song.name}"} for song in songs[:BY_ADDRESS]]

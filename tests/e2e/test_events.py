@@ -15,20 +15,16 @@ from standardwebhooks.webhooks import Webhook
 
 from services.local.client import Client, parse_events
 from services.local.platform import Platform
-from tests.e2e.jobs import NewAccount, eventually, settled
+from tests.e2e.jobs import eventually, settled
 from tests.e2e.songs import music, write_wav_16
 from tests.services.notifier.sink import sink
 
 pytestmark = pytest.mark.e2e
 
 
-def as_partner(platform: Platform, account: Client) -> str:
-    """Makes the account a partner's, by the command for it; a key of its for events and webhooks."""
-    command = [str(Path(sys.executable).with_name("stemwright")), "accounts", "grant-role"]
-    email = account.call("GET", "/v1/me")["email"]
-    subprocess.run(
-        [*command, email, "partner"], env={**os.environ, "STEMWRIGHT_HOME": str(platform.home.root)}, check=True
-    )
+def as_partner(admin: Client, account: Client) -> str:
+    """Makes the account a partner's; a key of its for events and webhooks."""
+    admin.call("PATCH", f"/v1/admin/users/{account.call('GET', '/v1/me')['id']}", json={"roles": ["user", "partner"]})
     made = account.call("POST", "/v1/api-keys", json={"name": "events", "scopes": ["events", "jobs", "webhooks"]})
     return str(made["key"])
 
@@ -46,13 +42,12 @@ def streamed(platform: Platform, key: str, number: int) -> list[Any]:
 
 
 def test_a_batch_is_held_once_paid_by_the_song_and_told_at_its_end(
-    platform: Platform, new_account: NewAccount, tmp_path: Path
+    platform: Platform, account: Client, admin: Client, tmp_path: Path
 ) -> None:
-    account = new_account()
     upload = account.upload(write_wav_16(tmp_path / "song.wav", music(2)))
     items = [{"upload_id": upload["id"], "stems": [stem]} for stem in ("vocals", "instrumental")]
     before = account.call("GET", "/v1/billing/balance")["available_credits"]
-    key = as_partner(platform, account)
+    key = as_partner(admin, account)
     with Client(platform.gateway_url, key) as program, sink() as partner:
         secret = program.call("POST", "/v1/callbacks/rotate-secret")["secret"]
         order = {"items": items, "metadata": {"album": "7"}, "callback_url": f"{partner.url}/done"}
@@ -84,10 +79,9 @@ def test_a_batch_is_held_once_paid_by_the_song_and_told_at_its_end(
 
 
 def test_a_partner_follows_a_song_by_feed_and_webhooks(
-    platform: Platform, new_account: NewAccount, tmp_path: Path
+    platform: Platform, account: Client, admin: Client, tmp_path: Path
 ) -> None:
-    account = new_account()
-    with Client(platform.gateway_url, as_partner(platform, account)) as program, sink() as partner:
+    with Client(platform.gateway_url, as_partner(admin, account)) as program, sink() as partner:
         hook = program.call("POST", "/v1/webhook-endpoints", json={"url": f"{partner.url}/hook"})
         upload = account.upload(write_wav_16(tmp_path / "song.wav", music(2)))
         job = account.create_job(upload["id"], metadata={"song": "7"})
@@ -120,31 +114,32 @@ SERVICE = Path(__file__).parents[2] / "examples" / "partner"
 
 
 @contextmanager
-def running_service(folder: Path, port: int, **settings: str) -> Iterator[str]:
-    """The example of a partner's service, until the block ends: then it is killed."""
+def running_service(folder: Path, port: int, **settings: str) -> Iterator[httpx2.Client]:
+    """A client of the example of a partner's service, until the block ends: then the service is killed."""
     command = [sys.executable, "-m", "uvicorn", "service:app", "--port", str(port), "--log-level", "warning"]
-    environment = {**os.environ, "PARTNER_FOLDER": str(folder), "PARTNER_CATCH_UP_SECONDS": "0.2", **settings}
-    with subprocess.Popen(command, cwd=SERVICE, env=environment) as service:
+    environment = {**os.environ, "PARTNER_FOLDER": str(folder), "PARTNER_CATCH_UP_SECONDS": "1", **settings}
+    with (
+        subprocess.Popen(command, cwd=SERVICE, env=environment) as process,
+        httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as service,
+    ):
         try:
-            url = f"http://127.0.0.1:{port}"
-            eventually(lambda: answers(url) is not None, "the partner's service")
-            yield url
+            eventually(lambda: answers(service) is not None, "the partner's service")
+            yield service
         finally:
-            service.kill()
+            process.kill()
 
 
-def answers(url: str, path: str = "/songs") -> Any:
+def answers(service: httpx2.Client, path: str = "/songs") -> Any:
     try:
-        return httpx2.get(f"{url}{path}", timeout=60).json()
+        return service.get(path).json()
     except httpx2.TransportError:
         return None
 
 
 def test_a_partners_service_survives_duplicates_and_outages(
-    platform: Platform, new_account: NewAccount, tmp_path: Path
+    platform: Platform, account: Client, admin: Client, tmp_path: Path
 ) -> None:
-    account = new_account()
-    key = as_partner(platform, account)
+    key = as_partner(admin, account)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with Client(platform.gateway_url, key) as program:
@@ -152,19 +147,19 @@ def test_a_partners_service_survives_duplicates_and_outages(
         settings = {"STEMWRIGHT_URL": platform.gateway_url, "STEMWRIGHT_API_KEY": key, "PARTNER_SECRET": hook["secret"]}
         upload = account.upload(write_wav_16(tmp_path / "song.wav", music(1)))
         stems = ["instrumental.flac", "vocals.flac"]
-        with running_service(tmp_path / "data", port, **settings) as url:
+        with running_service(tmp_path / "data", port, **settings) as service:
             first = account.create_job(upload["id"])["id"]
-            eventually(lambda: answers(url).get(first) == stems, "the stems of the first song")
+            eventually(lambda: answers(service).get(first) == stems, "the stems of the first song")
             # All of it once more, and something that is not from the platform.
             program.call(
                 "POST", f"/v1/webhook-endpoints/{hook['id']}/redeliver", json={"from_sequence": 1, "to_sequence": 4}
             )
-            assert httpx2.post(f"{url}/webhooks", json={}, timeout=60).status_code == 401
+            assert service.post("/webhooks", json={}).status_code == 401
         # It is away while another song is separated, and hears of it by the feed.
         second = account.wait_for_job(account.create_job(upload["id"])["id"])["id"]
         program.send("DELETE", f"/v1/webhook-endpoints/{hook['id']}")
-        with running_service(tmp_path / "data", port, **settings) as url:
-            eventually(lambda: answers(url).get(second) == stems, "the stems of the second song")
-            eventually(lambda: all(event["done"] for event in answers(url, "/events")), "the work")
-            assert list(answers(url)) == sorted([first, second])
-            assert [event["type"] for event in answers(url, "/events")] == ["job.succeeded"] * 2
+        with running_service(tmp_path / "data", port, **settings) as service:
+            eventually(lambda: answers(service).get(second) == stems, "the stems of the second song")
+            eventually(lambda: all(event["done"] for event in answers(service, "/events")), "the work")
+            assert list(answers(service)) == sorted([first, second])
+            assert [event["type"] for event in answers(service, "/events")] == ["job.succeeded"] * 2

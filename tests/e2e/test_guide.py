@@ -71,7 +71,7 @@ def test_the_guides_own_program_works_as_it_is_pasted_and_again(platform: Platfo
 
 
 def test_the_program_separates_a_song_and_goes_on_where_it_was(platform: Platform, tmp_path: Path) -> None:
-    song = write_wav_16(tmp_path / "my song.wav", music(40))
+    song = write_wav_16(tmp_path / "my song.wav", music(10))
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("STEMWRIGHT_")},
         "STEMWRIGHT_URL": platform.gateway_url,

@@ -19,7 +19,7 @@ PARTS = ("worker-1", "orchestrator", "accounts", "upload", "gateway", "broker", 
 @pytest.fixture(scope="module")
 def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Long enough to be still in work when the process dies."""
-    return write_wav_16(tmp_path_factory.mktemp("songs") / "a minute.wav", music(60))
+    return write_wav_16(tmp_path_factory.mktemp("songs") / "half a minute.wav", music(30))
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def test_a_job_survives_the_death_of(
     stems = stems_of(account, ended, tmp_path)
     assert steps_of_16_bit(stems["vocals"][0] + stems["instrumental"][0] - mixture) <= 1
     settled(account)
-    assert account.call("GET", "/v1/billing/balance") == balance(540)
+    assert account.call("GET", "/v1/billing/balance") == balance(570)
 
 
 @pytest.mark.parametrize("part", ["broker", "accounts", "worker-1"])

@@ -1,37 +1,17 @@
 """What a song costs, as the person who pays sees it: rates, quotes, what a preview is worth, credits that expire."""
 
-import os
-import subprocess
-import sys
-import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from services.local.client import Client
-from services.local.platform import Platform
 from tests.e2e.jobs import eventually, quote_of, settled
 from tests.e2e.songs import music, write_wav_16
 
 pytestmark = pytest.mark.e2e
 
 MODEL = "spleeter-2stems"
-PASSWORD = "a long enough password"
-
-
-@pytest.fixture
-def admin(platform: Platform) -> Iterator[Client]:
-    with Client(platform.gateway_url) as client:
-        email = f"{uuid.uuid4().hex}@example.com"
-        client.register(email, PASSWORD)
-        command = [str(Path(sys.executable).with_name("stemwright")), "accounts", "make-admin", email]
-        subprocess.run(
-            command, env={**os.environ, "STEMWRIGHT_HOME": str(platform.home.root)}, check=True, capture_output=True
-        )
-        client.sign_in(email, PASSWORD)
-        yield client
 
 
 def test_a_preview_lowers_the_price_which_then_holds_although_rates_rise(

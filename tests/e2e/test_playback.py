@@ -14,7 +14,7 @@ import pytest
 from services.local.client import ApiError, Client
 from services.local.platform import Platform
 from tests.e2e.jobs import FinishedJob, stems_of
-from tests.e2e.songs import Samples, music, read, whole_song, write_wav_16
+from tests.e2e.songs import Samples, music, read, write_wav_16
 
 pytestmark = pytest.mark.e2e
 
@@ -43,22 +43,25 @@ def segment(client: Client, job_id: str, track: str, number: int, folder: Path) 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_song_can_be_listened_to_while_it_is_separated(platform: Platform, account: Client, tmp_path: Path) -> None:
-    song = whole_song(tmp_path)
+    song = write_wav_16(tmp_path / "song.wav", music(125))
     mixture, rate_hz = read(song)
     job_id = account.create_job(account.upload(song)["id"])["id"]
     heard: dict[str, list[Samples]] = {track: [] for track in TRACKS}
+
+    def listen(until: int) -> None:
+        for number in range(len(heard["vocals"]), until):
+            for track in TRACKS:
+                heard[track].append(segment(account, job_id, track, number, tmp_path))
+
     early = 0
     for event in account.events(job_id):
         if event.type != "progress" or event.data["playable_seconds"] // 6 <= len(heard["vocals"]):
             continue
-        for number in range(len(heard["vocals"]), int(event.data["playable_seconds"] // 6)):
-            for track in TRACKS:
-                heard[track].append(segment(account, job_id, track, number, tmp_path))
         if not early:
+            # For less than a lease, after which the worker would be given up.
             with stopped(platform, "worker-1"):
-                early = len(heard["vocals"])
+                early = len(segment(account, job_id, "vocals", 0, tmp_path))
                 playback = account.call("GET", f"/v1/jobs/{job_id}/playback")
                 assert (playback["sample_rate_hz"], playback["channels"]) == (rate_hz, 2)
                 assert (playback["segment_seconds"], playback["tracks"]) == (6, TRACKS)
@@ -67,15 +70,14 @@ def test_a_song_can_be_listened_to_while_it_is_separated(platform: Platform, acc
                 with pytest.raises(ApiError) as still_to_come:
                     account.send("GET", f"/v1/jobs/{job_id}/playback/vocals/{int(len(mixture) / rate_hz // 6)}")
                 assert (still_to_come.value.status, still_to_come.value.code) == (409, "segment_not_ready")
+        listen(int(event.data["playable_seconds"] // 6))
 
     job = account.job(job_id)
     assert (job["status"], early > 0) == ("succeeded", True)
     assert job["playable_seconds"] == len(mixture) / rate_hz
     playback = account.call("GET", f"/v1/jobs/{job_id}/playback")
     assert playback["playable_seconds"] == playback["duration_seconds"] == len(mixture) / rate_hz
-    for number in range(len(heard["vocals"]), -(-len(mixture) // (6 * rate_hz))):
-        for track in TRACKS:
-            heard[track].append(segment(account, job_id, track, number, tmp_path))
+    listen(-(-len(mixture) // (6 * rate_hz)))
     whole = {track: np.concatenate(pieces) for track, pieces in heard.items()}
     assert np.array_equal(whole["mixture"], mixture)
     for name, (stem, _) in stems_of(account, job, tmp_path).items():

@@ -22,7 +22,7 @@ from services.local.platform import Platform
 from services.local.settings import LocalSettings
 from tests.apache_kafka import PASSWORD, ApacheKafka
 from tests.broker import running_broker
-from tests.e2e.conftest import ENVIRONMENT
+from tests.e2e.conftest import ENVIRONMENT, PATIENT
 from tests.e2e.jobs import stems_of
 from tests.e2e.songs import music, read, write_wav_16
 from tests.object_store import ACCESS_KEY_ID, SECRET_ACCESS_KEY, running_object_store
@@ -106,7 +106,7 @@ def platform(
             "STEMWRIGHT_ORCHESTRATOR_CANDIDATE_MODEL": "candidate",
             "STEMWRIGHT_ORCHESTRATOR_CANDIDATE_SHARE": "0.5",
         }
-        with Platform(settings, environment={**ENVIRONMENT, **replaced}) as platform:
+        with Platform(settings, PATIENT, environment={**ENVIRONMENT, **replaced}) as platform:
             platform.wait_until_ready()
             yield platform
 

@@ -136,7 +136,7 @@ def test_a_migration_loads_no_more_than_it_needs(tmp_path: Path) -> None:
     """Neither what only services need, nor, where there is nothing to do, what does it: every start waits for it."""
     program = (
         "import sys; from services.cli import main; main(['migrate'], standalone_mode=False); "
-        "print(sorted({'alembic', 'fastapi'} & {*sys.modules}))"
+        "print(sorted({'alembic', 'fastapi', 'rich'} & {*sys.modules}))"
     )
     environment = {"PATH": os.environ["PATH"], "DATABASE_URL": f"sqlite:///{tmp_path}/{{service}}.db"}
     for loaded in (["alembic"], []):

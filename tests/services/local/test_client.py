@@ -5,8 +5,17 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import uvicorn
 
-from services.local.client import ApiError, Client, Document, StreamEvent, parse_events
+from services.local.client import (
+    KEEP_ALIVE_SECONDS,
+    ApiError,
+    Client,
+    Document,
+    StreamEvent,
+    parse_events,
+    pause_after,
+)
 
 
 def test_events_are_read_as_the_standard_says() -> None:
@@ -106,3 +115,16 @@ def test_a_session_that_has_ended_is_told(refused: tuple[int, Document]) -> None
     with answering((200, TOKENS), OVER, refused, OVER) as client, pytest.raises(ApiError, match="invalid_token"):
         client.sign_in("ada@example.com", "correct horse")
         client.call("GET", "/v1/me")
+
+
+def test_what_takes_long_is_asked_for_ever_more_rarely() -> None:
+    asked, waited = 0, 0.0
+    while waited < 120:
+        pause = pause_after(waited)
+        assert 0.05 <= pause <= max(0.05, waited / 8)  # what has come is heard of without much ado
+        asked, waited = asked + 1, waited + pause
+    assert asked < 270
+
+
+def test_a_connection_is_given_up_before_the_gateway_closes_it() -> None:
+    assert uvicorn.Config("services.gateway.app").timeout_keep_alive > KEEP_ALIVE_SECONDS
