@@ -379,7 +379,8 @@ export.
 
 Every process answers `/metrics` in the format of Prometheus: on `STEMWRIGHT_ADMIN_PORT` where it is set, else on its
 own port (the gateway, whose port is public, on the admin port alone). Times are in seconds, moments in seconds since
-1970. A metric with labels has no value until there is something to count. Besides those below there are `process_*` and
+1970. A metric with labels has no value until there is something to count; what an alert is about from the first
+count on begins at 0, for nobody sees a counter grow that begins at 1. Besides those below there are `process_*` and
 `python_*` of the Prometheus client: memory, processor time, open files.
 
 **How replicas add up.** Counters and histograms are of one process: `sum` over them. A gauge marked *shared* tells what

@@ -74,6 +74,9 @@ class OutboxRelay:
         self._poll_seconds = poll_seconds
         self._batch_size = batch_size
         self._turn = lease_of(database, "relay")
+        for topic in TOPICS:
+            if topic.owner == database.service:
+                REFUSED.labels(topic.name)  # from 0 on: of a counter that begins at 1 nobody sees that it grew
 
     def run(self, stop: threading.Event) -> None:
         """Publishes until told to stop. The broker or the database being away is waited out."""

@@ -43,6 +43,8 @@ POSTED = (
     TransferKind.GRANT,
     TransferKind.ADJUSTMENT,
 )
+for _kind in POSTED:
+    CONFLICTS.labels(_kind)  # from 0 on: an alert is about the first of them
 """Kinds that `Credits.post` moves; the others belong to the holds of jobs."""
 
 

@@ -95,6 +95,8 @@ class Payments:
         self._prices = prices
         self._terms = terms
         self._provider = provider
+        if provider is not None:
+            REFUSED.labels(provider.name)  # from 0 on: an alert is about the first of them
 
     @property
     def provider(self) -> Provider:

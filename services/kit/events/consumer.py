@@ -97,6 +97,9 @@ class Consumer:
         for type_name in self._handlers:
             if not any(topic.message(type_name) or type_name in topic.json_types for topic in topics):
                 raise ValueError(f"consumer {name}: {type_name} is on none of its topics")
+        for topic in topics:
+            for outcome in ("dead", "failed"):
+                HANDLED.labels(name, topic.name, outcome)  # from 0 on: an alert is about the first of them
         self._steady = frozenset(topic.name for topic in topics if topic.steady)
         self._backlog = Backlog()
         self._fetch_wait = FetchWait()

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 ENDED = Counter("stemwright_jobs_ended_total", "Jobs that reached a final status.", ["status", "code"])
 ATTEMPTS_ENDED = Counter("stemwright_attempts_ended_total", "Attempts by how they ended.", ["outcome"])
+ATTEMPTS_ENDED.labels("lapsed")  # from 0 on: an alert is about the first of them
 START_SECONDS = Histogram(
     "stemwright_job_start_seconds",
     "Seconds from a job's place in the queue to the first worker that was given it.",

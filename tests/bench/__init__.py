@@ -1,0 +1,1 @@
+"""What measures: where it computes instead, it is tested."""

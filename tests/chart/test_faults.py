@@ -1,0 +1,232 @@
+"""Alerts on faults that happen: what our own code tells of one makes the alert fire, and did not before.
+
+`test_alerts.py` tries each alert with series that are made up for it. Here a fault is provoked, the metrics are read as
+Prometheus reads them, and what it would have seen (25 minutes without the fault, then with it) is put to its own
+tester. Which alerts are tried in this way stands in `PROVOKED`; docs/runbooks.md says so of the others.
+"""
+
+import json
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from fastapi import APIRouter
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from services.kit import outbox
+from services.kit.app import create_app
+from services.kit.database import Database
+from services.kit.events.brokers import Brokers
+from services.kit.events.consumer import Consumer
+from services.kit.events.topics import JOBS_INTERNAL, UPLOADS
+from services.kit.leadership import Leadership, lease_of
+from services.kit.measures import measures_of
+from services.kit.periodic import Periodic
+from tests.app_client import AppClient
+from tests.chart.test_alerts import PROMTOOL, RUNBOOKS, alerts, group_of
+from tests.databases import MakeDatabase, on_sqlite
+from tests.ids import numbered
+from tests.services.kit.test_outbox import Broker, ask, relay_of
+
+PROVOKED = {
+    "StemwrightApiErrorsFast",
+    "StemwrightDatabaseConnectionsUsedUp",
+    "StemwrightDefects",
+    "StemwrightNoLeader",
+    "StemwrightOutboxRefused",
+    "StemwrightOutboxStuck",
+}
+BEFORE, AFTER = 25, 30
+"""Minutes without the fault, and with it."""
+
+needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool (Debian package prometheus) is not on the PATH")
+Samples = dict[str, float]
+
+
+def scraped(service: str) -> Samples:
+    """What a process tells, with the labels that the chart's ServiceMonitors give."""
+    found: Samples = {}
+    for family in text_string_to_metric_families(generate_latest(REGISTRY).decode()):
+        for sample in family.samples:
+            if sample.name.startswith("stemwright_") and not sample.name.endswith("_created"):
+                labels = {**sample.labels, "namespace": "music", "service": service, "pod": f"{service}-1"}
+                told = ",".join(f"{name}={json.dumps(value)}" for name, value in sorted(labels.items()))
+                found[f"{sample.name}{{{told}}}"] = sample.value
+    return found
+
+
+class Observed:
+    """What Prometheus saw before a fault, and with it."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        self.before = scraped(service)
+        self.after: Samples = {}
+
+    def fires(self, alert: str, folder: Path, *, minutes: int) -> bool:
+        """Whether the alert fires so many minutes after the fault began. Fails if it fires without the fault."""
+        self.after = scraped(self._service)
+        assert not self._ask(alert, folder, self.before, minutes), f"{alert} fires before anything is wrong"
+        return self._ask(alert, folder, self.after, minutes)
+
+    def _ask(self, alert: str, folder: Path, then: Samples, minutes: int) -> bool:
+        series = [
+            {"series": name, "values": f"{_told(self.before.get(name))}x{BEFORE} {_told(then.get(name))}x{AFTER}"}
+            for name in sorted({*self.before, *then})
+        ]
+        firing = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}}) > bool 0'
+        asked = {"expr": firing, "eval_time": f"{BEFORE + minutes}m", "exp_samples": [{"labels": "{}", "value": 1}]}
+        rules, file = folder / "rules.yaml", folder / "test.yaml"
+        rules.write_text(json.dumps({"groups": [group_of(alert)]}))
+        test = {"interval": "1m", "input_series": series, "promql_expr_test": [asked]}
+        file.write_text(json.dumps({"rule_files": [str(rules)], "evaluation_interval": "1m", "tests": [test]}))
+        assert PROMTOOL is not None
+        told = subprocess.run((PROMTOOL, "test", "rules", str(file)), capture_output=True, text=True, check=False)
+        assert told.returncode == 0 or "got:" in told.stdout + told.stderr, told.stdout + told.stderr
+        return told.returncode == 0
+
+
+def _told(value: float | None) -> str:
+    return "_" if value is None or value != value else f"{value:g}"  # noqa: PLR0124 - NaN
+
+
+@pytest.fixture
+def database(make_database: MakeDatabase) -> Database:
+    return make_database("orchestrator")
+
+
+@needs_promtool
+def test_a_round_that_ends_in_a_defect(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def fail() -> None:
+        stop.set()
+        raise LookupError("what one row made of it")
+
+    task = Periodic("provoked", 0.001, fail)
+    observed = Observed("upload")
+    task.run(stop)
+    assert observed.fires("StemwrightDefects", tmp_path, minutes=5)
+
+
+@needs_promtool
+@on_sqlite
+def test_events_that_do_not_leave(make_database: MakeDatabase, tmp_path: Path) -> None:
+    """The broker is away; a minute and more passes."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    database = make_database("upload", clock=lambda: now)
+    measures = measures_of(database)
+
+    def renew() -> None:
+        for measure in measures:
+            measure.renew()
+
+    renew()
+    observed = Observed("upload")
+    broker, name = Broker(), numbered("upl", 1)
+    broker.refused = {name}
+    with database.write() as session:
+        outbox.add(session, ask(name))
+    assert relay_of(database, broker).publish_batch() == 0
+    now += timedelta(seconds=61)
+    renew()
+    assert observed.fires("StemwrightOutboxStuck", tmp_path, minutes=10)
+
+
+@needs_promtool
+@on_sqlite
+def test_an_event_that_the_brokers_will_never_take(database: Database, tmp_path: Path) -> None:
+    broker, name = Broker(), numbered("upl", 1)
+    relay = relay_of(database, broker)
+    observed = Observed("orchestrator")
+    broker.impossible = {name}
+    with database.write() as session:
+        outbox.add(session, ask(name))
+    assert relay.publish_batch() == 1
+    assert observed.fires("StemwrightOutboxRefused", tmp_path, minutes=5)
+
+
+@needs_promtool
+@on_sqlite
+def test_all_connections_at_work(database: Database, tmp_path: Path) -> None:
+    pool = measures_of(database)[1]
+    pool.renew()
+    observed = Observed("upload")
+    with every_connection(database):
+        pool.renew()
+        assert observed.fires("StemwrightDatabaseConnectionsUsedUp", tmp_path, minutes=20)
+
+
+@contextmanager
+def every_connection(database: Database) -> Iterator[None]:
+    with ExitStack() as held:
+        for engine in database.engines:
+            for _ in range(engine.pool.size()):  # type: ignore[attr-defined]
+                held.enter_context(engine.connect())
+        yield
+
+
+@needs_promtool
+@on_sqlite
+def test_a_holder_of_the_lead_that_does_nothing(database: Database, tmp_path: Path) -> None:
+    leadership = Leadership(database)
+    leadership._look()
+    observed = Observed("upload")
+    leadership._lease.release()
+    with closing(Database(database.url, database.service)) as hanging:
+        lease = lease_of(hanging, "leader")
+        assert lease.acquire()
+        leadership._look()
+        assert observed.fires("StemwrightNoLeader", tmp_path, minutes=10)
+        lease.release()
+
+
+@needs_promtool
+def test_requests_that_end_in_a_defect(tmp_path: Path) -> None:
+    router = APIRouter()
+
+    @router.get("/v1/provoked")
+    def provoked() -> None:
+        raise LookupError("a defect")
+
+    client = AppClient(create_app(name="gateway", title="tests", routers=[router]), raise_server_exceptions=False)
+    assert client.get("/v1/provoked").status_code == 500
+    observed = Observed("gateway")
+    for _ in range(20):
+        assert client.get("/v1/provoked").status_code == 500
+    assert observed.fires("StemwrightApiErrorsFast", tmp_path, minutes=4)
+
+
+@on_sqlite
+def test_what_an_alert_counts_from_its_first_on_is_told_as_0_before(database: Database) -> None:
+    """Of a counter that begins at 1 Prometheus sees no increase: the first fault of a process would call nobody."""
+    Consumer(Brokers("127.0.0.1:1"), name="tests", group=None, topics=[UPLOADS], handlers={})
+    relay_of(database, Broker())
+    for service in ("orchestrator", "accounts"):
+        import_module(f"services.{service}.app")
+    told = scraped("tests")
+
+    def of(name: str, **labels: str) -> bool:
+        wanted = {f'{key}="{value}"' for key, value in labels.items()}
+        return any(
+            series.startswith(f"{name}{{") and wanted <= set(re.findall(r'\w+="[^"]*"', series)) for series in told
+        )
+
+    for outcome in ("dead", "failed"):
+        assert of("stemwright_events_handled_total", consumer="tests", topic=UPLOADS.name, outcome=outcome)
+    assert of("stemwright_outbox_refused_total", topic=JOBS_INTERNAL.name)
+    assert of("stemwright_attempts_ended_total", outcome="lapsed")
+    assert of("stemwright_accounts_ledger_conflicts_total", kind="purchase")
+
+
+def test_the_runbooks_say_which_alerts_no_fault_has_provoked_yet() -> None:
+    [line] = re.findall(r"^Tried with series alone: (.*)\.$", RUNBOOKS.read_text(), re.MULTILINE)
+    assert set(re.findall(r"\w+", line)) == set(alerts()) - PROVOKED
