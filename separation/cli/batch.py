@@ -27,8 +27,8 @@ EXIT_SONG_FAILED = 1
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What is wanted of the run beside the order for every song."""
+class RunOptions:
+    """Of the run as a whole, beside the order for every song."""
 
     order: Order
     skip_existing: bool = False
@@ -38,7 +38,7 @@ class Wishes:
     pattern: Pattern | None = None
 
 
-def run(arguments: Sequence[str], out: Path, wishes: Wishes, load: Callable[[], MaskModel]) -> int:
+def run(arguments: Sequence[str], out: Path, options: RunOptions, load: Callable[[], MaskModel]) -> int:
     """Separates the songs that ``arguments`` mean and returns the exit code.
 
     Songs that are done are told on standard output, failures on standard error, all as JSON on standard output if that
@@ -46,22 +46,22 @@ def run(arguments: Sequence[str], out: Path, wishes: Wishes, load: Callable[[], 
     clash.
     """
     begun = time.perf_counter()
-    if wishes.with_report:
+    if options.with_report:
         from separation.cli.report import require_drawing  # drawing takes a second to load
 
         require_drawing()
     model = load()
     _require_writable(out)
-    order = wishes.order
-    songs = place(find_songs(arguments, out), Wanted(order.stems, order.output, order.window, wishes.pattern))
-    batch = Batch(songs, model, wishes)
+    order = options.order
+    songs = place(find_songs(arguments, out), Wanted(order.stems, order.output, order.window, options.pattern))
+    batch = Batch(songs, model, options)
     try:
         with StopWish() as stop:
             batch.run(stop)
-        if len(songs) > 1 and not wishes.as_json:
+        if len(songs) > 1 and not options.as_json:
             tell(summary(batch.outcomes, len(songs), time.perf_counter() - begun))
         if stop.signal:
-            _say_stopped(wishes)
+            _say_stopped(options)
             return stop.exit_code
     except BrokenPipeError:
         forget_standard_output()
@@ -74,9 +74,9 @@ def run(arguments: Sequence[str], out: Path, wishes: Wishes, load: Callable[[], 
     return EXIT_SONG_FAILED if any(outcome.error for outcome in batch.outcomes) else 0
 
 
-def _say_stopped(wishes: Wishes) -> None:
+def _say_stopped(options: RunOptions) -> None:
     message = "Stopped; nothing half done is left behind."
-    if wishes.as_json:
+    if options.as_json:
         write_json(RunLine(error=Failure(code="interrupted", message=message)).model_dump_json())
     else:
         click.echo(message, err=True)
@@ -85,13 +85,13 @@ def _say_stopped(wishes: Wishes) -> None:
 class Batch:
     """The songs of one run and what became of them."""
 
-    def __init__(self, songs: Sequence[Song], model: MaskModel, wishes: Wishes) -> None:
-        self._songs, self._model, self._wishes = songs, model, wishes
+    def __init__(self, songs: Sequence[Song], model: MaskModel, options: RunOptions) -> None:
+        self._songs, self._model, self._options = songs, model, options
         self.outcomes: list[Outcome] = []
 
     def run(self, should_stop: Callable[[], bool]) -> None:
         """Until the last song, a wish to stop, or a full disk. A song in whose midst it stops has no outcome."""
-        with_bar = not self._wishes.as_json and sys.stderr.isatty()
+        with_bar = not self._options.as_json and sys.stderr.isatty()
         for number, song in enumerate(self._songs, 1):
             count = f"[{number}/{len(self._songs)}] " if len(self._songs) > 1 else ""
             missing = missing_folders(song.target)
@@ -111,15 +111,15 @@ class Batch:
                 return
 
     def _say(self, outcome: Outcome) -> None:
-        if self._wishes.as_json:
+        if self._options.as_json:
             write_json(outcome.json())
             return
-        for line in outcome.lines(columns(sys.stdout), verbose=self._wishes.verbose):
+        for line in outcome.lines(columns(sys.stdout), verbose=self._options.verbose):
             (tell_failure if outcome.error else tell)(line)
 
     def _outcome(self, song: Song, bar: SongProgress, should_stop: Callable[[], bool]) -> Outcome:
         begun = time.perf_counter()
-        outcome = Outcome(song, error=song.error, window=self._wishes.order.window)
+        outcome = Outcome(song, error=song.error, window=self._options.order.window)
         if song.error is None:
             try:
                 self._separate(outcome, bar, should_stop)
@@ -131,13 +131,13 @@ class Batch:
         return outcome
 
     def _separate(self, outcome: Outcome, bar: SongProgress, should_stop: Callable[[], bool]) -> None:
-        song, order = outcome.song, self._wishes.order
+        song, order = outcome.song, self._options.order
         report = song.target / f"{song.file_name('report')}.png"
 
         def show(progress: Progress) -> None:
             bar.update(progress.fraction, progress.audio_seconds)
 
-        if self._wishes.skip_existing:
+        if self._options.skip_existing:
             clear_drafts(song.target)
             outcome.manifest = finished(song, order, self._model.manifest.digest)
             outcome.reused = outcome.manifest is not None
@@ -154,7 +154,7 @@ class Batch:
                 should_cancel=should_stop,
                 file_name=song.file_name,
             )
-        if self._wishes.with_report:
+        if self._options.with_report:
             if not (outcome.reused and report.exists()):
                 from separation.cli.report import write_report
 

@@ -191,11 +191,11 @@ def separate(
     if pattern and not pattern.tells_stems_apart and len(stems) > 1:
         raise click.UsageError(f"--filename has no {{stem}}, so {' and '.join(stems)} would have the same name.")
     try:
-        from separation.cli.batch import Wishes, run
+        from separation.cli.batch import RunOptions, run
         from separation.cli.reuse import Order
 
         forgive_encodings()
-        wishes = Wishes(
+        options = RunOptions(
             Order(stems, preview, output, SeparationSettings()),
             skip_existing=skip_existing,
             with_report=report,
@@ -205,7 +205,7 @@ def separate(
         )
         models = ModelRepository(repository)
         load = partial(models.load, model_name, threads=threads, device=device)
-        code = run(songs, out, wishes, load)
+        code = run(songs, out, options, load)
     except KeyboardInterrupt:  # before the first song: nothing to tidy up
         code = EXIT_INTERRUPTED
     except ModuleNotFoundError:  # which the group tells by the extra that brings it

@@ -11,7 +11,7 @@ from services.backup.platform import Contents, Stores
 from services.kit.env_file import env_file_option
 from services.kit.errors import StemwrightError
 from services.kit.settings import StorageSettings, load
-from services.kit.storage import told
+from services.kit.storage import complaint
 from services.local.errors import LocalError
 from services.local.settings import LocalSettings
 
@@ -67,4 +67,4 @@ def _in_one_line() -> Iterator[None]:
     except (BackupError, LocalError) as error:
         raise click.ClickException(str(error)) from None
     except StemwrightError as error:
-        raise click.ClickException(told(error)) from None
+        raise click.ClickException(complaint(error)) from None

@@ -22,7 +22,7 @@ from services.gateway.errors import (
 )
 from services.gateway.limits import Cap, Limits
 from services.gateway.proxy import Outgoing, Services, read_whole
-from services.gateway.revocations import Revocations, Told
+from services.gateway.revocations import Revocations, RevokedSince
 from services.gateway.routes import ROUTES, Access, Body, Load, RateClass, Route, RouteTable, Upstream, object_routes
 from services.gateway.settings import Settings
 from services.gateway.slow_clients import WaitingPool
@@ -216,7 +216,7 @@ class Admission:
             return None
         raise Unavailable("Sign-ins cannot be checked at the moment.")
 
-    async def _revoked_since(self, mark: str | None) -> Told:
+    async def _revoked_since(self, mark: str | None) -> RevokedSince:
         query = b"" if mark is None else b"?after=" + quote(mark).encode()
         outgoing = Outgoing(
             "GET",
@@ -230,7 +230,7 @@ class Admission:
         if response.status != HTTPStatus.OK:
             raise Unavailable("Sign-ins cannot be checked at the moment.")
         told = json.loads(answer)
-        return Told(told["ids"], told["told_at"], told.get("changed", {}))
+        return RevokedSince(told["ids"], told["told_at"], told.get("changed", {}))
 
 
 def _address_of(scope: Scope) -> str:

@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Told:
+class RevokedSince:
     """What accounts says: ids that were ended, and a mark from which to ask the next time."""
 
     ids: Iterable[str]
@@ -27,7 +27,7 @@ class Told:
     """Accounts that may do something else now, and since when, in milliseconds since the epoch."""
 
 
-Ask = Callable[[str | None], Awaitable[Told]]
+Ask = Callable[[str | None], Awaitable[RevokedSince]]
 """Asks accounts for what was ended since a mark; raises StemwrightError where there is no answer."""
 
 

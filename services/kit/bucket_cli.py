@@ -8,7 +8,7 @@ from services.kit import bucket as rules
 from services.kit.errors import StemwrightError
 from services.kit.s3 import S3Storage
 from services.kit.settings import StorageSettings, load
-from services.kit.storage import told
+from services.kit.storage import complaint
 
 Work = Callable[[S3Storage, Sequence[str]], list[rules.Difference]]
 ORIGINS = click.option(
@@ -55,4 +55,4 @@ def _said(work: Work, origins: tuple[str, ...]) -> list[rules.Difference]:
     try:
         return work(S3Storage.from_settings(load(StorageSettings)), [origin.rstrip("/") for origin in origins])
     except StemwrightError as error:
-        raise click.ClickException(told(error)) from None
+        raise click.ClickException(complaint(error)) from None

@@ -25,7 +25,7 @@ class StorageUnavailable(Unavailable):
     title = "The object store does not answer"
 
 
-def told(error: StemwrightError) -> str:
+def complaint(error: StemwrightError) -> str:
     """What went wrong at the store, for a person at a terminal, who may know better where it is."""
     text = error.detail or error.title
     return f"{text}: S3_ENDPOINT_URL says where it is" if isinstance(error, StorageUnavailable) else text

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from separation import OutputFormat, SeparationSettings
-from separation.cli.batch import Batch, Wishes
+from separation.cli.batch import Batch, RunOptions
 from separation.cli.reuse import Order
 from separation.cli.songs import Song
 from tests.separation.cli.running import separate, song_lines, stem_folders, write_song
@@ -94,7 +94,7 @@ def test_a_fault_of_the_program_is_told_and_ends_one_song_only(
             return super().fractions(magnitudes)
 
     songs = [Song(write_song(f"{name}.wav"), tmp_path / "o" / name) for name in "abc"]
-    batch = Batch(songs, Faulty(), Wishes(Order(("vocals",), None, OutputFormat(), SeparationSettings())))
+    batch = Batch(songs, Faulty(), RunOptions(Order(("vocals",), None, OutputFormat(), SeparationSettings())))
     batch.run(lambda: False)
     assert [outcome.status for outcome in batch.outcomes] == ["done", "failed", "done"]
     (line,) = capsys.readouterr().err.splitlines()

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from separation import OutputFormat, SeparationSettings
 from separation import cli as commands
-from separation.cli.batch import Batch, Wishes
+from separation.cli.batch import Batch, RunOptions
 from separation.cli.reuse import Order
 from separation.cli.songs import Song
 from separation.cli.wording import duration
@@ -223,7 +223,7 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[
 
     songs = [Song(write_song(f"{name}.wav"), tmp_path / "out" / name) for name in "abc"]
     order = Order(("vocals",), None, OutputFormat(), SeparationSettings())
-    batch = Batch(songs, FullDisk(), Wishes(order))
+    batch = Batch(songs, FullDisk(), RunOptions(order))
     batch.run(lambda: False)
     assert [outcome.status for outcome in batch.outcomes] == ["done", "failed"]
     assert (

@@ -6,7 +6,7 @@ import pytest
 
 from services.gateway.credentials import Credentials, bearer
 from services.gateway.errors import BadRequest, InvalidKey, UpstreamDown
-from services.gateway.revocations import Revocations, Told
+from services.gateway.revocations import Revocations, RevokedSince
 from services.kit.auth import InvalidToken, Principal
 from services.kit.errors import Unauthorized
 
@@ -56,8 +56,8 @@ class Scene:
             self.verifier, self.accounts.exchange, revocations, key_seconds=60, entries=entries, clock=self.clock
         )
 
-    async def told(self, _mark: str | None) -> Told:
-        return Told(self.ended, "now", self.changed)
+    async def told(self, _mark: str | None) -> RevokedSince:
+        return RevokedSince(self.ended, "now", self.changed)
 
 
 def test_a_token_is_checked_once_and_passed_on() -> None:

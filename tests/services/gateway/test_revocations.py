@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from services.gateway.revocations import KEPT_SECONDS, Revocations, Told
+from services.gateway.revocations import KEPT_SECONDS, Revocations, RevokedSince
 from services.kit.errors import Unavailable
 from tests.services.gateway.standin import Platform, bearer, eventually, platform, problem, token
 
@@ -22,13 +22,13 @@ class Accounts:
         """Cleared, accounts is silent until it is set."""
         self.answers.set()
 
-    async def ask(self, mark: str | None) -> Told:
+    async def ask(self, mark: str | None) -> RevokedSince:
         self.marks.append(mark)
         await asyncio.sleep(0)
         await self.answers.wait()
         if self.away:
             raise Unavailable
-        return Told(self.ended, f"mark {len(self.marks)}")
+        return RevokedSince(self.ended, f"mark {len(self.marks)}")
 
     def revocations(self) -> Revocations:
         return Revocations(
