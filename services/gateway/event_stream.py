@@ -8,17 +8,18 @@ completeness and resuming never depend on the broker. An idle stream holds no co
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
-from fastapi.sse import EventSourceResponse, ServerSentEvent
+from fastapi.sse import ServerSentEvent
 from starlette.types import Scope
 
 from services.gateway.admission import Admission
+from services.gateway.event_response import EventResponse
 from services.gateway.hub import Hub, Subscription
 from services.gateway.proxy import Outgoing, Services, read_whole
 from services.gateway.routes import Upstream
@@ -35,6 +36,8 @@ POLLS_LESS_OFTEN = 5
 NEWS_WAIT_SECONDS = 2
 """The event log tells the notifier and us at the same time: so long its answer may take until it has the event."""
 MAX_TYPES = 30
+PING_SECONDS = 15.0
+"""After so long without an event a comment is sent, so that nobody on the way takes the connection for dead."""
 
 EVENT = {
     "type": "object",
@@ -121,6 +124,7 @@ class AccountStream:
         *,
         poll_seconds: Callable[[], float],
         max_seconds: float,
+        left: Callable[[], Awaitable[bool]],
     ) -> None:
         self._source = source
         self._subscription = subscription
@@ -128,9 +132,13 @@ class AccountStream:
         self._page = first
         self._poll_seconds = poll_seconds
         self._ends = time.monotonic() + max_seconds
+        self._left = left
+        self._told = False
+        """The event log has told of the account since the last look."""
 
-    async def events(self) -> AsyncIterator[ServerSentEvent]:
-        """Ends when the caller's access does, when the process stops, or after the longest life of a stream."""
+    async def events(self) -> AsyncGenerator[ServerSentEvent, None]:
+        """Ends when the caller's access does, when they have `left`, when the process stops, or after the longest life
+        of a stream."""
         yield ServerSentEvent(retry=RECONNECT_MILLISECONDS)
         if self._page.oldest is not None and self._page.oldest > self._after + 1:
             yield ServerSentEvent(event="gap", raw_data=compact({"oldest_sequence": self._page.oldest}))
@@ -138,38 +146,41 @@ class AccountStream:
             for event in self._page.items:
                 yield ServerSentEvent(event=event["type"], id=str(event["sequence"]), raw_data=compact(event))
             self._after = max(self._after, self._page.next_after)
-            wait = 0
+            self._told = False
             if not self._page.full:
                 try:
-                    wait = NEWS_WAIT_SECONDS if await self._told_before_due() else 0
+                    async for comment in self._until_due():
+                        yield comment
                 except Unauthorized:
                     return
                 except StemwrightError:
                     pass  # the sign-in cannot be checked: the next question says so
-            if self._subscription.closed or time.monotonic() >= self._ends:
+            if self._subscription.closed or time.monotonic() >= self._ends or await self._left():
                 return
             try:
-                self._page = await self._source.ask(self._after, wait=wait)
+                self._page = await self._source.ask(self._after, wait=NEWS_WAIT_SECONDS if self._told else 0)
             except (Unauthorized, Forbidden):
                 return
             except StemwrightError:
                 # The notifier restarts: what was missed is told when it is back.
                 self._page = Page([], self._after, None)
 
-    async def _told_before_due(self) -> bool:
-        """Waits until the event log tells of the account, or until it is time to look; whether it told."""
+    async def _until_due(self) -> AsyncGenerator[ServerSentEvent, None]:
+        """Comments, until the event log tells of the account, or it is time to look, or nobody listens any more."""
         # Spread, so that streams that were opened together do not ask together.
         due = min(self._ends, time.monotonic() + self._poll_seconds() * random.uniform(0.8, 1.2))  # noqa: S311
         subscription = self._subscription
-        while not subscription.closed:
-            if subscription.take_status_changed():
-                return True
-            left = due - time.monotonic()
-            if left <= 0:
-                return False
-            await subscription.wait(min(left, CHECK_SECONDS))
+        quiet_since = time.monotonic()
+        while not subscription.closed and not await self._left():
+            self._told = subscription.take_status_changed()
+            remaining = due - time.monotonic()
+            if self._told or remaining <= 0:
+                return
+            await subscription.wait(min(remaining, CHECK_SECONDS))
             await self._source.check()
-        return False
+            if time.monotonic() - quiet_since >= PING_SECONDS:
+                quiet_since = time.monotonic()
+                yield ServerSentEvent(comment="ping")
 
 
 async def open_stream(
@@ -205,6 +216,7 @@ async def open_stream(
                     * max(settings.stream_poll_seconds, admission.streams.total / settings.stream_polls_per_second)
                 ),
                 max_seconds=settings.stream_max_seconds,
+                left=request.is_disconnected,
             )
         finally:
             hub.unsubscribe(subscription)
@@ -212,7 +224,7 @@ async def open_stream(
 
 @router.get(
     "/v1/events/stream",
-    response_class=EventSourceResponse,
+    response_class=EventResponse,
     tags=["partners"],
     summary="Watch what happens",
     responses={
@@ -223,11 +235,12 @@ async def open_stream(
         },
     },
 )
-async def stream_events(stream: Annotated[AccountStream, Depends(open_stream)]) -> AsyncIterator[ServerSentEvent]:
+async def stream_events(stream: Annotated[AccountStream, Depends(open_stream)], response: Response) -> EventResponse:
     """Server-sent events of the account, from now on, or from the one after `Last-Event-ID`, none left out. Comments
     keep an idle connection open; it ends after an hour and is resumed."""
-    async for event in stream.events():
-        yield event
+    events = EventResponse(stream.events())
+    events.headers.raw.extend(response.headers.raw)
+    return events
 
 
 def _sequence(last_event_id: str | None) -> int | None:

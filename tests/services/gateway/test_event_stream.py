@@ -6,6 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx2
+import pytest
+
 from services.gateway import event_stream
 from tests.services.gateway.standin import Platform, Reply, Seen, bearer, eventually, platform, problem, token
 from tests.services.gateway.watching import Reader
@@ -80,6 +83,25 @@ def test_a_stream_begins_now_and_tells_what_the_feed_tells() -> None:
         gateway.accounts.revoked = ["test"]
         # It ends when access does.
         assert reader.ended.wait(60)
+        eventually(lambda: gateway.hub.jobs == 0)
+
+
+def test_comments_keep_an_idle_stream_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "PING_SECONDS", 0.05)
+    monkeypatch.setattr(event_stream, "CHECK_SECONDS", 0.02)
+    with platform(stream_poll_seconds=600) as gateway, watched(gateway, Feed()) as reader:
+        eventually(lambda: reader.comments >= 2)
+
+
+def test_a_stream_ends_when_its_reader_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_stream, "CHECK_SECONDS", 0.02)
+    with platform(stream_poll_seconds=600) as gateway:
+        gateway.notifier.answer = Feed().answer
+        with httpx2.stream("GET", gateway.url + STREAM, headers=bearer(PARTNER), trust_env=False) as response:
+            assert response.status_code == 200
+            assert response.headers["content-type"].startswith("text/event-stream")
+            assert len(response.headers.get_list("ratelimit-limit")) == 1
+            eventually(lambda: gateway.hub.jobs == 1)
         eventually(lambda: gateway.hub.jobs == 0)
 
 

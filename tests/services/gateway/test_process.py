@@ -1,22 +1,24 @@
 """The gateway as the process that it is: its memory, its stop, its settings."""
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 from services.local.sockets import LOOPBACK, free_port
 from tests.broker import Broker
-from tests.services.gateway.standin import PATIENT, Reply, StandIn, bearer, eventually, serving
+from tests.services.gateway.standin import PATIENT, Reply, StandIn, bearer, eventually, serving, token
 from tests.services.gateway.watching import EVENTS, Job, Reader
 
 MIB = 1024 * 1024
@@ -48,6 +50,7 @@ def running(service: StandIn, **environment: str) -> Iterator[Process]:
                 "STEMWRIGHT_GATEWAY_ACCOUNTS_URL": url,
                 "STEMWRIGHT_GATEWAY_UPLOAD_URL": url,
                 "STEMWRIGHT_GATEWAY_ORCHESTRATOR_URL": url,
+                "STEMWRIGHT_GATEWAY_NOTIFIER_URL": url,
                 "STEMWRIGHT_JWKS_URL": f"{url}/.well-known/jwks.json",
                 "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port(LOOPBACK)}",
                 **{f"STEMWRIGHT_GATEWAY_{name.upper()}": str(value) for name, value in PATIENT.items()},
@@ -104,6 +107,39 @@ def test_memory_does_not_grow_with_what_streams_through() -> None:
             done.set()
             watcher.join()
         assert peak - idle < 12, f"grew from {idle:.0f} to {peak:.0f} MiB"
+
+
+def test_two_thousand_idle_streams_find_room_in_two_hundred_megabytes() -> None:
+    """By what each of two hundred takes: more of them would take the test minutes. `bench/event_streams.py` has all."""
+    service = StandIn()
+    service.keep_bodies = False
+    nothing = {"items": [], "next_after": 0, "oldest_sequence": None}
+    service.answer = lambda _: Reply(body=json.dumps(nothing).encode())
+    settings = {"STREAMS_PER_ACCOUNT": "1000", "STREAM_POLL_SECONDS": "600", "ACCOUNT_RATE": "100000/minute"}
+    environment = {f"STEMWRIGHT_GATEWAY_{name}": value for name, value in settings.items()}
+    partner = token(roles=["user", "partner"], lifetime_seconds=3600)
+    with running(service, **environment) as gateway, ExitStack() as held:
+        for _ in range(50):  # what the first need beside themselves
+            held.enter_context(opened(gateway, partner))
+        before = gateway.resident_mib()
+        for _ in range(200):
+            held.enter_context(opened(gateway, partner))
+        each = (gateway.resident_mib() - before) / 200
+    assert before + 1950 * each < 200e6 / MIB, f"{each * 1024:.0f} KiB each, {before:.0f} MiB before"
+
+
+def opened(gateway: Process, key: str) -> socket.socket:
+    """An account's stream, after its first bytes."""
+    address = urlsplit(gateway.url)
+    stream = socket.create_connection((address.hostname, address.port), timeout=120)
+    head = f"GET /v1/events/stream HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {key}\r\n\r\n"
+    stream.sendall(head.encode())
+    answer = b""
+    while b"retry:" not in answer:
+        piece = stream.recv(4096)
+        answer += piece
+        assert piece, answer
+    return stream
 
 
 def test_a_reader_that_stops_reading_stops_the_service_and_takes_no_memory() -> None:
