@@ -92,7 +92,9 @@ def write_stem_file(song: SongFacts, segments: Iterable[Mapping[str, bytes]], wr
             read += len(tracks[MIXTURE])
             if read > song.samples:
                 break
-            put({name: resamplers[name].push(track) for name, track in tracks.items()})
+            for begin in range(0, len(tracks[MIXTURE]), song.sample_rate_hz):  # a second at a time, so that it flows
+                end = begin + song.sample_rate_hz
+                put({name: resamplers[name].push(track[begin:end]) for name, track in tracks.items()})
         if read != song.samples:
             raise UndecodableAudio(f"The segments hold {read} samples or more, where {song.samples} were told.")
         put({name: resampler.finish(samples) for name, resampler in resamplers.items()}, last=True)

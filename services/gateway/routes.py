@@ -76,7 +76,7 @@ class Route:
     rate_class: RateClass = RateClass.GENERAL
     load: Load = Load.CALL
     slow: bool = False
-    """The answer may wait for a whole song to be read."""
+    """The answer may wait for a whole song to be read, or for a part of it to be encoded where others come first."""
 
     def __post_init__(self) -> None:
         if (self.scope is not None) != (self.access is Access.ACCOUNT) or (self.roles and self.scope is None):
@@ -187,8 +187,9 @@ def _jobs() -> Iterable[Route]:
     yield Route("POST", "/v1/jobs/{id}/cancel", *of_jobs)
     yield Route("POST", "/v1/jobs/{id}/retry", *of_jobs)
     yield Route("GET", "/v1/jobs/{id}/stems/{name}", *of_jobs)
-    for part in ("archive", "stem-file", "waveforms", "manifest"):
+    for part in ("archive", "waveforms", "manifest"):
         yield Route("GET", f"/v1/jobs/{{id}}/{part}", *of_jobs, load=Load.DOWNLOAD)
+    yield Route("GET", "/v1/jobs/{id}/stem-file", *of_jobs, load=Load.DOWNLOAD, slow=True)
     yield Route("GET", "/v1/jobs/{id}/playback", *of_jobs)
     yield Route("GET", "/v1/jobs/{id}/playback/{track}/{number}", *of_jobs, load=Load.DOWNLOAD)
     yield Route("POST", "/v1/jobs/{id}/shares", *of_jobs)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from functools import cache
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, StorageState, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
 from services.local.platform import Platform
 from tests.e2e import conftest as e2e
+from tests.e2e.jobs import PATIENCE_SECONDS
 from tests.web.browsing import PASSWORD, Visitor, sign_up
 
 platform = e2e.platform
@@ -34,6 +35,7 @@ def sign_in_of(browser: Browser, platform: Platform) -> Callable[[str], StorageS
     @cache
     def sign_in(role: str) -> StorageState:
         context = browser.new_context(base_url=platform.gateway_url)
+        context.set_default_timeout(PATIENCE_SECONDS * 1000)
         visitor = Visitor(context.new_page(), f"{role}.{uuid.uuid4().hex}@example.com", PASSWORD)
         sign_up(visitor, role=role, home=platform.home.root)
         state = context.storage_state()
@@ -58,6 +60,9 @@ def new_visitor(
             storage_state=None if role is None else sign_in_of(role),
             **{"locale": "en-GB", **options},  # type: ignore[arg-type]
         )
+        # Pages, what is looked for on them and the calls of `sign_up`: a busy machine takes its time.
+        context.set_default_timeout(PATIENCE_SECONDS * 1000)
+        expect.set_options(timeout=PATIENCE_SECONDS * 1000)
         contexts.append(context)
         visitor = Visitor(context.new_page(), f"{uuid.uuid4().hex}@example.com", PASSWORD)
         visitors.append(visitor)
