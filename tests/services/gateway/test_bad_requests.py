@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from services.gateway import protocol
-from tests.services.gateway.standin import Platform, Reply, token
+from tests.services.gateway.standin import PATIENCE_SECONDS, Platform, Reply, token
 
 AUTHORIZED = b"Authorization: Bearer %s\r\n"
 
@@ -172,7 +172,7 @@ def test_too_many_headers_and_too_large_ones(gateway: Platform) -> None:
 
 
 def test_a_head_without_an_end_is_cut_off_early(gateway: Platform) -> None:
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_SECONDS) as connection:
         sent = 0
         try:
             connection.sendall(b"GET /v1/me HTTP/1.1\r\nX: ")
@@ -186,17 +186,17 @@ def test_a_head_without_an_end_is_cut_off_early(gateway: Platform) -> None:
 
 def test_a_head_that_trickles_is_cut_off(gateway: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.3)
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(b"GET /v1/me HTTP/1.1\r\n")
         answer = connection.recv(65536)
         assert status(answer) == 408
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_SECONDS) as connection:
         assert status(connection.recv(65536)) == 408  # one that connects and says nothing
 
 
 def test_a_million_chunks_of_one_byte(gateway: Platform) -> None:
     head = request(b"POST /v1/jobs HTTP/1.1", b"Content-Type: application/json", b"Transfer-Encoding: chunked")
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(head)
         try:
             for _ in range(100):

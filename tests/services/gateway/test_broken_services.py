@@ -15,6 +15,7 @@ from services.gateway.routes import Load
 from services.local.sockets import LOOPBACK, free_port
 from tests.ids import numbered
 from tests.services.gateway.standin import (
+    PATIENCE_SECONDS,
     Platform,
     Reply,
     bearer,
@@ -64,7 +65,7 @@ def test_an_upload_that_is_cut_is_cut_for_the_service_too(gateway: Platform) -> 
         b"PUT /v1/uploads/upl_1/content HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n"
         b"Content-Length: 1000000\r\n\r\nonly the beginning" % token().encode()
     )
-    with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(request)
         eventually(lambda: gateway.upload.received_bytes == len(b"only the beginning"))
     assert gateway.upload.aborted.wait(60)

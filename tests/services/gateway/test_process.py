@@ -18,7 +18,7 @@ import pytest
 
 from services.local.sockets import LOOPBACK, free_port
 from tests.broker import Broker
-from tests.services.gateway.standin import PATIENT, Reply, StandIn, bearer, eventually, serving, token
+from tests.services.gateway.standin import PATIENCE_SECONDS, PATIENT, Reply, StandIn, bearer, eventually, serving, token
 from tests.services.gateway.watching import EVENTS, Job, Reader
 
 MIB = 1024 * 1024
@@ -61,7 +61,8 @@ def running(service: StandIn, **environment: str) -> Iterator[Process]:
         )
         process = Process(child, f"http://127.0.0.1:{listener.getsockname()[1]}")
         try:
-            httpx2.get(f"{process.url}/v1/nothing", timeout=60, trust_env=False)  # waits in the socket until it serves
+            # Waits in the socket until it serves.
+            httpx2.get(f"{process.url}/v1/nothing", timeout=PATIENCE_SECONDS, trust_env=False)
             yield process
         finally:
             if child.poll() is None:
@@ -82,7 +83,10 @@ def test_memory_does_not_grow_with_what_streams_through() -> None:
         for _ in range(size * 4):
             yield b"\xbb" * (MIB // 4)
 
-    with running(service) as gateway, httpx2.Client(base_url=gateway.url, trust_env=False, timeout=60) as client:
+    with (
+        running(service) as gateway,
+        httpx2.Client(base_url=gateway.url, trust_env=False, timeout=PATIENCE_SECONDS) as client,
+    ):
         assert client.get("/v1/me", headers=bearer()).status_code == 200
         idle = gateway.resident_mib()
         assert idle < IDLE_LIMIT_MIB
@@ -152,7 +156,10 @@ def test_a_reader_that_stops_reading_stops_the_service_and_takes_no_memory() -> 
             sent += 1
             yield b"\xbb" * MIB
 
-    with running(service) as gateway, httpx2.Client(base_url=gateway.url, trust_env=False, timeout=60) as client:
+    with (
+        running(service) as gateway,
+        httpx2.Client(base_url=gateway.url, trust_env=False, timeout=PATIENCE_SECONDS) as client,
+    ):
         client.get("/v1/me", headers=bearer())
         idle = gateway.resident_mib()
         service.answer = lambda _: Reply(200, {}, pieces=endless)
@@ -193,7 +200,10 @@ def test_a_request_under_way_is_finished_before_it_stops() -> None:
         yield b"last"
 
     service.answer = lambda _: Reply(200, {}, pieces=slowly)
-    with running(service) as gateway, httpx2.Client(base_url=gateway.url, trust_env=False, timeout=60) as client:
+    with (
+        running(service) as gateway,
+        httpx2.Client(base_url=gateway.url, trust_env=False, timeout=PATIENCE_SECONDS) as client,
+    ):
         with client.stream("GET", "/v1/jobs/job_1/archive", headers=bearer()) as response:
             pieces = response.iter_raw()
             assert next(pieces) == b"first "
@@ -220,7 +230,7 @@ def test_the_public_port_tells_nothing_that_the_admin_port_tells() -> None:
 def test_started_while_the_event_log_is_away_it_is_ready_when_that_is_there() -> None:
     port, broker = free_port(LOOPBACK), Broker(free_port(LOOPBACK))
     settings = {"STEMWRIGHT_ADMIN_PORT": str(port), "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap}
-    with running(StandIn(), **settings), httpx2.Client(trust_env=False, timeout=60) as client:
+    with running(StandIn(), **settings), httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
 
         def ready() -> int:
             return client.get(f"http://127.0.0.1:{port}/readyz").status_code

@@ -15,6 +15,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from tests.services.gateway.standin import (
+    PATIENCE_SECONDS,
     Reply,
     StandIn,
     bearer,
@@ -53,7 +54,7 @@ class Peer:
 
     def status(self) -> int:
         """The status of the answer, which is waited for."""
-        self.connection.settimeout(60)
+        self.connection.settimeout(PATIENCE_SECONDS)
         head = b""
         while b"\r\n\r\n" not in head:
             data = self.connection.recv(4096)
@@ -69,7 +70,9 @@ def peers(gateway: Process, count: int, sent: bytes, address: str = "127.0.0.1")
     with ExitStack() as stack:
         opened = []
         for _ in range(count):
-            connection = socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(address, 0))
+            connection = socket.create_connection(
+                ("127.0.0.1", port), timeout=PATIENCE_SECONDS, source_address=(address, 0)
+            )
             opened.append(Peer(stack.enter_context(connection)))
             connection.sendall(sent)
         yield opened
@@ -78,7 +81,7 @@ def peers(gateway: Process, count: int, sent: bytes, address: str = "127.0.0.1")
 @contextmanager
 def client_from(gateway: Process, address: str) -> Iterator[httpx2.Client]:
     transport = httpx2.HTTPTransport(local_address=address)
-    with httpx2.Client(base_url=gateway.url, transport=transport, trust_env=False, timeout=60) as client:
+    with httpx2.Client(base_url=gateway.url, transport=transport, trust_env=False, timeout=PATIENCE_SECONDS) as client:
         yield client
 
 
@@ -196,7 +199,7 @@ def test_a_body_that_trickles_is_cut_off() -> None:
         for line in (b"POST /v1/jobs", b"PUT /v1/uploads/upl_1/content"):
             head = line + b" HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nAuthorization: Bearer %s\r\n"
             sent = head % token().encode() + b"Content-Length: 100000\r\n\r\n"
-            with socket.create_connection(("127.0.0.1", gateway.port), timeout=60) as connection:
+            with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_SECONDS) as connection:
                 connection.sendall(sent)
                 connection.settimeout(0.02)
                 answer = b""

@@ -11,7 +11,7 @@ from pydantic import HttpUrl
 from services.kit.s3 import S3Storage
 from services.kit.session_cookie import csrf_token, new_secret
 from tests.object_store import ACCESS_KEY_ID, SECRET_ACCESS_KEY, ObjectStore
-from tests.services.gateway.standin import Platform, Reply, Seen, bearer, platform, problem, token
+from tests.services.gateway.standin import PATIENCE_SECONDS, Platform, Reply, Seen, bearer, platform, problem, token
 from tests.services.gateway.watching import EVENTS, Job, token_of
 
 SECRET = new_secret()
@@ -206,7 +206,9 @@ def test_an_audio_element_is_led_to_the_stem_and_reads_ranges(object_store: Obje
         gateway.accounts.answer = exchanging({SECRET: "usr_alice"})
         gateway.orchestrator.answer = lambda _: Reply(307, {"location": url}, b"")
 
-        with httpx2.Client(base_url=gateway.url, trust_env=False, timeout=60, follow_redirects=True) as audio:
+        with httpx2.Client(
+            base_url=gateway.url, trust_env=False, timeout=PATIENCE_SECONDS, follow_redirects=True
+        ) as audio:
             audio.cookies.set("stemwright-session", SECRET, domain="127.0.0.1")
             part = audio.get("/v1/jobs/job_1/stems/vocals", headers={"Range": "bytes=10-19"})
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from tests.ids import numbered
-from tests.services.gateway.standin import Platform, Reply, Seen, token
+from tests.services.gateway.standin import PATIENCE_SECONDS, Platform, Reply, Seen, token
 
 JOB_ID = numbered("job")
 EVENTS = f"/v1/jobs/{JOB_ID}/events"
@@ -74,7 +74,7 @@ class Reader:
 
     def _run(self) -> None:
         with (
-            httpx2.Client(trust_env=False, timeout=60) as client,
+            httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client,
             client.stream("GET", self._url, headers=self._headers) as response,
         ):
             self.response = response
