@@ -26,6 +26,7 @@ from separation.stems.proof import check_sum
 from separation.stems.set import STEM_NAMES
 from services.kit.protos import separation_pb2
 from services.kit.storage import ObjectNotFound, ObjectStorage, StorageUnavailable
+from services.kit.telemetry import span
 from services.worker.arriving import ArrivingSource
 from services.worker.attempts import Attempt, Stage
 from services.worker.engine import CONTENT_TYPES, Engine, separate_song
@@ -114,29 +115,31 @@ class Separator:
                     self._uploader(attempt, segments, prefix) as uploader,
                 ):
                     try:
-                        proof = self._engine(
-                            assignment,
-                            source,
-                            results,
-                            model,
-                            open_source=arriving.open,
-                            playback=uploader.wish,
-                            progress=partial(self._separating, attempt),
-                            should_cancel=lambda: attempt.abort is not None,
-                        )
+                        with span("engine"):
+                            proof = self._engine(
+                                assignment,
+                                source,
+                                results,
+                                model,
+                                open_source=arriving.open,
+                                playback=uploader.wish,
+                                progress=partial(self._separating, attempt),
+                                should_cancel=lambda: attempt.abort is not None,
+                            )
                     except EngineFailed:
                         # What the engine says of a file that did not arrive as it was checked says nothing of the song.
                         arriving.check()
                         raise
                     watch.seconds["download"] = arriving.seconds
                     check_proof(assignment, proof)
-                    with watch.stage("upload"):
+                    with watch.stage("upload"), span("upload"):
                         files = [proof.waveforms.file, *(stem.file for stem in proof.stems)]
                         self._upload(attempt, [results / file for file in files], prefix)
                         uploader.finish()
                 check(attempt)
                 committing = True
-                return self._commit(attempt, proof, uploader.record(proof), prefix, watch)
+                with span("commit"):
+                    return self._commit(attempt, proof, uploader.record(proof), prefix, watch)
         except BaseException as error:
             if not committing:
                 self._discard(prefix)

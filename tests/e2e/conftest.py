@@ -13,6 +13,7 @@ from services.local.client import Client
 from services.local.part import Timing
 from services.local.platform import Platform
 from services.local.settings import LocalSettings
+from tests.collector import Collector, collecting
 from tests.e2e.jobs import FinishedJob, NewAccount
 from tests.e2e.processes import processes_of
 from tests.e2e.songs import music, read, write_wav_16
@@ -36,7 +37,14 @@ that hangs is shown by tests/services/local, and by the test of Triton."""
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def collector() -> Iterator[Collector]:
+    """Gets the traces of the platform."""
+    with collecting() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Platform]:
     settings = LocalSettings(
         home=tmp_path_factory.mktemp("platform"),
         gateway_port=0,
@@ -45,7 +53,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         kafka_bootstrap_servers=None,
         s3_endpoint_url=None,
     )
-    with Platform(settings, PATIENT, environment=ENVIRONMENT) as platform:
+    environment = {**ENVIRONMENT, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "500"}
+    with Platform(settings, PATIENT, environment=environment) as platform:
         platform.wait_until_ready()
         yield platform
     assert processes_of(platform.home) == []

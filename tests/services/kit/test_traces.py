@@ -2,15 +2,12 @@
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans
 
 from services.local.sockets import LOOPBACK, free_port
+from tests.collector import Collector, collecting
 
 PROGRAM = """
 import sys
@@ -26,38 +23,10 @@ with span("outer"), span("inner"):
 """
 
 
-class Collector:
-    """Keeps what it is sent."""
-
-    def __init__(self) -> None:
-        self.received: list[ResourceSpans] = []
-        collector = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                assert self.path == "/v1/traces"
-                body = self.rfile.read(int(self.headers["content-length"]))
-                collector.received += ExportTraceServiceRequest.FromString(body).resource_spans
-                self.send_response(200)
-                self.send_header("content-length", "0")
-                self.end_headers()
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-                pass
-
-        self.server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
-        self.url = f"http://{LOOPBACK}:{self.server.server_port}"
-
-
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    made = Collector()
-    thread = threading.Thread(target=made.server.serve_forever)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+    with collecting() as made:
+        yield made
 
 
 def run(endpoint: str) -> subprocess.CompletedProcess[str]:
@@ -69,7 +38,7 @@ def test_a_collector_gets_every_span_of_a_process_before_it_ends(collector: Coll
 
     attributes = {item.key: item.value.string_value for item in collector.received[0].resource.attributes}
     assert (attributes["service.name"], attributes["service.namespace"]) == ("upload", "stemwright")
-    spans = {span.name: span for group in collector.received for scope in group.scope_spans for span in scope.spans}
+    spans = {span.name: span for span in collector.spans()}
     request, outer, inner = spans["GET unmatched"], spans["outer"], spans["inner"]
     assert request.trace_id.hex() == "a" * 32, "it belongs to the caller's trace"
     assert request.parent_span_id.hex() == "b" * 16
