@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
 
 from services.local.client import FINAL, ApiError, Client, Document
 from services.local.platform import Platform
@@ -23,6 +23,19 @@ from tests.web.conftest import NewVisitor
 from tests.web.listening import TRACKS, Listener
 
 LENGTH_SECONDS = 75
+TWO_HOURS_SECONDS = 7200
+# Nearly every column of every picture has something in it.
+DRAWN = """() => {
+    const pictures = [...document.querySelectorAll('[data-heard] canvas, [role=slider] canvas')];
+    return pictures.length > 2 && pictures.every(one => {
+        const copy = new OffscreenCanvas(one.width, one.height).getContext('2d', { willReadFrequently: true });
+        copy.drawImage(one, 0, 0);
+        const { data } = copy.getImageData(0, 0, one.width, one.height);
+        const columns = new Set();
+        data.forEach((value, i) => { if (i % 4 === 3 && value > 0) columns.add(((i - 3) / 4) % one.width); });
+        return columns.size > 0.95 * one.width;
+    });
+}"""
 # How much of a stem's picture is neither ground nor full colour: nearly nothing of a waveform.
 SHADED = """() => [...document.querySelectorAll('[data-heard] canvas')].every(one => {
     const copy = new OffscreenCanvas(one.width, one.height).getContext('2d', { willReadFrequently: true });
@@ -290,6 +303,61 @@ def test_audio_in_memory_is_bounded(separated: Separated, listener: Listener) ->
         listener.hear(1)
     assert listener.page.evaluate("listening.decodedBytes") > 60_000_000
     assert listener.collected_audio_bytes() < 60_000_000
+
+
+def two_hours_of(page: Page) -> None:
+    """Lets the page take a song for one of two hours: its segments come from the platform, the whole ones in turn, and
+    its waveforms are repeated. To separate so much music would take this test an hour."""
+    whole = LENGTH_SECONDS // 6
+    turns = TWO_HOURS_SECONDS // (6 * whole)
+
+    def playback(route: Route) -> None:
+        answer = route.fetch()
+        longer = {"duration_seconds": TWO_HOURS_SECONDS, "playable_seconds": TWO_HOURS_SECONDS}
+        route.fulfill(response=answer, json={**answer.json(), **longer})
+
+    def segment(route: Route) -> None:
+        path, _, number = route.request.url.rpartition("/")
+        assert int(number) < TWO_HOURS_SECONDS // 6
+        route.continue_(url=f"{path}/{int(number) % whole}")
+
+    def waveforms(route: Route) -> None:
+        answer = route.fetch()
+        document = answer.json()
+        # As coarse as the server makes it of so long a song.
+        document["samples_per_peak"] *= turns
+        peaks = {
+            name: values[: len(values) * 6 * whole // LENGTH_SECONDS] for name, values in document["tracks"].items()
+        }
+        document |= {"duration_seconds": TWO_HOURS_SECONDS, "tracks": peaks}
+        route.fulfill(response=answer, json=document)
+
+    page.route(re.compile(r"/playback$"), playback)
+    page.route(re.compile(r"/playback/\w+/\d+$"), segment)
+    page.route(re.compile(r"/waveforms$"), waveforms)
+
+
+@pytest.mark.timeout(900)
+def test_a_song_of_two_hours_is_drawn_and_played_late_in_little_memory(
+    separated: Separated, listener: Listener
+) -> None:
+    page = listener.page
+    two_hours_of(page)
+    listener.open(separated.job["id"])
+    slider = page.get_by_role("slider", name="Position in the song")
+    expect(slider).to_have_attribute("aria-valuemax", str(TWO_HOURS_SECONDS))
+    listener.wait_until(DRAWN)
+    listener.button("Play").click()
+    box = slider.bounding_box()
+    assert box is not None
+    for part in (0.97, 0.5, 0.75):
+        slider.click(position={"x": part * box["width"], "y": box["height"] / 2})
+        heard = listener.hear(7)
+        assert heard.residual < heard.mix * 1e-8
+        assert part * TWO_HOURS_SECONDS - 60 < listener.position < part * TWO_HOURS_SECONDS + 600
+    assert page.evaluate("listening.decodedBytes") > 60_000_000
+    assert listener.collected_audio_bytes() < 60_000_000
+    assert page.evaluate("document.querySelectorAll('*').length") < 2000
 
 
 @pytest.mark.parametrize(("scheme", "locale"), [("light", "en-GB"), ("dark", "fa-IR")])
