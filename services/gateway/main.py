@@ -12,6 +12,9 @@ from services.kit.serving import serve
 from services.kit.settings import load
 
 ENOUGH_FILES = 65_536
+KEPT_OPEN_SECONDS = 75
+"""How long a connection waits for its next request: longer than clients and proxies keep theirs (httpx 5 s, nginx 60),
+or a request would now and then meet one that is just being closed, and be lost. How many wait is bounded."""
 
 
 def main() -> None:
@@ -25,7 +28,14 @@ def main() -> None:
     app = gateway_app(settings, hub=hub, tasks=(news_consumer(Brokers.of(settings), hub),))
     # Streams end at once when the process stops. Whose `X-Forwarded-For` is believed is a setting of ours, not
     # whoever connects from this machine.
-    serve(app, settings, on_stopping=hub.close, http=guarded(settings), proxy_headers=False)
+    serve(
+        app,
+        settings,
+        on_stopping=hub.close,
+        http=guarded(settings),
+        proxy_headers=False,
+        timeout_keep_alive=KEPT_OPEN_SECONDS,
+    )
 
 
 if __name__ == "__main__":

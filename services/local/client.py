@@ -17,10 +17,6 @@ CHECKED = frozenset({"ready", "rejected"})
 PASSING = frozenset({502, 503, 504})
 """Statuses of a platform of which a part is away or restarts."""
 
-KEEP_ALIVE_SECONDS = 4.0
-"""How long a connection is kept for the next request: less than the gateway keeps it (5 s), or a request would now and
-then meet one that is just being closed, and be lost."""
-
 Document = dict[str, Any]
 
 
@@ -52,8 +48,7 @@ class Client:
     """One account's view of the platform. Not safe to share between threads that change `token`."""
 
     def __init__(self, base_url: str, token: str | None = None, timeout_seconds: float = 60) -> None:
-        limits = httpx2.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS)
-        self.http = httpx2.Client(base_url=base_url, timeout=timeout_seconds, limits=limits)
+        self.http = httpx2.Client(base_url=base_url, timeout=timeout_seconds)
         self.token = token
         self._refresh_token: str | None = None
 

@@ -4,8 +4,10 @@ The gateway is a process of its own here, and every connection a real one.
 """
 
 import asyncio
+import http.client
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -135,6 +137,16 @@ def test_connections_that_say_nothing_keep_nobody_out() -> None:
             for address in ("127.0.0.1", "127.0.0.4"):
                 with client_from(gateway, address) as client:
                     assert client.get("/v1/me", headers=bearer()).status_code == 200
+
+
+def test_a_connection_is_kept_longer_than_clients_keep_theirs() -> None:
+    with running(StandIn()) as gateway:
+        connection = http.client.HTTPConnection(gateway.url.removeprefix("http://"), timeout=PATIENCE_SECONDS)
+        for pause_seconds in (0, 6):
+            time.sleep(pause_seconds)
+            connection.request("GET", "/v1/me", headers=bearer())
+            assert connection.getresponse().read()
+        connection.close()
 
 
 def test_archives_that_nobody_reads_keep_nobody_out() -> None:

@@ -5,10 +5,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-import uvicorn
 
 from services.local.client import (
-    KEEP_ALIVE_SECONDS,
     ApiError,
     Client,
     Document,
@@ -124,7 +122,3 @@ def test_what_takes_long_is_asked_for_ever_more_rarely() -> None:
         assert 0.05 <= pause <= max(0.05, waited / 8)  # what has come is heard of without much ado
         asked, waited = asked + 1, waited + pause
     assert asked < 270
-
-
-def test_a_connection_is_given_up_before_the_gateway_closes_it() -> None:
-    assert uvicorn.Config("services.gateway.app").timeout_keep_alive > KEEP_ALIVE_SECONDS
