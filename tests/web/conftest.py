@@ -14,6 +14,7 @@ from tests.e2e.jobs import PATIENCE_SECONDS
 from tests.web.browsing import PASSWORD, Visitor, sign_up
 
 platform = e2e.platform
+collector = e2e.collector
 NewVisitor = Callable[..., Visitor]
 
 

@@ -12,6 +12,7 @@ from tests.web.browsing import Visitor, accessibility_findings, settled
 from tests.web.conftest import NewVisitor
 
 MANY = 10_000
+BATCH = "bat_01h00000000000000000000000"
 
 
 class Shelf:
@@ -49,6 +50,7 @@ class Shelf:
             "quality": None,
             "metadata": None,
             "retry_of": None,
+            "batch_id": BATCH if number in (7, 8) else None,
         }
 
     def _answer(self, route: Route) -> None:
@@ -60,6 +62,8 @@ class Shelf:
             waiting = [each for each in self.jobs if each["status"] == "queued"]
             in_turn = sorted(waiting, key=lambda each: str(each["queued_at"]))
             items = in_turn if url.path == "/v1/queue" else self.jobs
+            if "batch_id" in query:
+                items = [each for each in items if each["batch_id"] == query["batch_id"]]
             after = [each for each in items if each["id"] < query.get("cursor", "k")]
             limit = int(query["limit"])
             following = after[limit - 1]["id"] if len(after) > limit else None
@@ -133,6 +137,23 @@ def test_many_are_selected_and_canceled_deleted_and_downloaded_at_once(page: Pag
     expect(row(page, MANY - 4)).to_be_hidden()
     assert len(shelf.jobs) == MANY - 2
     expect(row(page, MANY - 1)).to_be_visible()
+
+
+def test_the_songs_of_a_batch_are_a_list_of_their_own(page: Page) -> None:
+    Shelf(page)
+    page.goto(f"/separations?batch={BATCH}")
+    rows = page.get_by_role("list", name="My separations").get_by_role("listitem")
+    expect(rows).to_have_count(2)
+    settled(page)
+    assert accessibility_findings(page) == []
+    page.get_by_role("link", name="Show all").click()
+    expect(row(page, MANY)).to_be_visible()
+    assert not urlsplit(page.url).query
+
+    page.go_back()
+    expect(rows).to_have_count(2)
+    row(page, 7).get_by_role("link", name="Batch").click()
+    expect(rows).to_have_count(2)
 
 
 def test_what_waits_stands_in_its_turn_and_is_put_first(page: Page) -> None:

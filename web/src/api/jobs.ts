@@ -37,10 +37,12 @@ interface Wish {
   status: Status | "";
   /** Part of the song's name; empty for all. */
   search: string;
+  /** The batch whose songs they are; null for all. */
+  batch: string | null;
 }
 
-function page({ status, search }: Wish, cursor: string | null): Promise<Page> {
-  const query = { limit: PAGE, cursor, status: status || null, search: search || null };
+function page({ status, search, batch }: Wish, cursor: string | null): Promise<Page> {
+  const query = { limit: PAGE, cursor, status: status || null, search: search || null, batch_id: batch };
   return answer(api.GET("/v1/jobs", { params: { query } }));
 }
 
@@ -50,7 +52,7 @@ function page({ status, search }: Wish, cursor: string | null): Promise<Page> {
  */
 export function useJobs(wish: Wish, inView: RefObject<readonly string[]>) {
   const queries = useQueryClient();
-  const queryKey = [LIST, wish.status, wish.search];
+  const queryKey = [LIST, wish.status, wish.search, wish.batch];
   const list = useInfiniteQuery({
     queryKey,
     queryFn: ({ pageParam }) => page(wish, pageParam),

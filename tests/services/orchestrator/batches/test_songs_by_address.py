@@ -126,7 +126,7 @@ def test_an_upload_without_word_is_waited_for_as_by_a_single_job(world: World) -
     assert songs_of(world, answer.json())["price_credits"] == 30
 
 
-@pytest.mark.parametrize("owner", [EVE, ""])
+@pytest.mark.parametrize("owner", [EVE, ""], ids=["anothers", "none"])
 def test_one_that_turns_out_to_be_anothers_or_none_is_rejected_alone(world: World, owner: str) -> None:
     here, unheard = world.ready_upload(ADA, seconds=10), new_id("upl")
     batch = order(world, [{"upload_id": here}, {"upload_id": unheard}]).json()

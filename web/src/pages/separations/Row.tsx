@@ -1,4 +1,4 @@
-import { Button, Checkbox, Group, Progress, Text } from "@mantine/core";
+import { Anchor, Button, Checkbox, Group, Progress, Text } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "wouter";
@@ -47,6 +47,14 @@ export function Row({ job, selected, select }: Props) {
         </Link>
         <Text size="sm" c="dimmed">
           {words.modes[job.mode]} · {formats.moment(job.created_at)}
+          {job.batch_id == null ? null : (
+            <>
+              {" · "}
+              <Anchor component={Link} href={`/separations?batch=${job.batch_id}`} inherit>
+                {words.batch}
+              </Anchor>
+            </>
+          )}
         </Text>
         <Text size="sm" role="status" {...(job.error ? { c: "var(--mantine-color-error)" } : {})}>
           {words.statuses[job.status]}

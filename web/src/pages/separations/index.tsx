@@ -1,7 +1,7 @@
-import { Button, Checkbox, Group, Select, Stack, Text, TextInput, Title } from "@mantine/core";
+import { Anchor, Button, Checkbox, Group, Select, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useRef, useState } from "react";
-import { Link } from "wouter";
+import { Link, useSearch } from "wouter";
 import { type Job, type Status, useJobs } from "../../api/jobs";
 import { useTexts } from "../../app/language";
 import { Refused } from "../../components/Said";
@@ -20,8 +20,9 @@ export default function Separations() {
   const [search, setSearch] = useState("");
   const [sought] = useDebouncedValue(search.trim(), TYPED_MILLISECONDS);
   const inView = useRef<readonly string[]>([]);
-  const list = useJobs({ status, search: sought }, inView);
-  const narrowed = status !== "" || sought !== "";
+  const batch = new URLSearchParams(useSearch()).get("batch") || null;
+  const list = useJobs({ status, search: sought, batch }, inView);
+  const narrowed = status !== "" || sought !== "" || batch !== null;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const chosen = list.jobs.filter((job) => selected.has(job.id));
   const keep = (jobs: readonly Job[]) => setSelected(new Set(jobs.map(({ id }) => id)));
@@ -64,6 +65,16 @@ export default function Separations() {
           flex="0 1 14rem"
         />
       </Group>
+      {batch === null ? null : (
+        <Group gap="sm">
+          <Text>
+            {words.ofBatch} <bdi>{batch}</bdi>
+          </Text>
+          <Anchor component={Link} href="/separations">
+            {words.ofAll}
+          </Anchor>
+        </Group>
+      )}
       <Refused problem={list.error} />
       {list.isPending ? <Waiting /> : null}
       {list.isSuccess && list.jobs.length === 0 ? (
