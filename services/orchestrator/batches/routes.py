@@ -53,15 +53,16 @@ SourceCheck = Annotated[Callable[[Principal, Sequence[BatchItem]], None], Depend
 router = APIRouter(prefix="/v1", tags=["Jobs"])
 
 _UPLOAD = EXAMPLE_IDS["upl"]
-_BATCH = examples(
-    {"items": [{"upload_id": _UPLOAD}], "mode": "full"},
-    fetched={"items": [{"source_url": "https://music.example.com/song.wav"}], "mode": "full"},
-    as_MP3_with_notes={
-        "items": [{"upload_id": _UPLOAD, "metadata": {"track": "1"}}, {"upload_id": _UPLOAD, "stems": ["vocals"]}],
-        "tier": "relaxed",
-        "output": {"format": "mp3"},
-    },
-)
+_SONG = {"items": [{"upload_id": _UPLOAD}], "mode": "full"}
+_FETCHED = {"items": [{"source_url": "https://music.example.com/song.wav"}], "mode": "full"}
+_AS_MP3_WITH_NOTES = {
+    "items": [{"upload_id": _UPLOAD, "metadata": {"track": "1"}}, {"upload_id": _UPLOAD, "stems": ["vocals"]}],
+    "tier": "relaxed",
+    "output": {"format": "mp3"},
+}
+_BATCH = examples(_SONG, fetched=_FETCHED, as_MP3_with_notes=_AS_MP3_WITH_NOTES)
+# What is yet to be fetched has no price.
+_PRICED = examples(_SONG, as_MP3_with_notes=_AS_MP3_WITH_NOTES)
 _MADE = {
     202: {"model": BatchAnswer, "description": "A song is still coming, or the credits are still being reserved."},
     **answers(
@@ -107,13 +108,27 @@ def create_batch(
 @router.post(
     "/batches/quote",
     summary="Ask for the price of a batch",
-    responses=answers(UploadNotFound, UploadNotReady, UploadRejected, UnknownModel),
+    responses=answers(
+        CallbacksForPartners,
+        UploadNotFound,
+        UploadNotReady,
+        UploadRejected,
+        UnknownModel,
+        CallbackUrlRefused,
+        SourceNotAllowed,
+    ),
 )
 def create_batch_quote(
-    body: Annotated[NewBatch, Body(openapi_examples=_BATCH)], caller: Caller, quotes: BatchQuotesDep
+    body: Annotated[NewBatch, Body(openapi_examples=_PRICED)],
+    caller: Caller,
+    quotes: BatchQuotesDep,
+    check: CallbackCheck,
+    check_songs: SourceCheck,
 ) -> BatchQuote:
     """What a batch costs; one that is made from the same request costs exactly that. Every song has to be there: 409
     `upload_not_ready` also of one that is yet to be fetched. 503: no word of one has come yet; ask again."""
+    check(caller, body.callback_url)
+    check_songs(caller, body.items)
     return quotes.quote(caller.account_id, body)
 
 

@@ -9,6 +9,7 @@ from services.upload.cleaning import Cleaner
 from services.upload.fetching import SourceFetcher
 from services.upload.places import Places
 from services.upload.schemas import NewSource
+from services.upload.service import Uploads
 from services.upload.settings import Settings
 from tests.databases import PATIENCE_SECONDS
 from tests.services.upload.conftest import Parts
@@ -20,10 +21,15 @@ def fetching(settings: Settings, **changes: Any) -> Settings:
     return settings.model_copy(update={"outbound_allow_loopback": True, "fetch_retry_seconds": 7, **changes})
 
 
+def under_its_settings(parts: Parts) -> Uploads:
+    """The uploads of a service, which follow the settings that its other parts have by now."""
+    parts.uploads.settings, parts.uploads.places = parts.settings, Places(parts.settings)
+    return parts.uploads
+
+
 def named(parts: Parts, url: str, *, account: str = ACCOUNT, **fields: Any) -> str:
     """The id of an upload that is to be fetched."""
-    parts.uploads.settings, parts.uploads.places = parts.settings, Places(parts.settings)
-    answer = parts.uploads.create(account, NewSource(source_url=url, **fields), None)
+    answer = under_its_settings(parts).create(account, NewSource(source_url=url, **fields), None)
     upload_id: str = json.loads(bytes(answer.body))["id"]
     return upload_id
 

@@ -18,7 +18,7 @@ from services.upload.schemas import NewSource
 from tests.databases import on_sqlite
 from tests.ids import numbered
 from tests.services.upload.conftest import Events, Parts
-from tests.services.upload.fetching import fetcher, fetching, named
+from tests.services.upload.fetching import fetcher, fetching, named, under_its_settings
 from tests.services.upload.song_server import Answer, SongServer, giving, song_server
 from tests.services.upload.validating import (
     ACCOUNT,
@@ -340,10 +340,10 @@ def test_accounts_take_turns(parts: Parts, server: SongServer) -> None:
 
 
 def test_a_name_of_ones_own_stays_and_a_key_makes_one_upload(parts: Parts, server: SongServer) -> None:
-    parts.uploads.settings = parts.settings
+    uploads = under_its_settings(parts)
     server.answers["/a"] = [giving(SONG, Content_Disposition='attachment; filename="theirs.wav"')]
     new = NewSource(source_url=f"{server.url}/a", filename="mine.wav")
-    first, again = (json.loads(bytes(parts.uploads.create(ACCOUNT, new, "key").body)) for _ in range(2))
+    first, again = (json.loads(bytes(uploads.create(ACCOUNT, new, "key").body)) for _ in range(2))
 
     assert fetcher(parts).fetch_next()
     assert not fetcher(parts).fetch_next()

@@ -39,6 +39,16 @@ def test_a_quote_needs_every_song_and_only_ones_own(world: World) -> None:
         assert (answer.status_code, answer.json()["code"], answer.json()["item"]) == (status, code, 1)
 
 
+def test_an_address_that_no_order_may_name_is_refused_in_a_quote_too(world: World) -> None:
+    song = {"upload_id": world.ready_upload(ADA)}
+    for body, status, code in (
+        ({"items": [song], "callback_url": "AAA"}, 403, "callbacks_for_partners"),
+        ({"items": [song, {"source_url": "https://10.0.0.1/song.wav"}]}, 422, "source_not_allowed"),
+    ):
+        answer = world.client.post("/v1/batches/quote", json=body, headers=bearer(ADA))
+        assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
 def test_previews_are_quoted_by_what_is_left_of_the_day(world: World) -> None:
     left = billing_pb2.Balance(available_credits=0, version=1, previews_left=2)
     world.hear(billing_pb2.BalanceChanged(account_id=ADA, balance=left))
