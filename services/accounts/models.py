@@ -3,7 +3,7 @@
 from services.accounts.api_keys.models import ApiKey
 from services.accounts.email_changes.models import EmailChange
 from services.accounts.erasure.models import Erasure, WelcomedAddress
-from services.accounts.guesses.models import Tries
+from services.accounts.guesses.models import WrongGuesses
 from services.accounts.ledger.models import (
     AccountBalance,
     BatchHold,
@@ -63,7 +63,7 @@ __all__ = [
     "SecurityEvent",
     "SignInSession",
     "Subscription",
-    "Tries",
     "User",
     "WelcomedAddress",
+    "WrongGuesses",
 ]

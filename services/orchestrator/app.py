@@ -31,7 +31,7 @@ from services.orchestrator.consumers import Handlers
 from services.orchestrator.credits.rates import RatesWatch
 from services.orchestrator.credits.service import Quotes
 from services.orchestrator.erasing import Forgetting
-from services.orchestrator.feedback.service import Opinions
+from services.orchestrator.feedback.service import FeedbackService
 from services.orchestrator.jobs.errors import JobNotFound
 from services.orchestrator.jobs.lifecycle import Lifecycle
 from services.orchestrator.jobs.service import Jobs
@@ -96,7 +96,7 @@ def build(settings: Settings) -> FastAPI:
             "batches": batches,
             "quotes": quotes,
             "batch_quotes": BatchQuotes(database, settings, Uploads(database, settings, lifecycle, signals), quotes),
-            "opinions": Opinions(database),
+            "feedback": FeedbackService(database),
             "dead_letters": DeadLetters(database, DeadLetterBox(Brokers.of(settings), NAME)),
             "marked_regions": MarkedRegions(database, storage),
             "administration": Administration(database, settings, lifecycle, signals, jobs),

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from services.kit.schemas import EventId, JobCursor, JobId, Limit, Page, ShareCursor
-from services.orchestrator.feedback.routes import OpinionsDep
+from services.orchestrator.feedback.routes import FeedbackDep
 from services.orchestrator.feedback.schemas import FeedbackAnswer
 from services.orchestrator.jobs.routes import Caller, JobsDep
 from services.orchestrator.jobs.schemas import MissedEvents
@@ -15,10 +15,10 @@ router = APIRouter(prefix="/internal", include_in_schema=False)
 
 @router.get("/feedback")
 def list_feedback(
-    caller: Caller, opinions: OpinionsDep, limit: Limit = 20, cursor: JobCursor = None
+    caller: Caller, feedback: FeedbackDep, limit: Limit = 20, cursor: JobCursor = None
 ) -> Page[FeedbackAnswer]:
     """All feedback that the account gave, for its export."""
-    items, following = opinions.list_of_account(caller.account_id, limit=limit, before=cursor)
+    items, following = feedback.list_of_account(caller.account_id, limit=limit, before=cursor)
     return Page(items=items, next_cursor=following)
 
 

@@ -1,4 +1,4 @@
-"""The table of tries."""
+"""The table of wrong guesses."""
 
 from datetime import datetime
 
@@ -8,8 +8,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from services.accounts.tables import Base
 
 
-class Tries(Base):
-    """Tries at one account since the last that was right: from one network, or from all."""
+class WrongGuesses(Base):
+    """Wrong guesses at one account since the last that was right: from one network, or from all."""
 
     __tablename__ = "tries"
 

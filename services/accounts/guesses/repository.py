@@ -1,4 +1,4 @@
-"""Queries about tries."""
+"""Queries about wrong guesses."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -7,12 +7,12 @@ from typing import cast
 from sqlalchemy import Table, bindparam, case, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from services.accounts.guesses.models import Tries
+from services.accounts.guesses.models import WrongGuesses
 from services.kit.database import ReadSession, WriteSession
 
-_TRIES = cast(Table, Tries.__table__)
-_FIND = select(_TRIES.c.key, _TRIES.c.number, _TRIES.c.heard_from).where(
-    _TRIES.c.key.in_(bindparam("keys", expanding=True)), _TRIES.c.last_at > bindparam("after")
+_WRONG_GUESSES = cast(Table, WrongGuesses.__table__)
+_FIND = select(_WRONG_GUESSES.c.key, _WRONG_GUESSES.c.number, _WRONG_GUESSES.c.heard_from).where(
+    _WRONG_GUESSES.c.key.in_(bindparam("keys", expanding=True)), _WRONG_GUESSES.c.last_at > bindparam("after")
 )
 
 
@@ -28,30 +28,30 @@ def count(session: WriteSession, key: str, now: datetime, after: datetime) -> in
     Whoever counts the same key waits until this transaction has ended.
     """
     dialect = sqlite if session.database.is_sqlite else postgresql
-    insert = dialect.insert(_TRIES).values(key=key, number=1, last_at=now, heard_from=None)
-    goes_on = _TRIES.c.last_at > after
+    insert = dialect.insert(_WRONG_GUESSES).values(key=key, number=1, last_at=now, heard_from=None)
+    goes_on = _WRONG_GUESSES.c.last_at > after
     counted = insert.on_conflict_do_update(
-        index_elements=[_TRIES.c.key],
+        index_elements=[_WRONG_GUESSES.c.key],
         set_={
-            "number": case((goes_on, _TRIES.c.number + 1), else_=1),
-            "heard_from": case((goes_on, _TRIES.c.heard_from), else_=None),
+            "number": case((goes_on, _WRONG_GUESSES.c.number + 1), else_=1),
+            "heard_from": case((goes_on, _WRONG_GUESSES.c.heard_from), else_=None),
             "last_at": now,
         },
     )
-    number: int = session.execute(counted.returning(_TRIES.c.number)).scalar_one()
+    number: int = session.execute(counted.returning(_WRONG_GUESSES.c.number)).scalar_one()
     return number
 
 
 def wait(session: WriteSession, key: str, until: datetime) -> None:
-    session.execute(update(_TRIES).where(_TRIES.c.key == key).values(heard_from=until))
+    session.execute(update(_WRONG_GUESSES).where(_WRONG_GUESSES.c.key == key).values(heard_from=until))
 
 
 def forget(session: WriteSession, key: str) -> None:
-    session.execute(delete(_TRIES).where(_TRIES.c.key == key))
+    session.execute(delete(_WRONG_GUESSES).where(_WRONG_GUESSES.c.key == key))
 
 
 def delete_old(session: WriteSession, before: datetime, kept: int) -> None:
     """Those whose last was before that moment; and of the others all but so many, the oldest first."""
-    newest = select(_TRIES.c.last_at).order_by(_TRIES.c.last_at.desc()).offset(kept).limit(1)
-    session.execute(delete(_TRIES).where(_TRIES.c.last_at <= before))
-    session.execute(delete(_TRIES).where(_TRIES.c.last_at <= newest.scalar_subquery()))
+    newest = select(_WRONG_GUESSES.c.last_at).order_by(_WRONG_GUESSES.c.last_at.desc()).offset(kept).limit(1)
+    session.execute(delete(_WRONG_GUESSES).where(_WRONG_GUESSES.c.last_at <= before))
+    session.execute(delete(_WRONG_GUESSES).where(_WRONG_GUESSES.c.last_at <= newest.scalar_subquery()))

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
-from services.accounts.guesses import repository as tries
+from services.accounts.guesses import repository as wrong_guesses
 from services.accounts.sessions.tokens import SigningKeys
 from services.kit.database import ReadSession, WriteSession
 from services.kit.errors import RateLimited
@@ -47,7 +47,7 @@ class Attempt:
     def admit(self, session: ReadSession) -> None:
         """Raises the refusal where it is not heard now."""
         now = session.now()
-        found = tries.find(session, (self._here, self._everywhere), now - FORGOTTEN_AFTER)
+        found = wrong_guesses.find(session, (self._here, self._everywhere), now - FORGOTTEN_AFTER)
         number, heard_from = found.get(self._here, (0, None))
         everywhere, _ = found.get(self._everywhere, (0, None))
         self.remembered = number > 0
@@ -61,16 +61,16 @@ class Attempt:
         """It was wrong. Whether it is worth telling the account: the last before a network begins to wait, a handful of
         times in an attack however large."""
         now = session.now()
-        number = tries.count(session, self._here, now, now - FORGOTTEN_AFTER)
-        everywhere = tries.count(session, self._everywhere, now, now - FORGOTTEN_AFTER)
+        number = wrong_guesses.count(session, self._here, now, now - FORGOTTEN_AFTER)
+        everywhere = wrong_guesses.count(session, self._everywhere, now, now - FORGOTTEN_AFTER)
         over = number - _allowed(everywhere - 1)
         if over >= 0:
-            tries.wait(session, self._here, now + min(timedelta(seconds=2.0 ** min(over, 30)), LONGEST_WAIT))
+            wrong_guesses.wait(session, self._here, now + min(timedelta(seconds=2.0 ** min(over, 30)), LONGEST_WAIT))
         return over == 0 and everywhere <= ATTACK_TRIES + 1
 
     def forget(self, session: WriteSession) -> None:
         """It was right: whoever is at this network knows the password, and may have been wrong before."""
-        tries.forget(session, self._here)
+        wrong_guesses.forget(session, self._here)
 
 
 def _allowed(everywhere: int) -> int:
@@ -107,4 +107,4 @@ class Throttle:
 
 def tidy(session: WriteSession) -> None:
     """Forgets what is old, and what is too much."""
-    tries.delete_old(session, session.now() - FORGOTTEN_AFTER, MOST_REMEMBERED)
+    wrong_guesses.delete_old(session, session.now() - FORGOTTEN_AFTER, MOST_REMEMBERED)

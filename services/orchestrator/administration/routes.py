@@ -13,7 +13,14 @@ from services.kit.schemas import JobCursor, JobId, Limit, Line, Page, WorkerCurs
 from services.kit.spans import Span
 from services.orchestrator.administration.errors import JobNotRequeueable, WorkerNotFound
 from services.orchestrator.administration.repository import JobFilter
-from services.orchestrator.administration.schemas import AdminJob, Because, JobTimeline, Overview, QueueView, WorkerView
+from services.orchestrator.administration.schemas import (
+    AdminJob,
+    JobTimeline,
+    Overview,
+    QueueView,
+    WithReason,
+    WorkerView,
+)
 from services.orchestrator.administration.service import Administration
 from services.orchestrator.jobs.errors import JobNotFound, TooManyOpenJobs
 from services.orchestrator.jobs.states import Status
@@ -27,7 +34,7 @@ def _administration(request: Request) -> Administration:
 
 AdministrationDep = Annotated[Administration, Depends(_administration)]
 Operator = Annotated[Principal, Depends(require_role(Role.OPERATOR, Role.ADMIN, scope="account"))]
-Reason = Annotated[Because, Body(openapi_examples=examples({"reason": "The machine gets a new driver"}))]
+Reason = Annotated[WithReason, Body(openapi_examples=examples({"reason": "The machine gets a new driver"}))]
 
 router = APIRouter(prefix="/v1/admin", tags=["operators"])
 

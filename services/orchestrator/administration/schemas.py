@@ -12,7 +12,7 @@ from services.orchestrator.jobs.states import Status
 from services.orchestrator.workers.states import WorkerState
 
 
-class Because(RequestBody):
+class WithReason(RequestBody):
     """Why something is done."""
 
     reason: Annotated[Line, Field(min_length=1, max_length=200)] = Field(description="For the audit log.")

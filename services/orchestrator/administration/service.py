@@ -17,7 +17,6 @@ from services.orchestrator.administration.models import QueuePause
 from services.orchestrator.administration.repository import JobFilter
 from services.orchestrator.administration.schemas import (
     AdminJob,
-    Because,
     FailureCount,
     JobTimeline,
     Load,
@@ -27,6 +26,7 @@ from services.orchestrator.administration.schemas import (
     QueueView,
     StageSeconds,
     TimelineEntry,
+    WithReason,
     WorkerAttempt,
     WorkerView,
 )
@@ -196,7 +196,7 @@ class Administration:
                 trace_id=job.traceparent.split("-")[1] if job.traceparent else None,
             )
 
-    def requeue(self, operator_id: str, job_id: str, because: Because, key: str | None) -> JSONResponse:
+    def requeue(self, operator_id: str, job_id: str, given: WithReason, key: str | None) -> JSONResponse:
         """Has the job done anew; answers with the one that is: of a failed job that is a new one.
 
         A job that runs is taken from its worker, one that waits for its next attempt waits no longer; neither counts
@@ -207,8 +207,8 @@ class Administration:
             account_id=operator_id,
             key=key,
             operation=f"requeueJob {job_id}",
-            body=because,
-            create=lambda session: self._requeue(session, operator_id, job_id, because.reason),
+            body=given,
+            create=lambda session: self._requeue(session, operator_id, job_id, given.reason),
             respond=lambda made: (200, self._job(made).model_dump(mode="json")),
         )
 

@@ -23,20 +23,20 @@ KEPT = 2 * WITHIN
 
 
 @dataclass(frozen=True)
-class Worth:
+class Deductible:
     """Seconds that the next full job of an upload need not pay; `taken` where one has had its deduction."""
 
     seconds: float
     taken: bool
 
 
-def worth_of(session: ReadSession, upload_id: str) -> Worth:
+def deductible_of(session: ReadSession, upload_id: str) -> Deductible:
     """What previews of this upload are worth now."""
     found = session.get(PreviewCredit, upload_id, populate_existing=True)
-    return Worth(0.0, taken=False) if found is None else _worth(session, found)
+    return Deductible(0.0, taken=False) if found is None else _deductible(session, found)
 
 
-def locked_worths(session: WriteSession, upload_ids: Collection[str]) -> dict[str, Worth]:
+def locked_deductibles(session: WriteSession, upload_ids: Collection[str]) -> dict[str, Deductible]:
     """The same of those among many uploads of which there are previews; until the transaction ends nobody else prices
     these."""
     noted = select(PreviewCredit.upload_id).where(PreviewCredit.upload_id.in_(upload_ids))
@@ -45,12 +45,12 @@ def locked_worths(session: WriteSession, upload_ids: Collection[str]) -> dict[st
         serialize(session, upload_id)
     found = select(PreviewCredit).where(PreviewCredit.upload_id.in_(with_previews))
     rows = session.scalars(found.execution_options(populate_existing=True))
-    return {row.upload_id: _worth(session, row) for row in rows}
+    return {row.upload_id: _deductible(session, row) for row in rows}
 
 
-def _worth(session: ReadSession, found: PreviewCredit) -> Worth:
+def _deductible(session: ReadSession, found: PreviewCredit) -> Deductible:
     fresh = found.job_id is None and found.made_at > session.now() - WITHIN
-    return Worth(found.seconds if fresh else 0.0, taken=found.job_id is not None)
+    return Deductible(found.seconds if fresh else 0.0, taken=found.job_id is not None)
 
 
 def note(session: WriteSession, preview: Job) -> None:

@@ -25,7 +25,7 @@ class RateUnknown(Exception):
     """Accounts has not told yet what a second costs."""
 
 
-NOTHING = preview_credits.Worth(0.0, taken=False)
+NOTHING = preview_credits.Deductible(0.0, taken=False)
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ def give(session: WriteSession, order: Order, lifetime: timedelta) -> tuple[Pric
     preview_credits.serialize(session, order.upload.id)
     quote = _standing(session, order)
     now = session.now()
-    worth = preview_credits.worth_of(session, order.upload.id)
-    price = _price(order, rate_for(session, order.model, order.tier, now), worth)
-    if quote is None or price.credits < _bound(order, quote, worth).credits:
+    deductible = preview_credits.deductible_of(session, order.upload.id)
+    price = _price(order, rate_for(session, order.model, order.tier, now), deductible)
+    if quote is None or price.credits < _bound(order, quote, deductible).credits:
         session.execute(delete(StandingQuote).where(*_same(order)))
         quote = StandingQuote(
             upload_id=order.upload.id,
@@ -85,7 +85,7 @@ def give(session: WriteSession, order: Order, lifetime: timedelta) -> tuple[Pric
             expires_at=now + lifetime,
         )
         session.add(quote)
-    given = _bound(order, quote, worth)
+    given = _bound(order, quote, deductible)
     quote.preview_credit_credits = given.preview_credit_credits
     if given.credits == price.credits:
         quote.expires_at = now + lifetime
@@ -97,16 +97,16 @@ def price_of(session: WriteSession, order: Order, ordered_at: datetime) -> Price
     """What a job costs that was made at that moment: what was quoted, while that stands; less where a preview has
     succeeded since. Until the transaction ends nobody else prices the upload. Raises RateUnknown."""
     preview_credits.serialize(session, order.upload.id)
-    quote, worth = _standing(session, order), preview_credits.worth_of(session, order.upload.id)
+    quote, deductible = _standing(session, order), preview_credits.deductible_of(session, order.upload.id)
     if quote is not None:
-        return _bound(order, quote, worth)
-    return _price(order, rate_for(session, order.model, order.tier, ordered_at), worth)
+        return _bound(order, quote, deductible)
+    return _price(order, rate_for(session, order.model, order.tier, ordered_at), deductible)
 
 
 def prices_of(session: WriteSession, orders: Sequence[Order], ordered_at: datetime) -> list[Price]:
     """The same of many orders, in some statements for all of them. Raises RateUnknown."""
     upload_ids = {order.upload.id for order in orders}
-    worths = preview_credits.locked_worths(session, upload_ids)
+    deductibles = preview_credits.locked_deductibles(session, upload_ids)
     found = select(StandingQuote).where(StandingQuote.upload_id.in_(upload_ids))
     standing = {
         (quote.upload_id, quote.mode, quote.model_name, quote.tier): quote
@@ -116,15 +116,15 @@ def prices_of(session: WriteSession, orders: Sequence[Order], ordered_at: dateti
     known = {key: rate_for(session, *key, ordered_at) for key in rates}
     prices = []
     for order in orders:
-        worth = worths.get(order.upload.id, NOTHING)
+        deductible = deductibles.get(order.upload.id, NOTHING)
         quote = standing.get(_key(order))
         if quote is not None:
-            price = _bound(order, quote, worth)
+            price = _bound(order, quote, deductible)
         else:
-            price = _price(order, known[order.model, order.tier], worth)
+            price = _price(order, known[order.model, order.tier], deductible)
         if price.preview_credit_credits:
             # Deducted once, though a song may be named twice.
-            worths[order.upload.id] = preview_credits.Worth(0.0, taken=True)
+            deductibles[order.upload.id] = preview_credits.Deductible(0.0, taken=True)
         prices.append(price)
     return prices
 
@@ -134,7 +134,7 @@ def forget(session: WriteSession) -> None:
     session.execute(delete(StandingQuote).where(StandingQuote.expires_at <= session.now()))
 
 
-def _price(order: Order, rate: KnownRate | None, worth: preview_credits.Worth) -> Price:
+def _price(order: Order, rate: KnownRate | None, deductible: preview_credits.Deductible) -> Price:
     if order.mode == "preview":
         return Price(full_credits=0)
     if rate is None:
@@ -142,18 +142,18 @@ def _price(order: Order, rate: KnownRate | None, worth: preview_credits.Worth) -
     full = price_credits(order.upload.duration_seconds or 0.0, rate.millicredits_per_second)
     return Price(
         full,
-        _deduction(full, worth.seconds, rate.millicredits_per_second),
+        _deduction(full, deductible.seconds, rate.millicredits_per_second),
         rate_id=rate.id,
         millicredits_per_second=rate.millicredits_per_second,
     )
 
 
-def _bound(order: Order, quote: StandingQuote, worth: preview_credits.Worth) -> Price:
+def _bound(order: Order, quote: StandingQuote, deductible: preview_credits.Deductible) -> Price:
     """The price that a standing quote binds us to. A deduction that a job has had meanwhile is in it no more."""
     full, rate = quote.price_credits, quote.millicredits_per_second
     deduction = 0
-    if order.mode == "full" and rate is not None and not worth.taken:
-        deduction = max(quote.preview_credit_credits, _deduction(full, worth.seconds, rate))
+    if order.mode == "full" and rate is not None and not deductible.taken:
+        deduction = max(quote.preview_credit_credits, _deduction(full, deductible.seconds, rate))
     return Price(full, deduction, rate_id=quote.rate_id, millicredits_per_second=rate)
 
 

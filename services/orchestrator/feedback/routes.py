@@ -8,7 +8,7 @@ from services.kit.errors import answers
 from services.kit.schemas import JobId, examples
 from services.orchestrator.feedback.errors import FeedbackNotFound
 from services.orchestrator.feedback.schemas import FeedbackAnswer, NewFeedback
-from services.orchestrator.feedback.service import Opinions
+from services.orchestrator.feedback.service import FeedbackService
 from services.orchestrator.jobs.errors import (
     JobNotFinished,
     JobNotFound,
@@ -16,12 +16,12 @@ from services.orchestrator.jobs.errors import (
 from services.orchestrator.jobs.routes import Caller
 
 
-def _opinions(request: Request) -> Opinions:
-    opinions: Opinions = request.app.state.opinions
-    return opinions
+def _feedback(request: Request) -> FeedbackService:
+    feedback: FeedbackService = request.app.state.feedback
+    return feedback
 
 
-OpinionsDep = Annotated[Opinions, Depends(_opinions)]
+FeedbackDep = Annotated[FeedbackService, Depends(_feedback)]
 
 router = APIRouter(prefix="/v1", tags=["Jobs"])
 
@@ -29,14 +29,14 @@ _FEEDBACK = examples({"rating": 4, "stem": "vocals", "tags": ["bleed"], "comment
 
 
 @router.get("/jobs/{job_id}/feedback", summary="Get feedback", responses=answers(JobNotFound, FeedbackNotFound))
-def get_feedback(job_id: JobId, caller: Caller, opinions: OpinionsDep) -> FeedbackAnswer:
+def get_feedback(job_id: JobId, caller: Caller, feedback: FeedbackDep) -> FeedbackAnswer:
     """Feedback given on this job."""
-    return opinions.get(caller.account_id, job_id)
+    return feedback.get(caller.account_id, job_id)
 
 
 @router.put("/jobs/{job_id}/feedback", summary="Give feedback", responses=answers(JobNotFound, JobNotFinished))
 def put_feedback(
-    job_id: JobId, body: Annotated[NewFeedback, Body(openapi_examples=_FEEDBACK)], caller: Caller, opinions: OpinionsDep
+    job_id: JobId, body: Annotated[NewFeedback, Body(openapi_examples=_FEEDBACK)], caller: Caller, feedback: FeedbackDep
 ) -> FeedbackAnswer:
     """Gives feedback, in place of any given before."""
-    return opinions.give(caller.account_id, job_id, body)
+    return feedback.give(caller.account_id, job_id, body)

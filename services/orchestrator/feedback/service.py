@@ -10,7 +10,7 @@ from services.orchestrator.jobs.errors import JobNotFound
 from services.orchestrator.jobs.models import Job
 
 
-class Opinions:
+class FeedbackService:
     """The use cases of feedback."""
 
     def __init__(self, database: Database) -> None:

@@ -34,7 +34,7 @@ from services.orchestrator.batches.service import Batches
 from services.orchestrator.batches.sweeper import BatchSweeper
 from services.orchestrator.consumers import Handlers
 from services.orchestrator.credits.service import Quotes
-from services.orchestrator.feedback.service import Opinions
+from services.orchestrator.feedback.service import FeedbackService
 from services.orchestrator.jobs.lifecycle import Lifecycle
 from services.orchestrator.jobs.models import Job
 from services.orchestrator.jobs.service import Jobs
@@ -375,7 +375,7 @@ def running_world(
             "batches": batches,
             "quotes": quotes,
             "batch_quotes": BatchQuotes(database, settings, Uploads(database, settings, lifecycle, signals), quotes),
-            "opinions": Opinions(database),
+            "feedback": FeedbackService(database),
             "marked_regions": MarkedRegions(database, storage),  # type: ignore[arg-type]
             "administration": Administration(database, settings, lifecycle, signals, jobs),
             "results": results,
