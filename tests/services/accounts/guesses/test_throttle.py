@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import func, select
 
 from services.accounts.guesses import repository
-from services.accounts.guesses.models import Tries
+from services.accounts.guesses.models import WrongGuesses
 from services.accounts.guesses.throttle import (
     ATTACK_TRIES,
     FORGOTTEN_AFTER,
@@ -161,14 +161,14 @@ def test_mails_and_passwords_are_counted_apart_and_nobody_is_named(
     with Throttle(keys, TooManyMails).attempt("ada@example.com", HERE) as attempt, database.read() as session:
         attempt.admit(session)
         assert not attempt.remembered
-        keys_there = session.scalars(select(Tries.key)).all()
+        keys_there = session.scalars(select(WrongGuesses.key)).all()
     assert len(keys_there) == 2
     assert not any("ada" in key or HERE in key for key in keys_there)
 
 
 def _rows(database: Database) -> int:
     with database.read() as session:
-        return session.scalar(select(func.count()).select_from(Tries)) or 0
+        return session.scalar(select(func.count()).select_from(WrongGuesses)) or 0
 
 
 @pytest.mark.parametrize("known", [True, False])
