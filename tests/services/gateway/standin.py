@@ -156,9 +156,26 @@ class StandIn:
 
 
 class _Server(uvicorn.Server):
+    """Stops when it is told to, where uvicorn looks ten times a second whether it was: most tests have servers of their
+    own."""
+
     def __init__(self, config: uvicorn.Config, on_stopping: Callable[[], None] | None) -> None:
         super().__init__(config)
         self._on_stopping = on_stopping
+        self._told_to_stop = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        looking = asyncio.create_task(super().main_loop())
+        if not self.should_exit:
+            await self._told_to_stop.wait()
+        looking.cancel()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._told_to_stop.set)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if self._on_stopping is not None:
@@ -169,7 +186,29 @@ class _Server(uvicorn.Server):
 @contextmanager
 def serving(app: Any, *, on_stopping: Callable[[], None] | None = None, port: int = 0, **options: Any) -> Iterator[int]:
     """Serves an ASGI app on a port of its own for the length of the block."""
-    listener = socket.create_server(("127.0.0.1", port))
+    with socket.create_server(("127.0.0.1", port)) as listener, _served(app, [listener], on_stopping, **options):
+        yield listener.getsockname()[1]
+
+
+@contextmanager
+def serving_each(*services: StandIn) -> Iterator[list[int]]:
+    """Serves stand-ins, each on a port of its own, by one server."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in services]
+        ports = [listener.getsockname()[1] for listener in listeners]
+        by_port = dict(zip(ports, services, strict=True))
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            await by_port[scope["server"][1]](scope, receive, send)
+
+        stack.enter_context(_served(app, listeners, lifespan="off", proxy_headers=False))
+        yield ports
+
+
+@contextmanager
+def _served(
+    app: Any, listeners: list[socket.socket], on_stopping: Callable[[], None] | None = None, **options: Any
+) -> Iterator[None]:
     config = uvicorn.Config(
         app,
         loop="uvloop",
@@ -182,13 +221,13 @@ def serving(app: Any, *, on_stopping: Callable[[], None] | None = None, port: in
         **options,
     )
     server = _Server(config, on_stopping)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": listeners}, daemon=True)
     thread.start()
     eventually(lambda: server.started)
     try:
-        yield listener.getsockname()[1]
+        yield
     finally:
-        server.should_exit = True
+        server.stop()
         thread.join(60)
         assert not thread.is_alive()
 
@@ -313,14 +352,9 @@ def unfinished_answer(gateway: Platform, path: str = "/v1/jobs/job_1/archive") -
 def platform(*, brokers: Brokers | None = None, **settings: Any) -> Iterator[Platform]:
     """A gateway before four stand-ins; `settings` are the gateway's. With `brokers` it hears the event log there."""
     accounts, upload, orchestrator, notifier = StandIn(), StandIn(), StandIn(), StandIn()
+    services = {"accounts": accounts, "upload": upload, "orchestrator": orchestrator, "notifier": notifier}
     with ExitStack() as stack:
-        ports = {
-            name: stack.enter_context(serving(service, proxy_headers=False))
-            for name, service in (
-                *(("accounts", accounts), ("upload", upload)),
-                *(("orchestrator", orchestrator), ("notifier", notifier)),
-            )
-        }
+        ports = dict(zip(services, stack.enter_context(serving_each(*services.values())), strict=True))
         urls = {f"{name}_url": HttpUrl(f"http://127.0.0.1:{port}") for name, port in ports.items()}
         jwks_url = f"http://127.0.0.1:{ports['accounts']}/.well-known/jwks.json"
         hub = Hub()
