@@ -23,7 +23,7 @@ from tests.broker import Broker
 from tests.databases import MakeDatabase
 from tests.services.accounts.conftest import PASSWORD, QUICK_HASHES_KIB
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 PATIENCE_SECONDS = 180.0
 

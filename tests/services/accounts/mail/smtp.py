@@ -40,7 +40,7 @@ class Mailbox:
         right = (data.login, data.password) == (USER.encode(), PASSWORD.encode())
         if right:
             self.signed_in_as.append(data.login.decode())
-        return AuthResult(success=right)
+        return AuthResult(success=right, handled=False)
 
 
 @contextmanager

@@ -88,7 +88,7 @@ def test_who_sends_signs_in_over_an_encrypted_connection(certificate: tuple[Path
         assert (mailbox.signed_in_as, len(mailbox.taken)) == ([USER], 1)
 
         wrong = told.model_copy(update={"smtp_password": SecretStr("another")})
-        with pytest.raises(MailDelayed) as refused:
+        with pytest.raises(MailDelayed, match="SMTPAuthenticationError 535") as refused:
             transport_of(wrong).send("mail_1", message())
         assert "another" not in str(refused.value)
         assert len(mailbox.taken) == 1

@@ -30,6 +30,7 @@ def serving(double: StripeDouble) -> Iterator[StripeDouble]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # the body would wait until the receipt of the head is confirmed
 
         def _respond(self) -> None:
             path, _, query = self.path.partition("?")
