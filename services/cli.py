@@ -18,6 +18,8 @@ from services.known_settings import unknown_settings
 
 SHELLS = ("bash", "zsh", "fish")
 SERVICES = ("gateway", "upload", "accounts", "orchestrator", "notifier", "worker")
+PROCESSES = (*SERVICES, "canary")
+"""All that `stemwright run` runs; a platform has the last one if it is told to."""
 OURS = ("separation", "services", "training")
 CLIENT, CLIENT_NEEDED = "stemwright_client", "stemwright-client[cli,mcp]"
 EXTRAS = {
@@ -138,11 +140,11 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("service", metavar="SERVICE", type=NearChoice(SERVICES, "service"))
+@click.argument("service", metavar="SERVICE", type=NearChoice(PROCESSES, "service"))
 def run(service: str) -> None:
     """Run one service in the foreground; settings come from the environment.
 
-    SERVICE is gateway, upload, accounts, orchestrator, notifier or worker.
+    SERVICE is gateway, upload, accounts, orchestrator, notifier, worker or canary.
     """
     with without_collection():
         serve = import_module(f"services.{service}.main").main
@@ -217,7 +219,7 @@ def settings() -> None:
     from services.local.settings import LocalSettings
 
     told = []
-    services = {name: import_module(f"services.{name}.settings").Settings for name in SERVICES}
+    services = {name: import_module(f"services.{name}.settings").Settings for name in PROCESSES}
     for group, heading in SHARED.items():
         users = [name for name, settings_class in services.items() if issubclass(settings_class, group)]
         told.append(document(group, f"{heading} ({', '.join(users)})"))

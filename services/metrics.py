@@ -343,6 +343,26 @@ METRICS = (
         "with Triton: seconds from a patch's sending to its answer",
     ),
     Metric("stemwright_worker_inference_in_flight", "gauge", ("worker",), "with Triton: patches at the server now"),
+    Metric(
+        "stemwright_canary_songs_total",
+        "counter",
+        ("canary",),
+        "songs of the platform's own that were sent through: `succeeded`, or the step that failed",
+        ("outcome",),
+    ),
+    Metric("stemwright_canary_seconds", "histogram", ("canary",), "seconds that songs took which came back whole"),
+    Metric(
+        "stemwright_canary_succeeded_timestamp_seconds",
+        "gauge",
+        ("canary",),
+        "when a song last came back whole; 0 until the first that did for this process",
+    ),
+    Metric(
+        "stemwright_canary_interval_seconds",
+        "gauge",
+        ("canary",),
+        "from the beginning of one song to that of the next, by setting",
+    ),
 )
 
 LABELS = {

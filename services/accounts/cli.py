@@ -1,5 +1,6 @@
 """`stemwright accounts`: what an operator does to an account, on the machine that has the database."""
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ProgrammingError
 
 from services.accounts.accounts import Accounts
+from services.accounts.canary import new_canary_key
 from services.accounts.ledger.check import check_books
 from services.accounts.ledger.transfers import MAX_CREDITS, Source, SourceType, TransferKind
 from services.accounts.payments.amounts import amount_text
@@ -125,6 +127,24 @@ def grant_credits(email: EmailAddress, amount: int, reason: str) -> None:
         source = Source(SourceType.OPERATOR, new_id("req"))
         balance = service.credits.post(session, TransferKind.GRANT, user.id, amount, source, reason=reason[:200])
     click.echo(f"{user.id} now has {balance.available} credits")
+
+
+@accounts.command()
+@click.option("--output", type=click.Path(path_type=Path), help="A file for it, which its owner alone may read.")
+def canary_key(output: Path | None) -> None:
+    """Make the key that the canary orders with, and print it.
+
+    What is ordered with it costs nothing, and is in no number of people's songs. Those of before work no more.
+    """
+    with _service() as service:
+        key = new_canary_key(service)
+    if output is None:
+        click.echo(key)
+    else:
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            os.fchmod(descriptor, 0o600)
+            file.write(key)
 
 
 @accounts.command()

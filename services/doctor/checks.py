@@ -70,6 +70,8 @@ def _own(service: str, settings: ServiceSettings, life: Life) -> Iterator[Findin
         yield from _signing_key(settings)
     elif service == "upload":
         yield from disk("upload", getattr(settings, "scratch_directory", None) or temporary_folder())
+    elif service == "canary" and life == "running":
+        yield from _canary(settings)
     elif service == "worker":
         yield from disk("worker", getattr(settings, "temp_dir"))  # noqa: B009 - another class than is declared
         yield from models.models(settings)
@@ -88,6 +90,24 @@ def _gateway(settings: Any, life: Life) -> Iterator[Finding]:
         yield warning(
             "proxies of gateway", "none is trusted", "Behind one, all clients share its address and its rates."
         )
+
+
+def _canary(settings: Any) -> Iterator[Finding]:
+    """Whether the gateway takes its key."""
+    about, url = "key of canary", f"{str(settings.url).rstrip('/')}/v1/jobs"
+    make = "`stemwright accounts canary-key` makes one."
+    try:
+        key = settings.key_file.read_text(encoding="ascii").strip()
+        answer = httpx2.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=TIMEOUT_SECONDS, trust_env=False)
+    except OSError as error:
+        yield wrong(about, f"{settings.key_file}: {error.strerror}", make)
+    except httpx2.HTTPError as error:
+        yield wrong(about, f"{url} does not answer: {one_line(error)}", "Start it, or correct STEMWRIGHT_CANARY_URL.")
+    else:
+        if answer.is_success:
+            yield ok(about, f"{url} takes it")
+        else:
+            yield wrong(about, f"{url} answers {answer.status_code}", make)
 
 
 def answers(about: str, url: str, setting: str) -> Iterator[Finding]:

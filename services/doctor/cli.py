@@ -16,10 +16,12 @@ from services.kit.settings import home_folder
 from services.local.part_settings import environment
 
 SERVICES = ("gateway", "accounts", "upload", "orchestrator", "notifier", "worker")
+ON_REQUEST = ("canary",)
+"""What a platform need not have is looked at where it is named."""
 
 
 @click.command()
-@click.argument("services", metavar="[SERVICE]...", type=NearChoice(SERVICES, "service"), nargs=-1)
+@click.argument("services", metavar="[SERVICE]...", type=NearChoice((*SERVICES, *ON_REQUEST), "service"), nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list of objects.")
 @env_file_option
 def doctor(services: tuple[str, ...], as_json: bool) -> None:

@@ -85,6 +85,10 @@ def settings_in_home(root: Path, given: Mapping[str, str]) -> dict[str, str]:
         told["S3_ENDPOINT_URL"] = urls[STORE]
     if "accounts" in urls:
         told["STEMWRIGHT_JWKS_URL"] = f"{urls['accounts']}/.well-known/jwks.json"
+    if home.canary_key.exists():
+        told["STEMWRIGHT_CANARY_KEY_FILE"] = str(home.canary_key)
+    if state := home.read_state():
+        told["STEMWRIGHT_CANARY_URL"] = str(state["gateway_url"])
     for name in ("accounts", "upload", "orchestrator", "notifier"):
         if name in urls:
             told[f"STEMWRIGHT_GATEWAY_{name.upper()}_URL"] = urls[name]

@@ -24,6 +24,9 @@ from services.kit.settings import TokenVerifierSettings
 
 SCOPES = ("uploads", "jobs", "billing:read", "webhooks", "events", "account")
 """All scopes; a person who signed in has every one, an API key those it was made with."""
+CANARY_SCOPE = "canary"
+"""Of the one key that `stemwright accounts canary-key` makes, and of nobody else's: what is ordered with it costs
+nothing and counts nowhere."""
 
 
 class Role(StrEnum):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -45,11 +45,22 @@ class StreamEvent:
 
 
 class Client:
-    """One account's view of the platform. Not safe to share between threads that change `token`."""
+    """One account's view of the platform. Not safe to share between threads that change `token`.
 
-    def __init__(self, base_url: str, token: str | None = None, timeout_seconds: float = 60) -> None:
+    `pause` waits so many seconds before something is asked for again, and ends the waiting by raising.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str | None = None,
+        timeout_seconds: float = 60,
+        *,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.http = httpx2.Client(base_url=base_url, timeout=timeout_seconds)
         self.token = token
+        self._pause = pause
         self._refresh_token: str | None = None
 
     def __enter__(self) -> Self:
@@ -131,7 +142,7 @@ class Client:
             except (ApiError, httpx2.TransportError) as error:
                 if not is_passing(error) or time.monotonic() > until:
                     raise
-            time.sleep(0.25)
+            self._pause(0.25)
 
     def job(self, job_id: str) -> Document:
         return self.call("GET", f"/v1/jobs/{job_id}")
@@ -157,7 +168,7 @@ class Client:
             waited = time.monotonic() - begun
             if waited > timeout_seconds:
                 raise TimeoutError(f"{path} is still {status}")
-            time.sleep(pause_after(waited))
+            self._pause(pause_after(waited))
 
     def events(self, job_id: str, last_event_id: str | None = None) -> Iterator[StreamEvent]:
         """The job's events as they happen, until the stream ends (after the job's last one)."""

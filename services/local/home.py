@@ -54,6 +54,7 @@ class Home:
         self.mail = self.root / "mail"
         self.secrets = self.root / "secrets"
         self.run = self.root / "run"
+        self.canary_key = self.secrets / "canary-key"
         self.temporary = self.root / "tmp"
 
     def make(self) -> bool:

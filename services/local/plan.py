@@ -20,12 +20,13 @@ from services.local.triton import TRITON, installed, triton_part
 
 STEMWRIGHT = (sys.executable, "-m", "services.cli")
 MIGRATE, MODEL, TRITON_MODELS = "migrate", "model", "triton-models"
-GATEWAY, NOTIFIER, WORKER = "gateway", "notifier", "worker-"
+GATEWAY, NOTIFIER, WORKER, CANARY = "gateway", "notifier", "worker-", "canary"
+CANARY_KEY = "canary-key"
 WITH_DATABASE = ("accounts", "upload", "orchestrator", NOTIFIER)
 SEALING_KEY = "STEMWRIGHT_NOTIFIER_SEALING_KEY"
 ADMIN_PORT = "STEMWRIGHT_ADMIN_PORT"
 EVERY_ADDRESS = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - what such a listener is reached by
-SERVICES = (GATEWAY, *WITH_DATABASE, "worker")
+SERVICES = (GATEWAY, *WITH_DATABASE, "worker", CANARY)
 # The gateway closes first.
 GATEWAY_STAGE, SERVICE_STAGE = 0, 1
 
@@ -79,11 +80,14 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
     infrastructure, infrastructure_environment = infrastructure_parts(settings, home, ports, public_url, told)
     infrastructure = [replace(part, environment={**part.environment, **temporary}) for part in infrastructure]
     workers = [f"{WORKER}{number}" for number in range(1, settings.workers + 1)]
-    listeners = {GATEWAY: gateway, **{name: ports.listen(name) for name in (*WITH_DATABASE, *workers)}}
+    canaries = [CANARY] if settings.canary else []
+    listeners = {GATEWAY: gateway, **{name: ports.listen(name) for name in (*WITH_DATABASE, *workers, *canaries)}}
     urls = {name: f"http://{LOOPBACK}:{port_of(listener)}" for name, listener in listeners.items()}
     urls[GATEWAY] = gateway_url
 
     ours = service_environment(settings, home, urls, told)
+    if settings.canary:
+        ours |= {"STEMWRIGHT_CANARY_URL": gateway_url, "STEMWRIGHT_CANARY_KEY_FILE": str(home.canary_key)}
     environment = {**ours, **infrastructure_environment, **temporary, **extra_environment}
     errands = errand_parts(settings, home, environment)
     waits = {errand.name for errand in errands}
@@ -216,6 +220,9 @@ def errand_parts(settings: LocalSettings, home: Home, environment: Mapping[str, 
         command = (*STEMWRIGHT, "models", "triton", str(triton_models(home)), *settings.models, "--target", "cpu")
         needs = (MODEL,) if errands[-1].name == MODEL else ()
         errands.append(Part(TRITON_MODELS, command, environment, needs=needs))
+    if settings.canary:
+        command = (*STEMWRIGHT, "accounts", "canary-key", "--output", str(home.canary_key))
+        errands.append(Part(CANARY_KEY, command, environment, needs=(MIGRATE,)))
     return errands
 
 
@@ -262,7 +269,10 @@ def service_part(
         own["STEMWRIGHT_WORKER_TEMP_DIR"] = str(home.temporary / name)
     if name == NOTIFIER and SEALING_KEY not in {**os.environ, **environment}:
         own[SEALING_KEY] = home.sealing_key()
-    needed = (MIGRATE,) if name in WITH_DATABASE else (MODEL, TRITON_MODELS) if is_worker else ()
+    if name == CANARY:
+        needed: tuple[str, ...] = (CANARY_KEY,)
+    else:
+        needed = (MIGRATE,) if name in WITH_DATABASE else (MODEL, TRITON_MODELS) if is_worker else ()
     return Part(
         name=name,
         command=(*STEMWRIGHT, "run", "worker" if is_worker else name),
@@ -271,7 +281,8 @@ def service_part(
         address=url,
         ready=HttpProbe(f"{url}/readyz"),
         alive=HttpProbe(f"{url}/healthz"),
-        needs=tuple(errand for errand in needed if errand in errands),
+        # A song that is sent before anybody could take it would tell of nothing.
+        needs=(*(errand for errand in needed if errand in errands), *((GATEWAY,) if name == CANARY else ())),
         stop_stage=GATEWAY_STAGE if name == GATEWAY else SERVICE_STAGE,
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 import services
-from services.local.plan import service_of
+from services.local.plan import CANARY, service_of
 from services.local.supervisor import Supervisor
 
 CHECKOUT = Path(services.__file__).resolve().parents[1]
@@ -27,7 +27,8 @@ def code_of(part: str) -> tuple[str, ...]:
     if service is None:
         return ()
     engine = ("separation",) if service in WITH_THE_ENGINE else ()
-    return (f"services/{service}", *EVERY_PROCESS, *engine)
+    client = ("services/local/client.py",) if service == CANARY else ()
+    return (f"services/{service}", *EVERY_PROCESS, *engine, *client)
 
 
 class Reloader:

@@ -33,6 +33,9 @@ class LocalSettings(VariableSettings):
     triton: bool = False
     """Workers ask a Triton server, another part, in place of running the network themselves."""
 
+    canary: bool = False
+    """Sends a short song of its own through every few minutes, billed to nobody; its metrics tell how that goes."""
+
     database_url: SecretStr | None = Field(None, validation_alias=_named("DATABASE_URL"))
     """A database elsewhere instead of a SQLite file per service; `{service}` stands for the service's name."""
 

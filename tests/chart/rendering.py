@@ -38,7 +38,14 @@ EXAMPLES = {
     "small": Example(("small.yaml",)),
     "production": Example(("production.yaml",), (f"image.digest={DIGEST}",)),
     "air-gapped": Example(("air-gapped.yaml",), (f"image.digest={DIGEST}",)),
-    "gpu": Example(("production.yaml", "gpu.yaml"), (f"image.digest={DIGEST}", f"triton.image.digest={DIGEST}")),
+    # The canary as well, which comes later than a platform does: its key is one of the platform's.
+    "gpu": Example(
+        ("production.yaml", "gpu.yaml"),
+        (
+            *(f"image.digest={DIGEST}", f"triton.image.digest={DIGEST}", "canary.enabled=true"),
+            *("canary.secret=stemwright-canary", "canary.url=https://music.example.com"),
+        ),
+    ),
 }
 
 

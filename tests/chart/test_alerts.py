@@ -55,6 +55,7 @@ SOON, ALL = starts('bucket{le="60.0"'), starts('count{a=""').replace('a="",', ""
 DAYS = {"at": "4d", "step": "20m"}
 PRESENT = {one("stemwright_build_info", service=name): "1x60" for name in ("gateway", "accounts", "upload", "notifier")}
 WAITING = {one("stemwright_outstanding_audio_seconds", model="m", tier="fast"): "900x60"}
+EVERY_FIVE_MINUTES = {one("stemwright_canary_interval_seconds"): "300x60"}
 NOTHING_WAITS = {one("stemwright_outstanding_audio_seconds", model="m", tier="fast"): "0x60"}
 
 
@@ -122,6 +123,11 @@ CASES = {
     "StemwrightNoLeader": Case(
         {one("stemwright_leads", service="upload", pod=pod): "0x60" for pod in "ab"},
         {one("stemwright_leads", service="upload", pod=pod): f"{int(pod == 'a')}x60" for pod in "ab"},
+    ),
+    # Each song comes back while the clock goes on; then none does.
+    "StemwrightCanaryLost": Case(
+        {one("stemwright_canary_succeeded_timestamp_seconds"): "0+60x5 300x55", **EVERY_FIVE_MINUTES},
+        {one("stemwright_canary_succeeded_timestamp_seconds"): "0+60x20 1200x40", **EVERY_FIVE_MINUTES},
     ),
     "StemwrightOutboxStuck": gauge("stemwright_outbox_oldest_unpublished_seconds", "61", "59", service="upload"),
     "StemwrightOutboxRefused": counter("stemwright_outbox_refused_total", service="upload", topic="uploads.v1"),

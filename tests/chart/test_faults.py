@@ -7,9 +7,10 @@ tester. Which alerts are tried in this way stands in `PROVOKED`; docs/runbooks.m
 
 import json
 import re
+import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -20,7 +21,10 @@ from fastapi import APIRouter
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import HttpUrl
 
+from services.canary.canary import Canary
+from services.canary.settings import Settings as CanarySettings
 from services.kit import outbox
 from services.kit.app import create_app
 from services.kit.database import Database
@@ -38,6 +42,7 @@ from tests.services.kit.test_outbox import Broker, ask, relay_of
 
 PROVOKED = {
     "StemwrightApiErrorsFast",
+    "StemwrightCanaryLost",
     "StemwrightDatabaseConnectionsUsedUp",
     "StemwrightDefects",
     "StemwrightNoLeader",
@@ -64,10 +69,14 @@ def scraped(service: str) -> Samples:
 
 
 class Observed:
-    """What Prometheus saw before a fault, and with it."""
+    """What Prometheus saw before a fault, and with it.
 
-    def __init__(self, service: str) -> None:
+    Of gauges that tell a moment, named `clocks`, each reading without the fault is as old as the one before it was.
+    """
+
+    def __init__(self, service: str, clocks: Collection[str] = ()) -> None:
         self._service = service
+        self._clocks = tuple(clocks)
         self.before = scraped(service)
         self.after: Samples = {}
 
@@ -78,10 +87,7 @@ class Observed:
         return self._ask(alert, folder, self.after, minutes)
 
     def _ask(self, alert: str, folder: Path, then: Samples, minutes: int) -> bool:
-        series = [
-            {"series": name, "values": f"{_told(self.before.get(name))}x{BEFORE} {_told(then.get(name))}x{AFTER}"}
-            for name in sorted({*self.before, *then})
-        ]
+        series = [{"series": name, "values": self._values(name, then)} for name in sorted({*self.before, *then})]
         firing = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}}) > bool 0'
         asked = {"expr": firing, "eval_time": f"{BEFORE + minutes}m", "exp_samples": [{"labels": "{}", "value": 1}]}
         rules, file = folder / "rules.yaml", folder / "test.yaml"
@@ -92,6 +98,15 @@ class Observed:
         told = subprocess.run((PROMTOOL, "test", "rules", str(file)), capture_output=True, text=True, check=False)
         assert told.returncode == 0 or "got:" in told.stdout + told.stderr, told.stdout + told.stderr
         return told.returncode == 0
+
+    def _values(self, name: str, then: Samples) -> str:
+        before, after = self.before.get(name), then.get(name)
+        if not name.startswith(self._clocks or ("no clock",)):
+            return f"{_told(before)}x{BEFORE} {_told(after)}x{AFTER}"
+        if then is self.before:
+            return f"0+60x{BEFORE + AFTER}"
+        assert after == before, f"{name} goes on"
+        return f"0+60x{BEFORE} {60 * BEFORE}x{AFTER}"
 
 
 def _told(value: float | None) -> str:
@@ -203,6 +218,19 @@ def test_requests_that_end_in_a_defect(tmp_path: Path) -> None:
     for _ in range(20):
         assert client.get("/v1/provoked").status_code == 500
     assert observed.fires("StemwrightApiErrorsFast", tmp_path, minutes=4)
+
+
+@needs_promtool
+def test_a_gateway_that_is_away(tmp_path: Path) -> None:
+    """The canary's key is good, and nobody answers at the address."""
+    key = tmp_path / "key"
+    key.write_text("sk_any")
+    with closing(socket.create_server(("127.0.0.1", 0))) as nobody:
+        url = HttpUrl(f"http://127.0.0.1:{nobody.getsockname()[1]}")
+    canary = Canary(CanarySettings(url=url, key_file=key, every_minutes=5))
+    observed = Observed("canary", clocks=["stemwright_canary_succeeded_timestamp_seconds"])
+    assert canary.send(threading.Event()) == "tidy"
+    assert observed.fires("StemwrightCanaryLost", tmp_path, minutes=21)
 
 
 @on_sqlite

@@ -16,6 +16,7 @@ SECRETS = {
     "notifier": {"kafka", "database", "webhooks"},
     "worker": {"kafka", "store", "triton"},
     "triton": {"triton"},
+    "canary": {"canary"},
     "migrate": {"kafka", "database", "store"},
     "test": set[str](),
 }
@@ -172,7 +173,7 @@ def test_every_service_runs_and_is_asked_how_it_is(name: str) -> None:
                 assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "admin"}
                 assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "admin"}
                 assert "startupProbe" in container
-    assert set(run) == set(SERVICES)
+    assert set(run) == {*SERVICES, *(["canary"] if name == "gpu" else [])}
 
 
 @every_example

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli import SERVICES
+from services.cli import PROCESSES
 from services.kit.settings import load
 from services.kit.settings_errors import variable_of
 from tests.chart.rendering import EXAMPLES, containers, environment, of_kind, pods
@@ -30,7 +30,7 @@ def told(name: str, service: str) -> list[dict[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", PROCESSES)
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_service_takes_what_the_chart_tells_it(
     name: str, service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -38,7 +38,7 @@ def test_a_service_takes_what_the_chart_tells_it(
     mounted = tmp_path / "file"
     mounted.touch()
     environments = told(name, service)
-    assert environments
+    assert environments or (service == "canary" and name != "gpu")
     for variables in environments:
         with monkeypatch.context() as patch:
             for variable, value in variables.items():

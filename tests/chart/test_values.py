@@ -44,6 +44,7 @@ REFUSED = {
     "a setting that is none": ("small", ("settings.logLevel=DEBUG",), "logLevel"),
     "Triton without its key": ("gpu", ("triton.secret=",), "triton.secret"),
     "Triton without a digest in production": ("gpu", ("triton.image.digest=",), "triton.image.digest"),
+    "a canary without its key": ("production", ("canary.enabled=true",), "secret"),
     "scaling without Prometheus": ("production", ("workers.prometheusUrl=",), "workers.prometheusUrl"),
 }
 

@@ -21,6 +21,9 @@ from tests.cluster import programs
 LOOPBACK = "127.0.0.1"
 STAGES = Path(__file__).with_name("stages.yaml")
 """What becomes of pods: nothing runs them."""
+APPLY = ("apply", "--server-side", "--validate=ignore")
+"""Without validation, before which kubectl reads the description of every kind there is and waits 32 s for it: too
+short where the processors have much else to do, and nothing lengthens it."""
 Object = dict[str, Any]
 
 
@@ -115,9 +118,9 @@ class ControlPlane:
         return ended
 
     def apply(self, *objects: Object) -> None:
-        """By the server, which validates."""
+        """What the rehearsal itself needs; what the chart has is applied, and validated, by Helm."""
         content = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-        self.kubectl("apply", "--server-side", "--validate=strict", "--filename=-", given=content)
+        self.kubectl(*APPLY, "--filename=-", given=content)
 
     def get(self, *arguments: str) -> list[Object]:
         """Objects of a kind, such as `get("pods", "--namespace=music")`."""
@@ -128,7 +131,7 @@ class ControlPlane:
         """Those of the operators whose objects the chart has, from their releases."""
         for module, paths in crds.MODULES.items():
             source = programs.downloaded(module)
-            self.kubectl("apply", "--server-side", *(f"--filename={source / path}" for path in paths))
+            self.kubectl(*APPLY, *(f"--filename={source / path}" for path in paths))
         self.apply(*(strimzi_crd(kind) for kind in ("KafkaTopic", "KafkaUser")))
         self.kubectl("wait", "--for=condition=established", "crd", "--all", "--timeout=600s")
 

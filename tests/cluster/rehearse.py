@@ -53,7 +53,7 @@ def prepare(cluster: ControlPlane) -> None:
         cluster.apply_crds()
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "music", "labels": labels}})
-    names = ("database", "kafka", "mail", "redis", "store", "stripe", "tokens", "triton", "webhooks")
+    names = ("canary", "database", "kafka", "mail", "redis", "store", "stripe", "tokens", "triton", "webhooks")
     cluster.apply(*(secret(f"stemwright-{name}", key="value") for name in names))
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "all", "namespace": "music"}}
     cluster.apply({**quota, "spec": {"hard": QUOTA}})

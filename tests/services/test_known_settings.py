@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic_settings import BaseSettings
 
-from services.cli import SERVICES
+from services.cli import PROCESSES
 from services.known_settings import known_names, unknown_settings
 from services.local.settings import LocalSettings
 
@@ -47,7 +47,7 @@ def test_what_is_known_is_not_told_of() -> None:
     assert list(unknown_settings([*known_names(), "STEMWRIGHT_TEST_SEED", "STEMWRIGHT_PEER", "HOME"])) == []
 
 
-@pytest.mark.parametrize("service", [*SERVICES, "local"])
+@pytest.mark.parametrize("service", [*PROCESSES, "local"])
 def test_what_is_told_of_has_no_effect(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pydantic would read a field that has a variable of its own by its name with the service's prefix as well."""
     kind: type[BaseSettings] = (

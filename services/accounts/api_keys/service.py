@@ -15,6 +15,7 @@ from services.accounts.security_events.origin import Origin
 from services.accounts.sessions.service import AccessTokens
 from services.accounts.sessions.tokens import SigningKeys
 from services.accounts.users import repository as users
+from services.kit.auth import CANARY_SCOPE
 from services.kit.database import Database, ReadSession, WriteSession
 from services.kit.errors import Unauthorized
 from services.kit.ids import new_id
@@ -74,7 +75,7 @@ class ApiKeys:
             account_id=account_id,
             name=name,
             key=key,
-            scopes=[scope for scope in rules.SCOPES if scope in scopes],
+            scopes=[scope for scope in (*rules.SCOPES, CANARY_SCOPE) if scope in scopes],
             expires_at=expires_at,
             sealed_secret=self._keys.seal(key.secret, key_id) if tell_again else None,
         )

@@ -66,7 +66,7 @@ class AccountMismatchError(Exception):
 
 @dataclass(frozen=True)
 class HoldRequest:
-    """The orchestrator's question. The price of a preview is 0, of anything else at least 1."""
+    """The orchestrator's question. A preview and the canary's song cost 0, anything else at least 1."""
 
     job_id: str
     account_id: str

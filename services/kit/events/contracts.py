@@ -129,6 +129,7 @@ RULES: Mapping[str, Rule] = {
     "roles": _name,
     "plan": _name,
     "disabled": _anything,
+    "canary": _anything,
     "service": _name,
     "kind": _name,
     "count": _number(0, MAX_COUNTER),
@@ -224,7 +225,8 @@ def _finished(data: separation_pb2.SeparationFinished) -> bool:
 
 
 def _requested(data: jobs_pb2.ReservationRequested) -> bool:
-    return (data.mode == jobs_pb2.JOB_MODE_PREVIEW) == (data.price_credits == 0)
+    free = data.mode == jobs_pb2.JOB_MODE_PREVIEW or data.canary
+    return free == (data.price_credits == 0)
 
 
 def _requested_at_once(data: jobs_pb2.BatchReservationRequested) -> bool:
@@ -242,7 +244,7 @@ WHOLE: Mapping[str, tuple[Rule, str]] = {
     "UploadReady": (_ready, "the object is not the upload's"),
     "SeparationAssigned": (_assigned, "the results would not be the job's"),
     "SeparationFinished": (_finished, "the attempt ended without an outcome"),
-    "ReservationRequested": (_requested, "a preview costs nothing, and nothing else does"),
+    "ReservationRequested": (_requested, "a preview and the canary cost nothing, and nothing else does"),
     "BatchReservationRequested": (_requested_at_once, "each song is named once, and only a preview costs nothing"),
     "WorkerHeartbeat": (_beat, "it tells of another worker's attempts"),
 }

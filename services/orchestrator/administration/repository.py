@@ -31,7 +31,7 @@ class Outstanding:
 
 
 def outstanding(session: ReadSession) -> list[Outstanding]:
-    """By model and mode, those with nothing left out."""
+    """By model and mode, those with nothing left out; without the canary's."""
     running = Job.status == Status.RUNNING
     query = (
         select(
@@ -42,7 +42,7 @@ def outstanding(session: ReadSession) -> list[Outstanding]:
             func.sum(audio_left()).label("audio_seconds"),
         )
         .outerjoin(KnownUpload, KnownUpload.id == Job.upload_id)
-        .where(Job.status.in_([Status.QUEUED, Status.RUNNING]))
+        .where(Job.status.in_([Status.QUEUED, Status.RUNNING]), Job.canary.is_(False))
         .group_by(Job.model_name, Job.mode)
         .order_by(Job.model_name, Job.mode)
     )

@@ -56,6 +56,9 @@ class Price:
         return self.full_credits - self.preview_credit_credits
 
 
+FREE = Price(full_credits=0)
+
+
 def order_of(job: Job, upload: KnownUpload) -> Order:
     """What a job of this upload is, to whoever prices it."""
     mode: Mode = "preview" if job.mode == "preview" else "full"
@@ -136,7 +139,7 @@ def forget(session: WriteSession) -> None:
 
 def _price(order: Order, rate: KnownRate | None, deductible: preview_credits.Deductible) -> Price:
     if order.mode == "preview":
-        return Price(full_credits=0)
+        return FREE
     if rate is None:
         raise RateUnknown
     full = price_credits(order.upload.duration_seconds or 0.0, rate.millicredits_per_second)

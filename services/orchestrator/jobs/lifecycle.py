@@ -75,7 +75,8 @@ class Lifecycle:
         Raises PreviewOutside or OutputUnsuitable, and RateUnknown, after which the job goes on waiting.
         """
         self.fit(job, upload)
-        self.fix_price(session, job, quotes.price_of(session, quotes.order_of(job, upload), job.created_at))
+        order = quotes.order_of(job, upload)
+        self.fix_price(session, job, quotes.FREE if job.canary else quotes.price_of(session, order, job.created_at))
         if job.batch_id is not None:
             job.ask_at = None
             self.batches.look(session, job.batch_id)
@@ -157,6 +158,7 @@ class Lifecycle:
                     account_id=job.account_id,
                     price_credits=job.price_credits or 0,
                     mode=MODES[job.mode],
+                    canary=job.canary,
                 )
                 outbox.add(session, OutgoingEvent(JOBS_INTERNAL, job.id, request))
             elif job.state is Status.RUNNING and not job.lease_confirmed:
@@ -232,7 +234,7 @@ class Lifecycle:
         job.lease_confirmed = False
         if job.started_at is None:
             job.started_at = now
-            if job.queued_at is not None:
+            if job.queued_at is not None and not job.canary:
                 START_SECONDS.labels(job.mode, job.tier).observe((now - job.queued_at).total_seconds())
         job.not_before = None
         job.progress_stage, job.progress_fraction, job.playable_seconds = None, 0.0, 0.0
@@ -369,10 +371,11 @@ class Lifecycle:
             for attempt in range(1, job.attempt + 1):
                 if stems_prefix(job.id, attempt) != job.result_prefix:
                     self.remove_objects(session, stems_prefix(job.id, attempt))
-        ENDED.labels(job.status, code or "").inc()
-        lasted = (job.finished_at - job.created_at).total_seconds()
-        JOB_SECONDS.labels(job.mode, job.tier, job.status).observe(lasted)
-        measures.note(session, job)
+        if not job.canary:
+            ENDED.labels(job.status, code or "").inc()
+            lasted = (job.finished_at - job.created_at).total_seconds()
+            JOB_SECONDS.labels(job.mode, job.tier, job.status).observe(lasted)
+            measures.note(session, job)
         self._announce(session, job)
         # Repeated until accounts says that it is settled.
         job.asked_times = 0

@@ -37,6 +37,8 @@ class Job(Base):
     batch_id: Mapped[str | None] = mapped_column(String(40))
     """What it was ordered as a song of. Its price is held with that of the others."""
     callback_url: Mapped[str | None] = mapped_column(String(2000))
+    canary: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """The platform's own song: it costs nothing, and no number of people's songs has it in it."""
 
     status: Mapped[str] = mapped_column(String(12))
     price_credits: Mapped[int | None]

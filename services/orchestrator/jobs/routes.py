@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from services.kit.auth import Principal, require_scope
+from services.kit.auth import CANARY_SCOPE, Principal, require_scope
 from services.kit.errors import answers
 from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey
 from services.kit.schemas import EXAMPLE_IDS, BatchId, JobCursor, JobId, Limit, Line, Page, examples
@@ -103,7 +103,7 @@ def create_job(
     not complete, `too_many_waiting_jobs`.
     """
     check(caller, body.callback_url)
-    return jobs.create(caller.account_id, body, idempotency_key)
+    return jobs.create(caller.account_id, body, idempotency_key, canary=CANARY_SCOPE in caller.scopes)
 
 
 @router.get("/jobs", summary="List jobs")

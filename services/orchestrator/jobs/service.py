@@ -52,7 +52,7 @@ class Jobs:
         self._uploads = Uploads(database, settings, lifecycle, signals)
         self._models = ModelChoice(settings)
 
-    def create(self, account_id: str, request: NewJob, key: str | None) -> JSONResponse:
+    def create(self, account_id: str, request: NewJob, key: str | None, *, canary: bool = False) -> JSONResponse:
         """A new job: 201 when it is queued, 402 when it cannot be paid, 202 when a sibling has not answered yet.
 
         An upload of which no word has come may be ready for long, where the event log is slow or shares out its
@@ -76,6 +76,7 @@ class Jobs:
                 model_ordered=request.model is not None,
                 job_metadata=request.metadata,
                 callback_url=request.callback_url,
+                canary=canary,
             )
             return self._start(session, job, unheard=not heard)
 
@@ -126,6 +127,7 @@ class Jobs:
             model_ordered=old.model_ordered,
             job_metadata=old.job_metadata,
             callback_url=old.callback_url,
+            canary=old.canary,
             retry_of=old.id,
         )
         return self._start(session, job)

@@ -105,23 +105,23 @@ def audio_left() -> ColumnElement[float]:
 
 
 def outstanding_audio_seconds(session: ReadSession) -> dict[tuple[str, str], float]:
-    """Seconds of audio queued, and of what runs the part that is left, by model and tier."""
+    """Seconds of audio queued, and of what runs the part that is left, by model and tier; the canary's left out."""
     query = (
         select(Job.model_name, Job.tier, func.sum(audio_left()).label("seconds"))
         .outerjoin(KnownUpload, KnownUpload.id == Job.upload_id)
-        .where(Job.status.in_([Status.QUEUED, Status.RUNNING]))
+        .where(Job.status.in_([Status.QUEUED, Status.RUNNING]), Job.canary.is_(False))
         .group_by(Job.model_name, Job.tier)
     )
     return {(row.model_name, row.tier): float(row.seconds) for row in session.execute(query)}
 
 
 def waiting_audio_seconds(session: ReadSession) -> dict[str, float]:
-    """Seconds of audio in the queue, by tier."""
+    """Seconds of audio in the queue, by tier; the canary's left out."""
     length = func.coalesce(Job.preview_duration_seconds, KnownUpload.duration_seconds, 0.0)
     query = (
         select(Job.tier, func.sum(length).label("seconds"))
         .join(KnownUpload, KnownUpload.id == Job.upload_id)
-        .where(Job.status == Status.QUEUED)
+        .where(Job.status == Status.QUEUED, Job.canary.is_(False))
         .group_by(Job.tier)
     )
     return {row.tier: float(row.seconds) for row in session.execute(query)}
@@ -134,6 +134,7 @@ def jobs_by_status(session: ReadSession) -> dict[str, int]:
 
 
 def oldest_waits(session: ReadSession, now: datetime) -> dict[str, timedelta]:
-    """How long the job at the head of the queue has waited, by tier."""
-    query = select(Job.tier, func.min(Job.queued_at).label("since")).where(Job.status == Status.QUEUED)
-    return {row.tier: now - row.since for row in session.execute(query.group_by(Job.tier))}
+    """How long the job at the head of the queue has waited, by tier; the canary's left out."""
+    waiting = (Job.status == Status.QUEUED, Job.canary.is_(False))
+    query = select(Job.tier, func.min(Job.queued_at).label("since")).where(*waiting).group_by(Job.tier)
+    return {row.tier: now - row.since for row in session.execute(query)}

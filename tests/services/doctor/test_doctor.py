@@ -3,8 +3,11 @@
 import json
 import os
 import shutil
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -225,3 +228,39 @@ def test_wrong_settings_of_one_machine_are_told(nothing_elsewhere: Home, monkeyp
     _, found = asked("gateway")
     assert found["settings of up"].says == "STEMWRIGHT_WORKERS is 'many'; it must be a whole number"
     assert found["settings of gateway"].state == "wrong"
+
+
+def test_a_canary_has_a_key_and_a_gateway_that_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, port = tmp_path / "key", free_port(LOOPBACK)
+    monkeypatch.setenv("S3_ENDPOINT_URL", "http://127.0.0.1:1")  # as in a pod: no platform of this machine
+    monkeypatch.setenv("STEMWRIGHT_CANARY_KEY_FILE", str(key))
+    monkeypatch.setenv("STEMWRIGHT_CANARY_URL", f"http://{LOOPBACK}:{port}")
+    status, found = asked("canary")
+    assert (status, found["key of canary"].says) == (1, f"{key}: No such file or directory")
+    assert "canary-key" in found["key of canary"].advice
+    key.write_text("sk_mine")
+    assert "does not answer" in asked("canary")[1]["key of canary"].says
+    with gateway_that_knows("sk_mine", port):
+        assert asked("canary")[0] == 0
+        key.write_text("sk_another")
+        status, found = asked("canary")
+    assert (status, found["key of canary"].says) == (1, f"http://{LOOPBACK}:{port}/v1/jobs answers 401")
+    assert "sk_" not in str(found)
+
+
+@contextmanager
+def gateway_that_knows(key: str, port: int) -> Iterator[None]:
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.headers["Authorization"] == f"Bearer {key}" else 401)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Says nothing."""
+
+    with ThreadingHTTPServer((LOOPBACK, port), Answer) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        try:
+            yield
+        finally:
+            server.shutdown()

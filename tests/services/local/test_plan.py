@@ -115,6 +115,19 @@ def test_a_store_elsewhere_is_not_where_people_reach_the_platform(
     assert told["STEMWRIGHT_ACCOUNTS_PUBLIC_URL"].startswith("http://127.0.0.1:")
 
 
+def test_a_canary_is_there_on_request_and_sends_nothing_before_it_has_a_key_and_the_gateway_answers(
+    plan: Planner,
+) -> None:
+    assert {"canary", "canary-key"}.isdisjoint(plan())
+    parts = plan(canary=True)
+    told = parts["canary"].environment
+    assert parts["canary"].needs == ("canary-key", "gateway")
+    assert parts["canary-key"].needs == ("migrate",)
+    assert told["STEMWRIGHT_CANARY_URL"] == parts["gateway"].address
+    assert parts["canary-key"].command is not None
+    assert parts["canary-key"].command[-1] == told["STEMWRIGHT_CANARY_KEY_FILE"]
+
+
 def test_services_with_a_database_wait_for_its_schema(plan: Planner) -> None:
     parts = plan()
     waiting = {name for name, part in parts.items() if "migrate" in part.needs}

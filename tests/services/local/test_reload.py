@@ -8,7 +8,7 @@ from pathlib import Path
 import grimp
 import pytest
 
-from services.cli import SERVICES
+from services.cli import PROCESSES
 from services.local.part import State
 from services.local.probes import NotThere
 from services.local.reload import CHECKOUT, PACKAGES, Reloader, belongs_to, code_of
@@ -164,7 +164,7 @@ def path_of(module: str) -> str:
 
 def test_the_code_of_a_part_is_all_that_its_service_imports() -> None:
     imports = grimp.build_graph(*PACKAGES, cache_dir=None)
-    for service in SERVICES:
+    for service in PROCESSES:
         code = code_of("worker-1" if service == "worker" else service)
         modules = imports.find_upstream_modules(f"services.{service}", as_package=True)
         paths = [path_of(module) for module in modules if "." in module]

@@ -25,7 +25,11 @@ spec:
     - ports: [{port: http}]
       {{- with $network.gatewayFrom }}
       from:
-        {{- concat . (list (dict "podSelector" (dict "matchLabels" (include "stemwright.selector" (dict "root" $root "name" "test") | fromYaml)))) | toYaml | nindent 8 }}
+        {{- $ours := list }}
+        {{- range list "test" "canary" }}
+        {{- $ours = append $ours (dict "podSelector" (dict "matchLabels" (include "stemwright.selector" (dict "root" $root "name" .) | fromYaml))) }}
+        {{- end }}
+        {{- concat . $ours | toYaml | nindent 8 }}
       {{- end }}
     {{- end }}
     {{- with .from }}

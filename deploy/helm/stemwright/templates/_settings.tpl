@@ -180,6 +180,13 @@ STEMWRIGHT_NOTIFIER_SEALING_KEY: {secret: {{ . }}, key: {{ $.root.Values.webhook
 {{- end }}
 {{- end -}}
 
+{{- define "stemwright.settings.canary" -}}
+{{- $gateway := printf "http://%s-gateway:8080" (include "stemwright.fullname" .root) -}}
+STEMWRIGHT_CANARY_URL: {{ .values.url | default $gateway }}
+STEMWRIGHT_CANARY_KEY_FILE: /etc/stemwright/canary/{{ .values.key }}
+STEMWRIGHT_CANARY_EVERY_MINUTES: {{ .values.everyMinutes }}
+{{- end -}}
+
 {{- define "stemwright.settings.worker" -}}
 {{- $pool := .pool -}}
 STEMWRIGHT_WORKER_MODEL: {{ $pool.model | quote }}
@@ -201,12 +208,15 @@ STEMWRIGHT_WORKER_TRITON_WINDOW: {{ $pool.triton.window }}
 {{- define "stemwright.files" -}}
 {{- $kafka := .root.Values.kafka -}}
 {{- $secret := include "stemwright.kafka-secret" . -}}
-{{- if and (eq .name "migrate") (ne $kafka.topics "migrate") -}}{{- $kafka = dict "securityProtocol" "" "caSecret" "" -}}{{- end -}}
+{{- if or (eq .name "canary") (and (eq .name "migrate") (ne $kafka.topics "migrate")) -}}{{- $kafka = dict "securityProtocol" "" "caSecret" "" -}}{{- end -}}
 {{- if and (eq $kafka.securityProtocol "SSL") $secret }}
 - {name: kafka, secret: {{ $secret }}, path: /etc/stemwright/kafka}
 {{- end }}
 {{- if $kafka.caSecret }}
 - {name: kafka-ca, secret: {{ $kafka.caSecret }}, path: /etc/stemwright/kafka-ca}
+{{- end }}
+{{- if eq .name "canary" }}
+- {name: canary, secret: {{ .values.secret }}, path: /etc/stemwright/canary}
 {{- end }}
 {{- if and (eq .name "accounts") .root.Values.tokens.secret }}
 - {name: tokens, secret: {{ .root.Values.tokens.secret }}, path: /etc/stemwright/tokens}

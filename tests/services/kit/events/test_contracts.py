@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from services.kit.events.codec import OutgoingEvent, encode
 from services.kit.events.contracts import MOST, REQUIRED, RULES, Rule, broken, rule_of
 from services.kit.events.topics import ASSIGNMENTS, TOPICS, Topic, assignments_partition
+from services.kit.protos import jobs_pb2
 from tests.ids import numbered
 from tests.messages import SAMPLES, extremes_of, fields_of, sample, with_value
 
@@ -82,6 +83,26 @@ def test_what_nobody_means_does_not_go_out_and_is_not_repeated(message: Message)
                 encode(outgoing(bad))
     refused = {path for path, _, bad in spoiled if broken(bad) is not None}
     assert refused >= {path for path, field in fields_of(message) if path[-1] not in OPEN and not is_lenient(field)}
+
+
+@pytest.mark.parametrize(
+    ("mode", "canary", "price", "whole"),
+    [
+        (jobs_pb2.JOB_MODE_FULL, False, 0, False),
+        (jobs_pb2.JOB_MODE_FULL, False, 7, True),
+        (jobs_pb2.JOB_MODE_PREVIEW, False, 0, True),
+        (jobs_pb2.JOB_MODE_PREVIEW, False, 7, False),
+        (jobs_pb2.JOB_MODE_FULL, True, 0, True),
+        (jobs_pb2.JOB_MODE_FULL, True, 7, False),
+    ],
+)
+def test_a_whole_song_has_a_price_but_for_the_canary_s(
+    mode: jobs_pb2.JobMode, canary: bool, price: int, whole: bool
+) -> None:
+    asked = jobs_pb2.ReservationRequested(
+        job_id=numbered("job"), account_id=numbered("usr"), price_credits=price, mode=mode, canary=canary
+    )
+    assert (broken(asked) is None) == whole
 
 
 def is_lenient(field: Any) -> bool:

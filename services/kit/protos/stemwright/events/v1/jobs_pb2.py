@@ -24,27 +24,27 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fstemwright/events/v1/jobs.proto\x12\x14stemwright.events.v1\"~\n\x14ReservationRequested\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x15\n\rprice_credits\x18\x03 \x01(\r\x12+\n\x04mode\x18\x04 \x01(\x0e\x32\x1d.stemwright.events.v1.JobMode\"\xa0\x01\n\x19\x42\x61tchReservationRequested\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12+\n\x04mode\x18\x03 \x01(\x0e\x32\x1d.stemwright.events.v1.JobMode\x12\x30\n\x06shares\x18\x04 \x03(\x0b\x32 .stemwright.events.v1.BatchShare\"3\n\nBatchShare\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x15\n\rprice_credits\x18\x02 \x01(\r\"*\n\x15UploadStatusRequested\x12\x11\n\tupload_id\x18\x01 \x01(\t\"Q\n\x14UploadFetchRequested\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x12\n\nsource_url\x18\x03 \x01(\t\"!\n\x0eRatesRequested\x12\x0f\n\x07product\x18\x01 \x01(\t\"&\n\x10\x42\x61lanceRequested\x12\x12\n\naccount_id\x18\x01 \x01(\t*L\n\x07JobMode\x12\x18\n\x14JOB_MODE_UNSPECIFIED\x10\x00\x12\x11\n\rJOB_MODE_FULL\x10\x01\x12\x14\n\x10JOB_MODE_PREVIEW\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fstemwright/events/v1/jobs.proto\x12\x14stemwright.events.v1\"\x8e\x01\n\x14ReservationRequested\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x15\n\rprice_credits\x18\x03 \x01(\r\x12+\n\x04mode\x18\x04 \x01(\x0e\x32\x1d.stemwright.events.v1.JobMode\x12\x0e\n\x06\x63\x61nary\x18\x05 \x01(\x08\"\xa0\x01\n\x19\x42\x61tchReservationRequested\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12+\n\x04mode\x18\x03 \x01(\x0e\x32\x1d.stemwright.events.v1.JobMode\x12\x30\n\x06shares\x18\x04 \x03(\x0b\x32 .stemwright.events.v1.BatchShare\"3\n\nBatchShare\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x15\n\rprice_credits\x18\x02 \x01(\r\"*\n\x15UploadStatusRequested\x12\x11\n\tupload_id\x18\x01 \x01(\t\"Q\n\x14UploadFetchRequested\x12\x11\n\tupload_id\x18\x01 \x01(\t\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x12\n\nsource_url\x18\x03 \x01(\t\"!\n\x0eRatesRequested\x12\x0f\n\x07product\x18\x01 \x01(\t\"&\n\x10\x42\x61lanceRequested\x12\x12\n\naccount_id\x18\x01 \x01(\t*L\n\x07JobMode\x12\x18\n\x14JOB_MODE_UNSPECIFIED\x10\x00\x12\x11\n\rJOB_MODE_FULL\x10\x01\x12\x14\n\x10JOB_MODE_PREVIEW\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'stemwright.events.v1.jobs_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_JOBMODE']._serialized_start=603
-  _globals['_JOBMODE']._serialized_end=679
-  _globals['_RESERVATIONREQUESTED']._serialized_start=57
-  _globals['_RESERVATIONREQUESTED']._serialized_end=183
-  _globals['_BATCHRESERVATIONREQUESTED']._serialized_start=186
-  _globals['_BATCHRESERVATIONREQUESTED']._serialized_end=346
-  _globals['_BATCHSHARE']._serialized_start=348
-  _globals['_BATCHSHARE']._serialized_end=399
-  _globals['_UPLOADSTATUSREQUESTED']._serialized_start=401
-  _globals['_UPLOADSTATUSREQUESTED']._serialized_end=443
-  _globals['_UPLOADFETCHREQUESTED']._serialized_start=445
-  _globals['_UPLOADFETCHREQUESTED']._serialized_end=526
-  _globals['_RATESREQUESTED']._serialized_start=528
-  _globals['_RATESREQUESTED']._serialized_end=561
-  _globals['_BALANCEREQUESTED']._serialized_start=563
-  _globals['_BALANCEREQUESTED']._serialized_end=601
+  _globals['_JOBMODE']._serialized_start=620
+  _globals['_JOBMODE']._serialized_end=696
+  _globals['_RESERVATIONREQUESTED']._serialized_start=58
+  _globals['_RESERVATIONREQUESTED']._serialized_end=200
+  _globals['_BATCHRESERVATIONREQUESTED']._serialized_start=203
+  _globals['_BATCHRESERVATIONREQUESTED']._serialized_end=363
+  _globals['_BATCHSHARE']._serialized_start=365
+  _globals['_BATCHSHARE']._serialized_end=416
+  _globals['_UPLOADSTATUSREQUESTED']._serialized_start=418
+  _globals['_UPLOADSTATUSREQUESTED']._serialized_end=460
+  _globals['_UPLOADFETCHREQUESTED']._serialized_start=462
+  _globals['_UPLOADFETCHREQUESTED']._serialized_end=543
+  _globals['_RATESREQUESTED']._serialized_start=545
+  _globals['_RATESREQUESTED']._serialized_end=578
+  _globals['_BALANCEREQUESTED']._serialized_start=580
+  _globals['_BALANCEREQUESTED']._serialized_end=618
 # @@protoc_insertion_point(module_scope)

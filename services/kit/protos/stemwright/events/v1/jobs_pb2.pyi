@@ -17,16 +17,18 @@ JOB_MODE_FULL: JobMode
 JOB_MODE_PREVIEW: JobMode
 
 class ReservationRequested(_message.Message):
-    __slots__ = ("job_id", "account_id", "price_credits", "mode")
+    __slots__ = ("job_id", "account_id", "price_credits", "mode", "canary")
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     PRICE_CREDITS_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
+    CANARY_FIELD_NUMBER: _ClassVar[int]
     job_id: str
     account_id: str
     price_credits: int
     mode: JobMode
-    def __init__(self, job_id: _Optional[str] = ..., account_id: _Optional[str] = ..., price_credits: _Optional[int] = ..., mode: _Optional[_Union[JobMode, str]] = ...) -> None: ...
+    canary: bool
+    def __init__(self, job_id: _Optional[str] = ..., account_id: _Optional[str] = ..., price_credits: _Optional[int] = ..., mode: _Optional[_Union[JobMode, str]] = ..., canary: _Optional[bool] = ...) -> None: ...
 
 class BatchReservationRequested(_message.Message):
     __slots__ = ("batch_id", "account_id", "mode", "shares")

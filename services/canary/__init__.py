@@ -1,0 +1,1 @@
+"""A short song of the platform's own that goes the way of everybody's, again and again; billed to nobody."""
