@@ -244,6 +244,17 @@ def test_gpus_are_asked_for_where_the_network_runs() -> None:
     assert server["startupProbe"]["failureThreshold"] * server["startupProbe"]["periodSeconds"] == 900
 
 
+@every_example
+def test_who_is_sent_to_nodes_with_gpus_may_run_there(name: str) -> None:
+    """Such nodes are tainted; a pod that is sent there and does not bear that waits for ever."""
+    for owner, pod in pods(name):
+        selector = pod["spec"].get("nodeSelector", {})
+        borne = [one["key"] for one in pod["spec"].get("tolerations", [])]
+        assert "nvidia.com/gpu.present" not in selector or "nvidia.com/gpu" in borne, owner
+    sent = [owner for owner, pod in pods(name) if "nodeSelector" in pod["spec"]]
+    assert sorted(sent) == (["stemwright-triton-try-out", "stemwright-worker-fast"] if name == "gpu" else [])
+
+
 def test_a_worker_and_the_triton_beside_it_are_one_user() -> None:
     """Regions of shared memory are readable by their owner alone (services/worker/inference/triton/buffers.py)."""
     spec = named("gpu", "Deployment", "stemwright-worker-fast")["spec"]["template"]["spec"]
