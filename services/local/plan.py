@@ -69,7 +69,7 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
         PortTaken: the gateway's port was asked for and is in use.
         LocalError: a program that a part needs is not installed.
     """
-    if settings.triton:
+    if settings.triton and settings.workers:
         installed()  # or say so before anything is taken
     ports = Ports(home.remembered_ports())
     gateway = gateway_listener(settings)

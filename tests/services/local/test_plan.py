@@ -212,7 +212,8 @@ def test_triton_is_a_part_that_workers_ask(plan: Planner, triton_installed: Path
     assert server.address.startswith("127.0.0.1:")
 
 
-def test_without_workers_nobody_needs_triton(plan: Planner) -> None:
+def test_without_workers_nobody_needs_triton(plan: Planner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMWRIGHT_CACHE", str(tmp_path / "empty"))
     assert "triton" not in plan(triton=True, workers=0)
 
 
