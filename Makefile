@@ -15,8 +15,8 @@ RIVAL = $(or $(STEMWRIGHT_PEER),$(CACHE)/spleeter)
 TORCH ?= torch==2.13.0
 TRAINING_LOCKS := requirements/run.lock requirements/dev.lock requirements/train.lock
 TRAINING = $(CACHE)/training-$(shell (cat $(TRAINING_LOCKS); echo $(TORCH)) | sha256sum | cut -c 1-16)
-# One process of tests more than processors: many tests wait for something.
-TEST_PROCESSES = $(shell count=$$(nproc); test $$count -lt 8 || count=7; echo $$((count + 1)))
+# Twice as many processes of tests as processors, eight at most: many tests wait for something (record 0098).
+TEST_PROCESSES = $(shell count=$$((2 * $$(nproc))); test $$count -lt 8 || count=8; echo $$count)
 # In `make test`, for all but the tests of the whole platform: those wait for one thing after the other and would else
 # end last; whatever needs no waiting fills the processors meanwhile (record 0093).
 BESIDE := nice -n 10
