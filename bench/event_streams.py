@@ -18,12 +18,12 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 import psutil
 from rich.console import Console
 
+from bench.open_stream import NoStream, open_stream
 from bench.platform import running_platform
 from services.local.client import Client
 from services.local.home import Home
@@ -62,26 +62,12 @@ def partner_key(gateway_url: str, home: Home) -> str:
 
 
 def opened(gateway_url: str, key: str) -> socket.socket:
-    """One stream, after its first bytes; a busy machine may need more than one try."""
+    """One stream; a busy machine may need more than one try."""
     for _ in range(TRIES - 1):
-        with suppress(click.ClickException):
-            return _opened(gateway_url, key)
+        with suppress(NoStream, OSError):
+            return open_stream(gateway_url, key)
         time.sleep(1)
-    return _opened(gateway_url, key)
-
-
-def _opened(gateway_url: str, key: str) -> socket.socket:
-    address = urlsplit(gateway_url)
-    stream = socket.create_connection((address.hostname, address.port), timeout=120)
-    head = f"GET /v1/events/stream HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {key}\r\n\r\n"
-    stream.sendall(head.encode())
-    answer = b""
-    while b"retry:" not in answer:
-        piece = stream.recv(4096)
-        answer += piece
-        if not piece or (b"\r\n\r\n" in answer and not answer.startswith(b"HTTP/1.1 200")):
-            raise click.ClickException(f"no stream: {answer.decode('latin-1')[:500]}")
-    return stream
+    return open_stream(gateway_url, key)
 
 
 def resident(process: psutil.Process) -> float:

@@ -105,6 +105,9 @@ class Result:
     notifier_megabytes: float = 0.0
     """The most that was resident."""
     notifier_processor_seconds: float = 0.0
+    """Since the first event was written, its starts after kills included."""
+    notifier_milliseconds_a_request: float = 0.0
+    """The same, for each request that a sink got."""
     machine: str = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
@@ -282,6 +285,8 @@ def watching(watch: Watch, kill_at: Sequence[float]) -> Iterator[list[float]]:
 
 def measure(brokers: Brokers, account: str, sinks: Sinks, home: Home, events: int, rate: float, kills: int) -> Result:
     watch = Watch(home)
+    watch.look()
+    spent_before = watch.processor_seconds
     begun = time.monotonic()
     lasts = events / rate
     with watching(watch, [begun + lasts * (number + 1) / (kills + 1) for number in range(kills)]) as killed:
@@ -307,7 +312,9 @@ def measure(brokers: Brokers, account: str, sinks: Sinks, home: Home, events: in
     result.requests = dict(Counter({name: arrivals.requests for name, arrivals in sinks.arrivals.items()}))
     result.delivered_per_second = round(len(arrived) / result.seconds, 1)
     result.notifier_megabytes = round(watch.most_bytes / 1e6, 1)
-    result.notifier_processor_seconds = round(watch.processor_seconds, 1)
+    spent = watch.processor_seconds - spent_before
+    result.notifier_processor_seconds = round(spent, 1)
+    result.notifier_milliseconds_a_request = round(1000 * spent / max(1, sum(result.requests.values())), 2)
     return result
 
 
@@ -324,7 +331,8 @@ def show(result: Result, console: Console) -> None:
         f"\n{result.events} events at {result.rate:g} a second, {result.kills} kills: {result.lost} lost, "
         f"{result.unsigned} without a right signature, {result.renamed} under two ids; p95 {worst:g} s, aim "
         f"{AIM_P95_SECONDS:g} ({verdict}).\n{result.delivered_per_second:g} first arrivals a second; the notifier took "
-        f"{result.notifier_processor_seconds:g} s of processor and {result.notifier_megabytes:g} MB at most. "
+        f"{result.notifier_processor_seconds:g} s of processor ({result.notifier_milliseconds_a_request:g} ms a "
+        f"request) and {result.notifier_megabytes:g} MB at most. "
         f"Requests: {', '.join(f'{name} {number}' for name, number in result.requests.items())}. {result.machine}.",
         highlight=False,
     )

@@ -24,6 +24,7 @@ from services.notifier.deliveries.dispatcher import Dispatcher
 from services.notifier.deliveries.errors import DeliveryNotFound
 from services.notifier.deliveries.outcomes import Outcomes
 from services.notifier.deliveries.queue import DeliveryQueue
+from services.notifier.deliveries.rounds import Rounds
 from services.notifier.endpoints.errors import EndpointNotFound
 from services.notifier.endpoints.service import Endpoints
 from services.notifier.erasing import Forgetting
@@ -45,7 +46,7 @@ def build(settings: Settings) -> FastAPI:
     readers, endpoints = Readers(settings), Endpoints(settings)
     queue = DeliveryQueue(database, endpoints, lease=settings.webhook_lease)
     recorder = Recorder(readers, queue, kept=settings.events_kept)
-    outcomes = Outcomes(database, recorder, patience=settings.webhook_patience)
+    rounds = Rounds(database, queue, Outcomes(recorder, patience=settings.webhook_patience))
     fetcher = Fetcher(settings, timeout_seconds=settings.webhook_timeout_seconds)
     eraser = Eraser(database, Forgetting(database))
     brokers = Brokers.of(settings)
@@ -64,7 +65,7 @@ def build(settings: Settings) -> FastAPI:
         tasks=[
             OutboxRelay(database, EventProducer(brokers, "notifier", writes_of("notifier"))),
             news_consumer(settings, database, recorder, endpoints, eraser),
-            Dispatcher(queue, outcomes, fetcher, settings),
+            Dispatcher(rounds, fetcher, settings),
             eraser,
             leadership,
             *leadership.where_held(

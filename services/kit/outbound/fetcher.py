@@ -1,9 +1,9 @@
-"""One request to an address that somebody outside has named, and to nothing else.
+"""Requests to addresses that somebody outside has named, and to nothing else.
 
 The name is resolved once. Every address that it stands for must be public, and the connection goes to one of those that
 were looked at, under the name: so a resolver that answers otherwise the next moment gains nothing. Nothing is decoded,
-and time and bytes are bounded whatever the other side does. `send` follows no redirects; `stream`, for files, follows a
-few, each looked at like the first address.
+and time and bytes are bounded whatever the other side does. `send` follows no redirects, and keeps its connections for
+the next request to the same host; `stream`, for files, follows a few, each looked at like the first address.
 
 With an egress proxy the name is given to the proxy, which alone reaches the network: it has to refuse what is inside.
 """
@@ -13,15 +13,17 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Any
 from urllib.parse import urldefrag, urljoin
 
 import httpcore2
 
+from services.kit.outbound.connections import KEPT_SECONDS, KeptConnections, Pinned, Wire
 from services.kit.outbound.networks import is_public
 from services.kit.outbound.urls import Target, target_of
 from services.kit.settings import OutboundSettings
@@ -44,6 +46,10 @@ class FetchFailed(Exception):
 
 class NotPublic(FetchFailed):
     """The name stands for an address that is not on the public internet."""
+
+
+class _Abandoned(httpcore2.NetworkError):
+    """There was no answer on a connection that was kept: the other side may have been about to close it."""
 
 
 class TooSlow(FetchFailed):
@@ -74,7 +80,7 @@ class Answer:
 
 
 class Fetcher:
-    """Sends requests. Holds no connection between two of them.
+    """Sends requests; all that `send` sends are of one event loop.
 
     `resolve` and `ssl_context` replace the system's resolver and certificates in tests.
     """
@@ -84,6 +90,7 @@ class Fetcher:
         settings: OutboundSettings,
         *,
         timeout_seconds: float,
+        keep_seconds: float = KEPT_SECONDS,
         resolve: Resolve | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
@@ -93,6 +100,8 @@ class Fetcher:
         self._resolvers = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolver")
         self._resolve = resolve or self._ask_system
         self._ssl_context = ssl_context or ssl.create_default_context()
+        self._ssl_context.set_alpn_protocols(["http/1.1"])
+        self._kept = KeptConnections(self._connect, seconds=keep_seconds)
         if self._allow_loopback:
             log.warning(
                 "STEMWRIGHT_OUTBOUND_ALLOW_LOOPBACK is on: whoever may name an address, of a webhook or a song, "
@@ -102,6 +111,11 @@ class Fetcher:
     def close(self) -> None:
         """Lets go of the threads; lookups that hang end by themselves."""
         self._resolvers.shutdown(wait=False, cancel_futures=True)
+
+    async def aclose(self) -> None:
+        """Closes what `send` has kept, and lets go of the threads."""
+        await self._kept.aclose()
+        self.close()
 
     async def send(
         self,
@@ -115,8 +129,26 @@ class Fetcher:
         """The answer, with at most `limit_bytes` of its body. Raises AddressRefused or FetchFailed."""
         target = target_of(url, allow_loopback=self._allow_loopback)
         with _in_our_words(f"no whole answer within {self._timeout_seconds:g} seconds"):
-            async with asyncio.timeout(self._timeout_seconds), await self._connect(target) as pool:
-                return await _exchange(pool, _request(method, target, headers, body), limit_bytes)
+            async with asyncio.timeout(self._timeout_seconds):
+                request = _request(method, target, headers, body)
+                if self._is_proxied(target):
+                    async with self._through_proxy() as proxy:
+                        return await _read(await proxy.handle_async_request(request), limit_bytes)
+                try:
+                    return await self._exchange(target, request, limit_bytes)
+                except _Abandoned:
+                    return await self._exchange(target, request, limit_bytes)
+
+    async def _exchange(self, target: Target, request: httpcore2.Request, limit_bytes: int) -> Answer:
+        """Raises _Abandoned where another connection may fare better; the one that failed is not used again."""
+        async with self._kept.to(target) as (connection, was_kept):
+            try:
+                response = await connection.handle_async_request(request)
+            except (httpcore2.RemoteProtocolError, httpcore2.NetworkError) as error:
+                if was_kept:
+                    raise _Abandoned from error
+                raise
+            return await _read(response, limit_bytes)
 
     @asynccontextmanager
     async def stream(self, url: str, *, headers: Mapping[str, str], pace: Pace) -> AsyncIterator["Download"]:
@@ -147,8 +179,9 @@ class Fetcher:
         try:
             with _in_our_words(f"no answer within {self._timeout_seconds:g} seconds"):
                 async with asyncio.timeout(self._timeout_seconds):
-                    pool = await self._connect(target)
-                    response = await pool.handle_async_request(_request("GET", target, headers))
+                    pool = await self._pool_for(target)
+                    request = _request("GET", target, {**headers, "Connection": "close"})
+                    response = await pool.handle_async_request(request)
             yield response
         finally:
             if response is not None:
@@ -161,8 +194,8 @@ class Fetcher:
         onward, _fragment = urldefrag(urljoin(target.url, location))
         return target_of(onward, allow_loopback=self._allow_loopback and target.is_loopback)
 
-    async def _connect(self, target: Target) -> httpcore2.AsyncConnectionPool:
-        return self._through_proxy() if self._proxy and not target.is_loopback else await self._direct(target)
+    def _is_proxied(self, target: Target) -> bool:
+        return self._proxy is not None and not target.is_loopback
 
     def _through_proxy(self) -> httpcore2.AsyncConnectionPool:
         assert self._proxy is not None  # noqa: S101 - callers look
@@ -170,7 +203,30 @@ class Fetcher:
             self._proxy.get_secret_value(), ssl_context=self._ssl_context, max_keepalive_connections=0
         )
 
-    async def _direct(self, target: Target) -> httpcore2.AsyncConnectionPool:
+    async def _pool_for(self, target: Target) -> httpcore2.AsyncConnectionPool:
+        if self._is_proxied(target):
+            return self._through_proxy()
+        pinned = Pinned(await self._addresses_of(target))
+        return httpcore2.AsyncConnectionPool(
+            ssl_context=self._ssl_context, max_keepalive_connections=0, network_backend=pinned
+        )
+
+    async def _connect(self, target: Target) -> Wire:
+        secured: dict[str, Any] = {}
+        if target.scheme == "https":
+            secured = {"ssl": self._ssl_context, "server_hostname": target.host.strip("[]")}
+        problem: OSError | None = None
+        for address in await self._addresses_of(target):
+            try:
+                _, wire = await asyncio.get_running_loop().create_connection(Wire, address, target.port, **secured)
+            except OSError as error:
+                problem = error
+            else:
+                return wire
+        raise httpcore2.ConnectError from problem
+
+    async def _addresses_of(self, target: Target) -> Sequence[str]:
+        """Those that the name stands for, all of them public. Raises FetchFailed."""
         host = target.host.strip("[]")
         try:
             found = await self._resolve(host, target.port)
@@ -180,9 +236,7 @@ class Fetcher:
             raise FetchFailed("there is no such host")
         if not target.is_loopback and not all(is_public(ip_address(address)) for address in found):
             raise NotPublic("the host is not on the public internet")
-        return httpcore2.AsyncConnectionPool(
-            ssl_context=self._ssl_context, max_keepalive_connections=0, network_backend=_Pinned(found)
-        )
+        return found
 
     async def _ask_system(self, host: str, port: int) -> Sequence[str]:
         found = await asyncio.get_running_loop().run_in_executor(
@@ -190,32 +244,6 @@ class Fetcher:
         )
         # The scope of a link-local address is not part of it, and makes it none the better.
         return [str(address[0]).partition("%")[0] for *_, address in found]
-
-
-class _Pinned(httpcore2.AsyncNetworkBackend):
-    """Connects to addresses that were looked at, whatever the host is called."""
-
-    def __init__(self, addresses: Sequence[str]) -> None:
-        self._addresses = addresses
-        self._backend = httpcore2.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,  # noqa: ARG002 - the name is for TLS and the Host header
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        for address in self._addresses[:-1]:
-            try:
-                return await self._backend.connect_tcp(address, port, timeout, local_address, socket_options)
-            except httpcore2.ConnectError:
-                continue
-        return await self._backend.connect_tcp(self._addresses[-1], port, timeout, local_address, socket_options)
-
-    async def sleep(self, seconds: float) -> None:
-        await self._backend.sleep(seconds)
 
 
 class Download:
@@ -266,7 +294,7 @@ class Download:
 
 
 def _request(method: str, target: Target, headers: Mapping[str, str], body: bytes = b"") -> httpcore2.Request:
-    own = {"Host": target.authority, "Accept-Encoding": "identity", "Connection": "close"}
+    own = {"Host": target.authority, "Accept-Encoding": "identity"}
     if body:
         own["Content-Length"] = str(len(body))
     return httpcore2.Request(
@@ -279,8 +307,7 @@ def _request(method: str, target: Target, headers: Mapping[str, str], body: byte
     )
 
 
-async def _exchange(pool: httpcore2.AsyncConnectionPool, request: httpcore2.Request, limit_bytes: int) -> Answer:
-    response = await pool.handle_async_request(request)
+async def _read(response: httpcore2.Response, limit_bytes: int) -> Answer:
     try:
         pieces = bytearray()
         async for piece in response.aiter_stream():
@@ -316,7 +343,8 @@ def _why_no_connection(error: BaseException) -> str:
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"the certificate is not valid: {cause.verify_message}"
-        if isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError | ConnectionResetError | ConnectionAbortedError):
+            # Whoever speaks no such TLS may say so or hang up.
             return "TLS 1.2 or later could not be agreed on"
         cause = cause.__cause__ or cause.__context__
     return "nobody answers at that address"

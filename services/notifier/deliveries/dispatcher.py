@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -19,8 +20,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from services.kit.outbound.fetcher import Answer, Fetcher, FetchFailed
 from services.kit.outbound.urls import AddressRefused
 from services.kit.telemetry import current_traceparent, span
-from services.notifier.deliveries.outcomes import Outcome, Outcomes
-from services.notifier.deliveries.queue import AT_ONCE_TO_A_FAILING_ENDPOINT, DeliveryQueue, Parcel
+from services.notifier.deliveries.outcomes import Outcome, Tried
+from services.notifier.deliveries.queue import AT_ONCE_TO_A_FAILING_ENDPOINT, Parcel, Room
+from services.notifier.deliveries.rounds import Rounds
 from services.notifier.deliveries.signing import signed_headers
 from services.notifier.settings import Settings
 
@@ -28,6 +30,8 @@ log = logging.getLogger(__name__)
 
 TRIES = prometheus_client.Counter("stemwright_webhook_tries_total", "Tries to deliver a webhook.", ["outcome"])
 
+ROUND_SECONDS = 0.05
+"""From one round of the database to the next, at least."""
 ANSWER_BYTES = 2048
 """Of an answer that are kept."""
 USER_AGENT = "Stemwright-Webhooks/1"
@@ -38,18 +42,19 @@ class Dispatcher:
 
     name = "webhook-dispatcher"
 
-    def __init__(self, queue: DeliveryQueue, outcomes: Outcomes, fetcher: Fetcher, settings: Settings) -> None:
-        self._queue = queue
-        self._outcomes = outcomes
+    def __init__(self, rounds: Rounds, fetcher: Fetcher, settings: Settings) -> None:
+        self._rounds = rounds
         self._fetcher = fetcher
         self._most = settings.webhooks_at_once
         self._most_per_endpoint = settings.webhooks_at_once_per_endpoint
         self._poll_seconds = settings.webhook_poll_seconds
         self._under_way: Counter[str] = Counter()
         self._failing_under_way = 0
+        self._tried: list[Tried] = []
+        """Tries that have ended and are still to be noted; their places count as taken."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: asyncio.Event | None = None
-        queue.on_due(self.wake)
+        rounds.queue.on_due(self.wake)
 
     def run(self, stop: threading.Event) -> None:
         """Sends until told to stop; what is under way then is given back, to be sent by the next process."""
@@ -65,66 +70,83 @@ class Dispatcher:
     async def _run(self, stop: threading.Event) -> None:
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        tries: set[asyncio.Task[None]] = set()
+        tries: dict[asyncio.Task[None], Parcel] = {}
         try:
             while not stop.is_set():
                 self._news.clear()
-                for parcel in await self._take():
+                begun = time.monotonic()
+                for parcel in await self._round():
                     self._count(parcel, 1)
                     task = asyncio.create_task(self._try(parcel))
-                    tries.add(task)
-                    task.add_done_callback(tries.discard)
+                    tries[task] = parcel
+                    task.add_done_callback(tries.pop)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._poll_seconds):
                         await self._news.wait()
+                        # What else ends or becomes due meanwhile is one transaction with it.
+                        await asyncio.sleep(ROUND_SECONDS - (time.monotonic() - begun))
         finally:
-            for task in tries:
+            untried = list(tries.values())
+            for task in list(tries):
                 task.cancel()
             await asyncio.gather(*tries, return_exceptions=True)
-            self._fetcher.close()
+            with suppress(SQLAlchemyError):
+                self._rounds.end(self._tried, untried)
+            await self._fetcher.aclose()
 
-    async def _take(self) -> list[Parcel]:
-        free, free_for_failing = self._most - self._under_way.total(), self._most // 2 - self._failing_under_way
+    async def _round(self) -> list[Parcel]:
+        """Notes what came of tries and takes what is due, as far as there are places for it."""
+        tried, self._tried = self._tried, []
+        room = self._room(tried)
+        if room is None:
+            return []
+        try:
+            parcels = await asyncio.to_thread(self._rounds.turn, tried, room)
+        except SQLAlchemyError as error:
+            log.warning("webhooks are put off: the database does not answer: %s", error)
+            self._tried = [*tried, *self._tried]
+            await asyncio.sleep(self._poll_seconds)
+            return []
+        except Exception:
+            # Told, and tried again: other deliveries shall not wait for a person.
+            log.exception("a round of webhooks failed")
+            parcels = []
+        for each in tried:
+            self._count(each.parcel, -1)
+        return parcels
+
+    def _room(self, tried: Sequence[Tried]) -> Room | None:
+        """The places that are free once these have given up theirs; None where there is nothing to do with any."""
+        under_way = self._under_way - Counter(each.parcel.endpoint_id for each in tried)
+        failing_under_way = self._failing_under_way - sum(each.parcel.failing for each in tried)
+        free, free_for_failing = self._most - under_way.total(), self._most // 2 - failing_under_way
 
         def room(endpoint_id: str, failing: bool) -> int:
             nonlocal free, free_for_failing
             most = AT_ONCE_TO_A_FAILING_ENDPOINT if failing else self._most_per_endpoint
-            places = min(free, most - self._under_way[endpoint_id])
+            places = min(free, most - under_way[endpoint_id])
             if failing:
                 places = min(places, free_for_failing)
                 free_for_failing -= max(0, places)
             free -= max(0, places)
             return places
 
-        if free <= 0:
-            return []
-        try:
-            return await asyncio.to_thread(self._queue.take, room)
-        except SQLAlchemyError as error:
-            log.warning("webhooks are put off: the database does not answer: %s", error)
-        except Exception:
-            # Told, and tried again: other deliveries shall not wait for a person.
-            log.exception("a round of webhooks failed")
-        return []
+        return room if tried or free > 0 else None
 
     async def _try(self, parcel: Parcel) -> None:
         try:
             with span("POST webhook", parcel.traceparent, SpanKind.CLIENT) as sent:
                 outcome = await self._send(parcel)
                 sent.set_attribute("http.response.status_code", outcome.status_code or 0)
-            TRIES.labels("succeeded" if outcome.succeeded else "failed").inc()
-            await asyncio.to_thread(self._outcomes.note, parcel, outcome)
-        except asyncio.CancelledError:
-            with suppress(SQLAlchemyError):
-                self._queue.give_back(parcel)
-            raise
         except Exception:
             # The delivery is due again when its lease has ended.
-            log.exception("what became of a try of %s could not be noted", parcel.delivery_id)
-        finally:
+            log.exception("a try of %s failed", parcel.delivery_id)
             self._count(parcel, -1)
-            if self._news is not None:
-                self._news.set()
+        else:
+            TRIES.labels("succeeded" if outcome.succeeded else "failed").inc()
+            self._tried.append(Tried(parcel, outcome))
+        if self._news is not None:
+            self._news.set()
 
     async def _send(self, parcel: Parcel) -> Outcome:
         started_at, started = datetime.now(UTC), time.monotonic()

@@ -2,17 +2,18 @@
 
 import logging
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from services.kit import outbox
-from services.kit.database import Database, WriteSession
+from services.kit.database import WriteSession
 from services.kit.events.codec import OutgoingEvent
 from services.kit.events.topics import WEBHOOKS
 from services.kit.protos import webhooks_pb2
 from services.notifier.deliveries import repository as deliveries
-from services.notifier.deliveries.models import Attempt, Delivery
-from services.notifier.deliveries.queue import Parcel
+from services.notifier.deliveries.queue import Parcel, settled
 from services.notifier.deliveries.schedule import pause_after, wish_in
 from services.notifier.endpoints import repository as endpoints
 from services.notifier.endpoints.models import WebhookEndpoint
@@ -43,78 +44,78 @@ class Outcome:
         return self.status_code is not None and 200 <= self.status_code < 300
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A try that has ended."""
+
+    parcel: Parcel
+    outcome: Outcome
+
+
 class Outcomes:
     """Writes down what came of tries. `patience` is how long an endpoint may fail before it is disabled."""
 
-    def __init__(self, database: Database, recorder: Recorder, *, patience: timedelta) -> None:
-        self._database = database
+    def __init__(self, recorder: Recorder, *, patience: timedelta) -> None:
         self._recorder = recorder
         self._patience = patience
 
-    def note(self, parcel: Parcel, outcome: Outcome) -> None:
-        """In one transaction. Nothing, where somebody else has the delivery by now, or it is gone."""
-        with self._database.write() as session:
-            # The endpoint first, as everybody locks them.
-            endpoint = endpoints.lock(session, parcel.endpoint_id)
-            delivery = deliveries.lock(session, parcel.delivery_id)
-            if endpoint is None or delivery is None or delivery.claim != parcel.claim:
-                return
-            session.add(
-                Attempt(
-                    delivery_id=delivery.id,
-                    started_at=outcome.started_at,
-                    seconds=outcome.seconds,
-                    url=parcel.url,
-                    status_code=outcome.status_code,
-                    problem=outcome.problem[:MAX_PROBLEM_CHARACTERS] if outcome.problem else None,
-                    answer=outcome.answer,
-                )
-            )
-            delivery.claim = None
-            delivery.tries += 1
-            if outcome.succeeded:
-                delivery.status, delivery.due_at, delivery.finished_at = "succeeded", None, session.now()
-                endpoint.failing_since = None
-            else:
-                self._failed(session, endpoint, delivery, outcome)
-
-    def _failed(self, session: WriteSession, endpoint: WebhookEndpoint, delivery: Delivery, outcome: Outcome) -> None:
+    def note(self, session: WriteSession, tries: Sequence[Tried]) -> None:
+        """In the order in which they ended. Nothing of a delivery that somebody else has by now, or that is gone."""
+        if not tries:
+            return
+        # Endpoints first, as everybody locks them.
+        locked = endpoints.lock_all(session, {tried.parcel.endpoint_id for tried in tries})
+        mine = deliveries.lock_claimed(session, {tried.parcel.delivery_id: tried.parcel.claim for tried in tries})
+        counted = [tried for tried in tries if tried.parcel.endpoint_id in locked and tried.parcel.delivery_id in mine]
+        if not counted:
+            return
         now = session.now()
-        endpoint.failing_since = endpoint.failing_since or now
-        if endpoint.callback_origin is not None:
-            # The address is this order's alone: nothing else is given up because of it.
-            self._put_off(delivery, outcome, now, gone=outcome.status_code == GONE)
-            return
-        if outcome.status_code == GONE:
-            self._disable(session, endpoint, delivery, "gone")
-            return
-        if endpoint.failing_since <= now - self._patience:
-            self._disable(session, endpoint, delivery, "failing")
-            return
-        self._put_off(delivery, outcome, now)
+        rows, given_up = [], {}
+        for tried in counted:
+            endpoint, number = locked[tried.parcel.endpoint_id], mine[tried.parcel.delivery_id] + 1
+            rows.append(self._settled(endpoint, tried, number, now))
+            because = self._why_disabled(endpoint, tried.outcome, now)
+            if because is not None:
+                # It may be disabled again another day: what happens once is what this try brought about.
+                given_up[endpoint.id] = because, f"{tried.parcel.delivery_id}.{number}"
+        deliveries.add_attempts(session, [_attempt(tried) for tried in counted])
+        deliveries.settle(session, rows)
+        for endpoint_id, (because, cause) in given_up.items():
+            self._disable(session, locked[endpoint_id], because, cause)
 
     @staticmethod
-    def _put_off(delivery: Delivery, outcome: Outcome, now: datetime, *, gone: bool = False) -> None:
+    def _settled(endpoint: WebhookEndpoint, tried: Tried, number: int, now: datetime) -> dict[str, Any]:
+        """How the delivery stands after this try; whether its endpoint fails is noted on that."""
+        delivery_id, outcome = tried.parcel.delivery_id, tried.outcome
+        if outcome.succeeded:
+            endpoint.failing_since = None
+            return settled(delivery_id, number, status="succeeded", ended_at=now)
+        endpoint.failing_since = endpoint.failing_since or now
         chance = random.random()  # noqa: S311 - jitter
-        pause = pause_after(delivery.tries, chance, wish_in(outcome.retry_after, now))
-        if gone or pause is None:
-            delivery.status, delivery.due_at, delivery.finished_at = "failed", None, now
-        else:
-            delivery.due_at = now + pause
+        pause = pause_after(number, chance, wish_in(outcome.retry_after, now))
+        if pause is None or outcome.status_code == GONE:
+            return settled(delivery_id, number, ended_at=now)
+        return settled(delivery_id, number, status="pending", due_at=now + pause, ended_at=None)
 
-    def _disable(
-        self, session: WriteSession, endpoint: WebhookEndpoint, delivery: Delivery, because: DisabledBecause
-    ) -> None:
+    def _why_disabled(self, endpoint: WebhookEndpoint, outcome: Outcome, now: datetime) -> DisabledBecause | None:
+        """Why nothing more is sent to the endpoint, if so."""
+        if endpoint.callback_origin is not None or endpoint.failing_since is None:
+            # The address of a callback is its order's alone: nothing else is given up because of it.
+            return None
+        if outcome.status_code == GONE:
+            return "gone"
+        return "failing" if endpoint.failing_since <= now - self._patience else None
+
+    def _disable(self, session: WriteSession, endpoint: WebhookEndpoint, because: DisabledBecause, cause: str) -> None:
         log.info("webhook endpoint %s is disabled: %s", endpoint.id, because)
         session.flush()
         disable(session, endpoint, because)
         about = {"id": endpoint.id, "url": endpoint.url, "disabled_because": because}
         told = {**about, "link": f"/v1/webhook-endpoints/{endpoint.id}/deliveries"}
-        # It may be disabled again another day: what happens once is what this delivery brought about.
         news = News(
             endpoint.account_id,
             "webhook_endpoint.disabled",
-            f"{delivery.id}.{delivery.tries}",
+            cause,
             ONCE,
             session.now(),
             {"webhook_endpoint": told},
@@ -128,3 +129,17 @@ class Outcomes:
         )
         letter.disabled_at.FromDatetime(session.now())
         outbox.add(session, OutgoingEvent(WEBHOOKS, endpoint.account_id, letter, account_id=endpoint.account_id))
+
+
+def _attempt(tried: Tried) -> dict[str, Any]:
+    """The try as a row, by its columns."""
+    outcome = tried.outcome
+    return {
+        "delivery_id": tried.parcel.delivery_id,
+        "started_at": outcome.started_at,
+        "seconds": outcome.seconds,
+        "url": tried.parcel.url,
+        "status_code": outcome.status_code,
+        "problem": outcome.problem[:MAX_PROBLEM_CHARACTERS] if outcome.problem else None,
+        "answer": outcome.answer,
+    }

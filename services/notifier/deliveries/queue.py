@@ -1,8 +1,11 @@
 """What is to be sent, and to whom: the database is the queue."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row
 
 from services.kit.database import Database, WriteSession
 from services.kit.ids import new_id
@@ -16,6 +19,9 @@ from services.notifier.events import repository as events
 from services.notifier.events.models import PublicEvent
 from services.notifier.events.schemas import EventView
 from services.notifier.events.types import TEST
+
+Room = Callable[[str, bool], int]
+"""How many may be taken for an endpoint, given whether it fails; asked once for each in a round."""
 
 AT_ONCE_TO_A_FAILING_ENDPOINT = 1
 AGAIN_AT_ONCE = 1000
@@ -31,9 +37,10 @@ class Parcel:
     endpoint_id: str
     failing: bool
     url: str
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
+    """No log shall have them, whatever it is told of."""
     event_id: str
-    body: bytes
+    body: bytes = field(repr=False)
     traceparent: str | None = None
 
 
@@ -55,9 +62,11 @@ class DeliveryQueue:
 
     def enqueue(self, session: WriteSession, event: PublicEvent) -> None:
         """A delivery for every endpoint of the account that wants events of this type."""
-        for endpoint in endpoints.enabled(session, event.account_id):
-            if not endpoint.event_types or event.type in endpoint.event_types:
-                self._add(session, endpoint, event.id, event.type, event.sequence)
+        told = endpoints.told_of(session, event.account_id, event.type)
+        if told:
+            one = self._row(session, event.account_id, event.id, event.type, event.sequence)
+            deliveries.add(session, [{**one, "id": new_id("whd"), "endpoint_id": endpoint_id} for endpoint_id in told])
+            self._tell(session)
 
     def enqueue_callback(self, session: WriteSession, event: PublicEvent, url: str, ordered_at: datetime) -> None:
         """A delivery to the address that an order named."""
@@ -103,86 +112,113 @@ class DeliveryQueue:
                 self._add(session, endpoint, event.id, event.type, event.sequence)
         return len(found)
 
-    def take(self, room: Callable[[str, bool], int]) -> list[Parcel]:
-        """Takes what is due, as much as `room` has: it is told endpoint and whether that fails, once for each."""
+    def is_due(self) -> bool:
+        """Whether there is anything to take."""
         with self._database.read() as session:
-            due = deliveries.due_endpoints(session, session.now())
+            return bool(deliveries.due_endpoints(session, session.now()))
+
+    def take(self, session: WriteSession, room: Room) -> list[Parcel]:
+        """Takes what is due, as much as `room` has."""
+        now = session.now()
+        due = deliveries.due_endpoints(session, now)
         wanted = {endpoint_id: number for endpoint_id, failing in due if (number := room(endpoint_id, failing)) > 0}
-        return self._claim(wanted) if wanted else []
+        return self._claim(session, now, wanted) if wanted else []
 
-    def give_back(self, parcel: Parcel) -> None:
-        """It was not tried to the end: another process may have it at once."""
-        with self._database.write() as session:
-            delivery = deliveries.lock(session, parcel.delivery_id)
-            if delivery is not None and delivery.claim == parcel.claim:
-                delivery.claim, delivery.due_at = None, session.now()
+    def give_back(self, session: WriteSession, parcels: Sequence[Parcel]) -> None:
+        """They were not tried to the end: another process may have them at once."""
+        deliveries.give_back(session, {parcel.delivery_id: parcel.claim for parcel in parcels})
 
-    def _claim(self, wanted: Mapping[str, int]) -> list[Parcel]:
-        parcels = []
-        with self._database.write() as session:
-            now = session.now()
-            for endpoint_id, number in wanted.items():
-                taken = deliveries.lock_due(session, endpoint_id, now, limit=number)
-                endpoint = session.get(WebhookEndpoint, endpoint_id)
-                if endpoint is None or not taken:
+    def _claim(self, session: WriteSession, now: datetime, wanted: Mapping[str, int]) -> list[Parcel]:
+        found = endpoints.of_ids(session, wanted.keys())
+        # One claim for all: each delivery is under it once.
+        claim, until = new_id("req"), now + self._lease
+        taken = [
+            delivery
+            for endpoint_id in found
+            for delivery in deliveries.claim_due(
+                session, endpoint_id, now, claim=claim, until=until, limit=wanted[endpoint_id]
+            )
+        ]
+        told = events.of_ids(session, {delivery.event_id for delivery in taken})
+        bodies = {event_id: body_of(EventView.of(event)) for event_id, event in told.items()}
+        secrets = {key: tuple(self._endpoints.signing_secrets(session, found[key], now)) for key in found}
+        parcels, not_kept = [], []
+        for delivery in taken:
+            endpoint = found[delivery.endpoint_id]
+            body = bodies.get(delivery.event_id)
+            if body is None:
+                view = view_of(None, delivery)
+                if view is None:
+                    not_kept.append(delivery)
                     continue
-                secrets = tuple(self._endpoints.signing_secrets(session, endpoint, now))
-                for delivery in taken:
-                    body = _body(session, delivery)
-                    if body is None:
-                        # It was kept long enough.
-                        delivery.status, delivery.due_at, delivery.finished_at = "failed", None, now
-                        continue
-                    delivery.claim, delivery.due_at = new_id("req"), now + self._lease
-                    parcels.append(
-                        Parcel(
-                            delivery.id,
-                            delivery.claim,
-                            endpoint.id,
-                            endpoint.failing_since is not None,
-                            delivery.callback_url or endpoint.url,
-                            secrets,
-                            delivery.event_id,
-                            body,
-                            delivery.traceparent,
-                        )
-                    )
+                body = body_of(view)
+            parcels.append(
+                Parcel(
+                    delivery.id,
+                    claim,
+                    endpoint.id,
+                    endpoint.failing_since is not None,
+                    delivery.callback_url or endpoint.url,
+                    secrets[endpoint.id],
+                    delivery.event_id,
+                    body,
+                    delivery.traceparent,
+                )
+            )
+        if not_kept:
+            deliveries.settle(session, [settled(delivery.id, delivery.tries, ended_at=now) for delivery in not_kept])
         return parcels
 
     def _add(
         self, session: WriteSession, endpoint: WebhookEndpoint, event_id: str, event_type: str, sequence: int
     ) -> Delivery:
-        now = session.now()
-        delivery = Delivery(
-            id=new_id("whd"),
-            endpoint_id=endpoint.id,
-            account_id=endpoint.account_id,
-            event_id=event_id,
-            event_type=event_type,
-            sequence=sequence,
-            traceparent=current_traceparent(),
-            status="pending",
-            tries=0,
-            created_at=now,
-            due_at=now,
-        )
+        row = self._row(session, endpoint.account_id, event_id, event_type, sequence)
+        delivery = Delivery(id=new_id("whd"), endpoint_id=endpoint.id, **row)
         session.add(delivery)
         self._tell(session)
         return delivery
+
+    @staticmethod
+    def _row(session: WriteSession, account_id: str, event_id: str, event_type: str, sequence: int) -> dict[str, Any]:
+        """A new delivery by its columns, but for its id and its endpoint."""
+        now = session.now()
+        return {
+            "account_id": account_id,
+            "event_id": event_id,
+            "event_type": event_type,
+            "sequence": sequence,
+            "traceparent": current_traceparent(),
+            "status": "pending",
+            "tries": 0,
+            "created_at": now,
+            "due_at": now,
+        }
 
     def _tell(self, session: WriteSession) -> None:
         if self._wake is not None:
             session.after_commit(self._wake)
 
 
-def _body(session: WriteSession, delivery: Delivery) -> bytes | None:
-    """The event as it goes over the wire: the very bytes that are signed. None where it is not kept any more."""
-    view = view_of(session.get(PublicEvent, delivery.event_id), delivery)
-    return None if view is None else view.model_dump_json().encode()
+def settled(
+    delivery_id: str, tries: int, *, status: str = "failed", due_at: datetime | None = None, ended_at: datetime | None
+) -> dict[str, Any]:
+    """How a delivery stands after so many tries, as `deliveries.settle` takes it."""
+    return {
+        "delivery": delivery_id,
+        "new_tries": tries,
+        "new_status": status,
+        "next_due_at": due_at,
+        "ended_at": ended_at,
+    }
 
 
-def view_of(event: PublicEvent | None, delivery: Delivery) -> EventView | None:
-    """What a delivery brings."""
+def body_of(view: EventView) -> bytes:
+    """The event as it goes over the wire: the very bytes that are signed."""
+    return view.model_dump_json().encode()
+
+
+def view_of(event: PublicEvent | None, delivery: Delivery | Row[Any]) -> EventView | None:
+    """What a delivery brings; None where that is not kept any more."""
     if event is not None:
         return EventView.of(event)
     if delivery.event_type != TEST:

@@ -2,12 +2,68 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any, cast
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import Integer, Row, Table, bindparam, delete, insert, select, update
 
 from services.kit.database import ReadSession, WriteSession
 from services.notifier.deliveries.models import Attempt, Delivery
 from services.notifier.endpoints.models import WebhookEndpoint
+
+# What every try passes through is done by statements that are made once, on rows instead of objects: most of what a
+# delivery costs would be their making otherwise.
+_DELIVERIES = cast(Table, Delivery.__table__)
+_ATTEMPTS = cast(Table, Attempt.__table__)
+_DUE = (
+    select(_DELIVERIES.c.id)
+    .where(
+        _DELIVERIES.c.endpoint_id == bindparam("endpoint"),
+        _DELIVERIES.c.status == "pending",
+        _DELIVERIES.c.due_at <= bindparam("now"),
+    )
+    .order_by(_DELIVERIES.c.due_at)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_CLAIM = (
+    update(_DELIVERIES)
+    .where(_DELIVERIES.c.id.in_(select(_DUE.c.id)))
+    .values(claim=bindparam("new_claim"), due_at=bindparam("until"))
+    .returning(_DELIVERIES)
+)
+_CLAIMED = (
+    select(_DELIVERIES.c.id, _DELIVERIES.c.claim, _DELIVERIES.c.tries)
+    .where(_DELIVERIES.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(_DELIVERIES.c.id)
+    .with_for_update(key_share=True)
+)
+_SETTLE = (
+    update(_DELIVERIES)
+    .where(_DELIVERIES.c.id == bindparam("delivery"))
+    .values(
+        claim=None,
+        status=bindparam("new_status"),
+        tries=bindparam("new_tries"),
+        due_at=bindparam("next_due_at"),
+        finished_at=bindparam("ended_at"),
+    )
+)
+_GIVE_BACK = (
+    update(_DELIVERIES)
+    .where(_DELIVERIES.c.id == bindparam("delivery"), _DELIVERIES.c.claim == bindparam("old_claim"))
+    .values(claim=None, due_at=bindparam("now"))
+)
+
+
+def add(session: WriteSession, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts deliveries, by column name."""
+    session.execute(insert(_DELIVERIES), rows)
+
+
+def add_attempts(session: WriteSession, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts what came of tries, by column name."""
+    session.execute(insert(_ATTEMPTS), rows)
 
 
 def find(session: ReadSession, account_id: str, delivery_id: str) -> Delivery | None:
@@ -89,12 +145,31 @@ def due_endpoints(session: ReadSession, now: datetime) -> list[tuple[str, bool]]
     return [(row.id, row.failing_since is not None) for row in rows]
 
 
-def lock_due(session: WriteSession, endpoint_id: str, now: datetime, *, limit: int) -> Sequence[Delivery]:
-    """What is due for an endpoint and nobody else is about to take, the oldest first."""
-    query = select(Delivery).where(
-        Delivery.endpoint_id == endpoint_id, Delivery.status == "pending", Delivery.due_at <= now
-    )
-    return session.scalars(query.order_by(Delivery.due_at).limit(limit).with_for_update(skip_locked=True)).all()
+def claim_due(
+    session: WriteSession, endpoint_id: str, now: datetime, *, claim: str, until: datetime, limit: int
+) -> Sequence[Row[Any]]:
+    """Claims what is due for an endpoint and nobody else is about to take, the oldest first; those deliveries."""
+    wanted = {"endpoint": endpoint_id, "now": now, "most": limit, "new_claim": claim, "until": until}
+    return sorted(session.execute(_CLAIM, wanted), key=lambda delivery: delivery.id)
+
+
+def lock_claimed(session: WriteSession, claims: Mapping[str, str]) -> Mapping[str, int]:
+    """Of these deliveries, by their claims, those that still are under them, locked; how often each was tried."""
+    found = session.execute(_CLAIMED, {"ids": list(claims)})
+    return {delivery.id: delivery.tries for delivery in found if delivery.claim == claims[delivery.id]}
+
+
+def settle(session: WriteSession, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Says of claimed deliveries how they stand now; nobody has them any more."""
+    session.execute(_SETTLE, rows)
+
+
+def give_back(session: WriteSession, claims: Mapping[str, str]) -> None:
+    """Those of these deliveries that still are under their claims are due, and anybody's."""
+    now = session.now()
+    rows = [{"delivery": key, "old_claim": claims[key], "now": now} for key in sorted(claims)]
+    if rows:
+        session.execute(_GIVE_BACK, rows)
 
 
 def give_up_all(session: WriteSession, endpoint_id: str) -> None:

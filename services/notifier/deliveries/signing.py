@@ -9,6 +9,8 @@ import hmac
 import secrets
 from collections.abc import Sequence
 
+from services.kit.ids import is_id
+
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the secret is what follows
 SECRET_BYTES = 32
 
@@ -19,7 +21,12 @@ def new_secret() -> str:
 
 
 def signed_headers(secrets_: Sequence[str], event_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The headers of a try at `timestamp` (seconds since the epoch), with a signature of these bytes by each secret."""
+    """The headers of a try at `timestamp` (seconds since the epoch), with a signature of these bytes by each secret.
+
+    Raises ValueError where a full stop or a line's end in the id would let one signature stand for two contents.
+    """
+    if not is_id("evt", event_id):
+        raise ValueError("what is to be signed has no id of an event")
     signed = f"{event_id}.{timestamp}.".encode() + body
     signatures = [
         base64.b64encode(

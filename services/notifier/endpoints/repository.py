@@ -1,6 +1,6 @@
 """Queries about webhook endpoints."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, delete, func, select
@@ -23,6 +23,19 @@ def lock(session: WriteSession, endpoint_id: str) -> WebhookEndpoint | None:
     ).one_or_none()
 
 
+def lock_all(session: WriteSession, endpoint_ids: Collection[str]) -> Mapping[str, WebhookEndpoint]:
+    """These, whoever's they are, locked one after the other in the order of their ids."""
+    query = select(WebhookEndpoint).where(WebhookEndpoint.id.in_(endpoint_ids)).order_by(WebhookEndpoint.id)
+    locked = query.with_for_update(key_share=True).execution_options(populate_existing=True)
+    return {endpoint.id: endpoint for endpoint in session.scalars(locked)}
+
+
+def of_ids(session: ReadSession, endpoint_ids: Collection[str]) -> Mapping[str, WebhookEndpoint]:
+    """Those of these that there are, whoever's they are."""
+    query = select(WebhookEndpoint).where(WebhookEndpoint.id.in_(endpoint_ids))
+    return {endpoint.id: endpoint for endpoint in session.scalars(query)}
+
+
 def page(session: ReadSession, account_id: str, *, before: str | None, limit: int) -> Sequence[WebhookEndpoint]:
     """The account's endpoints, the newest first, those older than the id `before`."""
     query = select(WebhookEndpoint).where(*_shown(account_id))
@@ -36,10 +49,10 @@ def count(session: ReadSession, account_id: str) -> int:
     return session.scalars(query).one()
 
 
-def enabled(session: ReadSession, account_id: str) -> Sequence[WebhookEndpoint]:
-    """Those that are told of events."""
-    query = select(WebhookEndpoint).where(*_shown(account_id), WebhookEndpoint.enabled)
-    return session.scalars(query).all()
+def told_of(session: ReadSession, account_id: str, event_type: str) -> Sequence[str]:
+    """The ids of those that are told of events of this type."""
+    query = select(WebhookEndpoint.id, WebhookEndpoint.event_types).where(*_shown(account_id), WebhookEndpoint.enabled)
+    return [row.id for row in session.execute(query) if not row.event_types or event_type in row.event_types]
 
 
 def enabled_before(session: WriteSession, account_id: str, moment: datetime) -> Sequence[WebhookEndpoint]:

@@ -1,6 +1,6 @@
 """Queries about public events."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
@@ -45,6 +45,12 @@ def between(
     if types:
         query = query.where(PublicEvent.type.in_(types))
     return session.scalars(query.order_by(PublicEvent.sequence).limit(limit)).all()
+
+
+def of_ids(session: ReadSession, event_ids: Collection[str]) -> Mapping[str, PublicEvent]:
+    """Those of these that are kept."""
+    query = select(PublicEvent).where(PublicEvent.id.in_(event_ids))
+    return {event.id: event for event in session.scalars(query)}
 
 
 def drop_metadata(session: WriteSession, subject: str) -> None:

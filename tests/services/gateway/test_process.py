@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
+from bench.open_stream import open_stream
 from services.local.sockets import LOOPBACK, free_port
 from tests.broker import Broker
 from tests.services.gateway.standin import PATIENCE_SECONDS, PATIENT, Reply, StandIn, bearer, eventually, serving, token
@@ -124,26 +124,12 @@ def test_two_thousand_idle_streams_find_room_in_two_hundred_megabytes() -> None:
     partner = token(roles=["user", "partner"], lifetime_seconds=3600)
     with running(service, **environment) as gateway, ExitStack() as held:
         for _ in range(50):  # what the first need beside themselves
-            held.enter_context(opened(gateway, partner))
+            held.enter_context(open_stream(gateway.url, partner))
         before = gateway.resident_mib()
         for _ in range(200):
-            held.enter_context(opened(gateway, partner))
+            held.enter_context(open_stream(gateway.url, partner))
         each = (gateway.resident_mib() - before) / 200
     assert before + 1950 * each < 200e6 / MIB, f"{each * 1024:.0f} KiB each, {before:.0f} MiB before"
-
-
-def opened(gateway: Process, key: str) -> socket.socket:
-    """An account's stream, after its first bytes."""
-    address = urlsplit(gateway.url)
-    stream = socket.create_connection((address.hostname, address.port), timeout=120)
-    head = f"GET /v1/events/stream HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {key}\r\n\r\n"
-    stream.sendall(head.encode())
-    answer = b""
-    while b"retry:" not in answer:
-        piece = stream.recv(4096)
-        answer += piece
-        assert piece, answer
-    return stream
 
 
 def test_a_reader_that_stops_reading_stops_the_service_and_takes_no_memory() -> None:

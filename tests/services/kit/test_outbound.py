@@ -112,7 +112,7 @@ def send(url: str, **options: Any) -> Answer:
         try:
             return await fetcher.send("POST", url, headers={"X-Test": "1"}, body=b"{}", limit_bytes=1000)
         finally:
-            fetcher.close()
+            await fetcher.aclose()
 
     return asyncio.run(run())
 
@@ -168,7 +168,7 @@ def exchange(
                 for _ in range(times)
             ]
         finally:
-            fetcher.close()
+            await fetcher.aclose()
             server.close()
             await asyncio.gather(*served)
 
@@ -187,7 +187,7 @@ def answering(answer: bytes, seen: list[bytes] | None = None) -> Handle:
     return handle
 
 
-def test_the_answer_comes_back_and_the_name_is_resolved_for_each_call() -> None:
+def test_the_answer_comes_back_and_the_name_is_resolved_for_each_connection() -> None:
     seen: list[bytes] = []
     resolver = Resolver(["127.0.0.1"], ["127.0.0.1"])
 
@@ -205,6 +205,65 @@ def test_the_answer_comes_back_and_the_name_is_resolved_for_each_call() -> None:
     assert head.startswith("POST /hook?a=1 HTTP/1.1\r\n")
     assert "\r\nHost: localhost:" in head
     assert "\r\nAccept-Encoding: identity\r\n" in head
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def conversing(*connections: Sequence[bytes], asked: list[int]) -> Handle:
+    """A server that has these answers for the requests of each connection, and closes it at the request after them.
+
+    `asked` gets the number of the connection, from 0, that each request came on.
+    """
+    coming = enumerate(connections)
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number, answers = next(coming)
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            for answer in (*answers, b""):
+                await reader.readuntil(b"{}")
+                asked.append(number)
+                writer.write(answer)
+
+    return handle
+
+
+def test_a_connection_is_kept_for_the_next_call() -> None:
+    asked: list[int] = []
+    resolver = Resolver(["127.0.0.1"])
+    exchange(conversing([OK, OK, OK], asked=asked), host="localhost", times=3, resolve=resolver)
+    assert asked == [0, 0, 0]
+    assert resolver.asked == ["localhost"]
+
+
+def test_after_a_while_a_name_is_resolved_and_connected_to_anew() -> None:
+    asked: list[int] = []
+    resolver = Resolver(["127.0.0.1"], ["127.0.0.1"])
+    exchange(conversing([OK], [OK], asked=asked), host="localhost", times=2, resolve=resolver, keep_seconds=0)
+    assert asked == [0, 1]
+    assert resolver.asked == ["localhost"] * 2
+
+
+def test_a_connection_that_the_other_side_gave_up_is_replaced_at_once() -> None:
+    asked: list[int] = []
+    answers = exchange(conversing([OK], [OK], asked=asked), times=2)
+    assert [answer.status for answer in answers] == [200, 200]
+    assert asked == [0, 0, 1]
+
+
+def test_who_answers_nothing_on_a_new_connection_is_asked_once() -> None:
+    asked: list[int] = []
+    with pytest.raises(FetchFailed, match=r"not HTTP|broke off"):
+        exchange(conversing([], [OK], asked=asked))
+    assert asked == [0]
+
+
+def test_what_was_not_read_to_its_end_is_not_read_later() -> None:
+    asked: list[int] = []
+    long = b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000
+    answers = exchange(conversing([long], [OK], asked=asked), times=2)
+    assert [(answer.cut, answer.body[:2]) for answer in answers] == [(True, b"xx"), (False, b"ok")]
+    assert asked == [0, 1]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -312,7 +371,7 @@ def test_an_egress_proxy_gets_the_name_and_nobody_here_resolves_it() -> None:
         fetcher = Fetcher(settings, timeout_seconds=PATIENCE_SECONDS, resolve=resolver)
         with pytest.raises(FetchFailed, match="broke off"):
             await fetcher.send("GET", "https://hooks.example.com/", headers={}, limit_bytes=1)
-        fetcher.close()
+        await fetcher.aclose()
         server.close()
         return asked, resolver
 

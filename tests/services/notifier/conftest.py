@@ -19,6 +19,7 @@ from services.notifier.app import assemble
 from services.notifier.consumers import closing, recording
 from services.notifier.deliveries.outcomes import Outcomes
 from services.notifier.deliveries.queue import DeliveryQueue
+from services.notifier.deliveries.rounds import Rounds
 from services.notifier.endpoints.service import Endpoints
 from services.notifier.erasing import Forgetting
 from services.notifier.event_topics.service import EventTopics
@@ -164,7 +165,12 @@ class Notifier:
 
     @property
     def outcomes(self) -> Outcomes:
-        return Outcomes(self.database, self.recorder, patience=self.settings.webhook_patience)
+        return Outcomes(self.recorder, patience=self.settings.webhook_patience)
+
+    @property
+    def rounds(self) -> Rounds:
+        """Those of one process."""
+        return Rounds(self.database, self.queue, self.outcomes)
 
     def call(self, method: str, path: str, token: str = ADA, *, status: int = 200, **options: Any) -> Any:
         """What the service answers with this status; None where it has no body."""

@@ -6,15 +6,16 @@ from contextlib import contextmanager
 
 from services.kit.outbound.fetcher import Fetcher
 from services.notifier.deliveries.dispatcher import Dispatcher
+from services.notifier.deliveries.rounds import Rounds
 from tests.databases import PATIENCE_SECONDS
 from tests.services.notifier.conftest import Notifier
 
 
 @contextmanager
-def dispatching(notifier: Notifier) -> Iterator[Dispatcher]:
+def dispatching(notifier: Notifier, rounds: Rounds | None = None) -> Iterator[Dispatcher]:
     """What is due is sent for as long as the block lasts."""
     fetcher = Fetcher(notifier.settings, timeout_seconds=notifier.settings.webhook_timeout_seconds)
-    dispatcher, stop = Dispatcher(notifier.queue, notifier.outcomes, fetcher, notifier.settings), threading.Event()
+    dispatcher, stop = Dispatcher(rounds or notifier.rounds, fetcher, notifier.settings), threading.Event()
     thread = threading.Thread(target=dispatcher.run, args=(stop,))
     thread.start()
     try:

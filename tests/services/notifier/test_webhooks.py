@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 
 from services.kit.events.codec import OutgoingEvent
-from services.kit.events.topics import ACCOUNTS, WEBHOOKS
-from services.kit.protos import accounts_pb2, webhooks_pb2
-from services.kit.tables import OUTBOX
+from services.kit.events.topics import ACCOUNTS
+from services.kit.protos import accounts_pb2
 from services.kit.telemetry import current_traceparent, span
 from services.notifier.deliveries.schedule import DELAYS, pause_after, wish_in
 from services.notifier.endpoints.routes import EXAMPLE
@@ -24,41 +22,12 @@ from tests.databases import PATIENCE_SECONDS
 from tests.erasing import everything_in
 from tests.ids import numbered
 from tests.messages import sample
+from tests.services.notifier.asking import ENDPOINTS, add, deliveries, letters, settled, tried
 from tests.services.notifier.conftest import ADA, BEGIN, BOB, Notifier, job_event
 from tests.services.notifier.sending import dispatching
 from tests.services.notifier.sink import Sink, until
 
-ENDPOINTS = "/v1/webhook-endpoints"
 JOB = numbered("job", 1)
-
-
-def add(notifier: Notifier, url: str, **wanted: Any) -> Any:
-    return notifier.call("POST", ENDPOINTS, json={"url": url, **wanted}, status=201)
-
-
-def deliveries(notifier: Notifier, endpoint: Any, **query: Any) -> list[Any]:
-    items: list[Any] = notifier.get(f"{ENDPOINTS}/{endpoint['id']}/deliveries", **query)["items"]
-    return items
-
-
-def tried(notifier: Notifier, endpoint: Any, times: int) -> list[Any]:
-    """Deliveries that wait after so many tries."""
-    return [
-        delivery
-        for delivery in deliveries(notifier, endpoint, status="pending")
-        if len(delivery["attempts"]) == times and delivery["due_at"]
-    ]
-
-
-def settled(notifier: Notifier, endpoint: Any) -> bool:
-    return all(delivery["status"] != "pending" for delivery in deliveries(notifier, endpoint))
-
-
-def letters(notifier: Notifier) -> list[webhooks_pb2.WebhookEndpointDisabled]:
-    """What accounts is told to write to owners of endpoints about."""
-    with notifier.database.read() as session:
-        values = session.scalars(select(OUTBOX.c.value).where(OUTBOX.c.topic == WEBHOOKS.name)).all()
-    return [webhooks_pb2.WebhookEndpointDisabled.FromString(value) for value in values]
 
 
 def documented_check() -> Callable[[str, dict[str, str], bytes], bool]:
@@ -179,10 +148,10 @@ def test_what_a_process_took_with_it_is_sent_by_the_next(notifier: Notifier, par
     endpoint = add(notifier, f"{partner.url}/hook")
     notifier.hear(job_event("queued", JOB), job_event("started", JOB))
 
-    [first] = notifier.queue.take(lambda _endpoint, _failing: 1)
-    [second] = notifier.queue.take(lambda _endpoint, _failing: 9)
-    assert notifier.queue.take(lambda _endpoint, _failing: 9) == []
-    notifier.queue.give_back(second)
+    [first] = notifier.rounds.turn([], lambda _endpoint, _failing: 1)
+    [second] = notifier.rounds.turn([], lambda _endpoint, _failing: 9)
+    assert notifier.rounds.turn([], lambda _endpoint, _failing: 9) == []
+    notifier.rounds.end([], [second])
     with dispatching(notifier):
         until(lambda: len(partner.received) == 1, "what was given back")
         notifier.clock.pass_time(seconds=notifier.settings.webhook_lease.total_seconds())
