@@ -134,6 +134,7 @@ class AudioFile:
         self._decoded = 0
         self._track = Frames(container, stream, kind.name, View(raw, track.shown))
         self._damaged = False
+        self._flac = kind.flac
         self._items = self._linked(kind) if kind.flac is None else self._track.of_flac(kind.flac)
         first, self._lost_at_first = None, 0
         for item in self._items:
@@ -146,6 +147,7 @@ class AudioFile:
                 raise UndecodableAudio("The audio in the file is damaged or cut off: nothing can be decoded.")
             raise NoSamples("The file holds no sound at all: it is zero samples long.")
         self._first = first
+        self._skipped = 0
         self.sample_rate_hz = first.sample_rate
         self.channels = len(first.layout.channels)
         self._check_format()
@@ -197,6 +199,23 @@ class AudioFile:
             raise UnsupportedChannels(
                 f"The audio has {self.channels} channels; 1 to {self._limits.max_channels} can be separated."
             )
+
+    def skip_to(self, sample: int) -> int:
+        """Leaves out what precedes ``sample``, as far as it need not be decoded; at which sample ``blocks`` begins.
+
+        That is 0 where only decoding tells what lies where. To be called before ``blocks``, whose samples are the same
+        as without it; of what was left out it is not known whether it was whole. Raises ``AudioTooLong``.
+        """
+        if self._edits or self._lost_at_first or sample < self._first.samples:
+            return 0
+        if self._flac is None:
+            self._skipped = self._track.skip_plain(sample)
+        elif (place := self._track.flac_before(self._flac, sample)) and place.sample:
+            self._items = self._track.of_flac(self._flac, place)
+            self._skipped = place.sample
+        self.samples = self._skipped
+        self._count(self._skipped)
+        return self._skipped
 
     def blocks(self) -> Iterator[Samples]:
         """Float32 arrays ``(samples, channels)`` at the file's rate, each about 1.5 s long or less.
@@ -282,7 +301,8 @@ class AudioFile:
     def _all_items(self) -> "Iterator[AudioFrame | int]":
         if self._lost_at_first:
             yield self._lost_at_first
-        yield self._first
+        if not self._skipped:
+            yield self._first
         yield from self._items
 
     @property

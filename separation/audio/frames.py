@@ -12,6 +12,7 @@ from separation.audio.channels import in_an_order_of_its_own
 from separation.audio.containers import mpeg
 from separation.audio.containers.flac import StreamInfo
 from separation.audio.containers.flac_frames import FlacFrame, ends, first_sample, flac_frames
+from separation.audio.containers.flac_search import FlacPlace, place_before
 from separation.audio.containers.view import View
 from separation.audio.timeline import Clock
 from separation.errors import UndecodableAudio, UnsupportedChannels
@@ -61,6 +62,8 @@ class Frames:
         self._context: AudioCodecContext = stream.codec_context
         self.damaged = self.ended = False
         self._numbered = self._context.name == "flac" and name in ("ogg", "matroska")
+        self._by_bytes = name in ("wav", "aiff") and self._context.name.startswith("pcm_")
+        self._plain: tuple[int, int] | None = None
         self._layout = ""
         self._usual_samples = self._usual_bytes = self._searched = 0
 
@@ -114,6 +117,8 @@ class Frames:
             else:
                 if self._numbered:
                     self._set_time(packet, frames)
+                elif self._plain is None and self._by_bytes:
+                    self._note_plain(packet, frames)
                 yield from self._checked(frames)
 
     def _set_time(self, packet: "Packet[Any]", frames: "list[AudioFrame]") -> None:
@@ -176,13 +181,13 @@ class Frames:
                 self._usual_samples, self._usual_bytes = frames[-1].samples, packet.size
             yield from frames
 
-    def of_flac(self, info: StreamInfo) -> "Iterator[AudioFrame | int]":
-        """Those of a FLAC stream: what is missing is told by their numbers."""
-        self._source.seek(info.head)
+    def of_flac(self, info: StreamInfo, place: FlacPlace | None = None) -> "Iterator[AudioFrame | int]":
+        """Those of a FLAC stream, from ``place`` on: what is missing is told by their numbers."""
+        self._source.seek(place.byte if place else info.head)
         # A frame is silence where its checksum is wrong, as for the reference decoder; FFmpeg would give noise.
         self._context.options = {"err_detect": "crccheck+explode"}
-        position = 0
-        for part in flac_frames(self._source, info.block, info.samples):
+        position = place.sample if place else 0
+        for part in flac_frames(self._source, info.block, info.samples, place.sample if place else None):
             frames = self._frames_of(part)
             if frames:
                 if part.begin > position:
@@ -194,6 +199,36 @@ class Frames:
                 self.damaged = True
                 yield info.samples - position
         self.ended = True
+
+    def flac_before(self, info: StreamInfo, sample: int) -> FlacPlace | None:
+        """Where ``of_flac`` can begin without leaving out ``sample``."""
+        stands = self._source.tell()
+        try:
+            return place_before(self._source, info, sample)
+        finally:
+            self._source.seek(stands)
+
+    def skip_plain(self, sample: int) -> int:
+        """Goes on with ``sample`` where every sample takes as many bytes, or a second before the end of such; by how
+        many samples that is from the beginning, 0 where it cannot be done. To be asked after the first frame.
+
+        Not by time, which is reckoned from a rate of bytes that a header tells.
+        """
+        if self._plain is None:
+            return 0
+        first_byte, width = self._plain
+        most = (self._source.size - first_byte) // width - self._context.sample_rate
+        sample = min(sample, most)
+        if sample <= 0:
+            return 0
+        self._container.seek(first_byte + sample * width, stream=self._stream, unsupported_byte_offset=True)
+        return sample
+
+    def _note_plain(self, packet: "Packet[Any]", frames: "list[AudioFrame]") -> None:
+        """Where samples of PCM begin, and how many bytes one of all channels takes."""
+        samples = sum(frame.samples for frame in frames)
+        if packet.pos is not None and samples and not packet.size % samples:
+            self._plain = packet.pos, packet.size // samples
 
     def _frames_of(self, part: FlacFrame) -> "list[AudioFrame]":
         """The frame that begins the bytes, whatever is behind it; none if it is damaged."""

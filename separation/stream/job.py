@@ -322,8 +322,9 @@ class _Job:
 
     def _blocks(self, audio: AudioFile, plan: WindowPlan, mixture: MixtureQueue) -> Iterator[Samples]:
         """The song's blocks from the plan's first input on; what lies in the window waits for its vocals."""
+        with self._clock.stage("decode"):
+            position = audio.skip_to(plan.first_input)
         blocks = audio.blocks()
-        position = 0
         begin, end = plan.begin, plan.end
         while True:
             with self._clock.stage("decode"):

@@ -1,7 +1,8 @@
 """A source on its way from the store: it can be read while it arrives, and whoever reads waits for what is to come.
 
 A song of two hours is a gigabyte, which takes longer to fetch than the first sound may. Its end comes first, where
-some containers keep what a decoder must know before anything else, then all the rest in order.
+some containers keep what a decoder must know before anything else, then the rest in order; but a reader that goes
+elsewhere, as for a preview from the middle of a song, is served first.
 """
 
 import io
@@ -23,6 +24,12 @@ from services.worker.service import check
 
 END_BYTES = 4 << 20
 """Tags of any song, the last page of Ogg, and the tables of an MP4 of several hours."""
+
+NEAR_BYTES = 4 << 20
+"""What is no further ahead of what arrives is waited for: to ask anew costs as much."""
+
+MOST_JUMPS = 32
+"""So often a reader is followed; a file may send its reader to and fro."""
 
 _BUFFER_BYTES = 128 * 1024
 
@@ -47,6 +54,9 @@ class ArrivingSource:
         size = self._source.size_bytes
         middle = max(0, size - END_BYTES)
         self._stretches = [_Stretch(middle, size), _Stretch(0, middle)]
+        self.wanted: int | None = None
+        """Where a reader has waited last."""
+        self._jumps = 0
         self._changed = threading.Condition()
         self._error: BaseException | None = None
         self._given_up = False
@@ -81,21 +91,52 @@ class ArrivingSource:
 
     def wait_for(self, position: int) -> int:
         """Waits for the byte at `position`; how many are there from it on, 0 behind the end. Raises as `check`."""
-        stretch = next((one for one in self._stretches if one.begin <= position < one.end), None)
-        if stretch is None:
-            return 0
         with self._changed:
-            self._changed.wait_for(lambda: self._error is not None or stretch.arrived > position)
-            if stretch.arrived <= position and self._error is not None:
-                raise self._error
-            return stretch.arrived - position
+            while (stretch := self._at(position)) is not None:
+                if stretch.arrived > position:
+                    return stretch.arrived - position
+                if self._error is not None:
+                    raise self._error
+                self.wanted = position
+                self._changed.wait()
+            return 0
+
+    def _at(self, position: int) -> _Stretch | None:
+        return next((one for one in self._stretches if one.begin <= position < one.end), None)
+
+    def _jump(self, current: _Stretch) -> bool:
+        """Whether somebody waits for what is far from what arrives now."""
+        wanted = self.wanted
+        if wanted is None or self._jumps == MOST_JUMPS or current.arrived <= wanted < current.arrived + NEAR_BYTES:
+            return False
+        aim = self._at(wanted)
+        return aim is not None and aim.arrived <= wanted
+
+    def _next(self) -> _Stretch | None:
+        """What is to arrive now: what somebody waits for, else the first that is not there yet."""
+        with self._changed:
+            left = [one for one in self._stretches if one.arrived < one.end]
+            if not left:
+                return None
+            if not self._jump(left[0]) or self.wanted is None:
+                return left[0]
+            self._jumps += 1
+            aim = next(one for one in left if one.begin <= self.wanted < one.end)
+            self._stretches.remove(aim)
+            if self.wanted < aim.arrived + NEAR_BYTES:
+                self._stretches.insert(0, aim)
+            else:
+                rest = _Stretch(self.wanted, aim.end)
+                aim.end = self.wanted
+                self._stretches[:0] = [rest, aim]
+            return self._stretches[0]
 
     def _run(self) -> None:
         begun = time.perf_counter()
         try:
             self._check_size()
             with self._path.open("r+b", buffering=0) as file:
-                for stretch in self._stretches:
+                while (stretch := self._next()) is not None:
                     self._patiently(self._attempt, partial(self._fetch, stretch, file.fileno()))
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
             with self._changed:
@@ -111,9 +152,7 @@ class ArrivingSource:
             raise SourceChanged
 
     def _fetch(self, stretch: _Stretch, file: int) -> None:
-        """What of the stretch has not arrived yet."""
-        if stretch.arrived == stretch.end:
-            return
+        """What of the stretch has not arrived yet, or so much of it as nobody waits for anything else."""
         try:
             for chunk in self._storage.stream(self._source.object_key, stretch.arrived, stretch.end):
                 if self._given_up:
@@ -123,6 +162,8 @@ class ArrivingSource:
                 with self._changed:
                     stretch.arrived += len(chunk)
                     self._changed.notify_all()
+                    if self._jump(stretch):
+                        return
         except ObjectNotFound:
             raise SourceMissing from None
         if stretch.arrived != stretch.end:

@@ -24,8 +24,8 @@ _MOST_LOST_AT_FIRST = 1 << 19
 
 
 @dataclass(frozen=True)
-class _Header:
-    """``number`` counts frames, or samples where blocks differ in length."""
+class Header:
+    """Of a frame. ``number`` counts frames, or samples where blocks differ in length."""
 
     place: int
     number: int
@@ -46,22 +46,23 @@ class FlacFrame:
     samples: int
 
 
-def flac_frames(source: Source, block: int, total: int) -> Iterator[FlacFrame]:
-    """The frames from where ``source`` stands. ``block``: samples in a frame, 0 where they differ; ``total``: in all.
+def flac_frames(source: Source, block: int, total: int, begin: int | None = None) -> Iterator[FlacFrame]:
+    """The frames from where ``source`` stands. ``block``: samples in a frame, 0 where they differ; ``total``: in all;
+    ``begin``: the place of the first of them where that is known.
 
     A header counts where the one before it announces it, or where two follow each other: the pattern that begins one
     is found in sound, too.
     """
     headers = _Headers(source)
-    current: _Header | None = None
-    begin = 0
-    unsure: list[_Header] = []
+    current: Header | None = None
+    known, begin = begin, begin or 0
+    unsure: list[Header] = []
     for header in headers:
         before = None
-        if current is None:
+        if current is None and known is None:
             lost = header.number * (1 if header.variable else block or header.block)
             begin = lost if lost <= _MOST_LOST_AT_FIRST else 0
-        elif header.number != current.next_number:
+        elif current is not None and header.number != current.next_number:
             before = next((other for other in unsure if other.next_number == header.number), None)
             if before is None:
                 unsure = [*unsure[1 - _MOST_UNSURE :], header]
@@ -86,12 +87,12 @@ def flac_frames(source: Source, block: int, total: int) -> Iterator[FlacFrame]:
     yield FlacFrame(headers.taken(headers.end), begin, current.block)
 
 
-def _missing(header: _Header, follows: _Header, block: int) -> int:
+def _missing(header: Header, follows: Header, block: int) -> int:
     """How many samples there were between the two; none where the numbers begin anew."""
     return max(0, follows.number - header.next_number) * (1 if header.variable else block or header.block)
 
 
-def _end(header: _Header, follows: _Header, begin: int, block: int) -> int:
+def _end(header: Header, follows: Header, begin: int, block: int) -> int:
     return begin + header.block + _missing(header, follows, block) + follows.block
 
 
@@ -110,7 +111,7 @@ class _Headers:
     def end(self) -> int:
         return self._begin + len(self._data)
 
-    def __iter__(self) -> Iterator[_Header]:
+    def __iter__(self) -> Iterator[Header]:
         place = 0
         whole = False
         while not whole:
@@ -126,7 +127,7 @@ class _Headers:
                 if match is None:
                     place = max(place, end - 1)
                     break
-                header = _header_at(self._data, match.start(), self._begin)
+                header = header_at(self._data, match.start(), self._begin)
                 place = self._begin + match.start() + 1
                 if header is not None:
                     place += _SHORTEST_FRAME - 1
@@ -143,8 +144,16 @@ class _Headers:
         return self._kept or self._data[: min(end - self._begin, _LONGEST_FRAME)]
 
 
-def _header_at(data: bytes, place: int, offset: int) -> _Header | None:
-    """RFC 9639, 9.1."""
+def headers_of(data: bytes) -> Iterator[Header]:
+    """All that looks like a header in the bytes, the patterns in the sound that do so among them."""
+    for match in _SYNC.finditer(data):
+        header = header_at(data, match.start())
+        if header is not None:
+            yield header
+
+
+def header_at(data: bytes, place: int, offset: int = 0) -> Header | None:
+    """RFC 9639, 9.1. ``offset``: where the bytes lie in the stream."""
     head = data[place : place + _LONGEST_HEADER]
     if len(head) < 6:
         return None
@@ -170,12 +179,12 @@ def _header_at(data: bytes, place: int, offset: int) -> _Header | None:
     end += {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
     if end >= len(head) or _crc_8(head[:end]) != head[end]:
         return None
-    return _Header(offset + place, number, block, bool(head[1] & 1))
+    return Header(offset + place, number, block, bool(head[1] & 1))
 
 
 def first_sample(head: bytes, block: int) -> int | None:
     """Where the frame begins that begins with these bytes; ``block``: samples in the frames before it, 0 if none."""
-    header = _header_at(head, 0, 0)
+    header = header_at(head, 0, 0)
     return None if header is None else header.number * (1 if header.variable else block or header.block)
 
 

@@ -25,6 +25,11 @@ class View(io.RawIOBase):
         self._begins = [0, *accumulate(map(_length, self._pieces))]
         self._position = 0
 
+    @property
+    def size(self) -> int:
+        """Bytes of all pieces."""
+        return self._begins[-1]
+
     def read(self, size: int = -1) -> bytes:
         """Up to ``size`` bytes of one piece, and none only at the end."""
         number = bisect_right(self._begins, self._position) - 1
@@ -41,7 +46,7 @@ class View(io.RawIOBase):
         return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._begins[-1]}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
         self._position = max(0, base + offset)
         return self._position
 

@@ -144,9 +144,12 @@ def test_waveforms_follow_the_samples(tmp_path: Path, energy_model: EnergyModel,
 WINDOWS = [Window(0, 1.3), Window(1.2, 2.5), Window(10.9, 13.0), Window(20, 26), Window(25.9, 99)]
 
 
-@pytest.mark.parametrize("rate", [44100, 48000])
-def test_a_preview_is_that_window_of_the_whole_to_the_bit(tmp_path: Path, energy_model: EnergyModel, rate: int) -> None:
-    source = write_wav(tmp_path / "song.wav", music(26, rate), rate=rate)
+@pytest.mark.parametrize(("kind", "rate"), [("wav", 44100), ("wav", 48000), ("flac", 44100), ("mp3", 44100)])
+def test_a_preview_is_that_window_of_the_whole_to_the_bit(
+    tmp_path: Path, energy_model: EnergyModel, kind: str, rate: int
+) -> None:
+    codec = {"wav": "pcm_f32le", "flac": "flac", "mp3": "libmp3lame"}[kind]
+    source = write_encoded(tmp_path / "song", music(26, rate), rate, kind, codec)
     separate_file(source, tmp_path / "whole", model=energy_model, output=FLOAT_WAV)
     whole = read(tmp_path / "whole" / "vocals.wav")
     for window in WINDOWS:

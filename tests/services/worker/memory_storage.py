@@ -23,6 +23,8 @@ class MemoryStorage:
         """Called before the chunk from this position on is given out."""
         self.asked: list[int] = []
         """Where streams began."""
+        self.given: list[tuple[int, int]] = []
+        """Where each chunk that streams gave out began, and how long it was."""
         self.truncating = 0
         """How many of the next files arrive only half."""
         self._lock = threading.Lock()
@@ -61,7 +63,9 @@ class MemoryStorage:
                 self.breaking.pop(0)
                 raise StorageUnavailable("broken off")
             self.before.pop(position, lambda: None)()
-            yield data[position : position + CHUNK_BYTES]
+            chunk = data[position : position + CHUNK_BYTES]
+            self.given.append((position, len(chunk)))
+            yield chunk
 
     def head(self, key: str) -> ObjectInfo | None:
         return ObjectInfo(key, len(self.objects[key]), "etag") if key in self.objects else None
