@@ -27,6 +27,8 @@ _REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 _IDS: ContextVar[Mapping[str, str]] = ContextVar("ids", default=MappingProxyType({}))
 IDS = ("account_id", "job_id")
 """Whose and which work a line is about; what is not known is null."""
+_NAMED = re.compile(r"\b(job|usr)_[0-9a-hjkmnp-tv-z]{26}\b")
+_NAMED_AS = {"usr": "account_id", "job": "job_id"}
 _PLAUSIBLE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 LAST_SPANS_SECONDS = 2.0
@@ -54,11 +56,19 @@ class _TraceFilter(logging.Filter):
         record.service = self.service
         record.__dict__.pop("color_message", None)  # uvicorn's message again, with the colours of a terminal
         record.request_id = current_request_id()
-        known = _IDS.get()
+        known = {**_named_in(record), **_IDS.get()}
         for name in IDS:
-            if not hasattr(record, name):
+            if getattr(record, name, None) is None:
                 setattr(record, name, known.get(name))
         return True
+
+
+def _named_in(record: logging.LogRecord) -> Mapping[str, str]:
+    """What a line is about by its own words, where it speaks of one job, or one account, and nobody has said so."""
+    found: dict[str, set[str]] = {}
+    for named in _NAMED.finditer(record.getMessage()):
+        found.setdefault(_NAMED_AS[named[1]], set()).add(named[0])
+    return {name: ids.pop() for name, ids in found.items() if len(ids) == 1}
 
 
 class _JsonLines(JsonFormatter):

@@ -28,7 +28,7 @@ from services.kit.storage import (
     Part,
     StorageUnavailable,
 )
-from services.kit.telemetry import span
+from services.kit.telemetry import span, use_ids
 from services.upload import repository
 from services.upload.cleaning import Cleaner
 from services.upload.events import news_of
@@ -123,7 +123,8 @@ class Validator:
             )
         if upload is None:
             return False
-        with span("validate upload", upload.traceparent), CHECK_SECONDS.time():
+        ids = use_ids(account_id=upload.account_id)
+        with span("validate upload", upload.traceparent), ids, CHECK_SECONDS.time():
             self._check(self._leases.taken(upload, token))
         return True
 

@@ -62,7 +62,8 @@ class SlotPool:
 
     def _slot(self) -> None:
         while (attempt := self._service.next_attempt()) is not None:
-            with span("separation", attempt.traceparent), use_ids(job_id=attempt.key.job_id):
+            ids = use_ids(account_id=attempt.account_id, job_id=attempt.key.job_id)
+            with span("separation", attempt.traceparent), ids:
                 self._service.finish(attempt, self._outcome(attempt))
             give_back()
 

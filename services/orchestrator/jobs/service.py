@@ -1,7 +1,9 @@
 """What clients may do with jobs. Each call is one transaction; waiting is done outside of any."""
 
+import logging
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 
 from fastapi.responses import JSONResponse
 
@@ -11,7 +13,7 @@ from services.kit.errors import StemwrightError
 from services.kit.idempotency import Answer, idempotent, replace_answers
 from services.kit.ids import new_id
 from services.kit.object_keys import stems_prefix
-from services.kit.telemetry import current_traceparent
+from services.kit.telemetry import current_traceparent, use_ids
 from services.orchestrator.credits import quotes
 from services.orchestrator.credits.errors import InsufficientCredits, PreviewAllowanceExhausted
 from services.orchestrator.jobs import repository
@@ -39,6 +41,8 @@ from services.orchestrator.signals import Signals
 from services.orchestrator.uploads import repository as upload_rows
 from services.orchestrator.uploads.errors import UploadNotFound, UploadRejected
 from services.orchestrator.uploads.service import Uploads
+
+log = logging.getLogger(__name__)
 
 
 class Jobs:
@@ -226,6 +230,7 @@ class Jobs:
         job.preview_credit_credits = 0
         job.traceparent = current_traceparent()
         session.add(job)
+        session.after_commit(partial(_tell_ordered, job.account_id, job.id))
         priced = False
         if upload is not None and upload.status == "ready":
             with suppress(quotes.RateUnknown):
@@ -271,6 +276,12 @@ class Jobs:
         if job is None:
             raise JobNotFound
         return job
+
+
+def _tell_ordered(account_id: str, job_id: str) -> None:
+    """The one line that has the request and the job that came of it."""
+    with use_ids(account_id=account_id, job_id=job_id):
+        log.info("job %s is ordered", job_id)
 
 
 def _turn(job: Job) -> tuple[datetime, str]:

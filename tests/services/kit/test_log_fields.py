@@ -78,6 +78,23 @@ def test_lines_of_work_on_a_job_name_it_and_others_do_not(told: pytest.LogCaptur
     assert "a song" not in str([vars(record) for record in told.records])
 
 
+def test_a_line_that_speaks_of_one_job_or_account_names_it_though_nobody_has_said_so(
+    told: pytest.LogCaptureFixture,
+) -> None:
+    log, another = logging.getLogger("services.test"), numbered("job", 2)
+    log.info("job %s of %s goes on, says %s", JOB, ACCOUNT, JOB)
+    log.info("%s comes before %s", JOB, another)
+    log.info("https://example.com/a%sb", JOB)
+    with use_ids(job_id=another):
+        log.info("a retry of %s", JOB)
+    assert [fields(record)[:2] for record in told.records] == [
+        (ACCOUNT, JOB),
+        (None, None),
+        (None, None),
+        (None, another),
+    ]
+
+
 def event(data: Any) -> Event:
     from datetime import UTC, datetime
 
