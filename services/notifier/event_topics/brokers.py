@@ -1,6 +1,7 @@
 """A partner's topic at the brokers: the topic, one reader, and the reader's rights to it and to groups of its own."""
 
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Protocol
@@ -28,6 +29,8 @@ from services.kit.events.connection import BrokerUnavailable, connect
 from services.kit.events.topics import PARTNERS, SEGMENT
 
 RETENTION = timedelta(days=7)
+MECHANISMS = (ScramMechanism.SCRAM_SHA_256, ScramMechanism.SCRAM_SHA_512)
+"""The password works by either: which of them brokers offer is their operator's choice (Strimzi's offer the second)."""
 ITERATIONS = 8192
 """Of SCRAM, for a password that nobody chose."""
 
@@ -62,18 +65,18 @@ class KafkaPartners:
         name = self._brokers.named(topic_of(account_id))
         # One partition: the events of an account are in the order of their numbers.
         topic = NewTopic(name, 1, self._brokers.replication_factor, topic_configs=configs)
-        user = UserScramCredentialUpsertion(account_id, ScramMechanism.SCRAM_SHA_256, password, iterations=ITERATIONS)
+        user = [UserScramCredentialUpsertion(account_id, each, password, iterations=ITERATIONS) for each in MECHANISMS]
 
         def work(admin: Any) -> None:
             with suppress(TopicAlreadyExistsError):
                 admin.create_topics([topic])
-            admin.create_acls(
-                [
-                    _right(account_id, ResourceType.TOPIC, name, ACLResourcePatternType.LITERAL),
-                    _right(account_id, ResourceType.GROUP, f"{account_id}.", ACLResourcePatternType.PREFIXED),
-                ]
-            )
-            admin.alter_user_scram_credentials([user])
+            rights = [
+                _right(account_id, ResourceType.TOPIC, name, ACLResourcePatternType.LITERAL),
+                _right(account_id, ResourceType.GROUP, f"{account_id}.", ACLResourcePatternType.PREFIXED),
+            ]
+            if refusals := admin.create_acls(rights)["failed"]:
+                raise refusals[0]("the partner's access lists are refused")
+            _alter(admin, user)
 
         self._with_administration(work)
         return password
@@ -88,9 +91,9 @@ class KafkaPartners:
         )
 
         def work(admin: Any) -> None:
-            if admin.describe_user_scram_credentials([account_id])[account_id]["credential_infos"]:
-                deletion = UserScramCredentialDeletion(account_id, ScramMechanism.SCRAM_SHA_256)
-                admin.alter_user_scram_credentials([deletion])
+            known = admin.describe_user_scram_credentials([account_id])[account_id]["credential_infos"]
+            there = [credential["mechanism"] for credential in known]
+            _alter(admin, [UserScramCredentialDeletion(account_id, each) for each in there])
             admin.delete_acls([everything])
             with suppress(UnknownTopicOrPartitionError):
                 admin.delete_topics([self._brokers.named(topic_of(account_id))])
@@ -108,6 +111,14 @@ class KafkaPartners:
             raise
         except (KafkaError, OSError) as error:
             raise Unavailable("the event log does not do this at the moment", retry_after_seconds=10) from error
+
+
+def _alter(admin: Any, changes: Sequence[UserScramCredentialUpsertion | UserScramCredentialDeletion]) -> None:
+    """One by one: brokers change a user once a request, and refuse in an answer that raises nothing by itself."""
+    for change in changes:
+        problem = admin.alter_user_scram_credentials([change])[change.user]
+        if problem is not None:
+            raise KafkaError(f"passwords: {problem}")
 
 
 def _right(account_id: str, kind: ResourceType, name: str, pattern: ACLResourcePatternType) -> ACL:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 class EventTopicView(BaseModel):
     id: str
     topic: str
-    bootstrap_servers: str = Field(description="Where to connect, by SASL_SSL with SCRAM-SHA-256.")
+    bootstrap_servers: str = Field(description="Where to connect, by SASL_SSL with SCRAM-SHA-256 or SCRAM-SHA-512.")
     username: str
     group_prefix: str = Field(description="How the names of consumer groups begin that may be used.")
     created_at: datetime

@@ -15,6 +15,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import GroupAuthorizationFailedError, KafkaError
 from pydantic import SecretStr
 
+from services.kit.errors import Unavailable
 from services.kit.events.admin import NOTHING
 from services.kit.events.brokers import Brokers
 from services.kit.events.codec import Record
@@ -163,6 +164,39 @@ def reading(brokers: Brokers, topic: str, **options: Any) -> Iterator[Any]:
         client.close()
 
 
+class Administration:
+    """Brokers' administration that answers refusals, as they do, without raising them."""
+
+    def __init__(self, *, password: str | None = None, rights: type[KafkaError] | None = None) -> None:
+        self._password = password
+        self._rights = rights
+
+    def create_topics(self, _topics: Any) -> None:
+        """Takes them."""
+
+    def create_acls(self, _rights: Any) -> dict[str, list[Any]]:
+        return {"succeeded": [], "failed": [self._rights] if self._rights else []}
+
+    def alter_user_scram_credentials(self, changes: Sequence[Any]) -> dict[str, str | None]:
+        assert len({change.user for change in changes}) == len(changes)
+        return {change.user: self._password for change in changes}
+
+    def close(self) -> None:
+        """Has nothing open."""
+
+
+@pytest.mark.parametrize("refusal", [{"password": "not this one"}, {"rights": GroupAuthorizationFailedError}])
+def test_what_brokers_refuse_without_raising_it_shows_nobody_a_password(
+    monkeypatch: pytest.MonkeyPatch, refusal: dict[str, Any]
+) -> None:
+    partners = KafkaPartners(Brokers("127.0.0.1:9092"))
+    monkeypatch.setattr("services.notifier.event_topics.brokers.connect", lambda *_: Administration())
+    assert partners.make(ADA)
+    monkeypatch.setattr("services.notifier.event_topics.brokers.connect", lambda *_: Administration(**refusal))
+    with pytest.raises(Unavailable):
+        partners.make(ADA)
+
+
 @on_sqlite
 @pytest.mark.apache_kafka
 @pytest.mark.usefixtures("patient_clients")
@@ -199,6 +233,8 @@ def test_a_partner_reads_its_own_topic_and_nothing_else(
 
     with reading(ada, own, group_id=f"{BOB}.worker") as client, pytest.raises(GroupAuthorizationFailedError):
         until(lambda: client.poll(timeout_ms=200), "a refusal")
+    with connected(replace(ada, sasl_mechanism="SCRAM-SHA-512")) as client:
+        assert client.partitions_for_topic(own) == {0}
     with connected(ada) as client:
         assert client.partitions_for_topic(own) == {0}
         assert not client.partitions_for_topic(other)
