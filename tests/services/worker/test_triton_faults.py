@@ -379,12 +379,12 @@ def test_a_full_queue_is_waited_for_and_every_song_ends(
     triton_installed: Path,
     harness: Harness,
     repository: ModelRepository,
-    song: separation_pb2.SourceAudio,
     tmp_path: Path,
 ) -> None:
-    server = Server(triton_installed, tmp_path)
+    song = harness.upload(write_song(tmp_path / "song.wav", 20))  # two patches: six songs at once are many for a queue
+    server = Server(triton_installed, tmp_path / "server")
     server.serve(repository, queue=1)
-    server.tell(seconds=0.1)
+    server.tell(seconds=0.3)
     server.start()
     try:
         with harness.worker(**where(server, slots=6, triton_window=6)) as worker:
