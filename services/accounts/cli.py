@@ -132,9 +132,10 @@ def grant_credits(email: EmailAddress, amount: int, reason: str) -> None:
 @accounts.command()
 @click.option("--output", type=click.Path(path_type=Path), help="A file for it, which its owner alone may read.")
 def canary_key(output: Path | None) -> None:
-    """Make the key that the canary orders with, and print it.
+    """Make the key that the canary orders with.
 
-    What is ordered with it costs nothing, and is in no number of people's songs. Those of before work no more.
+    It is printed, or written where --output says. What is ordered with it
+    costs nothing, and is in no number of people's songs. Those of before work no more.
     """
     with _service() as service:
         key = new_canary_key(service)
