@@ -1,11 +1,12 @@
 """What a second replica of accounts, upload and orchestrator costs a preview, on Apache Kafka and PostgreSQL.
 
-    python -m bench.service_replicas [--previews 15] [--output bench/results/service_replicas.json]
+    python -m bench.service_replicas [--previews 15] [--consumers] [--output bench/results/service_replicas.json]
 
 Starts the platform of one machine on both (Java and Maven are needed), measures previews of one song from the order to
 `succeeded`, then starts a second process of each of the three services and measures again, at last while the first ones
-are stopped and started again in turn, as in a rolling update. Seconds, of this machine and minute; what counts is the
-difference.
+are stopped and started again in turn, as in a rolling update. Seconds from order to end as the orchestrator dates them,
+of this machine and minute; what counts is the difference. With `--consumers` there are two workers, and one process of
+each consumer of the event log is restarted by itself, the gateway behind its socket.
 """
 
 import json
@@ -17,8 +18,9 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -34,7 +36,10 @@ from tests.apache_kafka import kafka_running
 from tests.e2e.songs import music, write_wav_16
 
 DOUBLED = ("accounts", "upload", "orchestrator")
+CONSUMERS = ("notifier", "worker-1", "worker-2", "gateway")
 START_SECONDS = 120.0
+LONG_SECONDS = 5.0
+"""No job shall be delayed by more than this when a consumer is replaced."""
 ENVIRONMENT = {
     "STEMWRIGHT_GATEWAY_AUTH_RATE": "100000/minute",
     "STEMWRIGHT_ACCOUNTS_WELCOME_CREDITS": "100000",
@@ -65,9 +70,9 @@ def second(part: Part) -> Iterator[None]:
         process.wait(60)
 
 
-def restart_in_turn(platform: Platform) -> None:
+def restart_in_turn(platform: Platform, names: Iterable[str]) -> None:
     """Stops one process after another in order; the supervisor starts each again before the next goes."""
-    for name in DOUBLED:
+    for name in names:
         before = _process_of(platform, name)
         assert before is not None  # noqa: S101 - it runs
         os.kill(before, signal.SIGTERM)
@@ -83,20 +88,26 @@ def previews(client: Client, upload: str, number: int, going: Callable[[], bool]
     """Seconds that each took, of so many and of those ordered while it is `going`."""
     took: list[float] = []
     while len(took) < number or going():
-        begun = time.perf_counter()
         job = client.wait_for_job(
             client.create_job(upload, mode="preview", preview={"start_seconds": 0, "duration_seconds": 5})["id"]
         )
         if job["status"] != "succeeded":
             raise click.ClickException(f"a preview ended as {job}")
-        took.append(time.perf_counter() - begun)
+        ended, ordered = (datetime.fromisoformat(job[moment]) for moment in ("finished_at", "created_at"))
+        took.append((ended - ordered).total_seconds())
+        if took[-1] > LONG_SECONDS:
+            moments = {
+                name: job[name] for name in ("id", "attempt", "created_at", "queued_at", "started_at", "finished_at")
+            }
+            click.echo(json.dumps(moments), err=True)
     return {"median": round(statistics.median(took), 2), "longest": round(max(took), 2)}
 
 
 @click.command()
 @click.option("--previews", "number", default=15, show_default=True)
+@click.option("--consumers", is_flag=True, help="Restart one process of each other consumer as well.")
 @click.option("--output", type=click.Path(path_type=Path))
-def main(number: int, output: Path | None) -> None:
+def main(number: int, consumers: bool, output: Path | None) -> None:
     """Measures and prints."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -106,7 +117,7 @@ def main(number: int, output: Path | None) -> None:
         settings = LocalSettings(
             home=folder / "home",
             gateway_port=0,
-            workers=1,
+            workers=2 if consumers else 1,
             database_url=server.get_uri(),
             kafka_bootstrap_servers=kafka.open().addresses,
             s3_endpoint_url=None,
@@ -123,9 +134,12 @@ def main(number: int, output: Path | None) -> None:
                 stack.enter_context(second(part))
         previews(client, upload, 2)
         results["two replicas"] = previews(client, upload, number)
-        updating = threading.Thread(target=restart_in_turn, args=(platform,))
-        updating.start()
-        results["while one of each is restarted"] = previews(client, upload, number, updating.is_alive)
+        updates = {"one of each": DOUBLED, **({name: (name,) for name in CONSUMERS} if consumers else {})}
+        for what, names in updates.items():
+            updating = threading.Thread(target=restart_in_turn, args=(platform, names))
+            updating.start()
+            results[f"while {what} is restarted"] = previews(client, upload, number, updating.is_alive)
+            click.echo(json.dumps(results), err=True)
     text = json.dumps(results, indent=2)
     click.echo(text)
     if output is not None:
