@@ -85,7 +85,7 @@ def test_records_of_a_partners_own_topic_are_cloud_events_too() -> None:
 def test_the_standards_package_verifies_what_the_notifier_signs_with_either_secret() -> None:
     secrets = [new_secret(), new_secret()]
     body = json.dumps(BODY, ensure_ascii=False).encode()
-    headers = signed_headers(secrets, "evt_1", int(time.time()), body)
+    headers = signed_headers(secrets, numbered("evt", 1), int(time.time()), body)
     for secret in secrets:
         assert Webhook(secret).verify(body, headers) == BODY
         assert webhooks.verify(body, headers, secret).data == BODY["data"]
