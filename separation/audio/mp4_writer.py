@@ -9,6 +9,8 @@ import struct
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from separation.audio.containers.pictures import Cover
+
 AAC_FRAME = 1024
 _UNITY = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 _SOUND, _UNDETERMINED = b"soun", 0x55C4
@@ -18,6 +20,7 @@ _ES, _DECODER, _SPECIFIC, _SYNC = 3, 4, 5, 6
 _AAC_OBJECT, _AUDIO_STREAM = 0x40, 0x15
 # Kinds of values in iTunes' list.
 _UTF_8, _WHOLE_NUMBER = 1, 21
+_PICTURES = {"mjpeg": 13, "png": 14}
 
 
 def box(kind: bytes, *content: bytes) -> bytes:
@@ -64,7 +67,7 @@ class Mp4Writer:
                 place += sum(map(len, frames))
         self._put(box(b"mdat", *(frame for frames in packets for frame in frames)))
 
-    def finish(self, tags: Mapping[str, str | int], *others: bytes) -> None:
+    def finish(self, tags: Mapping[str, str | int | Cover], *others: bytes) -> None:
         """The index. ``tags``: of iTunes' list, by their four characters, or by a name of one's own; ``others``: boxes
         that stand beside it in ``udta``."""
         tracks = (self._track(number) for number in range(len(self._sizes)))
@@ -153,12 +156,16 @@ def _big_endian(numbers: "array[int]") -> bytes:
     return swapped.tobytes()
 
 
-def _itunes(tags: Mapping[str, str | int]) -> bytes:
+def _itunes(tags: Mapping[str, str | int | Cover]) -> bytes:
     items: list[bytes] = []
     for key, value in tags.items():
-        text = isinstance(value, str)
-        data = value.encode() if isinstance(value, str) else struct.pack(">H", value)
-        content = box(b"data", struct.pack(">II", _UTF_8 if text else _WHOLE_NUMBER, 0), data)
+        if isinstance(value, str):
+            kind, data = _UTF_8, value.encode()
+        elif isinstance(value, int):
+            kind, data = _WHOLE_NUMBER, struct.pack(">H", value)
+        else:
+            kind, data = _PICTURES[value.codec], value.data
+        content = box(b"data", struct.pack(">II", kind, 0), data)
         name = key.encode("latin-1")
         if len(name) == 4:
             items.append(box(name, content))

@@ -9,7 +9,8 @@ two between are silent, so that the four faders up are the song. What the stems 
 Run as a program it takes segments from its standard input and writes the file to its standard output while they come,
 so that a service has the work done at a low priority, in a process that may be ended at any time. It reads pieces, each
 behind four bytes with its length (big-endian): first JSON with ``song``, the fields of ``SongFacts``, and ``tracks``,
-in the order in which they come; then the tracks of the first segment, of the second, and so on.
+in the order in which they come; where it has ``stem``, the beginning of the finished stem of that name, which has the
+song's tags and cover; then the tracks of the first segment, of the second, and so on.
 """
 
 import io
@@ -19,7 +20,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -29,9 +30,12 @@ from av.codec.context import Flags
 from numpy.typing import NDArray
 
 from separation.audio.channels import channel_names, downmix_matrix
+from separation.audio.containers import identify
+from separation.audio.containers.pictures import Cover, read_cover
 from separation.audio.mp4_writer import AAC_FRAME, Mp4Writer, box
 from separation.audio.resample import BlockResampler
-from separation.errors import UndecodableAudio
+from separation.audio.tags import song_tags
+from separation.errors import AudioError, UndecodableAudio
 
 Samples = NDArray[np.float32]
 
@@ -49,6 +53,15 @@ _NAMES = {INSTRUMENTAL: "Instrumental", VOCALS: "Vocals", None: "Empty"}
 # The format's own colours for its four places, told apart by those who see few.
 _COLOURS = ("#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 _LOWER_PRIORITY = 10
+_ITUNES = {
+    "title": "\xa9nam",
+    "artist": "\xa9ART",
+    "album": "\xa9alb",
+    "album_artist": "aART",
+    "composer": "\xa9wrt",
+    "date": "\xa9day",
+    "genre": "\xa9gen",
+}
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,36 @@ class SongFacts:
     key: str | None = None
 
 
-def write_stem_file(song: SongFacts, segments: Iterable[Mapping[str, bytes]], write: Callable[[bytes], object]) -> None:
+@dataclass(frozen=True)
+class SongTags:
+    """What the song says about itself: texts by FFmpeg's names, and its cover."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    cover: Cover | None = None
+
+
+def tags_of(stem: bytes, name: str) -> SongTags:
+    """The song's, out of the beginning of its stem ``name``; none where there are none, or not at its beginning."""
+    file = io.BytesIO(stem)
+    try:
+        found = identify(file)
+    except AudioError:
+        return SongTags()
+    texts = song_tags(*found.texts)
+    # A stem's title is the song's with its own name behind it, or its own alone.
+    title = texts.pop("title", name).removesuffix(f"({name})").rstrip()
+    if title != name:
+        texts["title"] = title
+    whole = [one for one in found.pictures if isinstance(one.place, bytes) or one.place[1] <= len(stem)]
+    return SongTags(texts, read_cover(file, whole))
+
+
+def write_stem_file(
+    song: SongFacts,
+    segments: Iterable[Mapping[str, bytes]],
+    write: Callable[[bytes], object],
+    tags: SongTags | None = None,
+) -> None:
     """Writes the file while the segments come: FLAC of 16 bits by the track's name, of any channels.
 
     A segment has the mixture and at least one stem; the other is what remains. Memory is that of one segment. Raises
@@ -98,7 +140,7 @@ def write_stem_file(song: SongFacts, segments: Iterable[Mapping[str, bytes]], wr
         if read != song.samples:
             raise UndecodableAudio(f"The segments hold {read} samples or more, where {song.samples} were told.")
         put({name: resampler.finish(samples) for name, resampler in resamplers.items()}, last=True)
-    writer.finish(_tags(song), box(b"stem", _description()))
+    writer.finish(_tags(song, tags or SongTags()), box(b"stem", _description()))
 
 
 def _file_rate(rate: int) -> int:
@@ -161,12 +203,16 @@ class _Encoder:
         return [bytes(packet) for packet in packets]
 
 
-def _tags(song: SongFacts) -> dict[str, str | int]:
-    tags: dict[str, str | int] = {"\xa9nam": song.title}
+def _tags(song: SongFacts, own: SongTags) -> dict[str, str | int | Cover]:
+    """By iTunes' names. The song's own title goes before that of its file."""
+    texts = {"title": song.title, **own.texts}
+    tags: dict[str, str | int | Cover] = {key: texts[name] for name, key in _ITUNES.items() if name in texts}
     if song.tempo_bpm:
         tags["tmpo"] = round(song.tempo_bpm)
     if song.key:
         tags["initialkey"] = song.key
+    if own.cover:
+        tags["covr"] = own.cover
     return tags
 
 
@@ -209,7 +255,8 @@ def _main() -> None:
     av.logging.set_level(None)
     pieces = _unpacked(sys.stdin.buffer)
     head = json.loads(next(pieces))
-    tracks = head["tracks"]
+    tracks, stem = head["tracks"], head.get("stem")
+    tags = tags_of(next(pieces), stem) if stem else None
 
     def segments() -> Iterator[dict[str, bytes]]:
         for first in pieces:
@@ -219,7 +266,7 @@ def _main() -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
-    write_stem_file(SongFacts(**head["song"]), segments(), write)
+    write_stem_file(SongFacts(**head["song"]), segments(), write, tags)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ WAVEFORMS_LIMIT_BYTES = 8 << 20
 MIXTURE = "mixture"
 STEM_FILE = ".stem.mp4"
 """By this ending DJ software knows what to look for in it."""
+TAGS_BYTES = 9 << 20
+"""How far into a stem its tags are read; a cover of 8 MB lies within it."""
 MAX_NAME_BYTES = 255
 """What file systems take."""
 FORBIDDEN_IN_NAMES = frozenset('<>:"|?*')
@@ -107,7 +109,18 @@ class Results:
         prefix = _prefix(job)
         keys = (segment_key(prefix, track, n) for n in range(segments.segments) for track in segments.tracks)
         name = _shortened(_title(upload), MAX_NAME_BYTES - len(STEM_FILE)) + STEM_FILE
-        return name, self._stem_files.make(account_id, song, segments.tracks, map(self._segment, keys))
+        pieces = map(self._segment, keys)
+        return name, self._stem_files.make(account_id, song, segments.tracks, pieces, self._beginning_of_a_stem(job))
+
+    def _beginning_of_a_stem(self, job: Job) -> tuple[str, bytes] | None:
+        """Name and first bytes of a stem, which has what the song says about itself; none is no reason to fail."""
+        stem = next(iter((job.result or {}).get("stems", ())), None)
+        if stem is None:
+            return None
+        try:
+            return stem["name"], b"".join(self._storage.stream(f"{_prefix(job)}{stem['file']}", 0, TAGS_BYTES))
+        except ObjectNotFound:
+            return None
 
     def _segment(self, key: str) -> bytes:
         try:

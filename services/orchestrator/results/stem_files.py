@@ -47,17 +47,24 @@ class StemFiles:
         self._accounts: set[str] = set()
 
     def make(
-        self, account_id: str, song: Mapping[str, Any], tracks: Sequence[str], segments: Iterable[bytes]
+        self,
+        account_id: str,
+        song: Mapping[str, Any],
+        tracks: Sequence[str],
+        segments: Iterable[bytes],
+        stem: tuple[str, bytes] | None = None,
     ) -> Iterator[bytes]:
         """The file's bytes. `song`: the fields of `SongFacts`. `segments`: FLAC, each track of the first, then of the
-        second, and so on; at least one.
+        second, and so on; at least one. `stem`: name and beginning of a finished one, for the tags and the cover.
 
         Raises StemFilesBusy, and what the first segment does, before there is anything to send; later ResultDamaged, or
         what another segment raises.
         """
         rest = iter(segments)
-        head = json.dumps({"song": dict(song), "tracks": list(tracks)}).encode()
-        file = self._file(account_id, chain((head, next(rest)), rest))
+        named = {} if stem is None else {"stem": stem[0]}
+        head = json.dumps({"song": dict(song), "tracks": list(tracks), **named}).encode()
+        about = () if stem is None else (stem[1],)
+        file = self._file(account_id, chain((head, *about, next(rest)), rest))
         # From here on the generator has begun: dropping it, at any time, ends the child and leaves the place.
         first = next(file)
         return chain((first,), file)

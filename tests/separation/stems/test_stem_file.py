@@ -6,7 +6,8 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import av
 import numpy as np
@@ -14,9 +15,14 @@ import pytest
 from numpy.typing import NDArray
 
 from separation.audio.containers.boxes import Box, Boxes
+from separation.audio.containers.pictures import Cover
+from separation.audio.encode import StemWriter
+from separation.audio.tags import stem_tags
 from separation.errors import UndecodableAudio
-from separation.stems.stem_file import SLOTS, SongFacts, write_stem_file
+from separation.settings import OutputFormat, OutputFormatName
+from separation.stems.stem_file import SLOTS, SongFacts, SongTags, tags_of, write_stem_file
 from tests.segments import SEGMENT, Samples, decoded, segments, song
+from tests.separation.audio.pictures import picture, pictures_in
 
 SILENT_BELOW = 10 ** (-90 / 20)
 
@@ -130,6 +136,41 @@ def test_what_a_deck_shows_of_the_song_is_in_its_tags() -> None:
     with av.open(io.BytesIO(unknown)) as container:
         assert "initialkey" not in container.metadata
     assert tempo(unknown) is None
+
+
+def own_tags(format_name: OutputFormatName, tmp_path: Path, tags: dict[str, str]) -> SongTags:
+    """As they are read from a stem in this format."""
+    path, samples = tmp_path / "stem", np.zeros((48_000, 2), np.float32)
+    texts, cover = stem_tags(tags, "vocals"), Cover(picture("mjpeg"), "mjpeg", 64, 64)
+    with StemWriter(
+        path, OutputFormat(format_name), 48_000, ["FL", "FR"], "stereo", texts, samples=len(samples), cover=cover
+    ) as writer:
+        writer.write(samples)
+    return tags_of(path.read_bytes(), "vocals")
+
+
+@pytest.mark.parametrize("format_name", get_args(OutputFormatName))
+def test_title_artist_and_cover_are_the_song_s_own_as_its_stems_have_them(
+    format_name: OutputFormatName, tmp_path: Path
+) -> None:
+    tags = own_tags(format_name, tmp_path, {"title": "Her song", "artist": "Her", "album": "All of hers"})
+    tracks = song(SEGMENT)
+    out = io.BytesIO()
+    write_stem_file(facts(tracks), segments(tracks), out.write, tags)
+    path = tmp_path / "song.stem.mp4"
+    path.write_bytes(out.getvalue())
+    with av.open(str(path)) as container:
+        told = container.metadata
+        assert (told["title"], told["artist"], told["album"]) == ("Her song", "Her", "All of hers")
+    assert pictures_in(path) == ([] if format_name == "wav" else [picture("mjpeg")])
+    assert len(decoded(out.getvalue())) == 5
+
+
+def test_a_song_without_tags_is_called_as_its_file_is(tmp_path: Path) -> None:
+    tags = own_tags("flac", tmp_path, {})
+    assert tags.texts == {}
+    for nothing in (b"", b"no song", b"fLaC"):
+        assert tags_of(nothing, "vocals") == SongTags()
 
 
 @pytest.mark.parametrize("missing", ["vocals", "instrumental"])

@@ -88,8 +88,8 @@ class MemoryStorage:
             raise ObjectNotFound(key)
         return self.objects[key][:limit_bytes]
 
-    def stream(self, key: str) -> Iterator[bytes]:
-        yield self.read_bytes(key, 1 << 20)
+    def stream(self, key: str, begin: int = 0, end: int | None = None) -> Iterator[bytes]:
+        yield self.read_bytes(key, 1 << 20)[begin:end]
 
     def presign_get(self, key: str, expires_seconds: int, download_name: str | None = None) -> str:
         return f"https://store/{key}?name={quote(download_name or '', safe='()')}&seconds={expires_seconds}"

@@ -3,11 +3,16 @@
 import gc
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
+from separation.audio.containers.pictures import Cover
+from separation.audio.encode import StemWriter
+from separation.settings import OutputFormat
 from services.kit.ids import new_id
 from services.kit.object_keys import stems_prefix
 from services.kit.playback import segment_key
@@ -15,6 +20,7 @@ from services.orchestrator.results.errors import ResultDamaged, ResultGone
 from services.orchestrator.results.stem_files import StemFiles, StemFilesBusy
 from tests.databases import on_sqlite
 from tests.segments import SEGMENT, decoded, segments, song
+from tests.separation.audio.pictures import picture, pictures_in
 from tests.services.orchestrator.siblings import succeeded
 from tests.services.orchestrator.world import World, bearer
 
@@ -69,6 +75,20 @@ def test_the_file_has_the_song_and_its_stems_as_they_are_stored(world: World, ac
 
 
 @on_sqlite
+def test_artist_and_cover_are_those_of_the_song_s_stems(world: World, account: str, tmp_path: Path) -> None:
+    job_id = finished(world, account)
+    tags, cover = {"title": "Her song (vocals)", "artist": "Her"}, Cover(picture("mjpeg"), "mjpeg", 64, 64)
+    stem = tmp_path / "vocals.flac"
+    with StemWriter(stem, OutputFormat(), 44_100, ["FL", "FR"], "stereo", tags, cover=cover) as writer:
+        writer.write(np.zeros((44_100, 2), np.float32))
+    world.storage.objects[f"{stems_prefix(job_id, 1)}vocals.flac"] = stem.read_bytes()
+    file = tmp_path / "song.stem.mp4"
+    file.write_bytes(ask(world, account, job_id).content)
+    with av.open(str(file)) as container:
+        assert (container.metadata["title"], container.metadata["artist"]) == ("Her song", "Her")
+    assert pictures_in(file) == [cover.data]
+
+
 def test_what_is_refused_has_an_answer_of_its_own(world: World, account: str) -> None:
     job_id = finished(world, account)
     without = world.running_job(WORKER, account)
