@@ -18,6 +18,7 @@ from tests.web.pages import PAGES
 
 WIDTHS = {390: 844, 1440: 900}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+PATIENCE_MILLISECONDS = 180_000
 LOCALES = {"en": "en-GB", "fa": "fa-IR"}
 
 
@@ -31,6 +32,7 @@ def photograph(browser: Browser, platform: Platform, folder: Path) -> None:
                 color_scheme=scheme,
                 locale=locale,
             )
+            context.set_default_timeout(PATIENCE_MILLISECONDS)
             visitor = Visitor(context.new_page(), f"{uuid.uuid4().hex}@example.com", PASSWORD)
             if signed_in:
                 # An admin sees every page that there is.

@@ -33,7 +33,8 @@ export function Payments() {
             }
           >
             <Text fw={500}>
-              {payment.name} · {formats.money(payment.amount_minor, payment.currency)}
+              {texts.names[payment.name] ?? payment.name} ·{" "}
+              {formats.money(payment.amount_minor, payment.currency)}
             </Text>
             <Text size="sm" c="dimmed">
               {[

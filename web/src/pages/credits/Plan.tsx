@@ -30,7 +30,8 @@ export function Plan() {
   return (
     <Sheet title={texts.yourPlan}>
       <Text>
-        <strong>{found.name}</strong> · {texts.aMonth(formats.money(found.amount_minor, found.currency))} ·{" "}
+        <strong>{texts.names[found.name] ?? found.name}</strong> ·{" "}
+        {texts.aMonth(formats.money(found.amount_minor, found.currency))} ·{" "}
         {texts.credits(formats.number(found.credits_per_month))}
       </Text>
       <Text c="dimmed">

@@ -31,6 +31,7 @@ export function Prices() {
     queryFn: () => answer(api.GET("/v1/billing/prices")),
     staleTime: 600_000,
   });
+  const nameOf = (sold: { name: string }) => texts.names[sold.name] ?? sold.name;
   const checkout = useCheckout();
   const buying = (id: string) => checkout.isPending && checkout.variables === id;
   const plans = prices.data?.plans ?? [];
@@ -42,11 +43,11 @@ export function Prices() {
         <ul className={classes.offers}>
           {prices.data?.packs.map((pack) => (
             <li key={pack.id} className={classes.offer}>
-              <Text fw={500}>{pack.name}</Text>
+              <Text fw={500}>{nameOf(pack)}</Text>
               <span className={classes.amount}>{formats.money(pack.amount_minor, pack.currency)}</span>
               <Text c="dimmed">{texts.credits(formats.number(pack.credits))}</Text>
               <Button
-                aria-label={texts.buyOf(pack.name)}
+                aria-label={texts.buyOf(nameOf(pack))}
                 onClick={() => checkout.mutate(pack.id)}
                 loading={buying(pack.id)}
               >
@@ -62,7 +63,7 @@ export function Prices() {
           <ul className={classes.offers}>
             {plans.map((plan) => (
               <li key={plan.id} className={classes.offer}>
-                <Text fw={500}>{plan.name}</Text>
+                <Text fw={500}>{nameOf(plan)}</Text>
                 <span className={classes.amount}>
                   {texts.aMonth(formats.money(plan.amount_minor, plan.currency))}
                 </span>
@@ -72,7 +73,7 @@ export function Prices() {
                 </Text>
                 <Button
                   variant="default"
-                  aria-label={texts.chooseOf(plan.name)}
+                  aria-label={texts.chooseOf(nameOf(plan))}
                   onClick={() => checkout.mutate(plan.id)}
                   loading={buying(plan.id)}
                 >

@@ -6,6 +6,8 @@ export const credits = {
   worth: (minutes: string) => `Enough for ${minutes} minutes of music.`,
   reserved: (count: string) => `${count} are held for separations under way.`,
   debt: (count: string) => `${count} are owed and come off what you get next.`,
+  /** Of what a platform sells from its first day on, where its name is not what is shown; all else is as named. */
+  names: {} as Record<string, string>,
   packs: "Buy credits",
   packsLead: "Paid once; they do not expire.",
   plans: "Monthly plans",

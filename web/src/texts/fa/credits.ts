@@ -8,6 +8,12 @@ export const credits: Texts["credits"] = {
   worth: (minutes) => `برای ${minutes} دقیقه موسیقی بس است.`,
   reserved: (count) => `${count} اعتبار برای جداسازی‌های در جریان کنار گذاشته شده.`,
   debt: (count) => `${count} اعتبار بدهی است و از دریافتی بعدی کم می‌شود.`,
+  names: {
+    "One hour": "یک ساعت",
+    "Five hours": "پنج ساعت",
+    "Twenty hours": "بیست ساعت",
+    "Ten hours a month": "ماهی ده ساعت",
+  },
   packs: "خرید اعتبار",
   packsLead: "یک بار می‌پردازید و تاریخ پایان ندارد.",
   plans: "طرح‌های ماهانه",
