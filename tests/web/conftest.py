@@ -8,10 +8,14 @@ from functools import cache
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, StorageState, expect, sync_playwright
 
+from services.local.client import Client
 from services.local.platform import Platform
 from tests.e2e import conftest as e2e
 from tests.e2e.jobs import PATIENCE_SECONDS
+from tests.e2e.songs import music, read, write_wav_16
 from tests.web.browsing import PASSWORD, Visitor, sign_up
+from tests.web.listening import Listener
+from tests.web.separated import LENGTH_SECONDS, Separated, signed_in
 
 platform = e2e.platform
 collector = e2e.collector
@@ -92,3 +96,27 @@ def member(new_visitor: NewVisitor) -> Visitor:
 @pytest.fixture
 def page(visitor: Visitor) -> Page:
     return visitor.page
+
+
+@pytest.fixture(scope="session")
+def separated(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Separated]:
+    """A song that was separated once for all tests that only look at it."""
+    email = f"{uuid.uuid4().hex}@example.com"
+    song = write_wav_16(tmp_path_factory.mktemp("songs") / "A song, «live».wav", music(LENGTH_SECONDS))
+    with Client(platform.gateway_url) as client:
+        client.register(email, PASSWORD)
+        upload = client.upload(song)
+        preview = client.create_job(upload["id"], mode="preview", output={"format": "mp3"})
+        preview = client.wait_for_job(preview["id"], PATIENCE_SECONDS)
+        job = client.create_job(upload["id"])
+        job = client.wait_for_job(job["id"], PATIENCE_SECONDS)
+        assert (job["status"], preview["status"]) == ("succeeded", "succeeded")
+        yield Separated(email, client, read(song)[0], job, preview)
+
+
+@pytest.fixture
+def listener(separated: Separated, new_visitor: NewVisitor) -> Iterator[Listener]:
+    """The account's owner, before the page is opened."""
+    listener = Listener(signed_in(new_visitor(), separated.email))
+    yield listener
+    listener.forgive_the_processor()

@@ -1,29 +1,27 @@
-"""The page of a separation: listened to while it is made, mixed, measured through the audio graph."""
+"""What is heard on the page of a separation: while it is made, mixed, measured through the audio graph."""
 
 import os
 import re
 import signal
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from services.local.client import FINAL, ApiError, Client, Document
+from services.local.client import FINAL, Client
 from services.local.platform import Platform
 from tests.e2e.jobs import PATIENCE_SECONDS
-from tests.e2e.songs import Samples, music, read, write_wav_16
-from tests.segments import decoded
-from tests.web.browsing import PASSWORD, Visitor, accessibility_findings, settled
+from tests.e2e.songs import music, write_wav_16
+from tests.web.browsing import PASSWORD
 from tests.web.conftest import NewVisitor
 from tests.web.listening import TRACKS, Listener
+from tests.web.separated import LENGTH_SECONDS, Separated
 
-LENGTH_SECONDS = 75
 TWO_HOURS_SECONDS = 7200
+
+
 # Nearly every column of every picture has something in it.
 DRAWN = """() => {
     const pictures = [...document.querySelectorAll('[data-heard] canvas, [role=slider] canvas')];
@@ -36,6 +34,8 @@ DRAWN = """() => {
         return columns.size > 0.95 * one.width;
     });
 }"""
+
+
 # How much of a stem's picture is neither ground nor full colour: nearly nothing of a waveform.
 SHADED = """() => [...document.querySelectorAll('[data-heard] canvas')].every(one => {
     const copy = new OffscreenCanvas(one.width, one.height).getContext('2d', { willReadFrequently: true });
@@ -43,46 +43,6 @@ SHADED = """() => [...document.querySelectorAll('[data-heard] canvas')].every(on
     const { data } = copy.getImageData(0, 0, one.width, one.height);
     return data.filter((value, i) => i % 4 === 3 && value > 0 && value < 255).length > data.length / 4 / 10;
 })"""
-
-
-@dataclass(frozen=True)
-class Separated:
-    """An account with a whole song and a preview of it."""
-
-    email: str
-    client: Client
-    mixture: Samples
-    job: Document
-    preview: Document
-
-
-@pytest.fixture(scope="module")
-def separated(platform: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Separated]:
-    email = f"{uuid.uuid4().hex}@example.com"
-    song = write_wav_16(tmp_path_factory.mktemp("songs") / "A song, «live».wav", music(LENGTH_SECONDS))
-    with Client(platform.gateway_url) as client:
-        client.register(email, PASSWORD)
-        upload = client.upload(song)
-        preview = client.create_job(upload["id"], mode="preview", output={"format": "mp3"})
-        preview = client.wait_for_job(preview["id"], PATIENCE_SECONDS)
-        job = client.create_job(upload["id"])
-        job = client.wait_for_job(job["id"], PATIENCE_SECONDS)
-        assert (job["status"], preview["status"]) == ("succeeded", "succeeded")
-        yield Separated(email, client, read(song)[0], job, preview)
-
-
-def signed_in(visitor: Visitor, email: str) -> Visitor:
-    body = {"email": email, "password": PASSWORD}
-    assert visitor.page.context.request.post("/v1/auth/session", data=body).status == 200
-    return visitor
-
-
-@pytest.fixture
-def listener(separated: Separated, new_visitor: NewVisitor) -> Iterator[Listener]:
-    """The account's owner, before the page is opened."""
-    listener = Listener(signed_in(new_visitor(), separated.email))
-    yield listener
-    listener.forgive_the_processor()
 
 
 @contextmanager
@@ -95,6 +55,38 @@ def stopped(platform: Platform, part: str) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def two_hours_of(page: Page) -> None:
+    """Lets the page take a song for one of two hours: its segments come from the platform, the whole ones in turn, and
+    its waveforms are repeated. To separate so much music would take this test an hour."""
+    whole = LENGTH_SECONDS // 6
+    turns = TWO_HOURS_SECONDS // (6 * whole)
+
+    def playback(route: Route) -> None:
+        answer = route.fetch()
+        longer = {"duration_seconds": TWO_HOURS_SECONDS, "playable_seconds": TWO_HOURS_SECONDS}
+        route.fulfill(response=answer, json={**answer.json(), **longer})
+
+    def segment(route: Route) -> None:
+        path, _, number = route.request.url.rpartition("/")
+        assert int(number) < TWO_HOURS_SECONDS // 6
+        route.continue_(url=f"{path}/{int(number) % whole}")
+
+    def waveforms(route: Route) -> None:
+        answer = route.fetch()
+        document = answer.json()
+        # As coarse as the server makes it of so long a song.
+        document["samples_per_peak"] *= turns
+        peaks = {
+            name: values[: len(values) * 6 * whole // LENGTH_SECONDS] for name, values in document["tracks"].items()
+        }
+        document |= {"duration_seconds": TWO_HOURS_SECONDS, "tracks": peaks}
+        route.fulfill(response=answer, json=document)
+
+    page.route(re.compile(r"/playback$"), playback)
+    page.route(re.compile(r"/playback/\w+/\d+$"), segment)
+    page.route(re.compile(r"/waveforms$"), waveforms)
 
 
 @pytest.mark.timeout(900)
@@ -194,45 +186,6 @@ def test_speed_and_key_change_without_each_other_and_stems_stay_stems(separated:
 
 
 @pytest.mark.timeout(600)
-def test_the_mix_is_saved_as_it_is_heard(separated: Separated, listener: Listener, tmp_path: Path) -> None:
-    listener.open(separated.job["id"])
-    page = listener.page
-
-    def saved(name: str) -> Samples:
-        with page.expect_download(timeout=PATIENCE_SECONDS * 1000) as download:
-            listener.button("Save this mix as WAV").click()
-        assert download.value.suggested_filename == "A song, «live» (mix).wav"
-        download.value.save_as(tmp_path / name)
-        return read(tmp_path / name)[0]
-
-    assert np.array_equal(saved("neutral.wav"), separated.mixture)
-
-    page.get_by_role("slider", name="Volume of Vocals").fill("-6")
-    page.get_by_role("slider", name="Panorama of Instrumental").fill("0.5")
-    page.get_by_role("slider", name="Master volume").fill("-3")
-    stems = {}
-    for stem in TRACKS[1:]:
-        path = tmp_path / f"{stem}.flac"
-        separated.client.download(f"/v1/jobs/{separated.job['id']}/stems/{stem}", path)
-        stems[stem] = read(path)[0].astype(np.float64)
-    # The StereoPanner of Web Audio: what the left side loses is heard on the right.
-    left, right = stems["instrumental"].T
-    panned = np.stack([left * np.cos(np.pi / 4), right + left * np.sin(np.pi / 4)], axis=1)
-    expected = 10 ** (-3 / 20) * (10 ** (-6 / 20) * stems["vocals"] + panned)
-    difference = saved("mixed.wav") - expected
-    assert 10 * np.log10((difference**2).sum() / (expected**2).sum()) < -100
-
-    page.keyboard.press(".")
-    assert len(saved("faster.wav")) == round(len(separated.mixture) / 1.05)
-
-    # What has begun can be stopped: here because the next part of the song never comes.
-    page.route("**/playback/*/*", lambda _: None)
-    listener.button("Save this mix as WAV").click()
-    listener.button("Stop").click()
-    expect(listener.button("Save this mix as WAV")).to_be_visible()
-
-
-@pytest.mark.timeout(600)
 def test_a_region_repeats(separated: Separated, listener: Listener) -> None:
     listener.open(separated.job["id"])
     page = listener.page
@@ -305,38 +258,6 @@ def test_audio_in_memory_is_bounded(separated: Separated, listener: Listener) ->
     assert listener.collected_audio_bytes() < 60_000_000
 
 
-def two_hours_of(page: Page) -> None:
-    """Lets the page take a song for one of two hours: its segments come from the platform, the whole ones in turn, and
-    its waveforms are repeated. To separate so much music would take this test an hour."""
-    whole = LENGTH_SECONDS // 6
-    turns = TWO_HOURS_SECONDS // (6 * whole)
-
-    def playback(route: Route) -> None:
-        answer = route.fetch()
-        longer = {"duration_seconds": TWO_HOURS_SECONDS, "playable_seconds": TWO_HOURS_SECONDS}
-        route.fulfill(response=answer, json={**answer.json(), **longer})
-
-    def segment(route: Route) -> None:
-        path, _, number = route.request.url.rpartition("/")
-        assert int(number) < TWO_HOURS_SECONDS // 6
-        route.continue_(url=f"{path}/{int(number) % whole}")
-
-    def waveforms(route: Route) -> None:
-        answer = route.fetch()
-        document = answer.json()
-        # As coarse as the server makes it of so long a song.
-        document["samples_per_peak"] *= turns
-        peaks = {
-            name: values[: len(values) * 6 * whole // LENGTH_SECONDS] for name, values in document["tracks"].items()
-        }
-        document |= {"duration_seconds": TWO_HOURS_SECONDS, "tracks": peaks}
-        route.fulfill(response=answer, json=document)
-
-    page.route(re.compile(r"/playback$"), playback)
-    page.route(re.compile(r"/playback/\w+/\d+$"), segment)
-    page.route(re.compile(r"/waveforms$"), waveforms)
-
-
 @pytest.mark.timeout(900)
 def test_a_song_of_two_hours_is_drawn_and_played_late_in_little_memory(
     separated: Separated, listener: Listener
@@ -358,120 +279,3 @@ def test_a_song_of_two_hours_is_drawn_and_played_late_in_little_memory(
     assert page.evaluate("listening.decodedBytes") > 60_000_000
     assert listener.collected_audio_bytes() < 60_000_000
     assert page.evaluate("document.querySelectorAll('*').length") < 2000
-
-
-@pytest.mark.parametrize(("scheme", "locale"), [("light", "en-GB"), ("dark", "fa-IR")])
-def test_axe_finds_nothing_serious_and_a_phone_is_wide_enough(
-    scheme: str, locale: str, separated: Separated, new_visitor: NewVisitor
-) -> None:
-    visitor = signed_in(
-        new_visitor(width=320, color_scheme=scheme, locale=locale, reduced_motion="reduce"), separated.email
-    )
-    for job in (separated.job, separated.preview):
-        visitor.page.goto(f"/separations/{job['id']}")
-        settled(visitor.page)
-        visitor.page.get_by_role("slider").first.wait_for()
-        # A region has sliders of its own.
-        visitor.page.keyboard.press("l")
-        assert accessibility_findings(visitor.page) == []
-        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= 320
-
-
-def test_reduced_motion_is_honoured(separated: Separated, new_visitor: NewVisitor) -> None:
-    animated = []
-    for motion in ("no-preference", "reduce"):
-        visitor = signed_in(new_visitor(reduced_motion=motion), separated.email)
-        # No segment ever comes, so that playing waits.
-        visitor.page.route("**/playback/*/*", lambda _: None)
-        visitor.page.goto(f"/separations/{separated.job['id']}")
-        visitor.page.get_by_role("button", name="Play", exact=True).click()
-        button = visitor.page.locator("[data-waiting=true]")
-        button.wait_for()
-        animated.append(button.evaluate("one => getComputedStyle(one).animationName !== 'none'"))
-    assert animated == [True, False]
-
-
-def test_what_is_downloaded_sums_to_the_song(separated: Separated, listener: Listener, tmp_path: Path) -> None:
-    listener.open(separated.job["id"])
-    page = listener.page
-    expect(page.get_by_role("heading", level=1)).to_have_text("A song, «live»")
-    expect(page.get_by_text("you have your song again, sample for sample")).to_be_visible()
-    total = np.zeros_like(separated.mixture)
-    for name in ("Vocals", "Instrumental"):
-        with page.expect_download() as download:
-            page.get_by_role("link", name=f"Download {name} as FLAC").click()
-        assert download.value.suggested_filename == f"A song, «live» ({name.lower()}).flac"
-        path = tmp_path / f"{name}.flac"
-        download.value.save_as(path)
-        total += read(path)[0]
-    assert np.array_equal(total, separated.mixture)
-    with page.expect_download() as download:
-        page.get_by_role("link", name="All stems as one zip").click()
-    assert download.value.suggested_filename.endswith(".zip")
-
-
-def test_the_file_for_dj_software_is_downloaded_and_the_page_says_that_it_is_lossy(
-    separated: Separated, listener: Listener
-) -> None:
-    listener.open(separated.job["id"])
-    link = listener.page.get_by_role("link", name="For DJ software, .stem.mp4")
-    lossy = re.compile("do not cancel against your song, a whole set in FLAC")
-    expect(link).to_have_accessible_description(lossy, timeout=PATIENCE_SECONDS * 1000)
-    with listener.page.expect_download() as download:
-        link.click()
-    assert download.value.suggested_filename == "A song, «live».stem.mp4"
-    tracks = decoded(Path(download.value.path()).read_bytes())
-    assert [len(track) for track in tracks] == [len(separated.mixture)] * 5
-
-
-def test_feedback_is_kept_with_the_region_that_was_marked(separated: Separated, listener: Listener) -> None:
-    listener.open(separated.job["id"])
-    page = listener.page
-    page.keyboard.press("l")
-    # As a screen reader chooses it, and then by the keyboard.
-    page.get_by_role("radio", name="3 of 5 stars").evaluate("one => one.click()")
-    expect(page.get_by_role("button", name="Send")).to_be_enabled()
-    page.get_by_role("radio", name="3 of 5 stars").press("ArrowRight")
-    page.get_by_text("Muffled").click()
-    page.get_by_label("Where").select_option("Vocals")
-    page.get_by_label("Only between 0:00 and 0:08").check()
-    page.get_by_label("In your words").fill("<b>breathy</b>")
-    page.get_by_role("button", name="Send").click()
-    expect(page.get_by_text("Thank you.")).to_be_visible()
-    stored = separated.client.call("GET", f"/v1/jobs/{separated.job['id']}/feedback")
-    assert (stored["rating"], stored["tags"], stored["stem"]) == (4, ["muffled"], "vocals")
-    assert (stored["start_seconds"], stored["end_seconds"], stored["comment"]) == (0, 8, "<b>breathy</b>")
-    page.reload()
-    expect(page.get_by_label("In your words")).to_have_value("<b>breathy</b>")
-    expect(page.get_by_role("radio", name="4 of 5 stars")).to_be_checked()
-    expect(page.get_by_label("Muffled")).to_be_checked()
-    # The region is marked again, and can be taken back.
-    expect(page.get_by_role("slider", name="End of the region")).to_have_attribute("aria-valuenow", "8")
-    page.get_by_label("Only between 0:00 and 0:08").uncheck()
-    page.get_by_role("button", name="Send").click()
-    expect(page.get_by_text("Thank you.")).to_be_visible()
-    stored = separated.client.call("GET", f"/v1/jobs/{separated.job['id']}/feedback")
-    assert (stored["start_seconds"], stored["end_seconds"], stored["rating"]) == (None, None, 4)
-
-
-@pytest.mark.timeout(600)
-def test_a_preview_leads_to_the_whole_song_for_the_price_it_names(separated: Separated, listener: Listener) -> None:
-    listener.open(separated.preview["id"])
-    page = listener.page
-    expect(page.get_by_text("MP3 leaves sound out to be small")).to_be_visible()
-    quote = separated.client.call(
-        "POST", "/v1/quotes", json={"upload_id": separated.preview["upload_id"], "mode": "full"}
-    )
-    page.get_by_role("button", name=f"Separate the whole song for {quote['price_credits']} credits").click()
-    page.wait_for_url(lambda url: separated.preview["id"] not in url)
-    ordered = separated.client.job(page.url.rpartition("/")[2])
-    assert (ordered["mode"], ordered["output"]["format"]) == ("full", "mp3")
-    # Its page is told live until it has ended.
-    expect(page.get_by_text("Done", exact=True)).to_be_visible(timeout=PATIENCE_SECONDS * 1000)
-
-    page.get_by_role("button", name="Delete this separation").click()
-    page.get_by_role("button", name="Delete", exact=True).click()
-    page.wait_for_url(lambda url: ordered["id"] not in url)
-    with pytest.raises(ApiError) as gone:
-        separated.client.job(ordered["id"])
-    assert gone.value.status == 404
