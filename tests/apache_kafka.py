@@ -65,6 +65,7 @@ class ApacheKafka:
     ports: Mapping[str, int]
     """By listener."""
     folder: Path
+    host: str = LOOPBACK
 
     @property
     def certificate(self) -> Path:
@@ -73,7 +74,7 @@ class ApacheKafka:
 
     def at(self, listener: str, **more: Any) -> Brokers:
         """How clients that come by a listener see it, under a prefix that nobody else has."""
-        address = f"{LOOPBACK}:{self.ports[listener]}"
+        address = f"{self.host}:{self.ports[listener]}"
         return Brokers(address, **{"prefix": f"{uuid.uuid4().hex[:12]}.", **more})
 
     def open(self) -> Brokers:
@@ -83,7 +84,7 @@ class ApacheKafka:
     def signing_in(self, user: str, brokers: Brokers, **more: Any) -> Brokers:
         """The same topics, for somebody who signs in over TLS and may do what access lists say."""
         told: dict[str, Any] = {
-            "addresses": f"{LOOPBACK}:{self.ports['signing in']}",
+            "addresses": f"{self.host}:{self.ports['signing in']}",
             "security_protocol": "SASL_SSL",
             "ca_file": self.certificate,
             "sasl_mechanism": "SCRAM-SHA-256",
@@ -183,14 +184,14 @@ def libraries() -> Path:
 
 
 @contextmanager
-def kafka_running(folder: Path) -> Iterator[ApacheKafka]:
-    """A broker of one's own in a folder, for as long as the block lasts."""
-    with _held(folder, libraries()) as broker:
+def kafka_running(folder: Path, host: str = LOOPBACK) -> Iterator[ApacheKafka]:
+    """A broker of one's own in a folder, at an address of this machine, for as long as the block lasts."""
+    with _held(folder, libraries(), host) as broker:
         yield broker
 
 
 @contextmanager
-def _held(folder: Path, jars: Path) -> Iterator[ApacheKafka]:
+def _held(folder: Path, jars: Path, host: str = LOOPBACK) -> Iterator[ApacheKafka]:
     """A broker that runs for as long as any process holds it: each has a pipe open, however it ends."""
     folder.mkdir(exist_ok=True)
     pipe, told = folder / "held", folder / "ports.json"
@@ -203,24 +204,24 @@ def _held(folder: Path, jars: Path) -> Iterator[ApacheKafka]:
         except OSError:  # nobody reads: there is no broker, or none any more
             # For reading too, so that the one who waits for its end waits.
             holder = os.open(pipe, os.O_RDWR)
-            ports = _start(folder / "broker", jars, pipe)
+            ports = _start(folder / "broker", jars, pipe, host)
             told.write_text(json.dumps(ports), encoding="utf-8")
     try:
-        yield ApacheKafka(json.loads(told.read_text(encoding="utf-8")), folder / "broker")
+        yield ApacheKafka(json.loads(told.read_text(encoding="utf-8")), folder / "broker", host)
     finally:
         os.close(holder)
 
 
-def _start(folder: Path, jars: Path, pipe: Path) -> dict[str, int]:
+def _start(folder: Path, jars: Path, pipe: Path, host: str) -> dict[str, int]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     certificate, key = make_certificate(folder)
     (folder / "both.pem").write_bytes(key.read_bytes() + certificate.read_bytes())
     ports: dict[str, int] = {}
     for name in (*_LISTENERS, "controller"):
-        ports[name] = free_port(LOOPBACK, avoid=list(ports.values()))
+        ports[name] = free_port(host, avoid=list(ports.values()))
     properties = folder / "server.properties"
-    properties.write_text("\n".join(_properties(folder, ports)), encoding="utf-8")
+    properties.write_text("\n".join(_properties(folder, ports, host)), encoding="utf-8")
     _format(folder, properties, jars)
     java = [*_JAVA, "-cp", f"{jars}/*", "kafka.Kafka", str(properties)]
     # The shell ends it, by its process id, when nobody has the other end of the pipe any more.
@@ -234,19 +235,19 @@ def _start(folder: Path, jars: Path, pipe: Path) -> dict[str, int]:
             start_new_session=True,
             cwd=folder,
         )
-    _await(ports)
+    _await(ports, host)
     return ports
 
 
-def _await(ports: Mapping[str, int]) -> None:
+def _await(ports: Mapping[str, int], host: str) -> None:
     """Waits until the broker answers. Its client is asked when its ports are open: before, it would pause for long."""
     deadline = time.monotonic() + START_SECONDS
     for listener in _LISTENERS:
         while True:
             try:
-                socket.create_connection((LOOPBACK, ports[listener]), timeout=1).close()
+                socket.create_connection((host, ports[listener]), timeout=1).close()
                 if listener == "anybody":
-                    admin = connect(KafkaAdminClient, Brokers(f"{LOOPBACK}:{ports[listener]}"), "tests")
+                    admin = connect(KafkaAdminClient, Brokers(f"{host}:{ports[listener]}"), "tests")
                     admin.close()
             except (OSError, KafkaError, BrokerUnavailable):
                 if time.monotonic() > deadline:
@@ -272,8 +273,8 @@ def _format(folder: Path, properties: Path, jars: Path) -> None:
         shutil.copytree(formatted, folder / "data")
 
 
-def _properties(folder: Path, ports: Mapping[str, int]) -> Iterable[str]:
-    address = {name: f"{LOOPBACK}:{port}" for name, port in ports.items()}
+def _properties(folder: Path, ports: Mapping[str, int], host: str) -> Iterable[str]:
+    address = {name: f"{host}:{port}" for name, port in ports.items()}
     names = f"OPEN://{address['anybody']},SASL_SSL://{address['signing in']},SSL://{address['by certificate']}"
     sasl, unsigned = "listener.name.sasl_ssl", 'unsecuredLoginStringClaim_sub="broker"'
     yield from (

@@ -1,4 +1,7 @@
-"""A Kubernetes control plane on this machine: everything real but the nodes, whose pods run nowhere (kwok)."""
+"""A Kubernetes control plane on this machine: everything real but the nodes.
+
+Their pods run nowhere (kwok), or as processes of the node agent.
+"""
 
 import base64
 import json
@@ -30,12 +33,16 @@ Object = dict[str, Any]
 class ControlPlane:
     """etcd, API server, controllers, scheduler and kwok, in a folder of their own; ended with the block."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, kwok: bool = True) -> None:
+        """Without `kwok` somebody else answers for the nodes."""
         self._folder = folder
+        self._kwok = kwok
         self._programs = programs.folder()
         self._ending = ExitStack()
         self._running: list[subprocess.Popen[bytes]] = []
         self.kubeconfig = folder / "kubeconfig"
+        self.server = ""
+        self.token = secrets.token_hex(16)
 
     def __enter__(self) -> Self:
         with ExitStack() as starting:
@@ -55,9 +62,9 @@ class ControlPlane:
             *(f"--listen-peer-urls=http://{LOOPBACK}:{peers}", "--unsafe-no-fsync"),
         )
         (self._folder / "accounts.key").write_bytes(signing_key())
-        token = secrets.token_hex(16)
-        (self._folder / "tokens.csv").write_text(f'{token},admin,admin,"system:masters"\n')
-        self.kubeconfig.write_text(json.dumps(kubeconfig(f"https://{LOOPBACK}:{api}", token)))
+        self.server = f"https://{LOOPBACK}:{api}"
+        (self._folder / "tokens.csv").write_text(f'{self.token},admin,admin,"system:masters"\n')
+        self.kubeconfig.write_text(json.dumps(kubeconfig(self.server, self.token)))
         self._run(
             *("kube-apiserver", f"--etcd-servers={store}", f"--secure-port={api}", f"--bind-address={LOOPBACK}"),
             *(f"--advertise-address={LOOPBACK}", "--cert-dir=certs", "--token-auth-file=tokens.csv"),
@@ -79,7 +86,8 @@ class ControlPlane:
             *("kube-scheduler", f"--kubeconfig={self.kubeconfig}", "--leader-elect=false"),
             *(f"--bind-address={LOOPBACK}", f"--secure-port={scheduler}"),
         )
-        self._run("kwok", f"--kubeconfig={self.kubeconfig}", "--manage-all-nodes=true", f"--config={STAGES}")
+        if self._kwok:
+            self._run("kwok", f"--kubeconfig={self.kubeconfig}", "--manage-all-nodes=true", f"--config={STAGES}")
 
     def _run(self, program: str, *arguments: str) -> None:
         with (self._folder / f"{program}.log").open("wb") as log:

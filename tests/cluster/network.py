@@ -1,0 +1,157 @@
+"""The network of the rehearsal's nodes: an address for each pod, and for each service one that leads to its ready pods.
+
+Pods have network namespaces of their own on one bridge. What kube-proxy does is done here over TCP: connections to a
+service's address are handed to one of its endpoints, and what was accepted stays with that pod until either side ends.
+Parts outside the cluster (broker, database, store) are reached at the bridge's own address.
+"""
+
+import asyncio
+import random
+import subprocess
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Self
+
+BRIDGE = "stemwright0"
+HOST = "10.213.0.1"
+"""The machine, as pods see it."""
+NETWORK_BITS = 16
+CHUNK_BYTES = 1 << 16
+
+Address = tuple[str, int]
+
+
+def ip(*arguments: str) -> None:
+    """Raises CalledProcessError."""
+    subprocess.run(("ip", *arguments), check=True, capture_output=True, text=True)
+
+
+class Network:
+    """The bridge and the namespaces of pods; gone with the block."""
+
+    def __init__(self) -> None:
+        self._numbers = count(2)
+        self._namespaces: set[str] = set()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        ip("link", "add", BRIDGE, "type", "bridge")
+        ip("address", "add", f"{HOST}/{NETWORK_BITS}", "dev", BRIDGE)
+        ip("link", "set", BRIDGE, "up")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for namespace in list(self._namespaces):
+            self.detach(namespace)
+        ip("link", "delete", BRIDGE)
+
+    def attach(self) -> tuple[str, str]:
+        """A new network namespace: its name, and its address."""
+        with self._lock:
+            number = next(self._numbers)
+            name, address = f"stemwright-{number}", f"10.213.{number // 250}.{number % 250 + 2}"
+            ip("netns", "add", name)
+            self._namespaces.add(name)
+            ip("link", "add", f"sw{number}", "master", BRIDGE, "type", "veth", "peer", "name", "eth0", "netns", name)
+            ip("link", "set", f"sw{number}", "up")
+            for arguments in (
+                ("link", "set", "lo", "up"),
+                ("address", "add", f"{address}/{NETWORK_BITS}", "dev", "eth0"),
+                ("link", "set", "eth0", "up"),
+                ("route", "add", "default", "via", HOST),
+            ):
+                ip("-netns", name, *arguments)
+        return name, address
+
+    def detach(self, namespace: str) -> None:
+        with self._lock:
+            self._namespaces.discard(namespace)
+            ip("netns", "delete", namespace)
+
+    def own(self, address: str) -> None:
+        """The machine answers at this address too."""
+        ip("address", "replace", f"{address}/32", "dev", BRIDGE)
+
+
+@dataclass
+class _Front:
+    """What listens for one address of a service."""
+
+    backends: tuple[Address | str, ...]
+    server: asyncio.Server | None = None
+
+
+class Proxies:
+    """Listens at addresses and hands connections on: to a pod, to a port of the machine, or to a socket's path."""
+
+    def __init__(self) -> None:
+        self._fronts: dict[Address, _Front] = {}
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="proxies", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.lead({})
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def lead(self, routes: Mapping[Address, Iterable[Address | str]]) -> None:
+        """From now on exactly these addresses lead to these backends; without one, connections are refused."""
+        self._wait_for(self._lead({front: tuple(backends) for front, backends in routes.items()}))
+
+    def _wait_for(self, work: Awaitable[None]) -> None:
+        done: Future[None] = asyncio.run_coroutine_threadsafe(work, self._loop)  # type: ignore[arg-type]
+        done.result(30)
+
+    async def _lead(self, routes: dict[Address, tuple[Address | str, ...]]) -> None:
+        for address in [*self._fronts]:
+            if not routes.get(address):
+                self._close(self._fronts.pop(address))
+        for address, backends in routes.items():
+            if not backends:
+                continue
+            front = self._fronts.setdefault(address, _Front(backends))
+            front.backends = backends
+            if front.server is None:
+                front.server = await asyncio.start_server(self._taker(front), *address, backlog=512)
+
+    @staticmethod
+    def _close(front: _Front) -> None:
+        if front.server is not None:
+            front.server.close()
+
+    def _taker(self, front: _Front) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+        async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            backend = random.choice(front.backends)
+            try:
+                there = await (
+                    asyncio.open_unix_connection(backend)
+                    if isinstance(backend, str)
+                    else asyncio.open_connection(*backend)
+                )
+            except OSError:
+                writer.transport.abort()
+                return
+            await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
+            for each in (writer, there[1]):
+                each.close()
+
+        return take
+
+
+async def _pump(reader: asyncio.StreamReader, writer: Any) -> None:
+    """Everything that is read is written; the end, too, and a connection that breaks off breaks off."""
+    try:
+        while chunk := await reader.read(CHUNK_BYTES):
+            writer.write(chunk)
+            await writer.drain()
+        writer.write_eof()
+    except OSError:
+        writer.transport.abort()
