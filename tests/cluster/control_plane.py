@@ -18,6 +18,7 @@ import psutil
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.certificates import make_certificate
 from tests.chart import crds, tools
 from tests.cluster import programs
 
@@ -65,14 +66,22 @@ class ControlPlane:
         self.server = f"https://{LOOPBACK}:{api}"
         (self._folder / "tokens.csv").write_text(f'{self.token},admin,admin,"system:masters"\n')
         self.kubeconfig.write_text(json.dumps(kubeconfig(self.server, self.token)))
+        (self._folder / "front").mkdir()
+        front, key = make_certificate(self._folder / "front")
         self._run(
             *("kube-apiserver", f"--etcd-servers={store}", f"--secure-port={api}", f"--bind-address={LOOPBACK}"),
             *(f"--advertise-address={LOOPBACK}", "--cert-dir=certs", "--token-auth-file=tokens.csv"),
             *("--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file=accounts.key"),
             *("--service-account-signing-key-file=accounts.key", "--authorization-mode=Node,RBAC"),
             "--service-cluster-ip-range=10.96.0.0/16",
+            # How it asks those who answer for others' APIs, as KEDA does for external metrics: as this certificate.
+            *(f"--client-ca-file={front}", f"--requestheader-client-ca-file={front}"),
+            *(f"--proxy-client-cert-file={front}", f"--proxy-client-key-file={key}"),
+            *("--requestheader-extra-headers-prefix=X-Remote-Extra-", "--requestheader-group-headers=X-Remote-Group"),
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-allowed-names=server of a test",
         )
-        wait("the API server is ready", lambda: self.kubectl("get", "--raw=/readyz", check=False).returncode == 0)
+        wait("the API server is ready", self._api_is_ready)
         self._run(
             *("kube-controller-manager", f"--kubeconfig={self.kubeconfig}", "--leader-elect=false"),
             *("--service-account-private-key-file=accounts.key", f"--bind-address={LOOPBACK}"),
@@ -88,6 +97,12 @@ class ControlPlane:
         )
         if self._kwok:
             self._run("kwok", f"--kubeconfig={self.kubeconfig}", "--manage-all-nodes=true", f"--config={STAGES}")
+
+    def _api_is_ready(self) -> bool:
+        ended = [str(process.args[0]) for process in self._running if process.poll() is not None]  # type: ignore[index]
+        if ended:
+            raise RuntimeError(f"it has ended: {', '.join(ended)}")
+        return self.kubectl("get", "--raw=/readyz", check=False).returncode == 0
 
     def _run(self, program: str, *arguments: str) -> None:
         with (self._folder / f"{program}.log").open("wb") as log:

@@ -97,7 +97,7 @@ class Proxies:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.lead({})
+        self._wait_for(self._end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -109,6 +109,13 @@ class Proxies:
     def _wait_for(self, work: Awaitable[None]) -> None:
         done: Future[None] = asyncio.run_coroutine_threadsafe(work, self._loop)  # type: ignore[arg-type]
         done.result(30)
+
+    async def _end(self) -> None:
+        await self._lead({})
+        going = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in going:
+            task.cancel()
+        await asyncio.gather(*going, return_exceptions=True)
 
     async def _lead(self, routes: dict[Address, tuple[Address | str, ...]]) -> None:
         for address in [*self._fronts]:

@@ -11,7 +11,7 @@ import httpx2
 
 from tests.cluster.control_plane import ControlPlane, node
 from tests.cluster.network import Address, Network, Proxies
-from tests.cluster.pods import Pod, now
+from tests.cluster.pods import Image, Pod, now
 
 Object = dict[str, Any]
 POLL_SECONDS = 0.2
@@ -28,14 +28,14 @@ class NodeAgent:
         *,
         nodes: Mapping[str, str],
         outside: Mapping[Address, Address | str],
-        environment: Mapping[str, str],
+        image: Image,
     ) -> None:
         """`nodes`: zones by name. `outside`: where the machine's own parts are reached, and what they are."""
         self._cluster = cluster
         self._folder = folder
         self._nodes = nodes
         self._outside = outside
-        self._environment = environment
+        self._image = image
         self._hosts = folder / "hosts"
         self._http = httpx2.Client(
             base_url=cluster.server, headers={"Authorization": f"Bearer {cluster.token}"}, verify=False, timeout=30
@@ -46,7 +46,6 @@ class NodeAgent:
         self._owned: set[str] = set()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="node agent")
-        self.trouble: Exception | None = None
 
     def __enter__(self) -> Self:
         self._folder.mkdir(exist_ok=True)
@@ -72,13 +71,8 @@ class NodeAgent:
 
     def _run(self) -> None:
         while not self._over.wait(POLL_SECONDS):
-            try:
+            with contextlib.suppress(httpx2.TransportError):
                 self._look()
-            except httpx2.TransportError:
-                continue
-            except Exception as trouble:
-                self.trouble = trouble
-                raise
 
     def _look(self) -> None:
         self._route()
@@ -95,7 +89,7 @@ class NodeAgent:
                     self._network,
                     self._secret,
                     self._tell,
-                    self._environment,
+                    self._image,
                     self._hosts,
                 )
                 pod.thread.start()

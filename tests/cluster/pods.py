@@ -40,6 +40,14 @@ class NotRehearsed(Exception):
     """A pod wants what only a kubelet can give."""
 
 
+@dataclass(frozen=True)
+class Image:
+    """What stands for the images: variables, and what of this machine is seen whatever else is mounted."""
+
+    environment: Mapping[str, str]
+    files: tuple[Path, ...] = ()
+
+
 @dataclass
 class Probe:
     """One of a container's probes: what was found last, and how often in a row."""
@@ -127,7 +135,7 @@ class Pod:
         network: Network,
         read_secret: Read,
         tell: Callable[["Pod", Object], None],
-        environment: Mapping[str, str],
+        image: Image,
         hosts: Path,
     ) -> None:
         self.given = given
@@ -137,7 +145,7 @@ class Pod:
         self._network = network
         self._read_secret = read_secret
         self._tell = tell
-        self._environment = environment
+        self._image = image
         self._hosts = hosts
         self._spec: Object = given["spec"]
         self._inits = [Container(spec) for spec in self._spec.get("initContainers", [])]
@@ -262,6 +270,8 @@ class Pod:
         folder = self._folder / f"{container.name}-{container.restarts}"
         folder.mkdir()
         mounts = [str(self._hosts), "etc/hosts", "ro", *self._mounts(container.spec, user)]
+        for path in self._image.files:  # a volume may lie over where they are
+            mounts += [str(path), str(path).lstrip("/"), "ro"]
         with (self._folder / f"{container.name}.log").open("ab") as log:
             container.process = subprocess.Popen(
                 (
@@ -269,7 +279,7 @@ class Pod:
                     *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--"),
                     *("sh", str(CONTAINER), str(folder), str(user), *mounts, "--", *command),
                 ),
-                env={**self._environment, **self._variables(container.spec)},
+                env={**self._image.environment, **self._variables(container.spec)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -11,12 +11,13 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from separation.machine.cache import cache_directory
 
-KUBERNETES, ETCD, KWOK = "1.35.4", "3.6.13", "0.7.0"
+KUBERNETES, ETCD, KWOK, KEDA = "1.35.4", "3.6.13", "0.7.0", "2.21.0"
 STAGING = KUBERNETES.replace("1.", "0.", 1)
 CONTROL_PLANE = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 VERSION = "k8s.io/component-base/version"
@@ -31,6 +32,15 @@ ENVIRONMENT = {"GOFLAGS": f"{os.environ.get('GOFLAGS', '')} -buildvcs=false -tri
 def folder() -> Path:
     """Where the programs of these versions are, built now where they are not. Raises CalledProcessError."""
     key = hashlib.sha256(repr((KUBERNETES, ETCD, KWOK, FLAGS)).encode()).hexdigest()[:16]
+    return _built(key, build)
+
+
+def keda_folder() -> Path:
+    """Where KEDA's operator and its adapter are, likewise."""
+    return _built(f"keda-{KEDA}", build_keda)
+
+
+def _built(key: str, build: Callable[[Path], None]) -> Path:
     made = cache_directory() / "cluster" / key
     if made.exists():
         return made
@@ -79,6 +89,19 @@ def build_kubernetes(work: Path) -> None:
     for name in CONTROL_PLANE:
         output = str(work / "bin" / name)
         go("build", "-ldflags", FLAGS, "-o", output, f"k8s.io/kubernetes/cmd/{name}", folder=module)
+
+
+def build_keda(work: Path) -> None:
+    """From a copy of its source: what replaces its dependencies is said in its own go.mod, which holds there alone."""
+    source = work / "source"
+    if not source.exists():
+        copying = work / "copying"
+        shutil.copytree(downloaded(f"github.com/kedacore/keda/v2@v{KEDA}"), copying, dirs_exist_ok=True)
+        for path in (copying, *copying.rglob("*")):
+            path.chmod(path.stat().st_mode | 0o200)
+        copying.rename(source)
+    (work / "bin").mkdir(exist_ok=True)
+    go("build", "-ldflags", "-s -w", "-o", f"{work / 'bin'}/", "./cmd/operator", "./cmd/adapter", folder=source)
 
 
 def downloaded(module: str) -> Path:

@@ -10,13 +10,15 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,18 +28,20 @@ import httpx2
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from services.local.client import Client
+from services.local.client import ApiError, Client, Document
 from services.local.sockets import LOOPBACK, free_port
 from tests.apache_kafka import kafka_running
-from tests.chart.rendering import CHART
+from tests.chart.rendering import CHART, ROOT
 from tests.cluster.control_plane import ControlPlane, Object, secret, wait
 from tests.cluster.network import HOST, Address
 from tests.cluster.node_agent import NodeAgent
+from tests.cluster.pods import Image
 from tests.cluster.rehearse import NAMESPACE, RELEASE, TIMEOUT, pods, ready, step
+from tests.cluster.scaling import keda, prometheus
 from tests.e2e.songs import music, write_wav_16
 from tests.object_store import ACCESS_KEY_ID, SECRET_ACCESS_KEY, running_object_store
 
-NEEDED = ("java", "mvn", "ip", "nsenter", "unshare", "setpriv", "redis-server")
+NEEDED = ("java", "mvn", "ip", "nsenter", "unshare", "setpriv", "redis-server", "prometheus")
 SERVICES = ("accounts", "gateway", "notifier", "orchestrator", "upload")
 NODES = {"here-0": "zone-0", "here-1": "zone-1"}
 BUCKET = "stemwright"
@@ -46,6 +50,7 @@ SONG_SECONDS = 20
 ASK_EVERY_SECONDS = 0.2
 QUIET_SECONDS = 30
 WORKER_GRACE_SECONDS = 60
+RUSH, MOST_WORKERS = 30, 4
 
 
 def values(kafka: str) -> Object:
@@ -117,13 +122,18 @@ class Songs:
             begun = time.monotonic()
             try:
                 job = client.wait_for_job(client.create_job(upload)["id"], timeout_seconds=300)
-            except (TimeoutError, httpx2.HTTPError, RuntimeError) as error:
+            except (TimeoutError, httpx2.HTTPError, ApiError) as error:
                 self.lost.append(str(error))
                 continue
-            if job["status"] == "succeeded" and job["sum_is_exact"]:
+            if self.note(job):
                 self.seconds.append(time.monotonic() - begun)
-            else:
-                self.lost.append(f"{job['id']}: {job['status']} {job.get('error')}")
+
+    def note(self, job: Document) -> bool:
+        """Whether the song was separated as it should."""
+        well = bool(job["status"] == "succeeded" and job["quality"]["sum_is_exact"])
+        if not well:
+            self.lost.append(f"{job['id']}: {job['status']} {job.get('error')}")
+        return well
 
 
 class Traffic:
@@ -132,19 +142,14 @@ class Traffic:
     def __init__(self, url: str, folder: Path) -> None:
         self.door, self.songs = Door(url), Songs()
         self._over = threading.Event()
-        self._clients = [Client(url) for _ in range(CUSTOMERS)]
-        song = write_wav_16(folder / "song.wav", music(SONG_SECONDS))
-        uploads = []
-        for client in self._clients:
-            client.http.event_hooks = {"response": [self.door.heard]}
-            client.register(f"{uuid.uuid4().hex}@example.com", uuid.uuid4().hex)
-            uploads.append(client.upload(song)["id"])
-        token = self._clients[0].token
+        self._song = write_wav_16(folder / "song.wav", music(SONG_SECONDS))
+        self._customers = [self._newcomer() for _ in range(CUSTOMERS)]
+        token = self._customers[0][0].token
         assert token is not None
         self._threads = [
             *(
                 threading.Thread(target=self.songs.order, args=(client, upload, self._over))
-                for client, upload in zip(self._clients, uploads, strict=True)
+                for client, upload in self._customers
             ),
             *(
                 threading.Thread(target=self.door.ask, args=(token, self._over), kwargs={"keeps_connection": keeps})
@@ -161,8 +166,26 @@ class Traffic:
         self._over.set()
         for thread in self._threads:
             thread.join()
-        for client in self._clients:
+        for client, _upload in self._customers:
             client.http.close()
+
+    def rush(self, number: int) -> Callable[[], None]:
+        """So many orders at once, of somebody else; gives what waits for the last of them."""
+        client, upload = self._newcomer()
+        jobs = [client.create_job(upload)["id"] for _ in range(number)]
+
+        def end() -> None:
+            for job in jobs:
+                self.songs.note(client.wait_for_job(job, timeout_seconds=900))
+            client.http.close()
+
+        return end
+
+    def _newcomer(self) -> tuple[Client, str]:
+        client = Client(self.door.url)
+        client.http.event_hooks = {"response": [self.door.heard]}
+        client.register(f"{uuid.uuid4().hex}@example.com", uuid.uuid4().hex)
+        return client, client.upload(self._song)["id"]
 
     @contextmanager
     def meanwhile(self, what: str) -> Iterator[None]:
@@ -223,7 +246,7 @@ def prepare(cluster: ControlPlane) -> None:
     wait("the namespace has its account", lambda: bool(cluster.get("serviceaccounts", *NAMESPACE)))
 
 
-def image_environment(folder: Path) -> dict[str, str]:
+def make_image(folder: Path) -> Image:
     """What the image has in it: the commands, and the model with its weights in the order of the kernels."""
     models = {
         "STEMWRIGHT_MODEL_REPOSITORY": str(folder / "models"),
@@ -232,7 +255,7 @@ def image_environment(folder: Path) -> dict[str, str]:
     here = {"PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}", "PYTHONUNBUFFERED": "1", **models}
     program = Path(sys.prefix) / "bin" / "stemwright"
     subprocess.run((program, "models", "import", "spleeter-2stems"), env={**os.environ, **here}, check=True)
-    return here
+    return Image(here, (ROOT, folder / "models", folder / "cache"))
 
 
 def restart(cluster: ControlPlane, traffic: Traffic) -> None:
@@ -269,6 +292,35 @@ def upgrade(cluster: ControlPlane, traffic: Traffic, given: Path) -> None:
         cluster.helm("rollback", RELEASE, "1", *NAMESPACE, "--wait", TIMEOUT)
 
 
+def autoscale(cluster: ControlPlane, traffic: Traffic, folder: Path, given: Path) -> None:
+    """KEDA counts the music that waits, gets workers for it, and sends them home without a lost song.
+
+    The chart waits ten minutes before it sends one home, and a minute between two; half a minute here.
+    """
+    name = f"{RELEASE}-worker-cpu"
+    scaling = {"enabled": True, "minReplicas": 1, "maxReplicas": MOST_WORKERS, "targetWaitSeconds": 20, "speed": 2}
+    with prometheus(cluster, folder / "prometheus") as url, keda(cluster, folder / "keda"):
+        told = folder / "scaling.json"
+        told.write_text(json.dumps({"workers": {"prometheusUrl": url, "defaults": {"scaling": scaling}}}))
+        with traffic.meanwhile("helm upgrade, KEDA scales from now on"):
+            changed = (f"--values={given}", f"--values={told}")
+            cluster.helm("upgrade", RELEASE, str(CHART), *NAMESPACE, "--wait", TIMEOUT, *changed)
+            path = "/spec/advanced/horizontalPodAutoscalerConfig/behavior/scaleDown"
+            sooner = {"stabilizationWindowSeconds": 30, "policies": [{"type": "Pods", "value": 1, "periodSeconds": 30}]}
+            change = json.dumps([{"op": "replace", "path": path, "value": sooner}])
+            cluster.kubectl("patch", "scaledobject", name, *NAMESPACE, "--type=json", f"--patch={change}")
+            wait("KEDA has made an autoscaler", lambda: bool(cluster.get("horizontalpodautoscalers", *NAMESPACE)))
+            wait("one worker is enough", lambda: ready(cluster)[name] == 1)
+        with traffic.meanwhile(f"{RUSH} songs at once"):
+            more = traffic.rush(RUSH)
+            with step(f"  {MOST_WORKERS} workers are ready"):
+                wait("workers have come", lambda: ready(cluster)[name] == MOST_WORKERS)
+            with step("  all songs are separated"):
+                more()
+            with step("  one worker is left"):
+                wait("workers have gone", lambda: len(pods(cluster, "worker")) == 1)
+
+
 def rehearse(cluster: ControlPlane, folder: Path, kafka: str) -> Traffic:
     """All of it."""
     prepare(cluster)
@@ -286,6 +338,7 @@ def rehearse(cluster: ControlPlane, folder: Path, kafka: str) -> Traffic:
         scale(cluster, traffic)
         drain(cluster, traffic)
         upgrade(cluster, traffic, given)
+        autoscale(cluster, traffic, folder, given)
     return traffic
 
 
@@ -300,13 +353,34 @@ def missing() -> str | None:
 def run(folder: Path) -> None:
     """Prints what was done. Raises AssertionError where a song was lost or somebody met a closed door."""
     with ExitStack() as stack:
-        environment = image_environment(folder)
+        image = make_image(folder)
         parts = stack.enter_context(outside(folder))
         cluster = stack.enter_context(ControlPlane(folder, kwok=False))
-        stack.enter_context(NodeAgent(cluster, folder / "pods", nodes=NODES, outside=parts, environment=environment))
+        stack.enter_context(NodeAgent(cluster, folder / "pods", nodes=NODES, outside=parts, image=image))
         kafka = stack.enter_context(kafka_running(folder / "kafka", HOST))
         traffic = rehearse(cluster, folder, kafka.open().addresses)
     songs, door = traffic.songs, traffic.door
     print(f"{len(songs.seconds)} songs, {len(songs.lost)} lost; {door.answers} answers, {len(door.trouble)} bad.")
     assert songs.lost == [], songs.lost
     assert door.trouble == [], door.trouble
+
+
+def main() -> None:
+    """The second half of `make rehearse`, by itself. What the parts said is kept where it failed."""
+    if (why := missing()) is not None:
+        print(f"Left out: {why}.")
+        return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
+    folder = Path(tempfile.mkdtemp(prefix="stemwright-rehearsal-"))
+    folder.chmod(0o755)  # pods are not root
+    begun = time.monotonic()
+    try:
+        run(folder)
+    except (AssertionError, RuntimeError, TimeoutError) as error:
+        sys.exit(f"Failed: {error}\nWhat the parts said: {folder}")
+    print(f"All went well: {time.monotonic() - begun:.0f} s.")
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()

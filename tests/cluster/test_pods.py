@@ -15,7 +15,7 @@ import pytest
 from services.local.sockets import LOOPBACK, free_port
 from tests.cluster.control_plane import wait
 from tests.cluster.network import Network, Proxies
-from tests.cluster.pods import Pod
+from tests.cluster.pods import Image, Pod
 
 Object = dict[str, Any]
 PROGRAM = """
@@ -107,9 +107,9 @@ def test_a_pod_runs_as_its_spec_says(network: Network, tmp_path: Path) -> None:
     hosts.write_text("127.0.0.1 localhost\n")
     told = Told()
     metadata = {"uid": "0123456789", "namespace": "music", "name": "pod"}
-    environment = {"PATH": os.environ["PATH"]}
+    image = Image({"PATH": os.environ["PATH"]})
     secret = {"word": "aG9sYQ=="}
-    pod = Pod({"metadata": metadata, "spec": SPEC}, tmp_path, network, lambda *_: secret, told, environment, hosts)
+    pod = Pod({"metadata": metadata, "spec": SPEC}, tmp_path, network, lambda *_: secret, told, image, hosts)
     scratch = tmp_path / "pod-01234567" / "volume-scratch"
     pod.thread.start()
     try:
