@@ -104,8 +104,9 @@ test-platform: $(VENV)/dev ## The tests of the whole platform through its REST A
 test-chart: $(VENV)/dev ## The chart for Kubernetes: Helm 3 and 4, schemas, policy, alerts; without a cluster
 	$(BESIDE) $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile tests/chart
 
-rehearse: $(VENV)/dev ## Install, upgrade, drain and remove the chart on a real control plane, whose pods run nothing (needs Go; the first time builds it)
+rehearse: $(VENV)/dev ## The chart on a real control plane: first pods that run nothing, then songs through pods that run (needs Go; the second root, Java, Redis, Prometheus)
 	$(BIN)/python -m tests.cluster.rehearse
+	$(BIN)/python -m tests.cluster.rehearse_songs
 
 chart: $(VENV)/dev ## Write anew what is made of the chart: its table of values, and what it renders
 	$(BIN)/python -m tests.chart.regenerate

@@ -9,9 +9,10 @@ import asyncio
 import random
 import subprocess
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any, Self
 
@@ -22,6 +23,8 @@ NETWORK_BITS = 16
 CHUNK_BYTES = 1 << 16
 
 Address = tuple[str, int]
+Backend = Address | str
+"""A port, or the path of a socket."""
 
 
 def ip(*arguments: str) -> None:
@@ -80,7 +83,7 @@ class Network:
 class _Front:
     """What listens for one address of a service."""
 
-    backends: tuple[Address | str, ...]
+    backends: tuple[Backend, ...]
     server: asyncio.Server | None = None
 
 
@@ -89,6 +92,7 @@ class Proxies:
 
     def __init__(self) -> None:
         self._fronts: dict[Address, _Front] = {}
+        self._taking: set[asyncio.Task[Any]] = set()  # asyncio itself holds them weakly
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxies", daemon=True)
 
@@ -102,7 +106,7 @@ class Proxies:
         self._thread.join()
         self._loop.close()
 
-    def lead(self, routes: Mapping[Address, Iterable[Address | str]]) -> None:
+    def lead(self, routes: Mapping[Address, Iterable[Backend]]) -> None:
         """From now on exactly these addresses lead to these backends; without one, connections are refused."""
         self._wait_for(self._lead({front: tuple(backends) for front, backends in routes.items()}))
 
@@ -112,12 +116,12 @@ class Proxies:
 
     async def _end(self) -> None:
         await self._lead({})
-        going = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in going:
+        taking = [*self._taking]
+        for task in taking:
             task.cancel()
-        await asyncio.gather(*going, return_exceptions=True)
+        await asyncio.gather(*taking, return_exceptions=True)
 
-    async def _lead(self, routes: dict[Address, tuple[Address | str, ...]]) -> None:
+    async def _lead(self, routes: dict[Address, tuple[Backend, ...]]) -> None:
         for address in [*self._fronts]:
             if not routes.get(address):
                 self._close(self._fronts.pop(address))
@@ -127,30 +131,35 @@ class Proxies:
             front = self._fronts.setdefault(address, _Front(backends))
             front.backends = backends
             if front.server is None:
-                front.server = await asyncio.start_server(self._taker(front), *address, backlog=512)
+                front.server = await asyncio.start_server(partial(self._take, front), *address, backlog=512)
 
     @staticmethod
     def _close(front: _Front) -> None:
         if front.server is not None:
             front.server.close()
 
-    def _taker(self, front: _Front) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
-        async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            backend = random.choice(front.backends)
-            try:
-                there = await (
-                    asyncio.open_unix_connection(backend)
-                    if isinstance(backend, str)
-                    else asyncio.open_connection(*backend)
-                )
-            except OSError:
-                writer.transport.abort()
-                return
-            await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
-            for each in (writer, there[1]):
-                each.close()
+    async def _take(self, front: _Front, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._taking.add(task)
+        try:
+            await _hand_on(random.choice(front.backends), reader, writer)
+        finally:
+            self._taking.discard(task)
 
-        return take
+
+async def _hand_on(backend: Backend, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """To somebody who is not there a connection breaks off at once, as it would without anybody between."""
+    try:
+        reading, writing = await (
+            asyncio.open_unix_connection(backend) if isinstance(backend, str) else asyncio.open_connection(*backend)
+        )
+    except OSError:
+        writer.transport.abort()
+        return
+    await asyncio.gather(_pump(reader, writing), _pump(reading, writer))
+    for each in (writer, writing):
+        each.close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: Any) -> None:

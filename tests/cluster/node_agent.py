@@ -10,7 +10,7 @@ from typing import Any, Self
 import httpx2
 
 from tests.cluster.control_plane import ControlPlane, node
-from tests.cluster.network import Address, Network, Proxies
+from tests.cluster.network import Address, Backend, Network, Proxies
 from tests.cluster.pods import Image, Pod, now
 
 Object = dict[str, Any]
@@ -27,7 +27,7 @@ class NodeAgent:
         folder: Path,
         *,
         nodes: Mapping[str, str],
-        outside: Mapping[Address, Address | str],
+        outside: Mapping[Address, Backend],
         image: Image,
     ) -> None:
         """`nodes`: zones by name. `outside`: where the machine's own parts are reached, and what they are."""
@@ -112,7 +112,7 @@ class NodeAgent:
                 for endpoint in one.get("endpoints") or ():
                     if endpoint["conditions"].get("ready"):
                         found.update((address, port["port"]) for address in endpoint["addresses"])
-        routes: dict[Address, list[Address | str]] = {front: [back] for front, back in self._outside.items()}
+        routes: dict[Address, list[Backend]] = {front: [back] for front, back in self._outside.items()}
         for one in self._list("services"):
             address, name, namespace = one["spec"].get("clusterIP"), *map(one["metadata"].get, ("name", "namespace"))
             if namespace == "default" or address in (None, "None"):

