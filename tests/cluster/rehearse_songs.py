@@ -202,6 +202,8 @@ class Traffic:
             f"lost {now[3] - lost}; at the door {now[1] - answers} answers, {now[2] - trouble} bad",
             flush=True,
         )
+        for said in (*self.songs.lost[lost:], *self.door.trouble[trouble:]):
+            print(f"      {said}", flush=True)
 
     def _so_far(self) -> tuple[int, int, int, int]:
         return len(self.songs.seconds), self.door.answers, len(self.door.trouble), len(self.songs.lost)

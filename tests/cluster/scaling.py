@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,31 +18,51 @@ from tests.cluster.control_plane import ControlPlane, Object, wait
 
 NAMESPACE = "keda"
 AUTHORITY = "keda-operator.keda.svc.cluster.local"
-SCRAPE_EVERY = "2s"
+EVERY = "2s"
 
 
 @contextmanager
 def prometheus(cluster: ControlPlane, folder: Path) -> Iterator[str]:
-    """Debian's, which finds the release's pods as the ServiceMonitors would have it; its address."""
+    """Debian's, which scrapes the pods that the ServiceMonitors would name; its address.
+
+    It is built without Kubernetes' API: a file tells it of the pods.
+    """
     folder.mkdir()
-    found: Object = {
-        "role": "pod",
-        "api_server": cluster.server,
-        "authorization": {"credentials": cluster.token},
-        "tls_config": {"insecure_skip_verify": True},
-        "namespaces": {"names": ["music"]},
-    }
-    kept = {"source_labels": ["__meta_kubernetes_pod_container_port_name"], "regex": "admin", "action": "keep"}
-    named = {"source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace"}
-    pod = {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"}
-    job = {"job_name": "stemwright", "kubernetes_sd_configs": [found], "relabel_configs": [kept, named, pod]}
-    told = {"global": {"scrape_interval": SCRAPE_EVERY, "scrape_timeout": SCRAPE_EVERY}, "scrape_configs": [job]}
+    targets = folder / "targets.json"
+    job = {"job_name": "stemwright", "file_sd_configs": [{"files": [str(targets)], "refresh_interval": EVERY}]}
+    told = {"global": {"scrape_interval": EVERY, "scrape_timeout": EVERY}, "scrape_configs": [job]}
     (folder / "prometheus.yml").write_text(yaml.safe_dump(told))
     address = f"{LOOPBACK}:{free_port(LOOPBACK)}"
     arguments = (f"--config.file={folder / 'prometheus.yml'}", f"--web.listen-address={address}")
-    with _running(folder / "prometheus.log", "prometheus", *arguments, f"--storage.tsdb.path={folder / 'data'}"):
-        wait("Prometheus answers", lambda: _answers(f"http://{address}/-/ready"))
-        yield f"http://{address}"
+    over = threading.Event()
+
+    def tell() -> None:
+        while not over.wait(1):
+            arriving = targets.with_suffix(".new")
+            arriving.write_text(json.dumps(list(_targets(cluster))))
+            arriving.rename(targets)
+
+    teller = threading.Thread(target=tell, name="targets")
+    teller.start()
+    try:
+        kept = f"--storage.tsdb.path={folder / 'data'}"
+        with _running(folder / "prometheus.log", "prometheus", *arguments, kept) as scraping:
+            wait("Prometheus answers", lambda: _lives(scraping) and _answers(f"http://{address}/-/ready"))
+            yield f"http://{address}"
+    finally:
+        over.set()
+        teller.join()
+
+
+def _targets(cluster: ControlPlane) -> Iterator[Object]:
+    """The admin port of each pod, with the labels that the Prometheus operator would give it."""
+    for pod in cluster.get("pods", "--namespace=music"):
+        address, name = pod["status"].get("podIP"), pod["metadata"]["name"]
+        ports = [one for container in pod["spec"]["containers"] for one in container.get("ports", ())]
+        for port in ports:
+            if address and port.get("name") == "admin":
+                labels = {"namespace": "music", "pod": name}
+                yield {"targets": [f"{address}:{port['containerPort']}"], "labels": labels}
 
 
 @contextmanager
@@ -52,7 +73,7 @@ def keda(cluster: ControlPlane, folder: Path) -> Iterator[None]:
     cluster.kubectl("apply", "--server-side", f"--filename={source / 'config' / 'crd' / 'bases'}")
     cluster.kubectl("wait", "--for=condition=established", "crd", "--all", "--timeout=600s")
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
-    metrics, probes, grpc, adapter = (free_port(LOOPBACK) for _ in range(4))
+    metrics, probes, grpc, adapter, others = (free_port(LOOPBACK) for _ in range(5))
     environment = {"KEDA_CLUSTER_OBJECT_NAMESPACE": NAMESPACE, "POD_NAMESPACE": NAMESPACE, "WATCH_NAMESPACE": ""}
     certificates = folder / "certificates"
     certificates.mkdir()
@@ -67,7 +88,7 @@ def keda(cluster: ControlPlane, folder: Path) -> Iterator[None]:
         (certificates / name).write_bytes(base64.b64decode(value))
     with ExitStack() as stack:
         stack.enter_context(_running(folder / "operator.log", *operator, **environment))
-        stack.enter_context(
+        adapting = stack.enter_context(
             _running(
                 folder / "adapter.log",
                 *(str(made / "adapter"), f"--kubeconfig={cluster.kubeconfig}"),
@@ -76,12 +97,12 @@ def keda(cluster: ControlPlane, folder: Path) -> Iterator[None]:
                 *(f"--secure-port={adapter}", f"--client-ca-file={certificates / 'ca.crt'}"),
                 *(f"--tls-cert-file={certificates / 'tls.crt'}", f"--tls-private-key-file={certificates / 'tls.key'}"),
                 *(f"--cert-dir={certificates}", f"--metrics-service-address={LOOPBACK}:{grpc}"),
-                f"--metrics-service-grpc-authority={AUTHORITY}",
+                *(f"--metrics-service-grpc-authority={AUTHORITY}", f"--port={others}"),
                 **environment,
             )
         )
         cluster.apply(*_external_metrics(adapter))
-        wait("the API server asks KEDA for external metrics", lambda: _available(cluster))
+        wait("the API server asks KEDA for external metrics", lambda: _lives(adapting) and _available(cluster))
         yield
 
 
@@ -122,6 +143,13 @@ def _certificates(cluster: ControlPlane) -> dict[str, str]:
     return entries if "tls.key" in entries else {}
 
 
+def _lives(process: subprocess.Popen[bytes]) -> bool:
+    """True. Raises RuntimeError where it has ended."""
+    if process.poll() is not None:
+        raise RuntimeError(f"it has ended: {process.args!r}")
+    return True
+
+
 def _answers(url: str) -> bool:
     try:
         return httpx2.get(url, timeout=5).status_code == 200
@@ -130,12 +158,12 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def _running(log: Path, *command: str, **environment: str) -> Iterator[None]:
+def _running(log: Path, *command: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """A program, ended with the block."""
     with log.open("ab") as said:
         process = subprocess.Popen(command, stdout=said, stderr=said, env={**os.environ, **environment})
         try:
-            yield
+            yield process
         finally:
             process.terminate()
             try:
