@@ -275,6 +275,7 @@ class Pod:
         with (self._folder / f"{container.name}.log").open("ab") as log:
             container.process = subprocess.Popen(
                 (
+                    *("setpriv", "--pdeathsig=KILL", "--"),  # with its pod's thread, however that ends
                     *("nsenter", f"--net=/run/netns/{self._namespace}", "--"),
                     *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--"),
                     *("sh", str(CONTAINER), str(folder), str(user), *mounts, "--", *command),
