@@ -10,6 +10,7 @@ cd "$folder/root"
 mount -t proc proc proc
 mount --rbind /dev dev
 mount --rbind /sys sys
+mount --bind /dev/null etc/resolv.conf # whom /etc/hosts does not name there is not: nobody waits for an answer
 chmod 755 root # of this root alone: the interpreter may be somewhere in it
 while [ "$1" != -- ]; do
 	test -e "./$2" || mkdir -p "./$2"

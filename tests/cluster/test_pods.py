@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +58,7 @@ SPEC: Object = {
         {
             "name": "main",
             "image": "any",
-            "command": ["python3", "-c", PROGRAM],
+            "command": [sys.executable, "-c", PROGRAM],
             "ports": [{"name": "http", "containerPort": 8000}],
             "env": [{"name": "WORD", "valueFrom": {"secretKeyRef": {"name": "words", "key": "word"}}}],
             "startupProbe": {
