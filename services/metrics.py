@@ -312,6 +312,12 @@ METRICS = (
     ),
     Metric("stemwright_worker_stage_seconds", "histogram", ("worker",), "seconds of an attempt by stage", ("stage",)),
     Metric(
+        "stemwright_worker_audio_seconds_total",
+        "counter",
+        ("worker",),
+        "seconds of music in the results of attempts; over the sum of the stage `total`, the speed of a slot",
+    ),
+    Metric(
         "stemwright_worker_inference_ready",
         "gauge",
         ("worker",),

@@ -12,6 +12,9 @@ STAGE_SECONDS = Histogram(
     ["stage"],
     buckets=(0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000),
 )
+AUDIO_SECONDS = Counter(
+    "stemwright_worker_audio_seconds_total", "Seconds of music in the results of attempts; their time is in the stages."
+)
 ASSIGNMENTS = Counter(
     "stemwright_worker_assignments_total", "Assignments read, by what was done with them.", ["decision"]
 )

@@ -32,7 +32,7 @@ from services.worker.attempts import Attempt, Stage
 from services.worker.engine import CONTENT_TYPES, Engine, separate_song
 from services.worker.errors import EngineFailed, SourceChanged
 from services.worker.inference import Inference
-from services.worker.metrics import STAGE_SECONDS
+from services.worker.metrics import AUDIO_SECONDS, STAGE_SECONDS
 from services.worker.playback import SegmentUploader, keys_of
 from services.worker.retries import Retries, full_disk
 from services.worker.scratch import Scratch
@@ -227,6 +227,7 @@ class Separator:
         }
         for stage, seconds in stages.items():
             STAGE_SECONDS.labels(stage).observe(seconds)
+        AUDIO_SECONDS.inc((proof.window.end_sample - proof.window.start_sample) / proof.input.sample_rate_hz)
         document = {
             **proof.model_dump(mode="json"),
             "job_id": assignment.job_id,

@@ -6,6 +6,7 @@ from io import BufferedReader
 from pathlib import Path
 
 import pytest
+from prometheus_client import REGISTRY
 
 from separation.errors import UndecodableAudio
 from separation.manifest import Manifest
@@ -49,6 +50,18 @@ def test_the_manifest_says_what_where_and_how_long(bench: Bench) -> None:
     assert (manifest["job_id"], manifest["attempt"], manifest["worker_id"]) == ("job_a", 1, ME)
     assert manifest["timings_seconds"].keys() == {"download", "engine", "network", "upload", "total"}
     assert Manifest.from_json(data).stems[0].file == "vocals.flac"
+
+
+def test_music_is_counted_beside_the_time_that_it_took(bench: Bench) -> None:
+    def told() -> tuple[float, float]:
+        total = REGISTRY.get_sample_value("stemwright_worker_stage_seconds_count", {"stage": "total"})
+        return REGISTRY.get_sample_value("stemwright_worker_audio_seconds_total") or 0.0, total or 0.0
+
+    music, results = told()
+    bench.separate(bench.attempt())
+    assert told() == (music + 1, results + 1)
+    bench.separate(bench.attempt(2))  # whose result is the first attempt's
+    assert told() == (music + 1, results + 1)
 
 
 @pytest.mark.parametrize("residual", [-60.0, 0.0])
