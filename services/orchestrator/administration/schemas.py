@@ -97,7 +97,10 @@ class WorkerView(BaseModel):
     )
     host: str
     device: str
-    speed: float = Field(description="Seconds of audio in a second.")
+    speed: float = Field(
+        description="Seconds of audio in a second that the network alone made of its canary, when it was last asked. "
+        "Whole songs take longer."
+    )
     slots: int
     running: list[WorkerAttempt]
     models: list[ModelRef]
