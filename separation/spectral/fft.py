@@ -10,6 +10,7 @@ from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,17 @@ from numpy.typing import NDArray
 
 _MODULE = "pypocketfft"
 _INVERSE_LENGTH = 2  # what pocketfft calls the division by the length
+_LOADING = Lock()
+
+
+def _pocketfft() -> Any | None:
+    # An extension that is loaded by two threads at once is empty for one of them: songs that begin together need it so.
+    with _LOADING:
+        return _loaded()
 
 
 @cache
-def _pocketfft() -> Any | None:
+def _loaded() -> Any | None:
     package = find_spec("scipy")
     for folder in package.submodule_search_locations or () if package else ():
         for suffix in EXTENSION_SUFFIXES:

@@ -14,11 +14,11 @@ from separation.spectral import fft
 @pytest.fixture(params=["as it is", "without pypocketfft"], autouse=True)
 def _scipy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """SciPy from 1.18 on has no module that could be loaded by itself."""
-    fft._pocketfft.cache_clear()
+    fft._loaded.cache_clear()
     if request.param != "as it is":
         monkeypatch.setattr(fft, "EXTENSION_SUFFIXES", [])
     yield
-    fft._pocketfft.cache_clear()
+    fft._loaded.cache_clear()
 
 
 def test_it_is_scipys_transform() -> None:
@@ -47,3 +47,30 @@ def test_the_engine_does_without_the_rest_of_scipy() -> None:
     )
     said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert said.stdout == "False\n"
+
+
+SONGS_AT_ONCE = """
+import threading, time
+import numpy as np
+from separation.spectral import fft
+
+made, slowly = [], fft.module_from_spec
+def module_from_spec(spec):
+    made.append(spec)
+    time.sleep(0.2)
+    return slowly(spec)
+fft.module_from_spec = module_from_spec
+signals = np.ones((2, 64), np.float32)
+threads = [threading.Thread(target=lambda: heard.append(fft.rfft(signals).sum())) for _ in range(6)]
+heard = []
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(heard), len(made) <= 1)
+"""
+
+
+def test_songs_that_begin_together_load_it_once() -> None:
+    said = subprocess.run([sys.executable, "-c", SONGS_AT_ONCE], capture_output=True, text=True, check=True)
+    assert (said.stdout, said.stderr) == ("6 True\n", "")
