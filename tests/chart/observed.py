@@ -2,7 +2,8 @@
 
 import json
 import subprocess
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,21 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.chart.test_alerts import PROMTOOL, group_of
 
 BEFORE, AFTER = 25, 90
-"""Minutes without the fault, and with it."""
+"""Minutes without the fault, and with it where nothing is asked of a later one."""
 
 needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool (Debian package prometheus) is not on the PATH")
 Samples = dict[str, float]
 
 
 def scraped(service: str) -> Samples:
-    """What a process tells, with the labels that the chart's ServiceMonitors give."""
+    """What this process tells, as one of the service."""
+    return samples_of(generate_latest(REGISTRY).decode(), service)
+
+
+def samples_of(text: str, service: str) -> Samples:
+    """What a process of the service tells, with the labels that the chart's ServiceMonitors give."""
     found: Samples = {}
-    for family in text_string_to_metric_families(generate_latest(REGISTRY).decode()):
+    for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if sample.name.startswith("stemwright_") and not sample.name.endswith("_created"):
                 labels = {**sample.labels, "namespace": "music", "service": service, "pod": f"{service}-1"}
@@ -32,29 +38,37 @@ def scraped(service: str) -> Samples:
 
 
 class Observed:
-    """What Prometheus saw before a fault, and with it.
+    """What Prometheus saw before a fault, and with it: of this process, or what `scrape` reads.
 
     Of gauges that tell a moment, named `clocks`, each reading without the fault is as old as the one before it was.
     """
 
-    def __init__(self, service: str, clocks: Collection[str] = ()) -> None:
-        self._service = service
+    def __init__(
+        self, service: str, clocks: Collection[str] = (), *, scrape: Callable[[], Samples] | None = None
+    ) -> None:
+        self._scrape = scrape or partial(scraped, service)
         self._clocks = tuple(clocks)
-        self.before = scraped(service)
-        self.after: Samples = {}
+        self.before = self._scrape()
+        self.with_fault: list[Samples] = []
+
+    def minute_passes(self) -> None:
+        """A minute of a fault that goes on ends, and Prometheus reads again."""
+        self.with_fault.append(self._scrape())
 
     def fires(self, alert: str, folder: Path, *, minutes: int) -> bool:
         """Whether the alert fires so many minutes after the fault began. Fails if it fires without the fault."""
-        self.after = scraped(self._service)
-        assert not self._ask(alert, folder, self.before, minutes), f"{alert} fires before anything is wrong"
-        return self._ask(alert, folder, self.after, minutes)
+        self.minute_passes()
+        assert not self._ask(alert, folder, [self.before], minutes), f"{alert} fires before anything is wrong"
+        return self._ask(alert, folder, self.with_fault, minutes)
 
-    def _ask(self, alert: str, folder: Path, then: Samples, minutes: int) -> bool:
-        series = [{"series": name, "values": self._values(name, then)} for name in sorted({*self.before, *then})]
+    def _ask(self, alert: str, folder: Path, then: list[Samples], minutes: int) -> bool:
+        asked_of = json.dumps({"groups": [group_of(alert)]})
+        names = [name for name in sorted({*self.before}.union(*then)) if name.partition("{")[0] in asked_of]
+        series = [{"series": name, "values": self._values(name, then, max(AFTER, minutes))} for name in names]
         firing = f'count(ALERTS{{alertname="{alert}",alertstate="firing"}}) > bool 0'
         asked = {"expr": firing, "eval_time": f"{BEFORE + minutes}m", "exp_samples": [{"labels": "{}", "value": 1}]}
         rules, file = folder / "rules.yaml", folder / "test.yaml"
-        rules.write_text(json.dumps({"groups": [group_of(alert)]}))
+        rules.write_text(asked_of)
         test = {"interval": "1m", "input_series": series, "promql_expr_test": [asked]}
         file.write_text(json.dumps({"rule_files": [str(rules)], "evaluation_interval": "1m", "tests": [test]}))
         assert PROMTOOL is not None
@@ -62,14 +76,16 @@ class Observed:
         assert told.returncode == 0 or "got:" in told.stdout + told.stderr, told.stdout + told.stderr
         return told.returncode == 0
 
-    def _values(self, name: str, then: Samples) -> str:
-        before, after = self.before.get(name), then.get(name)
+    def _values(self, name: str, then: list[Samples], minutes: int) -> str:
+        before, *readings = (samples.get(name) for samples in (self.before, *then))
         if not name.startswith(self._clocks or ("no clock",)):
-            return f"{_told(before)}x{BEFORE} {_told(after)}x{AFTER}"
-        if then is self.before:
-            return f"0+60x{BEFORE + AFTER}"
-        assert after == before, f"{name} goes on"
-        return f"0+60x{BEFORE} {60 * BEFORE}x{AFTER}"
+            # What a reading lacks Prometheus takes for gone at once, not after the five minutes of a gap.
+            told = ("stale" if reading is None else _told(reading) for reading in readings)
+            return " ".join((f"{_told(before)}x{BEFORE}", *told, f"{_told(readings[-1])}x{minutes}"))
+        if then[0] is self.before:
+            return f"0+60x{BEFORE + minutes}"
+        assert {*readings} == {before}, f"{name} goes on"
+        return f"0+60x{BEFORE} {60 * BEFORE}x{minutes}"
 
 
 def _told(value: float | None) -> str:

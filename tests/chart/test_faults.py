@@ -2,18 +2,25 @@
 
 `test_alerts.py` tries each alert with series that are made up for it. Here a fault is provoked, the metrics are read as
 Prometheus reads them, and what it would have seen (25 minutes without the fault, then with it) is put to its own
-tester (`observed.py`). Those of accounts, orchestrator and worker are in `test_faults_of_services.py`. Which alerts are
-tried in this way stands in `PROVOKED`; docs/runbooks.md says so of the others.
+tester (`observed.py`). Those of accounts, orchestrator and worker are in `test_faults_of_services.py`. Every alert is
+tried in this way too.
 """
 
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
+from collections import ChainMap
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 from fastapi import APIRouter
@@ -30,25 +37,16 @@ from services.kit.events.topics import JOBS_INTERNAL, UPLOADS
 from services.kit.leadership import Leadership, lease_of
 from services.kit.measures import measures_of
 from services.kit.periodic import Periodic
+from services.local.sockets import LOOPBACK, free_port
 from tests.app_client import AppClient
+from tests.broker import PATIENCE_SECONDS
 from tests.chart import test_faults_of_services
-from tests.chart.observed import Observed, needs_promtool, scraped
+from tests.chart.observed import Observed, Samples, needs_promtool, samples_of, scraped
 from tests.chart.test_alerts import RUNBOOKS, alerts
 from tests.databases import MakeDatabase, on_sqlite
 from tests.ids import numbered
+from tests.services.kit.events.consuming import until
 from tests.services.kit.test_outbox import Broker, ask, relay_of
-
-PROVOKED = {
-    *test_faults_of_services.PROVOKED,
-    "StemwrightApiErrorsFast",
-    "StemwrightApiErrorsSlowly",
-    "StemwrightCanaryLost",
-    "StemwrightDatabaseConnectionsUsedUp",
-    "StemwrightDefects",
-    "StemwrightNoLeader",
-    "StemwrightOutboxRefused",
-    "StemwrightOutboxStuck",
-}
 
 
 @pytest.fixture
@@ -160,6 +158,80 @@ def test_requests_that_end_in_a_defect(tmp_path: Path) -> None:
 
 
 @needs_promtool
+def test_a_service_behind_the_gateway_that_is_away(tmp_path: Path) -> None:
+    """Eight requests a minute, for a quarter of an hour."""
+    from tests.services.gateway.standin import StandIn, bearer, platform, serving
+
+    with ExitStack() as stack:
+        orchestrator = stack.enter_context(ExitStack())
+        port = orchestrator.enter_context(serving(StandIn(), proxy_headers=False))
+        url = HttpUrl(f"http://{LOOPBACK}:{port}")
+        gateway = stack.enter_context(platform(orchestrator_url=url, retry_delay_seconds=0.0))
+
+        def minute() -> set[int]:
+            return {gateway.client.get("/v1/jobs/job_1", headers=bearer()).status_code for _ in range(8)}
+
+        assert minute() == {200}
+        observed = Observed("gateway")
+        orchestrator.close()
+        for _ in range(15):
+            assert minute() == {503}
+            observed.minute_passes()
+    assert observed.fires("StemwrightUpstreamErrors", tmp_path, minutes=14)
+
+
+class Target:
+    """A service as the process that a cluster starts, and as Prometheus reads it."""
+
+    def __init__(self, service: str, folder: Path) -> None:
+        self._service, self._port = service, free_port(LOOPBACK)
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("STEMWRIGHT_")}
+        self._child = subprocess.Popen(
+            [Path(sys.executable).with_name("stemwright"), "run", service],
+            env={
+                **inherited,
+                "STEMWRIGHT_PORT": "0",
+                "STEMWRIGHT_GATEWAY_PORT": "0",
+                "STEMWRIGHT_ADMIN_PORT": str(self._port),
+                "DATABASE_URL": f"sqlite:///{folder / service}.db",
+                "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port(LOOPBACK)}",
+            },
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def scrape(self) -> Samples:
+        """Nothing where nobody answers."""
+        try:
+            with urlopen(f"http://{LOOPBACK}:{self._port}/metrics", timeout=PATIENCE_SECONDS) as answer:
+                return samples_of(answer.read().decode(), self._service)
+        except URLError:
+            assert self._child.poll() in (None, -signal.SIGKILL), f"{self._service} ended by itself"
+            return {}
+
+    def kill(self) -> None:
+        self._child.kill()
+        self._child.wait()
+
+
+@needs_promtool
+@pytest.mark.slow
+def test_a_process_that_is_gone(tmp_path: Path) -> None:
+    """Five processes as a cluster starts them. Neither schema nor event log is there: they tell of themselves before
+    they are ready."""
+    with ExitStack() as stack:
+        targets: dict[str, Target] = {}
+        for name in ("gateway", "accounts", "upload", "orchestrator", "notifier"):
+            targets[name] = Target(name, tmp_path)
+            stack.callback(targets[name].kill)
+        for target in targets.values():
+            until(target.scrape, "a process that tells of itself")
+        observed = Observed("", scrape=lambda: dict(ChainMap(*(target.scrape() for target in targets.values()))))
+        targets["orchestrator"].kill()
+        assert observed.fires("StemwrightMissing", tmp_path, minutes=7)
+
+
+@needs_promtool
 def test_a_gateway_that_is_away(tmp_path: Path) -> None:
     """The canary's key is good, and nobody answers at the address."""
     key = tmp_path / "key"
@@ -194,6 +266,8 @@ def test_what_an_alert_counts_from_its_first_on_is_told_as_0_before(database: Da
     assert of("stemwright_accounts_ledger_conflicts_total", kind="purchase")
 
 
-def test_the_runbooks_say_which_alerts_no_fault_has_provoked_yet() -> None:
-    [line] = re.findall(r"^Tried with series alone: (.*)\.$", RUNBOOKS.read_text(), re.MULTILINE)
-    assert set(re.findall(r"\w+", line)) == set(alerts()) - PROVOKED
+def test_every_alert_is_fired_by_a_fault() -> None:
+    sources = Path(__file__), Path(test_faults_of_services.__file__)
+    fired = {alert for path in sources for alert in re.findall(r'\.fires\("(\w+)"', path.read_text())}
+    assert fired == set(alerts())
+    assert f"Each of the {len(fired)} is fired" in RUNBOOKS.read_text()

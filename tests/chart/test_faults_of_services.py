@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -10,7 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 from sqlalchemy import text, update
 
-from tests.chart.observed import Observed, needs_promtool
+from tests.broker import Broker
+from tests.chart.observed import Observed, needs_promtool, scraped
 from tests.databases import MakeDatabase, on_sqlite
 from tests.ids import numbered
 from tests.made_settings import made_settings
@@ -19,21 +22,6 @@ if TYPE_CHECKING:  # services take a second to import, which the tests alone nee
     from services.accounts.accounts import Accounts
     from tests.services.orchestrator.world import World
 
-PROVOKED = {
-    "StemwrightAttemptsLost",
-    "StemwrightErasureUnfinished",
-    "StemwrightJobsFailFast",
-    "StemwrightJobsFailSlowly",
-    "StemwrightLedgerConflicts",
-    "StemwrightLedgerFault",
-    "StemwrightMailsStuck",
-    "StemwrightNoWorkers",
-    "StemwrightOutstandingUnknown",
-    "StemwrightSongsWaitFast",
-    "StemwrightSongsWaitSlowly",
-    "StemwrightUnpaidJobs",
-    "StemwrightWorkerNotReady",
-}
 pytestmark = needs_promtool
 ADDRESS = "ada@example.com"
 
@@ -85,6 +73,65 @@ def test_a_balance_that_nobody_has_booked(accounts: "Accounts", person: str, tmp
         session.execute(update(AccountBalance).where(AccountBalance.account_id == person).values(available=1))
     assert not check_and_tell(accounts.database).ok
     assert observed.fires("StemwrightLedgerFault", tmp_path, minutes=1)
+
+
+@on_sqlite
+def test_a_check_of_the_books_that_ends_in_a_defect_each_night(
+    accounts: "Accounts", clock: Clock, tmp_path: Path
+) -> None:
+    from services.accounts.sweeper import NightlyCheck
+    from services.kit.periodic import Periodic
+
+    stop, check = threading.Event(), NightlyCheck(accounts.database, accounts.provider_totals)
+    checked = "stemwright_accounts_ledger_checked_timestamp_seconds"
+
+    def one_round() -> None:
+        stop.set()
+        check()
+
+    def night() -> float:
+        """When the books were last checked, as it is told after this night."""
+        clock.now += timedelta(days=1)
+        stop.clear()
+        Periodic("ledger-check", 0.001, one_round).run(stop)
+        [told] = (value for name, value in scraped("accounts").items() if name.startswith(checked))
+        return told
+
+    assert night() == clock.now.timestamp()
+    observed = Observed("accounts", clocks=[checked])
+    with accounts.database.write() as session:
+        session.execute(text("ALTER TABLE ledger_entries RENAME TO elsewhere"))
+    assert night() < clock.now.timestamp()
+    assert observed.fires("StemwrightLedgerUnchecked", tmp_path, minutes=27 * 60 + 2)
+
+
+@on_sqlite
+def test_a_payment_of_another_amount_than_was_ordered(accounts: "Accounts", tmp_path: Path) -> None:
+    from services.accounts.payments.service import REFUSED
+    from tests.services.accounts.payments.till import Shop
+
+    REFUSED.clear()  # of this process nobody has been refused yet
+    shop = Shop.of(accounts)
+    checkout_id = shop.order()
+    shop.becomes(checkout_id, amount_minor=1, total_minor=1)
+    observed = Observed("accounts")
+    assert shop.payments.fulfil(checkout_id).status == "failed"
+    assert observed.fires("StemwrightPaymentsRefused", tmp_path, minutes=5)
+
+
+@on_sqlite
+def test_a_plan_that_nobody_here_has_ordered(accounts: "Accounts", person: str, clock: Clock, tmp_path: Path) -> None:
+    from services.accounts.payments.providers import ProviderSubscription, SubscriptionState
+    from tests.services.accounts.payments.till import Shop
+
+    of_somebody = ProviderSubscription(
+        "sub_1", person, "chk_1", "cus_1", "prc_1", SubscriptionState.ACTIVE, clock.now, ends_with_period=False
+    )
+    subscriptions = Shop.of(accounts).payments._subscriptions
+    observed = Observed("accounts")
+    with accounts.database.write() as session:
+        assert subscriptions.settle(session, of_somebody) is None
+    assert observed.fires("StemwrightPaymentsRefused", tmp_path, minutes=5)
 
 
 @on_sqlite
@@ -195,6 +242,25 @@ def test_workers_that_vanish_with_their_songs(world: "World", tmp_path: Path) ->
     assert observed.fires("StemwrightAttemptsLost", tmp_path, minutes=5)
 
 
+@pytest.mark.kafka
+@on_sqlite
+def test_a_record_that_says_nothing(world: "World", broker: Broker, patient_clients: None, tmp_path: Path) -> None:
+    from services.kit.erasures import Eraser
+    from services.kit.events.codec import OutgoingEvent, encode
+    from services.kit.events.topics import UPLOADS
+    from tests.services.kit.events.consuming import Running, created, read_dead_letters, write_raw
+
+    over_broker = {"kafka_bootstrap_servers": broker.bootstrap, "kafka_sole_consumers": True}
+    settings = world.settings.model_copy(update=over_broker)
+    consumer = world.handlers.consumer(settings, Eraser(world.database, lambda _account_id: True))
+    good = encode(OutgoingEvent(UPLOADS, numbered("upl", 1), created(1)))
+    observed = Observed("orchestrator")
+    with Running(consumer):
+        write_raw(broker.brokers, replace(good, value=b"\xff\xff"))
+        assert read_dead_letters(broker.brokers, UPLOADS, 1)
+    assert observed.fires("StemwrightDeadLetters", tmp_path, minutes=5)
+
+
 @on_sqlite
 def test_songs_that_nobody_is_there_for(world: "World", tmp_path: Path) -> None:
     from services.orchestrator.queue.measures import queue_measures
@@ -257,3 +323,33 @@ def test_a_network_that_does_not_answer_any_more(tmp_path: Path) -> None:
     network.stop.clear()
     readiness.run(network.stop)
     assert observed.fires("StemwrightWorkerNotReady", tmp_path, minutes=20)
+
+
+def test_a_runtime_that_answers_the_canary_wrongly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first choice computes another network than the model's, as a wrong build of it might."""
+    from separation.models.repository import ModelRepository
+    from separation.models.runtimes import choice
+    from separation.models.runtimes.onnxruntime import OnnxRuntimeModel
+    from separation.models.spec import ModelManifest
+    from services.worker.inference.local import LocalInference
+    from services.worker.metrics import INFERENCE_PASSED_OVER
+    from tests.services.worker.tiny_model import NAME, VOCALS_SHARE, make_tiny_model
+
+    INFERENCE_PASSED_OVER.clear()  # of a process that has just begun
+    own, another = tmp_path / "own", tmp_path / "another"
+    make_tiny_model(own)
+    make_tiny_model(another, vocals_share=VOCALS_SHARE - 0.1)
+    ModelRepository(own).make_canary(NAME)
+    candidates, wrong_file = choice.candidates, ModelRepository(another).model_file(NAME)
+
+    def with_a_wrong_one(path: Path, manifest: ModelManifest, **options: Any) -> list[choice.Candidate]:
+        wrong = choice.Candidate("winograd", partial(OnnxRuntimeModel, wrong_file, manifest, threads=1))
+        return [wrong, *candidates(path, manifest, **options)]
+
+    monkeypatch.setattr(choice, "candidates", with_a_wrong_one)
+    observed = Observed("worker")
+    inference = LocalInference(own, [NAME], threads=1)
+    inference.open()
+    assert inference.verify() > 0, "a slower one serves"
+    assert "canary wrongly" in inference.passed_over[0].reason
+    assert observed.fires("StemwrightSlowerRuntime", tmp_path, minutes=11)
