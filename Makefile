@@ -28,7 +28,7 @@ ROOMS = $(patsubst tests/%/,ROOM=%,$(filter-out %__pycache__/ %vectors/,$(wildca
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up dev web web-dev triton check test test-units test-platform test-triton test-kafka test-train test-chart rehearse chart test-web check-web check-typescript screenshots \
+.PHONY: help demo up dev web web-dev triton check test test-units test-platform test-triton test-kafka test-train test-chart test-image rehearse chart test-web check-web check-typescript screenshots \
 	train-env train-installed lint format bench bench-engine rival dist release-check proto openapi lock clean
 
 help: ## List the targets
@@ -96,13 +96,16 @@ screenshots: $(VENV)/dev web ## Every page as a picture, in SCREENSHOTS (default
 	$(BIN)/python -m tests.web.screenshots "$(or $(SCREENSHOTS),screenshots)"
 
 test-units: $(VENV)/dev ## All tests but those of the whole platform and of training
-	$(BESIDE) $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal --ignore tests/e2e --ignore tests/training --ignore tests/web tests
+	$(BESIDE) $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal --ignore tests/e2e --ignore tests/training --ignore tests/web --ignore tests/image tests
 
 test-platform: $(VENV)/dev ## The tests of the whole platform through its REST API
 	$(BIN)/python -m pytest tests/e2e
 
 test-chart: $(VENV)/dev ## The chart for Kubernetes: Helm 3 and 4, schemas, policy, alerts; without a cluster
 	$(BESIDE) $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile tests/chart
+
+test-image: $(VENV)/dev ## The steps of the image's build, run without a container engine in a root of their own (needs root; some minutes)
+	$(BIN)/python -m pytest -rs tests/image
 
 rehearse: $(VENV)/dev ## The chart on a real control plane: first pods that run nothing, then songs through pods that run (needs Go; the second root, Java, Redis, Prometheus)
 	$(BIN)/python -m tests.cluster.rehearse
