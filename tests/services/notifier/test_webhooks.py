@@ -153,7 +153,11 @@ def test_what_a_process_took_with_it_is_sent_by_the_next(notifier: Notifier, par
     assert notifier.rounds.turn([], lambda _endpoint, _failing: 9) == []
     notifier.rounds.end([], [second])
     with dispatching(notifier):
-        until(lambda: len(partner.received) == 1, "what was given back")
+        # Noted as well: a lease that ends before that has it sent once more, which is not what this is about.
+        until(
+            lambda: any(one["status"] == "succeeded" for one in deliveries(notifier, endpoint)), "what was given back"
+        )
+        assert len(partner.received) == 1
         notifier.clock.pass_time(seconds=notifier.settings.webhook_lease.total_seconds())
         until(lambda: len(partner.received) == 2 and settled(notifier, endpoint), "what the dead process had")
     assert partner.received[1].headers["webhook-id"] == first.event_id
@@ -165,7 +169,7 @@ def test_for_a_day_both_secrets_sign(notifier: Notifier, partner: Sink) -> None:
     assert rotated["previous_secret_until"] == (BEGIN + timedelta(hours=24)).isoformat().replace("+00:00", "Z")
     with dispatching(notifier):
         notifier.call("POST", f"{ENDPOINTS}/{endpoint['id']}/test", status=202)
-        until(lambda: len(partner.received) == 1, "the first test")
+        until(lambda: deliveries(notifier, endpoint, status="succeeded"), "the first test")
         notifier.clock.pass_time(hours=24)
         notifier.call("POST", f"{ENDPOINTS}/{endpoint['id']}/test", status=202)
         until(lambda: len(partner.received) == 2, "the second test")
