@@ -1,7 +1,6 @@
 """Files that are not songs: each gets a verdict that a person understands, and nothing breaks."""
 
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,12 +9,10 @@ import httpx2
 import numpy as np
 import pytest
 
-from services.kit.database import Database
 from services.kit.s3 import S3Storage
-from services.upload.settings import Settings
 from tests.databases import on_sqlite
 from tests.services.upload import songs
-from tests.services.upload.conftest import Client, Service, serving, sha256, until
+from tests.services.upload.conftest import Client, Service, sha256, until
 
 pytestmark = [pytest.mark.s3, pytest.mark.slow]
 
@@ -176,18 +173,3 @@ def test_a_playlist_reads_no_sibling(shared: Service, tmp_path: Path) -> None:
         for prefix in (b"", b"ID3\x04\x00\x00\x00\x00\x00\x00"):
             upload = shared.client.upload(prefix + text.encode(), filename="song.mp3")
             assert upload["status"] == "rejected"
-
-
-@pytest.fixture
-def little_time(settings: Settings, database: Database, storage: S3Storage) -> Iterator[Client]:
-    settings = settings.model_copy(update={"max_duration_seconds": 7200.0, "probe_cpu_seconds": 1})
-    with serving(settings, database, storage) as client:
-        yield client
-
-
-@on_sqlite
-def test_a_song_that_takes_too_much_processor_time_is_rejected(little_time: Client) -> None:
-    # Frames of MP3 may be said again and again: 110,000 of them are made in no time.
-    upload = little_time.upload(songs.encoded("libmp3lame", "mp3", 10) * 290)
-
-    assert (upload["status"], upload["code"]) == ("rejected", "audio_takes_too_long")

@@ -26,6 +26,20 @@ memory, allowance = Memory(request.memory_bytes), confine(request, 1 << 20)
 """
 
 
+SLOW_DECODER = """
+import contextlib
+from services.upload.probe import __main__ as probe
+read_audio = probe.read_audio
+@contextlib.contextmanager
+def read_for_ever(file, limits):
+    with read_audio(file, limits):
+        while True:
+            pass
+probe.read_audio = read_for_ever
+probe.main()
+"""
+
+
 @pytest.fixture
 def prober() -> Iterator[Prober]:
     made = Prober(Settings())
@@ -188,6 +202,17 @@ def test_the_decode_ends_with_the_sample_that_is_too_much(file: Callable[[bytes]
 
     assert isinstance(verdict, Rejection)
     assert verdict.code == "audio_too_large"
+
+
+def test_a_song_that_takes_too_much_processor_time_is_rejected(file: Callable[[bytes], Path]) -> None:
+    # No file is slow on every processor: the decoder is.
+    settings = Settings().model_copy(update={"probe_cpu_seconds": 1})
+    prober = Prober(settings, command=[sys.executable, "-I", "-c", SLOW_DECODER])
+
+    verdict = prober.probe(file(songs.wav(2)), nothing)
+
+    assert isinstance(verdict, Rejection)
+    assert verdict.code == "audio_takes_too_long"
 
 
 def test_what_beat_raises_ends_the_child(file: Callable[[bytes], Path]) -> None:
