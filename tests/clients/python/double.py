@@ -80,6 +80,8 @@ class Double:
     """What a browser gets by path, without a key."""
     defects: list[Exception] = field(default_factory=list)
     """What went wrong here, which is the test's or the client's fault."""
+    before: Callable[[], None] = lambda: None
+    """Called when a request has come, before anything is done about it."""
     lock: threading.RLock = field(default_factory=threading.RLock)
 
     def paid(self) -> int:

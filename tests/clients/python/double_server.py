@@ -46,6 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.double.requests.append(name)
             self.double.asked[name] = {key.lower(): value for key, value in self.headers.items()}
             fault = self._fault(name)
+        self.double.before()
         if fault is not None and fault.what == "drop":
             self._hang_up()
             return

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -87,14 +88,22 @@ def test_killed_at_every_step_it_pays_once(double: Double, tmp_path: Path) -> No
     environment = {**os.environ, "STEMWRIGHT_URL": double.url, "STEMWRIGHT_API_KEY": KEY}
 
     def killed_after(requests: int) -> bool:
-        """Whether it was; else it has ended well."""
+        """Whether it was, with the last of them unanswered; else it has ended well."""
         double.requests.clear()
+        killed = threading.Event()
+
+        def wait_for_the_kill() -> None:
+            if len(double.requests) >= requests:
+                assert killed.wait(PATIENCE_SECONDS)
+
+        double.before = wait_for_the_kill
         deadline = time.monotonic() + PATIENCE_SECONDS
         with subprocess.Popen(command, env=environment) as running:
             while len(double.requests) < requests and running.poll() is None:
                 assert time.monotonic() < deadline
                 time.sleep(0.002)
             running.kill()
+        killed.set()
         assert running.returncode in (0, -signal.SIGKILL)
         return running.returncode != 0
 

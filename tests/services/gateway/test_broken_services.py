@@ -68,7 +68,7 @@ def test_an_upload_that_is_cut_is_cut_for_the_service_too(gateway: Platform) -> 
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(request)
         eventually(lambda: gateway.upload.received_bytes == len(b"only the beginning"))
-    assert gateway.upload.aborted.wait(60)
+    assert gateway.upload.aborted.wait(PATIENCE_SECONDS)
     assert not gateway.upload.seen
 
 
@@ -117,10 +117,10 @@ def test_a_service_that_comes_back_while_the_gateway_waits(monkeypatch: pytest.M
 
         thread = threading.Thread(target=ask)
         thread.start()
-        assert paused.wait(60)
+        assert paused.wait(PATIENCE_SECONDS)
         with serving(gateway.orchestrator, port=port):
             back.set()
-            thread.join(60)
+            thread.join(PATIENCE_SECONDS)
             assert answers[0].status_code == 200
             assert [seen.body for seen in gateway.orchestrator.seen] == [b'{"a":1}']
 

@@ -10,7 +10,17 @@ import httpx2
 import pytest
 
 from services.gateway import event_stream
-from tests.services.gateway.standin import Platform, Reply, Seen, bearer, eventually, platform, problem, token
+from tests.services.gateway.standin import (
+    PATIENCE_SECONDS,
+    Platform,
+    Reply,
+    Seen,
+    bearer,
+    eventually,
+    platform,
+    problem,
+    token,
+)
 from tests.services.gateway.watching import Reader
 
 STREAM = "/v1/events/stream"
@@ -82,7 +92,7 @@ def test_a_stream_begins_now_and_tells_what_the_feed_tells() -> None:
         assert reader.events[1][2] == feed.events[2]
         gateway.accounts.revoked = ["test"]
         # It ends when access does.
-        assert reader.ended.wait(60)
+        assert reader.ended.wait(PATIENCE_SECONDS)
         eventually(lambda: gateway.hub.jobs == 0)
 
 
@@ -97,7 +107,9 @@ def test_a_stream_ends_when_its_reader_has_left(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(event_stream, "CHECK_SECONDS", 0.02)
     with platform(stream_poll_seconds=600) as gateway:
         gateway.notifier.answer = Feed().answer
-        with httpx2.stream("GET", gateway.url + STREAM, headers=bearer(PARTNER), trust_env=False) as response:
+        with httpx2.stream(
+            "GET", gateway.url + STREAM, headers=bearer(PARTNER), trust_env=False, timeout=PATIENCE_SECONDS
+        ) as response:
             assert response.status_code == 200
             assert response.headers["content-type"].startswith("text/event-stream")
             assert len(response.headers.get_list("ratelimit-limit")) == 1

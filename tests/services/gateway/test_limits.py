@@ -55,6 +55,7 @@ def test_a_refused_request_costs_nothing_and_the_rate_recovers(monkeypatch: pyte
     async def run() -> None:
         limits = Limits(Settings(account_rate="2/second"))
         begun = time.time()
+        monkeypatch.setattr(time, "time", lambda: begun)
         for _ in range(2):
             await limits.of_account("usr_a")
         for _ in range(20):

@@ -201,8 +201,10 @@ def test_a_request_under_way_is_finished_before_it_stops() -> None:
 
 def test_the_public_port_tells_nothing_that_the_admin_port_tells() -> None:
     port = free_port(LOOPBACK)
-    with running(StandIn(), STEMWRIGHT_ADMIN_PORT=str(port)) as gateway, httpx2.Client(trust_env=False) as client:
-        client.timeout = 60
+    with (
+        running(StandIn(), STEMWRIGHT_ADMIN_PORT=str(port)) as gateway,
+        httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client,
+    ):
         client.get(f"{gateway.url}/v1/nothing")
         metrics = client.get(f"http://127.0.0.1:{port}/metrics").text
         assert 'stemwright_http_requests_total{method="GET",route="unmatched",status="404"}' in metrics

@@ -7,6 +7,7 @@ import httpx2
 
 from services.gateway.routes import Load
 from tests.services.gateway.standin import (
+    PATIENCE_SECONDS,
     Platform,
     Reply,
     Seen,
@@ -162,7 +163,7 @@ def test_uploads_at_once_are_capped_per_account() -> None:
 
         def pieces() -> Iterator[bytes]:
             yield b"x"
-            go.wait(60)
+            go.wait(PATIENCE_SECONDS)
 
         def upload() -> None:
             gateway.client.put("/v1/uploads/upl_1/content", content=pieces(), headers=bearer())
@@ -174,7 +175,7 @@ def test_uploads_at_once_are_capped_per_account() -> None:
         second = gateway.client.put("/v1/uploads/upl_2/content", content=b"x", headers=bearer())
         problem(second, 429, "too_many_at_once")
         go.set()
-        thread.join(60)
+        thread.join(PATIENCE_SECONDS)
         eventually(lambda: admission.caps[Load.UPLOAD].open("usr_alice") == 0)
 
 
@@ -197,7 +198,10 @@ def test_requests_at_once_are_capped_per_address() -> None:
     with platform(requests_at_once_per_address=1) as gateway, unfinished_answer(gateway, "/v1/jobs/job_1"):
         problem(gateway.client.get("/v1/me", headers=bearer(token("usr_other"))), 429, "too_many_at_once")
         elsewhere = httpx2.Client(
-            base_url=gateway.url, transport=httpx2.HTTPTransport(local_address="127.0.0.2"), trust_env=False
+            base_url=gateway.url,
+            transport=httpx2.HTTPTransport(local_address="127.0.0.2"),
+            trust_env=False,
+            timeout=PATIENCE_SECONDS,
         )
         with elsewhere as client:
             assert client.get("/v1/me", headers=bearer(token("usr_other"))).status_code == 200

@@ -222,7 +222,7 @@ def test_a_body_that_trickles_is_cut_off() -> None:
                     except TimeoutError:
                         continue
                 assert answer.startswith(b"HTTP/1.1 408 "), answer
-        assert upload.aborted.wait(60)
+        assert upload.aborted.wait(PATIENCE_SECONDS)
         assert not gateway.orchestrator.seen + upload.seen
 
 

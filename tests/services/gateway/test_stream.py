@@ -224,7 +224,7 @@ def test_a_client_that_leaves_is_forgotten(gateway: Platform) -> None:
             next(lines)
             assert gateway.hub.jobs == 1
     eventually(lambda: gateway.hub.jobs == 0)
-    assert gateway.app.state.admission.streams.open("usr_alice") == 0
+    eventually(lambda: gateway.app.state.admission.streams.open("usr_alice") == 0)
 
 
 def test_an_idle_stream_is_kept_open_by_comments(gateway: Platform, monkeypatch: pytest.MonkeyPatch) -> None:

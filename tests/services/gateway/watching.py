@@ -102,7 +102,7 @@ class Reader:
         return [data["fraction"] for event, _, data in list(self.events) if event == "progress"]
 
     def wait_for_end(self) -> None:
-        assert self.ended.wait(60)
+        assert self.ended.wait(PATIENCE_SECONDS)
         assert not self.cut
 
 
@@ -111,4 +111,4 @@ def watched(gateway: Platform, job: Job, **headers: str) -> Iterator[Reader]:
     gateway.orchestrator.answer = job.answer
     reader = Reader(gateway.url + EVENTS, **headers)
     yield reader
-    assert reader.ended.wait(60)
+    assert reader.ended.wait(PATIENCE_SECONDS)

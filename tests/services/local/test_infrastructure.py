@@ -11,7 +11,7 @@ import pytest
 
 from services.local.home import Home
 from services.local.infrastructure import broker_part, broker_program, store_part
-from services.local.part import State
+from services.local.part import State, Timing
 from services.local.plan import Ports
 from services.local.probes import HttpProbe, KafkaProbe, NotThere
 from services.local.sockets import LOOPBACK, free_port, listen_on_a_free_port, port_of
@@ -28,7 +28,9 @@ def home(tmp_path: Path) -> Home:
 @pytest.fixture
 def infrastructure(home: Home) -> Iterator[Supervisor]:
     store, _ = store_part(free_port(LOOPBACK), home, "stemwright", "http://127.0.0.1:8080")
-    supervisor = Supervisor([broker_part(free_port(LOOPBACK)), store], home.logs)
+    # On a busy machine they may be slow to answer, and are not to be taken for hanging.
+    patient = Timing(start_limit_seconds=300, alive_probe_seconds=60)
+    supervisor = Supervisor([broker_part(free_port(LOOPBACK)), store], home.logs, patient)
     supervisor.start()
     yield supervisor
     supervisor.stop()
