@@ -6,13 +6,11 @@
 import contextlib
 import logging
 import os
-import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -20,6 +18,7 @@ from services.kit.events.admin import ensure_topics
 from services.kit.events.brokers import LOCAL_CLUSTER_ID, Brokers
 from services.local.infrastructure import broker_program
 from services.local.sockets import LOOPBACK, free_port
+from tests.standing_still import standing_still
 
 START_SECONDS = 120
 PATIENCE_SECONDS = 180.0
@@ -82,16 +81,9 @@ class Broker:
 
     @contextlib.contextmanager
     def hanging(self) -> Iterator[None]:
-        """It stands still for as long as the block lasts: connections stay open, and nobody answers."""
-        os.kill(self.pid, signal.SIGSTOP)
-        try:
-            # A signal is sent, not obeyed, when `kill` returns: a thread may still answer what it has read.
-            for thread in Path(f"/proc/{self.pid}/task").iterdir():
-                while (thread / "stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "T":
-                    time.sleep(0.001)
+        """It stands still for as long as the block lasts."""
+        with standing_still(self.pid):
             yield
-        finally:
-            os.kill(self.pid, signal.SIGCONT)
 
     def restart_empty(self) -> None:
         """Kills it and starts it again."""

@@ -33,6 +33,13 @@ from tests.services.worker import tiny_model
 
 DEADLINE_SECONDS = 480.0
 ACCOUNT = "usr_01hzzzzzzzzzzzzzzzzzzzzzzz"
+PATIENT_WORKER = """
+from services.worker import heartbeat, slots
+from services.worker.main import main
+heartbeat.FAREWELL_SECONDS = slots.LAST_CHUNK_SECONDS = 240.0
+main()
+"""
+"""One that stops may take its time over its last chunk and its last words: on a busy machine it needs it."""
 
 
 class Orchestrator:
@@ -93,6 +100,10 @@ class Orchestrator:
 
     def heartbeats(self, worker_id: str) -> list[workers_pb2.WorkerHeartbeat]:
         return self.heard(workers_pb2.WorkerHeartbeat, worker_id=worker_id)
+
+    def has_ended(self, job_id: str) -> bool:
+        """Whether the end of one of its attempts was heard of."""
+        return bool(self.heard(separation_pb2.SeparationFinished, job_id=job_id))
 
     def end_of(self, job_id: str, attempt: int = 1, seconds: float = DEADLINE_SECONDS) -> Any:
         """Waits for the event that ends an attempt."""
@@ -189,7 +200,7 @@ class Harness:
         }
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, "-m", "services.worker.main"], env=environment, stdout=output, stderr=output
+                [sys.executable, "-c", PATIENT_WORKER], env=environment, stdout=output, stderr=output
             )
         try:
             yield Worker(process, f"http://127.0.0.1:{port}", log, temp)

@@ -67,10 +67,12 @@ class Asked:
 @pytest.fixture
 def asked(request: pytest.FixtureRequest, fake: FakeTriton, manifest: ModelManifest, tmp_path: Path) -> Iterator[Asked]:
     """As patient as its parameter says, or very."""
-    timeouts = getattr(request, "param", PATIENT)
-    inference = TritonInference(tmp_path, [NAME], TritonSettings(fake.address, window=3, timeouts=timeouts))
+    settings = TritonSettings(fake.address, window=3, timeouts=PATIENT)
+    inference = TritonInference(tmp_path, [NAME], settings)
     inference.open()
     inference.verify()
+    # Songs only: the canary's answer comes when this machine lets it.
+    inference._settings = replace(settings, timeouts=getattr(request, "param", PATIENT))
     fake.requests.clear()
     fake.most_at_once = 0
     yield Asked(inference, manifest)
