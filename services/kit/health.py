@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
@@ -16,6 +17,7 @@ MEASURE_SECONDS = 3.0
 BUILD = Gauge("stemwright_build_info", "1, of the version that runs.", ["version"])
 
 
+@cache
 def _running_version() -> str:
     """As the installed distribution has it; a checkout that is merely on the path, as in training, has none."""
     try:
