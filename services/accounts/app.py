@@ -20,7 +20,7 @@ from services.accounts.sessions.errors import SessionNotFound
 from services.accounts.sessions.tokens import SigningKeys
 from services.accounts.settings import Settings
 from services.accounts.sweeper import NightlyCheck, sweep_credits, sweep_holds, tidy
-from services.kit.app import BackgroundTask, create_app
+from services.kit.app import create_app
 from services.kit.auth import KeySet, TokenVerifier
 from services.kit.database import Database
 from services.kit.events.brokers import Brokers
@@ -30,6 +30,7 @@ from services.kit.housekeeping import Housekeeping
 from services.kit.leadership import Leadership
 from services.kit.outbox import OutboxRelay
 from services.kit.periodic import Periodic
+from services.kit.process import BackgroundTask
 from services.kit.schema import check_schema
 
 TIDY_SECONDS = 600

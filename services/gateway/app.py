@@ -16,8 +16,9 @@ from services.gateway.middleware import EdgeMiddleware
 from services.gateway.proxy import Services
 from services.gateway.reverse_proxy import ReverseProxy
 from services.gateway.settings import Settings
-from services.kit.app import BackgroundTask, create_app
+from services.kit.app import create_app
 from services.kit.auth import TokenVerifier
+from services.kit.process import BackgroundTask
 
 EXPOSED = ("Location", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Request-Id")
 

@@ -1,77 +1,22 @@
-"""The HTTP app that every service is, and the background tasks that run beside it."""
+"""The HTTP app of a service that has routes."""
 
-import logging
-import os
 import re
-import threading
-import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
-from services.kit.errors import NotFound
-from services.kit.health import Check, Health, Measured, NotReady
-from services.kit.middleware import BodyLimitMiddleware, TelemetryMiddleware
-from services.kit.problems import add_problem_handlers
+from services.kit.errors import Invalid, NotFound
+from services.kit.health import Check, Measured
+from services.kit.problems import problem_response
+from services.kit.process import BackgroundTask, furnish, lifespan
+from services.kit.validation import place, sentence
 
-log = logging.getLogger(__name__)
-
-EX_SOFTWARE = 70
-"""Exit status of a process whose background task failed (sysexits.h)."""
-
-TASK_STOP_SECONDS = 10
-PREREQUISITE_SECONDS = 0.5
-
-
-class BackgroundTask(Protocol):
-    """Work that runs beside the HTTP server for as long as the process lives."""
-
-    name: str
-
-    def run(self, stop: threading.Event) -> None:
-        """Runs until `stop` is set. Raising ends the whole process: a half-working service is worse than none."""
-
-
-@runtime_checkable
-class Subscriber(Protocol):
-    """A background task that hears the event log once it is ready."""
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether what is written from now on will be read."""
-
-    @property
-    def problem(self) -> str:
-        """Why it is not ready, as far as that is known."""
-
-
-@runtime_checkable
-class Sleeper(Protocol):
-    """A background task that waits for something else than to be told to stop."""
-
-    def wake(self) -> None:
-        """Ends the wait; called when `stop` has been set."""
-
-
-def _subscribed(subscriber: Subscriber) -> Check:
-    """Not ready until the task was subscribed once, and ready ever after.
-
-    A service that has not joined yet would miss answers; one that loses the event log for a while still serves
-    requests, which wait in its outbox.
-    """
-    latched = threading.Event()
-
-    def check() -> None:
-        if not latched.is_set():
-            if not subscriber.is_ready:
-                raise NotReady(subscriber.problem)
-            latched.set()
-
-    return check
+MAX_REPORTED_PROBLEMS = 20
 
 
 def create_app(
@@ -101,36 +46,21 @@ def create_app(
     theirs piece by piece. What the routes are is told by `app.openapi()` and never over HTTP.
     """
 
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        stop = threading.Event()
-        met = Prerequisites(prerequisites or {}, stop)
-        threads = [_start(task, stop, met) for task in tasks]
-        async with draining or nullcontext():
-            yield
-        stop.set()
-        for task in tasks:
-            if isinstance(task, Sleeper):
-                task.wake()
-        deadline = time.monotonic() + TASK_STOP_SECONDS
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-            if thread.is_alive():
-                log.error("task %s did not stop in time", thread.name)
-        for close in closing:
-            close()
-
-    app = FastAPI(title=title, version="1", openapi_url=None, lifespan=lifespan)
-    app.state.service = name
+    running = lifespan(tasks, prerequisites=prerequisites, closing=closing, draining=draining)
+    app = FastAPI(title=title, version="1", openapi_url=None, lifespan=running)
     app.state.missing = dict(missing or {})
     for key, value in (state or {}).items():
         setattr(app.state, key, value)
-    add_problem_handlers(app)
-    app.add_middleware(BodyLimitMiddleware, streamed=streamed)
-    app.add_middleware(TelemetryMiddleware)
-    subscriptions = {task.name: _subscribed(task) for task in tasks if isinstance(task, Subscriber)}
-    app.state.health = Health({**(prerequisites or {}), **(checks or {}), **subscriptions}, measures)
-    app.router.routes.extend(app.state.health.routes())
+    furnish(
+        app,
+        name=name,
+        tasks=tasks,
+        checks=checks,
+        measures=measures,
+        prerequisites=prerequisites,
+        streamed=streamed,
+    )
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
     for router in routers:
         app.router.routes.extend(_named(route) for route in router.routes)
     return app
@@ -148,48 +78,13 @@ def _named(route: BaseRoute) -> BaseRoute:
     return route
 
 
-class Prerequisites:
-    """What has to hold before tasks begin; waited for by all of them, looked at by one at a time."""
-
-    def __init__(self, checks: Mapping[str, Check], stop: threading.Event) -> None:
-        self._left = dict(checks)
-        self._stop = stop
-        self._looking = threading.Lock()
-
-    def wait(self) -> bool:
-        """Waits until all hold; False if the process stops before."""
-        told = ""
-        while not self._stop.is_set():
-            with self._looking:
-                problem = self._problem()
-            if problem is None:
-                return True
-            if problem != told:
-                log.warning("tasks wait: %s", problem)
-                told = problem
-            self._stop.wait(PREREQUISITE_SECONDS)
-        return False
-
-    def _problem(self) -> str | None:
-        for name, check in list(self._left.items()):
-            try:
-                check()
-            except Exception as error:  # noqa: BLE001 - whatever a check raises is what is missing
-                return f"{name}: {error}"
-            del self._left[name]
-        return None
-
-
-def _start(task: BackgroundTask, stop: threading.Event, met: Prerequisites) -> threading.Thread:
-    def run() -> None:
-        try:
-            if met.wait():
-                task.run(stop)
-        except BaseException:
-            log.critical("background task %s failed; the process ends", task.name, exc_info=True)
-            logging.shutdown()
-            os._exit(EX_SOFTWARE)
-
-    thread = threading.Thread(target=run, name=task.name, daemon=True)
-    thread.start()
-    return thread
+async def _on_validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type only
+    found = error.errors()
+    in_path = next((item["loc"][1] for item in found if item["loc"][0] == "path"), None)
+    if in_path is not None:
+        # Whatever has no name that we give has never been there.
+        return problem_response(request.app.state.missing.get(in_path, NotFound)())
+    problems = [{"at": place(item["loc"]), "problem": sentence(item)} for item in found[:MAX_REPORTED_PROBLEMS]]
+    detail = "; ".join(f"{item['at'].removeprefix('body.')} {item['problem']}" for item in problems[:3])
+    return problem_response(Invalid(detail, extra={"errors": problems}))

@@ -12,12 +12,9 @@ import urllib.request
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Any
 
 import jwt
-from fastapi import Depends, Request, Security
-from fastapi.security import HTTPBearer
-from fastapi.security.http import HTTPAuthorizationCredentials
 
 from services.kit.errors import Forbidden, Unauthorized, Unavailable
 from services.kit.settings import TokenVerifierSettings
@@ -200,24 +197,6 @@ class TokenVerifier:
         )
 
 
-_bearer = HTTPBearer(auto_error=False, description="An access token or an API key.")
-
-
-def current_principal(
-    request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
-) -> Principal:
-    """FastAPI dependency: the caller; the app's `state.verifier` checks the token."""
-    if credentials is None:
-        raise Unauthorized("send `Authorization: Bearer <access token or API key>`")
-    verifier: TokenVerifier = request.app.state.verifier
-    principal = verifier.verify(credentials.credentials)
-    request.state.account_id = principal.account_id  # for the log
-    return principal
-
-
-CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
-
-
 def check_scope(principal: Principal, scope: str) -> None:
     """Raises Forbidden where the credential is not good for this."""
     if scope not in principal.scopes:
@@ -228,25 +207,3 @@ def check_roles(principal: Principal, roles: Collection[str]) -> None:
     """Raises Forbidden for who has none of these roles."""
     if principal.roles.isdisjoint(roles):
         raise Forbidden
-
-
-def require_scope(scope: str) -> Callable[[Principal], Principal]:
-    """FastAPI dependency: the caller, if their credentials carry this scope; else 403."""
-    if scope not in SCOPES:
-        raise ValueError(f"unknown scope {scope!r}")
-
-    def dependency(principal: CurrentPrincipal) -> Principal:
-        check_scope(principal, scope)
-        return principal
-
-    return dependency
-
-
-def require_role(*roles: str, scope: str) -> Callable[[Principal], Principal]:
-    """FastAPI dependency: the caller, if they have one of these roles and credentials with this scope; else 403."""
-
-    def dependency(principal: Annotated[Principal, Depends(require_scope(scope))]) -> Principal:
-        check_roles(principal, roles)
-        return principal
-
-    return dependency

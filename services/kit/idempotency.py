@@ -8,30 +8,16 @@ import hashlib
 import threading
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Header
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy import Row, delete, select, update
+from starlette.responses import JSONResponse
 
 from services.kit.database import Database, ReadSession, WriteSession
 from services.kit.errors import PROBLEM_MEDIA_TYPE, Conflict, Invalid, StemwrightError
 from services.kit.inserting import insert_unless_present
 from services.kit.tables import IDEMPOTENCY
-from services.kit.validation import form
-
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        pattern=form(r"^[\x21-\x7e]+$", "must be visible ASCII characters without spaces"),
-        description="A name of your own for this request, such as a UUID. Sent again with the same key and body within "
-        "24 hours, it makes nothing new and gets the first answer.",
-    ),
-]
 
 WAIT_SECONDS = 5.0
 """How long a repeated request waits for the answer of the first."""

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
-from fastapi import Query
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, StringConstraints
 from pydantic_core import CoreSchema, core_schema
 
@@ -14,42 +13,27 @@ from services.kit.validation import form
 T = TypeVar("T")
 
 
-def _id(prefix: str) -> str:
+def id_form(prefix: str) -> str:
+    """The pattern of ids that begin with it."""
     return form(id_pattern(prefix), f"must be an id that begins with {prefix}_")
 
 
-Limit = Annotated[int, Query(ge=1, le=100, description="Most items of the page.")]
-_PAGE = "The `next_cursor` of the page before; absent for the first page."
-JobCursor = Annotated[str | None, Query(pattern=_id("job"), description=_PAGE)]
-BatchCursor = Annotated[str | None, Query(pattern=_id("bat"), description=_PAGE)]
-UploadCursor = Annotated[str | None, Query(pattern=_id("upl"), description=_PAGE)]
-AccountCursor = Annotated[str | None, Query(pattern=_id("usr"), description=_PAGE)]
-ApiKeyCursor = Annotated[str | None, Query(pattern=_id("key"), description=_PAGE)]
-SecurityEventCursor = Annotated[str | None, Query(pattern=_id("sec"), description=_PAGE)]
-PaymentCursor = Annotated[str | None, Query(pattern=_id("pay"), description=_PAGE)]
-WorkerCursor = Annotated[str | None, Query(pattern=_id("wrk"), description=_PAGE)]
-EndpointCursor = Annotated[str | None, Query(pattern=_id("whe"), description=_PAGE)]
-DeliveryCursor = Annotated[str | None, Query(pattern=_id("whd"), description=_PAGE)]
-PriceCursor = Annotated[str | None, Query(pattern=_id("prc"), description=_PAGE)]
-ShareCursor = Annotated[str | None, Query(pattern=_id("shr"), description=_PAGE)]
-"""Where a page begins: after the last id of the page before."""
-
-AccountId = Annotated[str, StringConstraints(pattern=_id("usr"))]
-UploadId = Annotated[str, StringConstraints(pattern=_id("upl"))]
-BatchId = Annotated[str, StringConstraints(pattern=_id("bat"))]
-JobId = Annotated[str, StringConstraints(pattern=_id("job"))]
-ApiKeyId = Annotated[str, StringConstraints(pattern=_id("key"))]
-SessionId = Annotated[str, StringConstraints(pattern=_id("ses"))]
-CheckoutId = Annotated[str, StringConstraints(pattern=_id("chk"))]
-PaymentId = Annotated[str, StringConstraints(pattern=_id("pay"))]
-SandboxSessionId = Annotated[str, StringConstraints(pattern=_id("sbx"))]
-PriceId = Annotated[str, StringConstraints(pattern=_id("prc"))]
-WorkerId = Annotated[str, StringConstraints(pattern=_id("wrk"))]
-EndpointId = Annotated[str, StringConstraints(pattern=_id("whe"))]
-DeliveryId = Annotated[str, StringConstraints(pattern=_id("whd"))]
-EventTopicId = Annotated[str, StringConstraints(pattern=_id("etp"))]
-EventId = Annotated[str, StringConstraints(pattern=_id("evt"))]
-ShareId = Annotated[str, StringConstraints(pattern=_id("shr"))]
+AccountId = Annotated[str, StringConstraints(pattern=id_form("usr"))]
+UploadId = Annotated[str, StringConstraints(pattern=id_form("upl"))]
+BatchId = Annotated[str, StringConstraints(pattern=id_form("bat"))]
+JobId = Annotated[str, StringConstraints(pattern=id_form("job"))]
+ApiKeyId = Annotated[str, StringConstraints(pattern=id_form("key"))]
+SessionId = Annotated[str, StringConstraints(pattern=id_form("ses"))]
+CheckoutId = Annotated[str, StringConstraints(pattern=id_form("chk"))]
+PaymentId = Annotated[str, StringConstraints(pattern=id_form("pay"))]
+SandboxSessionId = Annotated[str, StringConstraints(pattern=id_form("sbx"))]
+PriceId = Annotated[str, StringConstraints(pattern=id_form("prc"))]
+WorkerId = Annotated[str, StringConstraints(pattern=id_form("wrk"))]
+EndpointId = Annotated[str, StringConstraints(pattern=id_form("whe"))]
+DeliveryId = Annotated[str, StringConstraints(pattern=id_form("whd"))]
+EventTopicId = Annotated[str, StringConstraints(pattern=id_form("etp"))]
+EventId = Annotated[str, StringConstraints(pattern=id_form("evt"))]
+ShareId = Annotated[str, StringConstraints(pattern=id_form("shr"))]
 """Ids as clients send them, in paths, queries and bodies. What passes is an id by our own rule, and so by every
 sibling's: it may go into an event."""
 

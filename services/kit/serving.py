@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
 from starlette.applications import Starlette
 
 from services.kit.health import Health
@@ -26,7 +25,7 @@ EVERY_IPV4_ADDRESS = "0.0.0.0"  # noqa: S104 - told to by a setting
 
 
 def serve(
-    app: FastAPI,
+    app: Starlette,
     settings: ServiceSettings,
     *,
     on_stopping: Callable[[], None] | None = None,

@@ -5,7 +5,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.kit.app import BackgroundTask, create_app
+from services.kit.app import create_app
 from services.kit.auth import TokenVerifier
 from services.kit.database import Database
 from services.kit.erasures import Eraser
@@ -18,6 +18,7 @@ from services.kit.leadership import Leadership
 from services.kit.measures import measures_of
 from services.kit.outbound.fetcher import Fetcher
 from services.kit.outbox import OutboxRelay
+from services.kit.process import BackgroundTask
 from services.kit.schema import check_schema
 from services.notifier.consumers import news_consumer
 from services.notifier.deliveries.dispatcher import Dispatcher

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from services.kit.auth import Principal, Role, require_role, require_scope
+from services.kit.auth import Principal, Role
 from services.kit.database import Database
+from services.kit.dependencies import require_role, require_scope
 from services.notifier.deliveries.queue import DeliveryQueue
 from services.notifier.endpoints.service import Endpoints
 from services.notifier.events.feed import Feed

@@ -4,7 +4,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.kit.app import BackgroundTask, create_app
+from services.kit.app import create_app
 from services.kit.auth import TokenVerifier
 from services.kit.database import Database
 from services.kit.erasures import Eraser
@@ -16,6 +16,7 @@ from services.kit.events.topics import Owner
 from services.kit.housekeeping import Housekeeping
 from services.kit.leadership import Leadership
 from services.kit.outbox import OutboxRelay
+from services.kit.process import BackgroundTask
 from services.kit.s3 import S3Storage
 from services.kit.schema import check_schema
 from services.orchestrator.administration.dead_letters import DeadLetters

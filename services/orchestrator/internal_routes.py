@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter
 
-from services.kit.schemas import EventId, JobCursor, JobId, Limit, Page, ShareCursor
+from services.kit.paging import JobCursor, Limit, ShareCursor
+from services.kit.schemas import EventId, JobId, Page
 from services.orchestrator.feedback.routes import FeedbackDep
 from services.orchestrator.feedback.schemas import FeedbackAnswer
 from services.orchestrator.jobs.routes import Caller, JobsDep

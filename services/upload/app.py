@@ -5,7 +5,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from services.kit.app import BackgroundTask, create_app
+from services.kit.app import create_app
 from services.kit.auth import TokenVerifier
 from services.kit.database import Database
 from services.kit.erasures import Eraser
@@ -17,6 +17,7 @@ from services.kit.leadership import Leadership
 from services.kit.measures import measures_of
 from services.kit.outbound.fetcher import Fetcher
 from services.kit.outbox import OutboxRelay
+from services.kit.process import BackgroundTask
 from services.kit.s3 import S3Storage
 from services.kit.schema import check_schema
 from services.kit.storage import BucketReady, ObjectStorage

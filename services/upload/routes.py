@@ -10,10 +10,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
-from services.kit.auth import Principal, require_scope
+from services.kit.auth import Principal
+from services.kit.dependencies import IdempotencyKey, require_scope
 from services.kit.errors import answers
-from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey
-from services.kit.schemas import Limit, Page, UploadCursor, UploadId, examples
+from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress
+from services.kit.paging import Limit, UploadCursor
+from services.kit.schemas import Page, UploadId, examples
 from services.upload.errors import (
     ContentLengthMismatch,
     PartMismatch,

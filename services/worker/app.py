@@ -8,10 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from anyio.to_thread import run_sync
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from separation.errors import Cancelled
-from services.kit.app import create_app
 from services.kit.errors import StemwrightError
 from services.kit.events.brokers import Brokers
 from services.kit.events.consumer import Consumer
@@ -19,6 +18,7 @@ from services.kit.events.producer import EventProducer
 from services.kit.events.rights import writes_of
 from services.kit.events.topics import assignments_partition
 from services.kit.ids import new_id
+from services.kit.process import create_process_app
 from services.kit.protos import separation_pb2
 from services.kit.s3 import S3Storage
 from services.kit.storage import ObjectStorage
@@ -166,7 +166,7 @@ def make_inference(settings: Settings) -> Inference:
     )
 
 
-def build(settings: Settings) -> FastAPI:
+def build(settings: Settings) -> Starlette:
     """The worker's app. Loads nothing and connects to nothing before it is started."""
     service = WorkerService(
         worker_id=new_id("wrk"),
@@ -208,9 +208,8 @@ def build(settings: Settings) -> FastAPI:
         inference.close()
         scratch.close()
 
-    return create_app(
+    return create_process_app(
         name="worker",
-        title="Stemwright worker",
         tasks=[readiness, consumer, slots, announcer],
         checks={"model": readiness.check, "event log": announcer.check},
         draining=draining(),

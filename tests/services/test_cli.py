@@ -147,6 +147,15 @@ def test_a_migration_loads_no_more_than_it_needs(tmp_path: Path) -> None:
         assert ended.stdout.count("schema is up to date") == 4
 
 
+def test_what_serves_no_routes_loads_no_fastapi() -> None:
+    """It would be a fifth of what a worker takes to start, and of what a command about accounts takes."""
+    program = (
+        "import sys\nfor name in sys.argv[1:]:\n    __import__(name)\n    assert 'fastapi' not in sys.modules, name"
+    )
+    light = ("worker.main", "canary.main", "accounts.cli", "backup.cli", "doctor.cli")
+    subprocess.run([sys.executable, "-c", program, *(f"services.{name}" for name in light)], cwd=ROOT, check=True)
+
+
 def test_what_a_command_has_loaded_is_never_searched_for_garbage(tmp_path: Path) -> None:
     program = (
         "import gc; from services.cli import without_collection\nwith without_collection(): import services.kit.app\n"

@@ -8,13 +8,14 @@ from pydantic import StringConstraints
 
 from services.accounts.administration.errors import LastAdmin, PromotionOver, TooFewCredits, UserNotFound
 from services.accounts.administration.schemas import AccountChange, AccountView, AccountWithCredits, CreditAdjustment
-from services.accounts.dependencies import AccountsDep, Admin
+from services.accounts.dependencies import AccountsDep, Admin, OriginDep
 from services.accounts.ledger import repository as ledger
-from services.accounts.security_events.origin import OriginDep
 from services.kit.database import WriteSession
+from services.kit.dependencies import IdempotencyKey
 from services.kit.errors import answers
-from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey, idempotent
-from services.kit.schemas import AccountCursor, AccountId, Limit, Line, Page, examples
+from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, idempotent
+from services.kit.paging import AccountCursor, Limit
+from services.kit.schemas import AccountId, Line, Page, examples
 
 router = APIRouter(prefix="/v1/admin/users", tags=["operators"])
 

@@ -8,12 +8,13 @@ from fastapi.responses import JSONResponse
 
 from services.accounts.api_keys.errors import ApiKeyNotFound, ExpiryInThePast, TooManyApiKeys
 from services.accounts.api_keys.schemas import ApiKeyMade, ApiKeyView, NewApiKey
-from services.accounts.dependencies import AccountOwner, AccountsDep
-from services.accounts.security_events.origin import OriginDep
+from services.accounts.dependencies import AccountOwner, AccountsDep, OriginDep
 from services.kit.database import WriteSession
+from services.kit.dependencies import IdempotencyKey
 from services.kit.errors import answers
-from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey, idempotent
-from services.kit.schemas import ApiKeyCursor, ApiKeyId, Limit, Page, examples
+from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, idempotent
+from services.kit.paging import ApiKeyCursor, Limit
+from services.kit.schemas import ApiKeyId, Page, examples
 
 router = APIRouter(tags=["accounts"])
 

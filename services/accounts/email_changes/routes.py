@@ -4,9 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body
 
-from services.accounts.dependencies import AccountOwner, AccountsDep
+from services.accounts.dependencies import AccountOwner, AccountsDep, OriginDep
 from services.accounts.email_changes.schemas import EmailChangeView, EmailView, NewEmail
-from services.accounts.security_events.origin import OriginDep
 from services.accounts.sessions.errors import TooManyGuesses, TooManySignIns, WrongPassword
 from services.accounts.users import emails
 from services.accounts.users.errors import TooManyMails

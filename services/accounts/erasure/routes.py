@@ -5,11 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 
 from services.accounts.administration.errors import LastAdmin
-from services.accounts.dependencies import AccountOwner, AccountsDep
+from services.accounts.dependencies import AccountOwner, AccountsDep, OriginDep
 from services.accounts.erasure.errors import ErasureNotFound
 from services.accounts.erasure.schemas import ErasureBegun, ErasureRequest, ErasureView, ReceiptToken
 from services.accounts.erasure.service import receipt_url
-from services.accounts.security_events.origin import OriginDep
 from services.accounts.sessions.errors import TooManyGuesses, TooManySignIns, WrongPassword
 from services.kit.errors import answers
 from services.kit.schemas import examples

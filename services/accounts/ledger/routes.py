@@ -9,7 +9,8 @@ from services.accounts.ledger import lots
 from services.accounts.ledger import repository as ledger
 from services.accounts.ledger.schemas import BalanceView, ExpiringCredits, LedgerEntryView
 from services.kit.errors import Unauthorized
-from services.kit.schemas import Limit, Page
+from services.kit.paging import Limit
+from services.kit.schemas import Page
 from services.kit.validation import form
 
 router = APIRouter(prefix="/v1/billing", tags=["money"])

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Body, Query
 from fastapi.responses import JSONResponse
 from pydantic import StringConstraints
 
-from services.accounts.dependencies import AccountsDep, Admin, Operator
+from services.accounts.dependencies import AccountsDep, Admin, Operator, OriginDep
 from services.accounts.payments import refund_repository as refunds
 from services.accounts.payments import repository as payments
 from services.accounts.payments.admin_schemas import (
@@ -25,11 +25,12 @@ from services.accounts.payments.errors import (
     RefundTooLarge,
 )
 from services.accounts.payments.refunds import RefundState
-from services.accounts.security_events.origin import OriginDep
 from services.kit.database import WriteSession
+from services.kit.dependencies import IdempotencyKey
 from services.kit.errors import answers
-from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey, idempotent
-from services.kit.schemas import Limit, Line, Page, PaymentCursor, PaymentId, examples
+from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, idempotent
+from services.kit.paging import Limit, PaymentCursor
+from services.kit.schemas import Line, Page, PaymentId, examples
 
 router = APIRouter(prefix="/v1/admin", tags=["operators"])
 

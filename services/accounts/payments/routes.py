@@ -24,9 +24,11 @@ from services.accounts.payments.schemas import CheckoutView, NewCheckout, Paymen
 from services.accounts.plans.errors import PriceNotFound
 from services.accounts.users import repository as users
 from services.kit.database import WriteSession
+from services.kit.dependencies import IdempotencyKey
 from services.kit.errors import answers
-from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey, idempotent
-from services.kit.schemas import EXAMPLE_IDS, CheckoutId, Limit, Page, PaymentCursor, PaymentId, examples
+from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, idempotent
+from services.kit.paging import Limit, PaymentCursor
+from services.kit.schemas import EXAMPLE_IDS, CheckoutId, Page, PaymentId, examples
 from services.kit.validation import form
 
 router = APIRouter(prefix="/v1/billing", tags=["money"])

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Response
 from fastapi.responses import JSONResponse
 
-from services.accounts.dependencies import AccountsDep, Admin
+from services.accounts.dependencies import AccountsDep, Admin, OriginDep
 from services.accounts.plans import repository as prices
 from services.accounts.plans import service
 from services.accounts.plans.errors import PriceInThePast, PriceNeeded, PriceNotFound, TooManyRates
@@ -21,11 +21,12 @@ from services.accounts.plans.schemas import (
 )
 from services.accounts.security_events import service as security_events
 from services.accounts.security_events.kinds import Kind
-from services.accounts.security_events.origin import OriginDep
 from services.kit.database import WriteSession
+from services.kit.dependencies import IdempotencyKey
 from services.kit.errors import answers
-from services.kit.idempotency import Answer, IdempotencyConflict, IdempotencyInProgress, IdempotencyKey, idempotent
-from services.kit.schemas import Limit, Page, PriceCursor, PriceId, examples
+from services.kit.idempotency import Answer, IdempotencyConflict, IdempotencyInProgress, idempotent
+from services.kit.paging import Limit, PriceCursor
+from services.kit.schemas import Page, PriceId, examples
 
 router = APIRouter()
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Response
 
-from services.accounts.dependencies import AccountOwner, AccountsDep
+from services.accounts.dependencies import AccountOwner, AccountsDep, OriginDep
 from services.accounts.second_factor import repository as factors
 from services.accounts.second_factor.errors import SecondFactorAbsent, SecondFactorOn, WrongCode
 from services.accounts.second_factor.schemas import (
@@ -15,7 +15,6 @@ from services.accounts.second_factor.schemas import (
     SecondFactorStart,
     SecondFactorView,
 )
-from services.accounts.security_events.origin import OriginDep
 from services.accounts.sessions.errors import TooManyGuesses, TooManySignIns, WrongPassword
 from services.kit.errors import answers
 from services.kit.schemas import examples

@@ -1,9 +1,8 @@
 """Where a request comes from, as far as it is remembered."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-from fastapi import Depends, Request
+from starlette.requests import Request
 
 from services.kit.addresses import network_of
 
@@ -28,10 +27,3 @@ class Origin:
 
 def _one_line(text: str) -> str | None:
     return "".join(character for character in text if character.isprintable())[:MAX_USER_AGENT_CHARACTERS] or None
-
-
-async def _origin(request: Request) -> Origin:
-    return Origin.of(request)
-
-
-OriginDep = Annotated[Origin, Depends(_origin)]

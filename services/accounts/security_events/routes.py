@@ -8,7 +8,8 @@ from services.accounts.dependencies import AccountOwner, AccountsDep, Admin
 from services.accounts.security_events import repository as events
 from services.accounts.security_events.kinds import Kind
 from services.accounts.security_events.schemas import AuditLogEntry, SecurityEventView
-from services.kit.schemas import AccountId, Limit, Page, SecurityEventCursor
+from services.kit.paging import Limit, SecurityEventCursor
+from services.kit.schemas import AccountId, Page
 
 router = APIRouter()
 

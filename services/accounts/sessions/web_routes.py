@@ -4,9 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Request, Response
 
-from services.accounts.dependencies import AccountOwner, AccountsDep
+from services.accounts.dependencies import AccountOwner, AccountsDep, OriginDep
 from services.accounts.second_factor.errors import SecondFactorRequired
-from services.accounts.security_events.origin import OriginDep
 from services.accounts.sessions.errors import AccountDisabled, InvalidGrant, TooManyGuesses, TooManySignIns
 from services.accounts.sessions.schemas import WebSessionView, WebSignIn
 from services.accounts.users.schemas import UserView

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body
 from fastapi.responses import JSONResponse
 
-from services.accounts.dependencies import AccountsDep
-from services.accounts.security_events.origin import OriginDep
+from services.accounts.dependencies import AccountsDep, OriginDep
 from services.accounts.sessions.errors import TooManySignIns
 from services.accounts.users import emails
 from services.accounts.users.emails import registrant
@@ -20,8 +19,9 @@ from services.accounts.users.schemas import (
     RegistrationIdentity,
     UserView,
 )
+from services.kit.dependencies import IdempotencyKey
 from services.kit.errors import answers
-from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey, idempotent
+from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, idempotent
 from services.kit.schemas import examples
 
 router = APIRouter(tags=["accounts"])

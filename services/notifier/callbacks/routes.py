@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from services.kit.schemas import DeliveryCursor, Limit, Page
+from services.kit.paging import DeliveryCursor, Limit
+from services.kit.schemas import Page
 from services.notifier.deliveries import repository as deliveries
 from services.notifier.deliveries.routes import views_of
 from services.notifier.deliveries.schemas import DeliveryStatus, DeliveryView

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Body, Query
 
 from services.kit.database import ReadSession
 from services.kit.errors import answers
-from services.kit.schemas import DeliveryCursor, DeliveryId, EndpointId, Limit, Page, examples
+from services.kit.paging import DeliveryCursor, Limit
+from services.kit.schemas import DeliveryId, EndpointId, Page, examples
 from services.notifier.deliveries import repository as deliveries
 from services.notifier.deliveries.errors import DeliveryNotFound
 from services.notifier.deliveries.models import Delivery

@@ -7,9 +7,11 @@ from fastapi import APIRouter, Body
 from fastapi.responses import JSONResponse
 
 from services.kit.database import WriteSession
+from services.kit.dependencies import IdempotencyKey
 from services.kit.errors import answers
-from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey, idempotent
-from services.kit.schemas import EndpointCursor, EndpointId, Limit, Page, examples
+from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, idempotent
+from services.kit.paging import EndpointCursor, Limit
+from services.kit.schemas import EndpointId, Page, examples
 from services.notifier.dependencies import AccountOwner, DatabaseDep, EndpointsDep, Partner
 from services.notifier.endpoints import repository as endpoint_rows
 from services.notifier.endpoints.errors import EndpointNotFound, TooManyEndpoints, WebhookUrlRefused

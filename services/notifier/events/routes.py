@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from services.kit.schemas import Limit, Page
+from services.kit.paging import Limit
+from services.kit.schemas import Page
 from services.notifier.dependencies import AccountOwner, FeedDep, Reader
 from services.notifier.events.schemas import MAX_SEQUENCE, EventPage, EventView
 from services.notifier.events.types import EventType

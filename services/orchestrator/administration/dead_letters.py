@@ -13,7 +13,8 @@ from services.kit.database import Database, WriteSession
 from services.kit.errors import answers
 from services.kit.events.dead_letter_box import LETTER, DeadLetter, DeadLetterBox, NotReplayable
 from services.kit.inserting import insert_unless_present
-from services.kit.schemas import Limit, Page
+from services.kit.paging import Limit
+from services.kit.schemas import Page
 from services.kit.validation import form
 from services.orchestrator.administration import audit
 from services.orchestrator.administration.audit import Action

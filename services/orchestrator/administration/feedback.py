@@ -12,7 +12,8 @@ from sqlalchemy import select
 
 from services.kit.database import Database, ReadSession
 from services.kit.errors import answers
-from services.kit.schemas import JobCursor, JobId, Limit, Line, Page
+from services.kit.paging import JobCursor, Limit
+from services.kit.schemas import JobId, Line, Page
 from services.kit.storage import ObjectNotFound, ObjectStorage
 from services.orchestrator.administration import audit
 from services.orchestrator.administration.audit import Action

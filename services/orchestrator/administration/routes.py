@@ -6,10 +6,12 @@ from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime
 
-from services.kit.auth import Principal, Role, require_role
+from services.kit.auth import Principal, Role
+from services.kit.dependencies import IdempotencyKey, require_role
 from services.kit.errors import answers
-from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey
-from services.kit.schemas import JobCursor, JobId, Limit, Line, Page, WorkerCursor, WorkerId, examples
+from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress
+from services.kit.paging import JobCursor, Limit, WorkerCursor
+from services.kit.schemas import JobId, Line, Page, WorkerId, examples
 from services.kit.spans import Span
 from services.orchestrator.administration.errors import JobNotRequeueable, WorkerNotFound
 from services.orchestrator.administration.repository import JobFilter

@@ -7,9 +7,11 @@ from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import JSONResponse
 
 from services.kit.auth import Principal
+from services.kit.dependencies import IdempotencyKey
 from services.kit.errors import answers
-from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey
-from services.kit.schemas import EXAMPLE_IDS, BatchCursor, BatchId, JobCursor, Limit, Page, examples
+from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress
+from services.kit.paging import BatchCursor, JobCursor, Limit
+from services.kit.schemas import EXAMPLE_IDS, BatchId, Page, examples
 from services.orchestrator.batches.errors import BatchAlreadyFinal, BatchNotFound, SourceNotAllowed, TooManyOpenBatches
 from services.orchestrator.batches.quoting import BatchQuotes
 from services.orchestrator.batches.schemas import BatchAnswer, BatchItem, BatchQuote, BatchWithSongs, NewBatch

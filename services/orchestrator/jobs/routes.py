@@ -6,10 +6,12 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Query, Request
 from fastapi.responses import JSONResponse, Response
 
-from services.kit.auth import CANARY_SCOPE, Principal, require_scope
+from services.kit.auth import CANARY_SCOPE, Principal
+from services.kit.dependencies import IdempotencyKey, require_scope
 from services.kit.errors import answers
-from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress, IdempotencyKey
-from services.kit.schemas import EXAMPLE_IDS, BatchId, JobCursor, JobId, Limit, Line, Page, examples
+from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress
+from services.kit.paging import JobCursor, Limit
+from services.kit.schemas import EXAMPLE_IDS, BatchId, JobId, Line, Page, examples
 from services.orchestrator.credits.errors import InsufficientCredits, PreviewAllowanceExhausted
 from services.orchestrator.jobs.callbacks import check_callback
 from services.orchestrator.jobs.errors import (

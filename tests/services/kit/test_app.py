@@ -11,10 +11,11 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.testclient import TestClient
 
 from services.accounts.mail.service import MailSender
-from services.kit.app import Sleeper, create_app
+from services.kit.app import create_app
 from services.kit.erasures import Eraser
 from services.kit.errors import NotFound
 from services.kit.outbox import OutboxRelay
+from services.kit.process import Sleeper
 from services.kit.schemas import JobId, RequestBody
 from services.kit.validation import MAX_BODY_BYTES
 from services.orchestrator.queue.dispatcher import Dispatcher

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from sqlalchemy import func, insert, select
 from sqlalchemy.exc import OperationalError
 
-from services.kit.app import BackgroundTask
 from services.kit.database import Database, WriteSession
 from services.kit.leadership import LEASE, LOOK_SECONDS, FileLease, Leadership, LeaseLost, RowLease, lease_of
 from services.kit.periodic import Periodic
+from services.kit.process import BackgroundTask
 from services.kit.tables import IDEMPOTENCY, LEASES
 from tests.databases import MakeDatabase
 from tests.services.kit.events.consuming import until

@@ -12,7 +12,8 @@ from fastapi import APIRouter
 from fastapi.testclient import TestClient
 
 from services.kit.app import create_app
-from services.kit.auth import CurrentPrincipal, Principal
+from services.kit.auth import Principal
+from services.kit.dependencies import CurrentPrincipal
 from services.kit.events.codec import Event, job_of
 from services.kit.protos import separation_pb2
 from services.kit.telemetry import _TraceFilter, use_ids

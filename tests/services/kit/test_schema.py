@@ -11,8 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from services.cli import main
-from services.kit import app as kit_app
-from services.kit import migrations
+from services.kit import migrations, process
 from services.kit.app import create_app
 from services.kit.database import Database, DatabaseContended
 from services.kit.health import NotReady
@@ -68,7 +67,7 @@ class Task:
 def test_tasks_begin_when_what_they_need_is_there_and_until_then_the_service_is_not_ready(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(kit_app, "PREREQUISITE_SECONDS", 0.01)
+    monkeypatch.setattr(process, "PREREQUISITE_SECONDS", 0.01)
     monkeypatch.setattr("services.kit.health.READINESS_CACHE_SECONDS", 0.0)
     there, looked = threading.Event(), threading.Semaphore(0)
 
