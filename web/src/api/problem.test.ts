@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { en } from "../texts/en";
-import { answer, Problem, sentence } from "./problem";
+import { fa } from "../texts/fa";
+import { answer, Problem, reasonIn, sentence } from "./problem";
 
 function refused(status: number, body: unknown, headers: Record<string, string> = {}) {
   return Promise.resolve({ error: body, response: new Response(null, { status, headers }) });
@@ -39,6 +40,21 @@ describe("sentence", () => {
   it("is ours for a code that we know, and the API's own for others", () => {
     expect(sentence(new Problem(400, "invalid_grant", "x"), en)).toBe(en.problems.codes.invalid_grant);
     expect(sentence(new Problem(400, "brand_new", "The moon is full."), en)).toBe("The moon is full.");
+  });
+
+  it("adds the API's own words where only they say which field it is, in their own direction", () => {
+    expect(sentence(new Problem(422, "invalid_request", "body.title: is too long"), fa)).toBe(
+      "چیزی در این درست نیست: \u2068body.title: is too long\u2069",
+    );
+    expect(sentence(new Problem(422, "invalid_request", ""), en)).toBe(en.problems.codes.invalid_request);
+  });
+
+  it("tells what became of a song or a separation in the reader's language", () => {
+    expect(reasonIn({ code: "audio_too_long", message: "It is long." }, fa)).toBe(
+      fa.problems.codes.audio_too_long,
+    );
+    expect(reasonIn({ code: "brand_new", message: "It is new." }, fa)).toBe("It is new.");
+    expect(reasonIn({ code: null, message: null }, fa)).toBe(fa.problems.unknown);
   });
 
   it("says how long to wait", () => {

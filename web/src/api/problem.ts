@@ -46,12 +46,31 @@ export async function answer<T>(call: Promise<Answer<T>>): Promise<T> {
   );
 }
 
+/** Of these only the API knows which field it is, or what is wrong with the file. */
+const IN_PARTICULAR: ReadonlySet<string> = new Set(["invalid_request", "upload_rejected"]);
+
 /** A problem in a sentence for a person: ours for its code, else the API's own. */
 export function sentence(problem: unknown, texts: Texts): string {
   if (!(problem instanceof Problem)) return texts.problems.unknown;
-  const ours = (texts.problems.codes as Record<string, string | undefined>)[problem.code];
-  if (problem.status === 429 && problem.retryAfterSeconds !== null) {
-    return `${ours ?? texts.problems.tooMany} ${texts.problems.waitSeconds(problem.retryAfterSeconds)}`;
-  }
-  return ours ?? (problem.detail || texts.problems.unknown);
+  const { code, detail, status, retryAfterSeconds } = problem;
+  const told = reasonIn({ code, message: detail }, texts);
+  return status === 429 && retryAfterSeconds !== null
+    ? `${told} ${texts.problems.waitSeconds(retryAfterSeconds)}`
+    : told;
+}
+
+interface Reason {
+  readonly code?: string | null;
+  /** The API's own words. */
+  readonly message?: string | null;
+}
+
+/** Why a call was refused, a song rejected or a separation in vain: ours for its code, else the API's own words. */
+export function reasonIn({ code, message }: Reason, texts: Texts): string {
+  const ours = (texts.problems.codes as Record<string, string | undefined>)[code ?? ""];
+  if (ours === undefined) return message || texts.problems.unknown;
+  // Isolated, for the API's words go from left to right in any language.
+  return message && IN_PARTICULAR.has(code ?? "")
+    ? `${ours.replace(/\.$/, "")}: \u2068${message}\u2069`
+    : ours;
 }

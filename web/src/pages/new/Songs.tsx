@@ -1,5 +1,5 @@
 import { Button, Group, Progress, Text } from "@mantine/core";
-import { sentence } from "../../api/problem";
+import { reasonIn, sentence } from "../../api/problem";
 import { useLanguage } from "../../app/language";
 import type { Song, UploadQueue } from "../../uploads/queue";
 import classes from "./new.module.css";
@@ -73,7 +73,7 @@ function SongRow({ song, queue }: { song: Song; queue: UploadQueue }) {
       case "ready":
         return formats.duration(song.upload?.audio?.duration_seconds ?? 0);
       case "rejected":
-        return song.upload?.reason ?? words.rejected;
+        return reasonIn({ ...song.upload, message: song.upload?.reason ?? words.rejected }, texts);
       case "refused":
         return sentence(song.problem, texts);
       default:

@@ -1,5 +1,6 @@
 import { Badge, Button, Group, Progress, Stack, Text, Title } from "@mantine/core";
 import { useLocation } from "wouter";
+import { reasonIn } from "../../api/problem";
 import { isFinal, type Job, useCancel, useRetry } from "../../api/separation";
 import { useLanguage } from "../../app/language";
 import { Refused } from "../../components/Said";
@@ -58,7 +59,7 @@ export function Head({ job, name }: { job: Job; name: string | null | undefined 
       ) : null}
       {failed ? (
         <Text>
-          {job.error?.message} {words.notCharged}
+          {job.error ? reasonIn(job.error, texts) : null} {words.notCharged}
         </Text>
       ) : null}
       <Refused problem={cancel.error ?? retry.error} />

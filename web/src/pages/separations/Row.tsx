@@ -3,6 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "wouter";
 import { type Action, isUnfinished, type Job, useActOn } from "../../api/jobs";
+import { reasonIn } from "../../api/problem";
 import { useLanguage } from "../../app/language";
 import { Refused } from "../../components/Said";
 import classes from "./separations.module.css";
@@ -59,7 +60,7 @@ export function Row({ job, selected, select }: Props) {
         <Text size="sm" role="status" {...(job.error ? { c: "var(--mantine-color-error)" } : {})}>
           {words.statuses[job.status]}
           {job.status === "running" ? ` · ${words.percent(formats.number(percent))}` : ""}
-          {job.error ? ` · ${job.error.message}` : ""}
+          {job.error ? ` · ${reasonIn(job.error, texts)}` : ""}
         </Text>
         {job.status === "running" ? (
           <Progress value={percent} size="sm" mt={6} aria-label={words.progressOf(name)} />
