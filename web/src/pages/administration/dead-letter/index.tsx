@@ -4,6 +4,7 @@ import { type DeadLetter, discard, replay, useDeadLetter } from "../../../api/ad
 import { useFormats, useTexts } from "../../../app/language";
 import { Refused } from "../../../components/Said";
 import { Sheet } from "../../../components/Sheet";
+import { Waiting } from "../../../components/Waiting";
 import { Ask } from "../Ask";
 import { Desk } from "../Desk";
 import classes from "../desk.module.css";
@@ -40,6 +41,7 @@ export default function Letter() {
       }
     >
       <Refused problem={letter.error} />
+      {letter.isPending ? <Waiting /> : null}
       {known ? (
         <>
           <About letter={known} />

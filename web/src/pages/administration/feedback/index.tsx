@@ -8,6 +8,7 @@ import { answer } from "../../../api/problem";
 import { useFormats, useTexts } from "../../../app/language";
 import { More } from "../../../components/More";
 import { Refused } from "../../../components/Said";
+import { Waiting } from "../../../components/Waiting";
 import { Desk } from "../Desk";
 import classes from "../desk.module.css";
 import { Listing } from "../Listing";
@@ -46,6 +47,7 @@ export default function Feedback() {
     >
       <Text c="dimmed">{words.lead}</Text>
       <Refused problem={given.error} />
+      {given.items === undefined && given.error === null ? <Waiting /> : null}
       {given.items?.length === 0 ? <Text>{words.nothing}</Text> : null}
       {given.items?.length ? <Given items={given.items} /> : null}
       <More more={given.more} loading={given.loadsMore} />

@@ -5,6 +5,7 @@ import type { components } from "../../../api/schema";
 import { useFormats, useTexts } from "../../../app/language";
 import { Refused } from "../../../components/Said";
 import { Sheet } from "../../../components/Sheet";
+import { Waiting } from "../../../components/Waiting";
 import { Ask } from "../Ask";
 import { Desk } from "../Desk";
 import classes from "../desk.module.css";
@@ -22,6 +23,7 @@ export default function Job() {
   return (
     <Desk title={texts.administration.job} end={known ? <Requeue job={known.job} /> : null}>
       <Refused problem={timeline.error} />
+      {timeline.isPending ? <Waiting /> : null}
       {known ? (
         <>
           <About job={known.job} traceId={known.trace_id} />

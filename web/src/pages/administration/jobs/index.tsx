@@ -9,6 +9,7 @@ import { answer } from "../../../api/problem";
 import { useFormats, useTexts } from "../../../app/language";
 import { More } from "../../../components/More";
 import { Refused } from "../../../components/Said";
+import { Waiting } from "../../../components/Waiting";
 import { Desk } from "../Desk";
 import classes from "../desk.module.css";
 import { Id } from "../Figures";
@@ -76,6 +77,7 @@ export default function Jobs() {
         {field("until", words.jobs.until, "datetime-local")}
       </div>
       <Refused problem={jobs.error} />
+      {jobs.items === undefined && jobs.error === null ? <Waiting /> : null}
       {jobs.items?.length === 0 ? <Text c="dimmed">{words.jobs.nothing}</Text> : null}
       {jobs.items?.length ? <Found jobs={jobs.items} /> : null}
       <More more={jobs.more} loading={jobs.loadsMore} />

@@ -7,6 +7,7 @@ import { minorDigits } from "../../../app/formats";
 import { useFormats, useTexts } from "../../../app/language";
 import { Done, Refused } from "../../../components/Said";
 import { Sheet } from "../../../components/Sheet";
+import { Waiting } from "../../../components/Waiting";
 import { Desk } from "../Desk";
 import { Facts, Id } from "../Figures";
 import { Listing } from "../Listing";
@@ -24,6 +25,7 @@ export default function Payment() {
   return (
     <Desk title={texts.administration.payment}>
       <Refused problem={payment.error} />
+      {payment.isPending ? <Waiting /> : null}
       {known ? (
         <>
           <About payment={known} />

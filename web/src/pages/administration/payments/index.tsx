@@ -9,6 +9,7 @@ import { answer } from "../../../api/problem";
 import { useFormats, useTexts } from "../../../app/language";
 import { More } from "../../../components/More";
 import { Refused } from "../../../components/Said";
+import { Waiting } from "../../../components/Waiting";
 import { Desk } from "../Desk";
 import classes from "../desk.module.css";
 import { Listing } from "../Listing";
@@ -37,6 +38,7 @@ export default function Payments() {
         onChange={(event) => setQuery(event.currentTarget.value)}
       />
       <Refused problem={payments.error} />
+      {payments.items === undefined && payments.error === null ? <Waiting /> : null}
       {payments.items?.length === 0 ? <Text c="dimmed">{words.nothing}</Text> : null}
       {payments.items?.length ? <Found payments={payments.items} /> : null}
       <More more={payments.more} loading={payments.loadsMore} />

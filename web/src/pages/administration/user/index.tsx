@@ -14,6 +14,7 @@ import {
 import { useFormats, useTexts } from "../../../app/language";
 import { Done, Refused } from "../../../components/Said";
 import { Sheet } from "../../../components/Sheet";
+import { Waiting } from "../../../components/Waiting";
 import { Act, Ask } from "../Ask";
 import { AuditEntries } from "../AuditEntries";
 import { Desk } from "../Desk";
@@ -42,6 +43,7 @@ export default function User() {
       }
     >
       <Refused problem={account.error} />
+      {account.isPending ? <Waiting /> : null}
       {known ? (
         <>
           <About account={known} />

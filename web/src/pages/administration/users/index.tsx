@@ -9,6 +9,7 @@ import { answer } from "../../../api/problem";
 import { useFormats, useTexts } from "../../../app/language";
 import { More } from "../../../components/More";
 import { Refused } from "../../../components/Said";
+import { Waiting } from "../../../components/Waiting";
 import { Desk } from "../Desk";
 import classes from "../desk.module.css";
 import { Listing } from "../Listing";
@@ -37,6 +38,7 @@ export default function Users() {
         onChange={(event) => setQuery(event.currentTarget.value)}
       />
       <Refused problem={users.error} />
+      {users.items === undefined && users.error === null ? <Waiting /> : null}
       {users.items?.length === 0 ? <Text c="dimmed">{words.nothing}</Text> : null}
       {users.items?.length ? <Found users={users.items} /> : null}
       <More more={users.more} loading={users.loadsMore} />
