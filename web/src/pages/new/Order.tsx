@@ -34,24 +34,28 @@ export function Order({ songs, wish, queue }: { songs: readonly Song[]; wish: Wi
   const keys = useRef(new Map<string, string>());
   const order = useMutation({
     mutationFn: async () => {
+      const ordered: string[] = [];
       for (const { key, upload } of ready) {
         const wanted = JSON.stringify([upload?.id, wish]);
         const once = keys.current.get(wanted) ?? crypto.randomUUID();
         keys.current.set(wanted, once);
-        await answer(
+        const job = await answer(
           api.POST("/v1/jobs", {
             params: { header: { "Idempotency-Key": once } },
             body: { upload_id: upload?.id ?? "", mode: wish.mode, tier, stems, output: FORMATS[wish.format] },
           }),
         );
+        ordered.push(job.id);
         queue.leave(key);
       }
+      return ordered;
     },
     onSettled: () => {
       void queries.invalidateQueries({ queryKey: ["jobs"] });
       void queries.invalidateQueries({ queryKey: ["balance"] });
     },
-    onSuccess: () => go("/separations"),
+    // One song is listened to while it is made; many are watched together.
+    onSuccess: ([id, ...more]) => go(more.length === 0 ? `/separations/${id}` : "/separations"),
   });
   const answers = quotes.map((quote) => quote.data);
   const known = stems.length > 0 && ready.length > 0 && answers.every((quote) => quote !== undefined);
