@@ -6,13 +6,18 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from separation.models.mask.plan import PatchPlan
+from separation.settings import SeparationSettings
 from services.kit.ids import new_id
 from services.kit.migrations import drift
+from services.kit.playback import SEGMENT_SECONDS
 from services.kit.protos import billing_pb2, uploads_pb2
 from services.kit.tables import IDEMPOTENCY
 from services.orchestrator.results.deletions import Forgetter
+from services.orchestrator.settings import Settings
 from services.orchestrator.tables import Base
 from services.orchestrator.uploads.models import KnownUpload
+from tests.bench.test_capacity import UNET
 from tests.databases import on_sqlite
 from tests.services.orchestrator.siblings import SHA256, succeeded
 from tests.services.orchestrator.world import World, bearer
@@ -149,14 +154,27 @@ def test_a_preview_is_free_has_a_window_and_brings_its_mixture(world: World) -> 
     account = new_id("usr")
     job = world.post_job(account, world.ready_upload(account, seconds=90.5), mode="preview")
     assert job["price_credits"] == 0
-    assert job["preview"] == {"start_seconds": 30.0, "duration_seconds": 30.0}
+    assert job["preview"] == {"start_seconds": 31.0, "duration_seconds": 30.0}
     world.grant(job)
     world.beat(WORKER)
     world.told()
     world.dispatcher.place()
     assigned = world.told()[0].data
-    assert (assigned.window.start_seconds, assigned.window.duration_seconds) == (30.0, 30.0)
+    assert (assigned.window.start_seconds, assigned.window.duration_seconds) == (31.0, 30.0)
     assert list(assigned.stems) == ["vocals", "instrumental", "mixture"]
+
+
+def test_one_patch_of_the_network_is_all_that_the_first_sound_of_a_preview_waits_for() -> None:
+    start = Settings.model_fields["preview_start_seconds"].default
+    first = round(start * UNET.sample_rate_hz)
+    plan = PatchPlan(
+        UNET,
+        SeparationSettings(),
+        channel_names=("FL", "FR"),
+        begin=first,
+        end=first + round(SEGMENT_SECONDS * UNET.sample_rate_hz),
+    )
+    assert plan.first_patch == plan.last_patch
 
 
 def test_the_quote_is_the_price(world: World) -> None:
