@@ -108,7 +108,9 @@ def test_from_signing_up_to_the_mix_as_a_file_nothing_needs_a_pointer(visitor: V
     tab_to(page.get_by_role("button", name=re.compile("^Separate")))
     page.keyboard.press("Enter")
 
-    page.wait_for_url("**/separations")
+    page.wait_for_url("**/separations/job_*")
+    tab_to(page.get_by_role("link", name="My separations"))
+    page.keyboard.press("Enter")
     expect(page.get_by_role("status").get_by_text("Done")).to_be_visible()
     tab_to(page.get_by_role("link", name="A song.wav", exact=True))
     page.keyboard.press("Enter")
