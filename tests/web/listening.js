@@ -1,9 +1,11 @@
 // Runs in a page before its own scripts: hears what the mixer plays, through its audio graph.
 //
 // One processor gets every track as it leaves its sources, and what goes to the loudspeaker, in channels of the same
-// clock. `window.listening` has sums over what was heard since `reset()`.
+// clock. `window.listening` has sums over what was heard since `reset()`, and when the last silence ended.
 (() => {
-  const BLOCK = 4096;
+  // Whoever measures when sound comes sets `listeningFrames` to a few: blocks are heard once they are full.
+  const BLOCK = window.listeningFrames ?? 4096;
+  let silent = true;
   const decoded = [];
   const connect = AudioNode.prototype.connect;
   const inputs = new Map();
@@ -25,6 +27,10 @@
     },
   };
   listening.reset();
+  // When something was last done by hand, and when sound last came after silence: milliseconds of the page's clock.
+  Object.assign(listening, { touchedAt: 0, soundedAt: 0 });
+  for (const kind of ["pointerdown", "keydown"])
+    document.addEventListener(kind, () => (listening.touchedAt = performance.now()), { capture: true });
   // Of what was decoded and has not been collected.
   listening.audioBytes = () =>
     decoded.reduce((sum, one) => {
@@ -44,6 +50,9 @@
   // Channel 0 is the original, then the stems, as the API names them; the last is what is heard.
   function hear(event) {
     const [original, first, second, out] = [0, 1, 2, 3].map((channel) => event.inputBuffer.getChannelData(channel));
+    const wasSilent = silent;
+    silent = out.every((sample) => sample === 0);
+    if (wasSilent && !silent) listening.soundedAt = performance.now();
     for (let i = 1; i < BLOCK; i++) {
       if (original[i] === 0 && first[i] === 0 && second[i] === 0) continue;
       const mix = first[i] + second[i];
