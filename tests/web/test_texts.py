@@ -31,8 +31,9 @@ def sources(folder: Path, *endings: str) -> Iterator[str]:
             yield path.read_text(encoding="utf-8")
 
 
-def codes_of(error: type) -> set[str]:
-    return {vars(error).get("code", ""), *(code for one in error.__subclasses__() for code in codes_of(one))} - {""}
+def codes_of(error: type[AudioError | AttemptFailed]) -> set[str]:
+    """Of an error and of all that are kinds of it."""
+    return {error.code}.union(*(codes_of(kind) for kind in error.__subclasses__()))
 
 
 def test_what_is_sold_from_the_first_day_on_has_a_persian_name() -> None:
