@@ -1,6 +1,6 @@
 """What the routes of every service ask for: who is asking, whether they may, and what they call the request."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 from fastapi import Depends, Header, Request, Security
@@ -41,22 +41,23 @@ def current_principal(
 CurrentPrincipal = Annotated[Principal, Depends(current_principal)]
 
 
-def require_scope(scope: str) -> Callable[[Principal], Principal]:
+def require_scope(scope: str) -> Callable[[Principal], Awaitable[Principal]]:
     """The caller, if their credentials carry this scope; else 403."""
     if scope not in SCOPES:
         raise ValueError(f"unknown scope {scope!r}")
 
-    def dependency(principal: CurrentPrincipal) -> Principal:
+    # What computes nothing is no work for another thread.
+    async def dependency(principal: CurrentPrincipal) -> Principal:
         check_scope(principal, scope)
         return principal
 
     return dependency
 
 
-def require_role(*roles: str, scope: str) -> Callable[[Principal], Principal]:
+def require_role(*roles: str, scope: str) -> Callable[[Principal], Awaitable[Principal]]:
     """The caller, if they have one of these roles and credentials with this scope; else 403."""
 
-    def dependency(principal: Annotated[Principal, Depends(require_scope(scope))]) -> Principal:
+    async def dependency(principal: Annotated[Principal, Depends(require_scope(scope))]) -> Principal:
         check_roles(principal, roles)
         return principal
 

@@ -48,12 +48,13 @@ _NEW = examples(
 _COMPLETION = examples({})
 
 
-def _uploads(request: Request) -> Uploads:
+async def _uploads(request: Request) -> Uploads:
+    # What computes nothing is no work for another thread.
     service: Uploads = request.app.state.uploads
     return service
 
 
-def _transfers(request: Request) -> Transfers:
+async def _transfers(request: Request) -> Transfers:
     service: Transfers = request.app.state.transfers
     return service
 

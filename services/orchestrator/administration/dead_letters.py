@@ -146,7 +146,7 @@ def _told(letter: DeadLetter, decision: DeadLetterDecision | None) -> dict[str, 
     }
 
 
-def _dead_letters(request: Request) -> DeadLetters:
+async def _dead_letters(request: Request) -> DeadLetters:
     dead_letters: DeadLetters = request.app.state.dead_letters
     return dead_letters
 

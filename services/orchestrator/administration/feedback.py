@@ -170,7 +170,7 @@ def _view(given: Feedback, job: Job) -> AdminFeedback:
     )
 
 
-def _regions(request: Request) -> MarkedRegions:
+async def _regions(request: Request) -> MarkedRegions:
     regions: MarkedRegions = request.app.state.marked_regions
     return regions
 

@@ -29,7 +29,7 @@ from services.orchestrator.jobs.states import Status
 from services.orchestrator.uploads.errors import UploadNotFound
 
 
-def _administration(request: Request) -> Administration:
+async def _administration(request: Request) -> Administration:
     administration: Administration = request.app.state.administration
     return administration
 

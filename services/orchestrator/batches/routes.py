@@ -31,12 +31,12 @@ from services.orchestrator.settings import Settings
 from services.orchestrator.uploads.errors import UploadNotFound, UploadNotReady, UploadRejected
 
 
-def _batches(request: Request) -> Batches:
+async def _batches(request: Request) -> Batches:
     batches: Batches = request.app.state.batches
     return batches
 
 
-def _quotes(request: Request) -> BatchQuotes:
+async def _quotes(request: Request) -> BatchQuotes:
     quotes: BatchQuotes = request.app.state.batch_quotes
     return quotes
 
@@ -45,7 +45,7 @@ BatchQuotesDep = Annotated[BatchQuotes, Depends(_quotes)]
 BatchesDep = Annotated[Batches, Depends(_batches)]
 
 
-def _source_check(request: Request) -> Callable[[Principal, Sequence[BatchItem]], None]:
+async def _source_check(request: Request) -> Callable[[Principal, Sequence[BatchItem]], None]:
     settings: Settings = request.app.state.settings
     return lambda caller, items: check_sources(caller, items, settings)
 

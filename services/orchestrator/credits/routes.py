@@ -17,7 +17,7 @@ from services.orchestrator.jobs.routes import Caller
 from services.orchestrator.uploads.errors import UploadNotFound, UploadNotReady, UploadRejected
 
 
-def _quotes(request: Request) -> Quotes:
+async def _quotes(request: Request) -> Quotes:
     quotes: Quotes = request.app.state.quotes
     return quotes
 

@@ -16,7 +16,7 @@ from services.orchestrator.jobs.errors import (
 from services.orchestrator.jobs.routes import Caller
 
 
-def _feedback(request: Request) -> FeedbackService:
+async def _feedback(request: Request) -> FeedbackService:
     feedback: FeedbackService = request.app.state.feedback
     return feedback
 

@@ -36,7 +36,8 @@ from services.orchestrator.settings import Settings
 from services.orchestrator.uploads.errors import UploadNotFound, UploadNotReady, UploadRejected
 
 
-def _jobs(request: Request) -> Jobs:
+async def _jobs(request: Request) -> Jobs:
+    # What computes nothing is no work for another thread.
     jobs: Jobs = request.app.state.jobs
     return jobs
 
@@ -44,7 +45,7 @@ def _jobs(request: Request) -> Jobs:
 JobsDep = Annotated[Jobs, Depends(_jobs)]
 
 
-def _callback_check(request: Request) -> Callable[[Principal, str | None], None]:
+async def _callback_check(request: Request) -> Callable[[Principal, str | None], None]:
     settings: Settings = request.app.state.settings
     return lambda caller, url: check_callback(caller, url, settings)
 

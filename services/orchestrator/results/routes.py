@@ -27,12 +27,12 @@ from services.orchestrator.results.service import Results
 from services.orchestrator.results.stem_files import StemFilesBusy
 
 
-def _results(request: Request) -> Results:
+async def _results(request: Request) -> Results:
     results: Results = request.app.state.results
     return results
 
 
-def _listening(request: Request) -> Listening:
+async def _listening(request: Request) -> Listening:
     listening: Listening = request.app.state.listening
     return listening
 

@@ -18,7 +18,7 @@ from services.orchestrator.shares.schemas import MadeShare, NewShare, ShareAnswe
 from services.orchestrator.shares.service import Shares
 
 
-def _shares(request: Request) -> Shares:
+async def _shares(request: Request) -> Shares:
     shares: Shares = request.app.state.shares
     return shares
 
