@@ -384,16 +384,18 @@ def test_a_full_queue_is_waited_for_and_every_song_ends(
     song = harness.upload(write_song(tmp_path / "song.wav", 20))  # two patches: six songs at once are many for a queue
     server = Server(triton_installed, tmp_path / "server")
     server.serve(repository, queue=1)
-    server.tell(seconds=0.3)
     server.start()
     try:
-        with harness.worker(**where(server, slots=6, triton_window=6)) as worker:
+        with harness.worker(**where(server, slots=6, triton_window=6, triton_call_timeout_seconds=60)) as worker:
+            # So slow that songs meet there, however long each takes to come there, and until they have.
+            server.tell(seconds=5)
             assignments = [harness.assignment(worker, song) for _ in range(6)]
             for assignment in assignments:
                 harness.orchestrator.send(worker, assignment)
+            worker.until(lambda: calls(worker, "unavailable") > 0)
+            server.tell()
             for assignment in assignments:
                 harness.manifest(harness.orchestrator.end_of(assignment.job_id))
-            assert calls(worker, "unavailable") > 0
             assert "Exceeds maximum queue size" in worker.log.read_text()
     finally:
         server.kill()
