@@ -26,6 +26,9 @@ ENVIRONMENT = {
     "STEMWRIGHT_ACCOUNTS_WELCOME_CREDITS": "600",
     # One token has to do for a whole run of schemathesis, on a busy machine too.
     "STEMWRIGHT_ACCOUNTS_ACCESS_TOKEN_SECONDS": "3600",
+    # On one machine a worker is given up after six seconds of silence, and a busy machine keeps it silent for longer.
+    "STEMWRIGHT_ORCHESTRATOR_WORKER_EXPIRY_SECONDS": "15",
+    "STEMWRIGHT_ORCHESTRATOR_LEASE_SECONDS": "20",
     # Partners' servers are on this machine.
     "STEMWRIGHT_OUTBOUND_ALLOW_LOOPBACK": "true",
 }

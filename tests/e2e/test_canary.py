@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -22,6 +25,7 @@ from services.canary.settings import Settings
 from services.kit.database import Database
 from services.local.client import ApiError, Client
 from services.local.platform import Platform
+from tests.e2e.jobs import PATIENCE_SECONDS
 from tests.services.worker.waiting import until
 
 
@@ -49,7 +53,7 @@ def client(settings: Settings) -> Iterator[Client]:
 def told(platform: Platform) -> dict[str, str]:
     """What the orchestrator's metrics say of jobs that ended."""
     address = next(part.address for part in platform.plan.parts if part.name == "orchestrator")
-    lines = httpx2.get(f"{address}/metrics").text.splitlines()
+    lines = httpx2.get(f"{address}/metrics", timeout=PATIENCE_SECONDS).text.splitlines()
     of_jobs = ("stemwright_jobs_ended_total", "stemwright_job_start_seconds_count", "stemwright_job_seconds_count")
     return dict(line.rsplit(" ", 1) for line in lines if line.startswith(of_jobs))
 
@@ -83,18 +87,29 @@ def test_a_song_goes_the_whole_way_is_billed_to_nobody_and_leaves_nothing(
 
 
 def test_a_song_that_no_worker_takes_is_told_of_and_is_no_reason_for_more_workers(
-    admin: Client, settings: Settings, client: Client
+    admin: Client, settings: Settings, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    ahead = 0.0
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead)
+    monkeypatch.setattr("services.canary.canary.time", clock)
+
+    def is_queued() -> bool:
+        return [job["status"] for job in client.call("GET", "/v1/jobs")["items"]] == ["queued"]
+
     admin.send("POST", "/v1/admin/queue/pause", json={"reason": "a test"})
     try:
         stop = threading.Event()
         waiting = threading.Thread(target=Canary(settings).run, args=(stop,))
         waiting.start()
-        until(lambda: [job["status"] for job in client.call("GET", "/v1/jobs")["items"]] == ["queued"])
+        until(is_queued)
         assert admin.call("GET", "/v1/admin/queue")["outstanding_audio_seconds"] == 0
         stop.set()
         waiting.join()
-        assert Canary(settings.model_copy(update={"limit_seconds": 3.0})).send(threading.Event()) == "separate"
+        with ThreadPoolExecutor(1) as pool:
+            lost = pool.submit(Canary(settings).send, threading.Event())
+            until(is_queued)
+            ahead = settings.limit_seconds
+            assert lost.result(PATIENCE_SECONDS) == "separate"
     finally:
         admin.send("POST", "/v1/admin/queue/resume", json={"reason": "a test"})
     assert client.call("GET", "/v1/jobs")["items"] == client.call("GET", "/v1/uploads")["items"] == []

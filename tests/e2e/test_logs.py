@@ -11,7 +11,7 @@ import pytest
 
 from services.local.client import Client
 from services.local.platform import Platform
-from tests.e2e.jobs import NewAccount, eventually, settled
+from tests.e2e.jobs import PATIENCE_SECONDS, NewAccount, eventually, settled
 from tests.e2e.songs import music, write_wav_16
 from tests.e2e.test_events import as_partner
 from tests.ids import numbered
@@ -33,7 +33,9 @@ class Logs:
         self._begun = {file: file.stat().st_size for file in platform.home.logs.glob("*.log")}
 
     def text(self) -> str:
-        return "".join(file.read_bytes()[begun:].decode() for file, begun in self._begun.items())
+        """Whole lines: somebody may be writing one."""
+        told = (file.read_bytes()[begun:] for file, begun in self._begun.items())
+        return b"".join(text[: text.rfind(b"\n") + 1] for text in told).decode()
 
     def lines(self) -> Iterator[Line]:
         """Of our services; those of the broker and the store have forms of their own."""
@@ -94,7 +96,7 @@ def test_each_line_of_a_job_says_whose_and_which_it_is_and_none_what_is_in_confi
     answer = {"Accept": "application/json"}
     stems = [f"/v1/jobs/{job['id']}/stems/{stem['name']}" for stem in job["stems"]]
     links = [account.call("GET", path, headers=answer)["url"] for path in stems]
-    assert all(httpx2.get(link).is_success for link in links)
+    assert all(httpx2.get(link, timeout=PATIENCE_SECONDS).is_success for link in links)
     account.send("DELETE", f"/v1/jobs/{job['id']}")
 
     def lines_of_job() -> list[Line]:

@@ -16,6 +16,7 @@ from services.local.client import Client, Document
 from services.local.home import Home
 from services.local.sockets import LOOPBACK, free_port, listen
 from services.metrics import METRICS, PREFIX
+from tests.e2e.jobs import eventually
 from tests.e2e.processes import processes_of
 from tests.e2e.songs import music, write_wav_16
 
@@ -114,7 +115,9 @@ def test_a_platform_is_run_and_backed_up_and_restored_as_the_page_says(tmp_path:
         # There is a canary for whoever asks for one; its own metrics are shown by its own tests.
         told = {metric.name for metric in METRICS if not metric.name.startswith(f"{PREFIX}canary_")}
         assert {name for name in exposed if name.startswith(PREFIX)} == told
-        assert "wrong" not in operator.does("stemwright doctor")
+        # A busy machine may be slow to answer, which is wrong while it lasts.
+        doctor = "stemwright doctor && echo All is well || true"
+        eventually(lambda: "All is well" in operator.does(doctor), "the doctor to find nothing wrong")
 
         logged = operator.does("stemwright logs --lines 1000000").splitlines()
         assert {line.split()[0] for line in logged if TIMED.match(line)} >= {
