@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { formats } from "../../app/formats";
 import { en } from "../../texts/en";
+import { fa } from "../../texts/fa";
 import { factsOf } from "./Musical";
 
 const UNKNOWN = { key: null, camelot: null, tempo_bpm: null, loudness_lufs: null, peak_dbfs: null };
@@ -18,6 +19,11 @@ it("says key, tempo and loudness as a DJ reads them", () => {
     ["Tempo", "127.9 BPM"],
     ["Loudness", "-9.1 LUFS"],
   ]);
+});
+
+it("names the key in the reader's language", () => {
+  const analysis = { ...UNKNOWN, key: "F# minor", camelot: "11A" };
+  expect(factsOf(analysis, fa.musical, formats("fa"))).toEqual([["گام", "F# مینور · 11A"]]);
 });
 
 it("leaves out what could not be told, and all of a job that is not done", () => {

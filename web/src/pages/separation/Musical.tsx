@@ -29,7 +29,7 @@ export function factsOf(analysis: Job["analysis"], words: Texts["musical"], form
   const tenths = (value: number) => formats.number(Math.round(10 * value) / 10);
   const facts: Fact[] = [];
   if (analysis?.key && analysis.camelot) {
-    facts.push([words.key, `${analysis.key} · ${analysis.camelot}`]);
+    facts.push([words.key, `${words.keyOf(analysis.key)} · ${analysis.camelot}`]);
   }
   if (analysis?.tempo_bpm != null) {
     facts.push([words.tempo, words.beats(tenths(analysis.tempo_bpm))]);

@@ -23,6 +23,8 @@ export const separation = {
 
 export const musical = {
   key: "Key",
+  /** "F# minor", as the API has it. */
+  keyOf: (key: string) => key,
   tempo: "Tempo",
   beats: (beats: string) => `${beats} BPM`,
   loudness: "Loudness",

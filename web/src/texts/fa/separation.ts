@@ -25,6 +25,7 @@ export const separation: Texts["separation"] = {
 
 export const musical: Texts["musical"] = {
   key: "گام",
+  keyOf: (key) => key.replace("major", "ماژور").replace("minor", "مینور"),
   tempo: "تمپو",
   beats: (beats) => `${beats} BPM`,
   loudness: "بلندی صدا",
@@ -114,7 +115,8 @@ export const results: Texts["results"] = {
   stemFile: "برای نرم‌افزار دی‌جی، ‎.stem.mp4",
   stemFileAbout:
     "آهنگ و استم‌هایش در یک فایل، برای نرم‌افزارهای دی‌جی که Stems شرکت Native Instruments را باز می‌کنند. صدای آن AAC است که چیزی را کنار می‌گذارد: این نسخه‌ها آهنگ شما را خنثی نمی‌کنند، مجموعهٔ کامل FLAC یا WAV چرا. هنگام دریافت ساخته می‌شود، پس زمانش را نمی‌توان گفت.",
-  lossless: (format, bits) => `${format}، ${bits} بیت`,
+  // The mark as in `newSeparation.formats`.
+  lossless: (format, bits) => `${format}\u200f، ${bits} بیت`,
   expires: (day) => `تا ${day} نگه داشته می‌شوند.`,
   proof: "آنچه مسلم است",
   exact:
