@@ -1,4 +1,4 @@
-"""Calls to addresses that somebody outside has named reach the public internet and nothing else, whatever answers."""
+"""Connections to addresses that somebody outside has named: kept, bounded, proven, whatever answers."""
 
 import asyncio
 import gzip
@@ -6,139 +6,19 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
-from services.kit.outbound.fetcher import Answer, Fetcher, FetchFailed, NotPublic, Pace
-from services.kit.outbound.networks import is_public
-from services.kit.outbound.urls import AddressRefused, target_of
+from services.kit.outbound.fetcher import Answer, Fetcher, FetchFailed
 from services.kit.settings import OutboundSettings
 from tests.certificates import make_certificate
 from tests.databases import PATIENCE_SECONDS
+from tests.services.kit.outbound.named import LOCAL, Resolver
 
 Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-LOCAL = OutboundSettings(outbound_allow_loopback=True)
-
-REFUSED = [
-    "http://hooks.example.com/",
-    "ftp://hooks.example.com/",
-    "file:///etc/passwd",
-    "//hooks.example.com/",
-    "hooks.example.com",
-    "",
-    "https://",
-    # This machine, in every spelling.
-    *(
-        f"https://{host}/"
-        for host in ("127.0.0.1", "localhost", "0", "127.1", "2130706433", "0x7f000001", "0177.0.0.1")
-    ),
-    *(f"https://{host}/" for host in ("①②⑦.⓪.⓪.①", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::127.0.0.1]")),
-    *(f"https://{host}/" for host in ("[64:ff9b::7f00:1]", "[2002:7f00:1::]", "127.0.0.1.", "1.2.3.0x7f", "a.0x")),
-    # Addresses instead of names, metadata of clouds.
-    *(f"https://{host}/" for host in ("169.254.169.254", "8.8.8.8", "[fd00:ec2::254]", "100.100.100.200")),
-    *(f"https://{host}/" for host in ("metadata.google.internal", "metadata", "instance-data.ec2.internal")),
-    # Names from inside.
-    *(
-        f"https://{host}/"
-        for host in ("accounts.stemwright.svc.cluster.local", "accounts.stemwright.svc", "printer.lan")
-    ),
-    *(f"https://{host}/" for host in ("kafka", "triton:8443", "hooks.example.com.", ".example.com", "a..example.com")),
-    *(f"https://{host}/" for host in ("аpple.com", "exa_mple.com", "-a.example.com", f"{'a' * 64}.com", "%6cocalhost")),
-    # What parsers disagree about.
-    "https://user:pass@hooks.example.com/",
-    "https://hooks.example.com#@127.0.0.1/",
-    "https://hooks.example.com\\@127.0.0.1/",
-    "https://hooks.example.com/\\..",
-    "https://hooks.example.com /",
-    "https://hooks.example.com/a b",
-    "https://hooks.example.com/\r\nHost: inside",
-    "https://hooks.example.com\t/",
-    "https://hooks.example.com/\n",
-    "https://hooks.example.com/ü",
-    "https://hooks.example.com/#part",
-    *(f"https://hooks.example.com:{port}/" for port in (22, 25, 80, 6379, 9092, 0, 65536, 99999, "", "x")),
-    "https://hooks.example.com/" + "a" * 2000,
-]
-
-
-@pytest.mark.parametrize("url", REFUSED)
-def test_an_address_that_might_be_inside_is_refused(url: str) -> None:
-    with pytest.raises(AddressRefused):
-        target_of(url)
-
-
-def test_a_public_address_is_taken_as_it_is() -> None:
-    target = target_of("HTTPS://Hooks.Example.com:8443?a=%20b&c='")
-
-    assert (target.host, target.port, target.authority) == ("hooks.example.com", 8443, "hooks.example.com:8443")
-    assert target.target == "/?a=%20b&c='"
-    assert target_of("https://xn--bcher-kva.example.com").authority == "xn--bcher-kva.example.com"
-
-
-def test_this_machine_may_be_named_in_development_and_nothing_else_inside() -> None:
-    for url in ("http://127.0.0.1:9000/hook", "https://localhost:8443/", "http://[::1]:1/"):
-        assert target_of(url, allow_loopback=True).is_loopback
-    for url in ("http://127.0.0.2/", "http://169.254.169.254/", "http://kafka:9092/", "http://hooks.example.com/"):
-        with pytest.raises(AddressRefused):
-            target_of(url, allow_loopback=True)
-    with pytest.raises(ValidationError, match="ALLOW_LOOPBACK"):
-        OutboundSettings(environment="production", outbound_allow_loopback=True)
-
-
-INSIDE = (
-    *("0.0.0.0", "10.1.2.3", "100.64.0.1", "100.100.100.200", "127.0.0.1", "169.254.169.254", "172.16.0.1"),
-    *("172.31.255.255", "192.0.0.8", "192.168.1.1", "198.18.0.1", "198.19.255.255", "224.0.0.1", "240.0.0.1"),
-    *("255.255.255.255", "168.63.129.16", "::", "::1", "::127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1"),
-    *("2002:7f00:1::", "2001::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1", "ff02::1", "2001:db8::1"),
-)
-OUTSIDE = ("1.1.1.1", "172.15.255.255", "172.32.0.1", "100.128.0.1", "198.20.0.1", "2606:4700::1111", "2a00:1450::1")
-
-
-def test_which_addresses_are_public() -> None:
-    assert [address for address in INSIDE if is_public(ip_address(address))] == []
-    assert [address for address in OUTSIDE if not is_public(ip_address(address))] == []
-
-
-def send(url: str, **options: Any) -> Answer:
-    """What a fetcher gets for a POST."""
-
-    async def run() -> Answer:
-        fetcher = Fetcher(OutboundSettings(), **{"timeout_seconds": PATIENCE_SECONDS, **options})
-        try:
-            return await fetcher.send("POST", url, headers={"X-Test": "1"}, body=b"{}", limit_bytes=1000)
-        finally:
-            await fetcher.aclose()
-
-    return asyncio.run(run())
-
-
-class Resolver:
-    """Answers a name with these addresses, one set after the other."""
-
-    def __init__(self, *answers: Sequence[str]) -> None:
-        self.answers = list(answers)
-        self.asked: list[str] = []
-
-    async def __call__(self, host: str, _port: int) -> Sequence[str]:
-        self.asked.append(host)
-        return self.answers.pop(0)
-
-
-@pytest.mark.parametrize(
-    "addresses", [["10.0.0.1"], ["1.1.1.1", "10.0.0.1"], ["2606:4700::1111", "::ffff:127.0.0.1"], []]
-)
-def test_a_name_that_stands_for_an_address_inside_is_not_called(addresses: Sequence[str]) -> None:
-    resolver = Resolver(addresses)
-
-    with pytest.raises(FetchFailed, match=r"public internet|no such host"):
-        send("https://hooks.example.com/", resolve=resolver)
-
-    assert resolver.asked == ["hooks.example.com"]
 
 
 def exchange(
@@ -379,105 +259,3 @@ def test_an_egress_proxy_gets_the_name_and_nobody_here_resolves_it() -> None:
 
     assert asked[0].startswith(b"CONNECT hooks.example.com:443 HTTP/1.1\r\n")
     assert resolver.asked == []
-
-
-PACE = Pace(whole_seconds=PATIENCE_SECONDS, window_seconds=PATIENCE_SECONDS, bytes_per_second=0)
-
-
-def download(*answers: bytes, pace: Pace = PACE, **options: Any) -> tuple[bytes, list[bytes]]:
-    """The file that comes from a server on this machine, which gives each answer once, and what it was asked."""
-
-    async def run() -> tuple[bytes, list[bytes]]:
-        asked: list[bytes] = []
-        rest = list(answers)
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            asked.append((await reader.readuntil(b"\r\n\r\n")).partition(b" HTTP")[0])
-            writer.write(rest.pop(0))
-            writer.close()
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        fetcher = Fetcher(LOCAL, **{"timeout_seconds": PATIENCE_SECONDS, **options})
-        try:
-            async with fetcher.stream(f"http://127.0.0.1:{port}/a?b", headers={}, pace=pace) as found:
-                return b"".join([piece async for piece in found]), asked
-        finally:
-            fetcher.close()
-            server.close()
-
-    return asyncio.run(run())
-
-
-def _is_this_machine(url: str) -> bool:
-    try:
-        return target_of(url, allow_loopback=True).is_loopback
-    except AddressRefused:
-        return False
-
-
-def redirect(location: str, status: int = 302) -> bytes:
-    return f"HTTP/1.1 {status} Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
-
-
-FILE = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nwav"
-
-
-def test_a_file_is_followed_to_where_it_is() -> None:
-    body, asked = download(redirect("/c?d=1#part", 301), redirect("?e=2", 307), redirect("../f", 308), FILE)
-
-    assert body == b"wav"
-    assert asked == [b"GET /a?b", b"GET /c?d=1", b"GET /c?e=2", b"GET /f"]
-
-
-def test_a_file_is_not_followed_for_ever() -> None:
-    with pytest.raises(FetchFailed, match="more than 3 times"):
-        download(*[redirect("/a")] * 4)
-
-
-@pytest.mark.parametrize(
-    "location",
-    [url for url in REFUSED if "://" in url and url.isprintable() and "#" not in url and not _is_this_machine(url)],
-)
-def test_a_redirect_to_what_may_be_inside_is_refused(location: str) -> None:
-    with pytest.raises(AddressRefused):
-        download(redirect(location))
-
-
-def test_where_a_redirect_leads_is_resolved_and_looked_at_anew() -> None:
-    resolver = Resolver(["127.0.0.1"], ["1.1.1.1", "10.0.0.1"])
-
-    with pytest.raises(NotPublic):
-        download(redirect("https://music.example.com/a"), resolve=resolver)
-
-    assert resolver.asked == ["127.0.0.1", "music.example.com"]
-
-
-def test_nobody_outside_leads_to_this_machine() -> None:
-    fetcher = Fetcher(LOCAL, timeout_seconds=1)
-    outside, inside = (target_of(url, allow_loopback=True) for url in ("https://a.example.com/", "http://localhost/"))
-
-    with pytest.raises(AddressRefused):
-        fetcher._redirected(outside, "http://127.0.0.1:9000/")
-    assert fetcher._redirected(inside, "http://127.0.0.1:9000/").is_loopback
-    fetcher.close()
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nwav", "before the end"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nwav\r\n", "before the end"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nwav", "not HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nwav", "not HTTP"),
-        (b"<html>", "not HTTP"),
-        (b"", "not HTTP"),
-    ],
-)
-def test_what_is_no_whole_file_fails(answer: bytes, words: str) -> None:
-    with pytest.raises(FetchFailed, match=words):
-        download(answer)
-
-
-def test_a_file_without_a_length_ends_with_its_connection() -> None:
-    assert download(b"HTTP/1.1 200 OK\r\n\r\nwav")[0] == b"wav"
