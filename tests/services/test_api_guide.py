@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from separation.errors import AudioError
 from services.gateway.routes import ROUTES
 from services.kit.errors import StemwrightError
+from services.upload.probe.__main__ import TooManySamples, TooMuchMemory
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -55,6 +57,18 @@ def test_every_error_that_a_service_raises_towards_clients_has_a_row(service: st
         (error.status, error.code) for error in errors if "code" in vars(error) and error.code not in INTERNAL
     } - TABLE
     assert not missing
+
+
+def test_every_reason_why_an_upload_is_rejected_has_a_row() -> None:
+    code = r"Rejection\(\s*\"([a-z0-9_]+)\""
+    given = {
+        found for file in (ROOT / "services" / "upload").rglob("*.py") for found in re.findall(code, file.read_text())
+    }
+    refusals: tuple[type[AudioError], ...] = (*AudioError.__subclasses__(), TooManySamples, TooMuchMemory)
+    given |= {error.code for error in refusals}
+    told = GUIDE.partition("## A song up")[2].partition("## An order")[0]
+    rows = re.findall(r"^\| (`[^|]+) \|", told, re.MULTILINE)
+    assert {found for row in rows for found in re.findall(r"`([a-z0-9_]+)`", row)} - {"code"} == given
 
 
 def test_every_path_that_it_names_is_one() -> None:
