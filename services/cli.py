@@ -167,20 +167,24 @@ def migrate(service: str | None, check: bool) -> None:
     with without_collection():
         from sqlalchemy.exc import DBAPIError
 
-        from services.kit.database import Database
-        from services.kit.schema import SERVICES_WITH_DATABASE, SchemaMissing, check_schema, is_newest
+        from services.kit.database import Database, sqlite_file
+        from services.kit.schema import SERVICES_WITH_DATABASE, SchemaMissing, check_schema, is_newest, no_schema
         from services.kit.settings import DatabaseSettings, TopicSettings, load
 
     if service is not None:
         NearChoice(SERVICES_WITH_DATABASE, "database of the service").convert(service, None, None)
     settings = load(DatabaseSettings)
+    url = settings.database_url.get_secret_value()
     for name in [service] if service else SERVICES_WITH_DATABASE:
+        file = sqlite_file(url, name)
         try:
+            if check and file is not None and not file.exists():
+                raise no_schema(name)
             with closing(Database.from_settings(settings, name)) as database:
                 if check:
                     check_schema(database)
                 elif not is_newest(database):
-                    _bring_to_newest(settings.database_url.get_secret_value(), name, pooled=settings.database_pooled)
+                    _bring_to_newest(url, name, pooled=settings.database_pooled)
         except SchemaMissing as missing:
             raise click.ClickException(str(missing)) from None
         except DBAPIError as error:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 import click
-from click.exceptions import NoArgsIsHelpError
+from click.exceptions import NoArgsIsHelpError, NoSuchCommand
 
 from separation.errors import did_you_mean
 
@@ -22,9 +22,13 @@ class Brief(click.ClickException):
             message = (
                 f"There is no option {error.option_name}.{did_you_mean(error.option_name, error.possibilities or ())}"
             )
+        context = getattr(error, "ctx", None)
+        if isinstance(error, NoSuchCommand) and context is not None and isinstance(context.command, click.Group):
+            commands = context.command.list_commands(context)
+            meant = did_you_mean(error.command_name, commands) or f" Choose from {', '.join(commands)}."
+            message = f"There is no command {error.command_name!r}.{meant}"
         super().__init__(message)
         setattr(self, "exit_code", error.exit_code)  # noqa: B010 - for mypy it is the class's
-        context = getattr(error, "ctx", None)
         self.hint = f"See: {context.command_path} --help" if context is not None else None
 
     def show(self, file: IO[Any] | None = None) -> None:
@@ -61,18 +65,9 @@ class BriefCommand(click.Command):
 
 
 class BriefGroup(BriefCommand, click.Group):
-    """A group that suggests the command that was meant, and lists each with its whole first sentence."""
+    """A group that lists each command with its whole first sentence."""
 
     command_class = BriefCommand
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name, commands = args[0], self.list_commands(ctx)
-        if name in commands or name.startswith("-") or ctx.resilient_parsing:
-            return super().resolve_command(ctx, args)
-        meant = did_you_mean(name, commands) or f" Choose from {', '.join(commands)}."
-        raise click.UsageError(f"There is no command {name!r}.{meant}", ctx)
 
     def sentence(self, ctx: click.Context, name: str) -> str:
         """What the list says of a command."""

@@ -76,18 +76,28 @@ class Versions:
         """
         self._settle()
         wanted = digest.removeprefix("sha256:")
-        found = [path.parent for path in self._manifests() if path.parent.name.startswith(wanted[:_DIGITS])]
-        if len(found) != 1 or not wanted:
-            raise ModelNotFound(f"{len(found)} versions of {self._name} have a digest that begins with {wanted!r}.")
-        manifest = ModelRepository(self._folder).verify(found[0].name)
+        there = [path.parent.name for path in self._manifests()]
+        if not there:
+            self._repository.manifest(self._name)  # says which models there are
+        found = [name for name in there if wanted and name.startswith(wanted[:_DIGITS])]
+        if len(found) != 1:
+            fault = "Several digests begin" if len(found) > 1 else "No digest begins"
+            raise ModelNotFound(f"{fault} with {digest!r}. Those of {self._name} begin with: {', '.join(there)}.")
+        manifest = ModelRepository(self._folder).verify(found[0])
         self._point_at(manifest)
         return manifest
 
     def rollback(self) -> ModelManifest:
-        """Makes the version current that was so before the present one. Raises ``ModelNotFound`` where none was."""
+        """Makes the version current that was so before the present one.
+
+        Raises ``ModelNotFound`` where none was, or there is no such model.
+        """
         history = self._history()
         if len(history) < 2:
-            raise ModelNotFound(f"No version of {self._name} was current before the present one.")
+            self._repository.manifest(self._name)  # says which models there are
+            raise ModelNotFound(
+                f"No version of {self._name} was current before the present one. Promote one of: stemwright models list"
+            )
         manifest = self.promote(history[-2])
         self._write_history(history[:-1])
         return manifest

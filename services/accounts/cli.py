@@ -6,7 +6,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
-from sqlalchemy import make_url
 from sqlalchemy.exc import ProgrammingError
 
 from services.accounts.accounts import Accounts
@@ -24,7 +23,7 @@ from services.accounts.settings import Settings
 from services.accounts.users import repository as users
 from services.accounts.users.emails import EmailAddress, parse
 from services.accounts.users.roles import Role
-from services.kit.database import DATABASE_AWAY, Database, service_url
+from services.kit.database import DATABASE_AWAY, Database, sqlite_file
 from services.kit.env_file import env_file_option
 from services.kit.ids import new_id
 from services.kit.settings import load
@@ -54,9 +53,8 @@ def accounts() -> None:
 def _service() -> Iterator[Accounts]:
     """The service on its database, which is there already: a command about accounts makes none."""
     settings = load(Settings)
-    url = service_url(settings.database_url.get_secret_value(), "accounts")
-    file = make_url(url).database if url.startswith("sqlite") else None
-    if file is not None and not Path(file).exists():
+    file = sqlite_file(settings.database_url.get_secret_value(), "accounts")
+    if file is not None and not file.exists():
         raise click.ClickException(
             f"there are no accounts in {file}: `stemwright up` makes them there; STEMWRIGHT_HOME or DATABASE_URL says "
             "where else to look"

@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 
 import httpx2
-from sqlalchemy import delete, make_url, text
+from sqlalchemy import delete, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.doctor.findings import Finding, ok, one_line, warning, wrong
 from services.kit import bucket
-from services.kit.database import Database, WriteSession, service_url
+from services.kit.database import Database, WriteSession, sqlite_file
 from services.kit.errors import StemwrightError
 from services.kit.ids import new_id
 from services.kit.s3 import S3Storage, translated
@@ -43,16 +42,10 @@ def database(service: str, settings: DatabaseSettings) -> Iterator[Finding]:
             with found.write() as session:
                 yield from _server(about, session)
         except SchemaMissing as missing:
-            yield wrong(about, missing, "Run `stemwright migrate`.")
+            yield wrong(about, missing.problem, "Run `stemwright migrate`.")
         except SQLAlchemyError as error:
             problem = getattr(error, "orig", None) or error
             yield wrong(about, problem, "Look at DATABASE_URL, the server, and the rights of the user that it names.")
-
-
-def sqlite_file(url: str, service: str) -> Path | None:
-    """The file of a database; to open it would make it."""
-    parsed = make_url(service_url(url, service))
-    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
 def _server(about: str, session: WriteSession) -> Iterator[Finding]:

@@ -211,6 +211,12 @@ def service_url(url: str, service: str) -> str:
     return url
 
 
+def sqlite_file(url: str, service: str) -> Path | None:
+    """The file of one service's database; None where a server has it. To open a database makes its file."""
+    parsed = make_url(service_url(url, service))
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+
+
 class Database:
     """Engine and sessions of one service. Safe to share between threads.
 
@@ -233,9 +239,8 @@ class Database:
         self.outbox_ready = threading.Event()
         """Set after a commit that left something in the outbox."""
         self._this_thread = threading.local()
-        parsed = make_url(self.url)
-        self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        self.file = Path(parsed.database) if self.is_sqlite and parsed.database else None
+        self.is_sqlite = make_url(self.url).get_backend_name() == "sqlite"
+        self.file = sqlite_file(url, service)
         if self.is_sqlite:
             self._reader, self._writer = self._sqlite_engines()
         else:

@@ -14,7 +14,16 @@ SERVICES_WITH_DATABASE = ("accounts", "upload", "orchestrator", "notifier")
 
 
 class SchemaMissing(NotReady):
-    """The database has no schema, or one that is too old."""
+    """The database has no schema, or one that is too old. `problem` is that alone, without what to do."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}: run `stemwright migrate`")
+        self.problem = problem
+
+
+def no_schema(service: str) -> SchemaMissing:
+    """What is wrong with a database that was never migrated."""
+    return SchemaMissing(f"the database of {service} has no schema")
 
 
 _STEP = re.compile(r'^(revision|down_revision) = (?:"(\w+)"|None)$', re.MULTILINE)
@@ -62,8 +71,6 @@ def check_schema(database: Database) -> None:
     revision = revision_of(database)
     known, wanted = _history(database.service)
     if revision is None:
-        raise SchemaMissing(f"the database of {database.service} has no schema: run `stemwright migrate`")
+        raise no_schema(database.service)
     if revision in known - {wanted}:
-        raise SchemaMissing(
-            f"the schema of {database.service} is at revision {revision}, not yet at {wanted}: run `stemwright migrate`"
-        )
+        raise SchemaMissing(f"the schema of {database.service} is at revision {revision}, not yet at {wanted}")

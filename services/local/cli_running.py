@@ -65,8 +65,8 @@ def status(as_json: bool) -> None:
 def logs(parts: tuple[str, ...], follow: bool, lines: int, raw: bool) -> None:
     """Show what the parts of the platform have logged, all of them in the order of time.
 
-    PART is gateway, accounts, upload, orchestrator, worker-1, broker, object-store, or supervisor, which tells of
-    starts and ends. Logs are there after the platform has stopped, too.
+    PART is a name that `stemwright status` shows, such as gateway or worker-1, or supervisor, which tells of starts
+    and ends. Logs are there after the platform has stopped, too.
     """
     folder = home_at_hand().logs
     with told_to_a_person():

@@ -102,6 +102,7 @@ def test_help_fits_80_columns_is_not_cut_and_leaves_no_trace(tmp_path: Path, com
         rest = out.partition("\n")[2]
         assert not re.search(r"[^ .]\.\.\.$", rest, flags=re.MULTILINE), f"{name}: a sentence is cut off"
         assert re.search(r"^  [A-Z]", rest, flags=re.MULTILINE), f"{name} says nothing of itself"
+        assert not re.search(r"\w\n +\w", out.partition("\n\n")[0]), f"{name}: a word of its usage is cut in two"
     assert traces(tmp_path) == []
 
 
@@ -138,6 +139,11 @@ def test_every_mistake_is_told_in_two_lines_at_most(tmp_path: Path, commands: li
         (["run", "gatway"], "gateway"),
         (["migrate", "acounts"], "accounts"),
         (["completion", "fihs"], "fish"),
+        (["topics", "pln"], "plan"),
+        (["bucket", "aply"], "apply"),
+        (["accounts", "grant-credit", "me@example.com", "60"], "grant-credits"),
+        (["mail", "shw"], "show"),
+        (["client", "balnce"], "balance"),
     ],
 )
 def test_what_was_probably_meant_is_suggested(tmp_path: Path, command: list[str], meant: str) -> None:

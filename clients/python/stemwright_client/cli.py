@@ -235,10 +235,15 @@ def fetch(api: Client, job_id: str, output: Path, as_json: bool) -> None:
 
 @client.command()
 @click.argument("job_id", metavar="JOB")
+@as_json
 @with_client
-def cancel(api: Client, job_id: str) -> None:
+def cancel(api: Client, job_id: str, as_json: bool) -> None:
     """Stop a job. What does not succeed costs nothing."""
-    click.echo(api.cancel_job(job_id).status)
+    job = api.cancel_job(job_id)
+    if as_json:
+        _print(job)
+    else:
+        click.echo(job.status)
 
 
 @client.command()

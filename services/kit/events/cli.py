@@ -38,13 +38,13 @@ def apply() -> None:
 
 
 @topics.command()
-@click.argument("service", type=click.Choice(SERVICES), required=False)
+@click.argument("service", metavar="[SERVICE]", type=click.Choice(SERVICES), required=False)
 @click.option("--partner-topics", is_flag=True, help="With what it takes to offer partners topics of their own.")
 def rights(service: str | None, partner_topics: bool) -> None:
     """Print the rights that services need.
 
     A right a line: service, right, kind, name, and whether it is for that name alone (literal) or for all that begin
-    with it (prefixed); of all services or of one.
+    with it (prefixed). SERVICE is gateway, upload, accounts, orchestrator, notifier or worker; all without it.
     """
     brokers = Brokers.of(load(KafkaSettings))
     for each in SERVICES:

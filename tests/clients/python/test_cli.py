@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from services.cli import main, named_with_its_extra
+from stemwright_client.cli import client
 from tests.clients.python.double import KEY, Double, named
 
 JOB = named("job", 1)
@@ -100,6 +101,11 @@ def test_what_is_wrong_is_an_object_where_objects_are_wanted(run: Run, double: D
         "status": "failed",
         "error": {"code": "file_unreadable", "message": "absent.wav: No such file or directory"},
     }
+
+
+@pytest.mark.parametrize("name", sorted(set(client.commands) - {"mcp"}))
+def test_every_command_speaks_to_programs_too(name: str) -> None:
+    assert any("--json" in option.opts for option in client.commands[name].params)
 
 
 def test_a_key_is_needed_and_never_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

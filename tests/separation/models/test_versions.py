@@ -128,6 +128,14 @@ def test_versions_stand_side_by_side_and_one_is_current(repository: ModelReposit
     assert versions.rollback() == first
     with pytest.raises(ModelNotFound, match="No version"):
         versions.rollback()
+    for digest in ("none", "sha256:", ""):
+        with pytest.raises(ModelNotFound, match=rf"No digest begins with '{digest}'.*{second.digest[7:19]}"):
+            versions.promote(digest)
+    none = pytest.raises(ModelNotFound, match=f"There is no model toy in .* There are: {NAME}")
+    with none:
+        Versions(repository, "toy").promote(first.digest)
+    with none:
+        Versions(repository, "toy").rollback()
     assert repository.manifest(NAME) == first
 
 

@@ -105,6 +105,7 @@ def test_the_command_says_whether_every_schema_is_there(tmp_path: Path, monkeypa
         1,
         "Error: the database of notifier has no schema: run `stemwright migrate`\n",
     )
+    assert list(tmp_path.iterdir()) == []  # it has made no file either
     assert command.invoke(main, ["migrate", "notifier"]).exit_code == 0
     there = command.invoke(main, ["migrate", "notifier", "--check"])
     assert (there.exit_code, there.output) == (0, "notifier: schema is up to date\n")
