@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +14,7 @@ from sqlalchemy import text, update
 
 from tests.broker import Broker
 from tests.chart.observed import Observed, needs_promtool, scraped
+from tests.clocks import Clock
 from tests.databases import MakeDatabase, on_sqlite
 from tests.ids import numbered
 from tests.made_settings import made_settings
@@ -24,16 +25,6 @@ if TYPE_CHECKING:  # services take a second to import, which the tests alone nee
 
 pytestmark = needs_promtool
 ADDRESS = "ada@example.com"
-
-
-class Clock:
-    """Moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture
@@ -190,10 +181,9 @@ def test_an_erasure_that_the_others_do_not_answer(accounts: "Accounts", person: 
 
 @pytest.fixture
 def world(make_database: MakeDatabase) -> "Iterator[World]":
-    from tests.services.orchestrator.world import Clock as WorldClock
     from tests.services.orchestrator.world import running_world
 
-    clock = WorldClock()
+    clock = Clock()
     with running_world(make_database("orchestrator", clock=clock), clock) as made:
         yield made
 

@@ -4,7 +4,7 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
 
@@ -26,26 +26,13 @@ from services.kit.database import Database
 from services.kit.events.codec import Event, decode
 from services.kit.tables import OUTBOX
 from tests.app_client import AppClient
+from tests.clocks import Clock
 from tests.databases import MakeDatabase
 from tests.made_settings import made_settings
 
 PASSWORD = "correct horse battery"
 QUICK_HASHES_KIB = 8
 """The least that argon2 takes: a person who joins would else cost a fifth of a second of processor time."""
-
-
-class Clock:
-    """Time that stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        # Tokens are verified by the machine's clock, so this one begins there.
-        self.began = self.now = datetime.now(UTC).replace(microsecond=0)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **by: float) -> None:
-        self.now += timedelta(**by)
 
 
 @dataclass
@@ -111,7 +98,8 @@ Join = Callable[..., Person]
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    # Tokens are verified by the machine's clock, so this one begins there.
+    return Clock(datetime.now(UTC).replace(microsecond=0))
 
 
 @pytest.fixture

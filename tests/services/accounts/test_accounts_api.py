@@ -21,8 +21,9 @@ from services.accounts.users.roles import Role
 from services.kit.database import Database
 from services.kit.ids import new_id
 from services.kit.tables import IDEMPOTENCY
+from tests.clocks import Clock
 from tests.databases import on_sqlite
-from tests.services.accounts.conftest import Clock, Join, Person, in_parallel
+from tests.services.accounts.conftest import Join, Person, in_parallel
 from tests.services.accounts.ledger.billing_cases import Money
 
 KEY = {"name": "CI", "scopes": ["jobs", "uploads"]}

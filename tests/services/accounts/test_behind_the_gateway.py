@@ -24,7 +24,8 @@ from services.gateway.protocol import guarded
 from services.gateway.settings import Settings as GatewaySettings
 from services.kit.auth import KEY_SET_SECONDS
 from services.kit.database import Database
-from tests.services.accounts.conftest import PASSWORD, Clock, Join, Person
+from tests.clocks import Clock
+from tests.services.accounts.conftest import PASSWORD, Join, Person
 from tests.services.gateway.standin import PATIENCE_SECONDS, PATIENT, eventually, patient_verifier, serving
 
 SECONDS = 5

@@ -13,8 +13,9 @@ from services.accounts.ledger.models import AccountBalance
 from services.kit.database import Database
 from services.kit.migrations import migrate
 from services.kit.protos import billing_pb2
+from tests.clocks import Clock
 from tests.databases import on_sqlite
-from tests.services.accounts.conftest import Clock, Join, Outbox
+from tests.services.accounts.conftest import Join, Outbox
 from tests.services.accounts.second_factor.apps import turn_on
 
 Run = Callable[..., Result]

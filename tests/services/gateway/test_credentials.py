@@ -9,6 +9,7 @@ from services.gateway.errors import BadRequest, InvalidKey, UpstreamDown
 from services.gateway.revocations import Revocations, RevokedSince
 from services.kit.auth import InvalidToken, Principal
 from services.kit.errors import Unauthorized
+from tests.clocks import MonotonicClock
 
 
 class Verifier:
@@ -39,16 +40,9 @@ class Accounts:
         return None if key == "sk_bad" else f"token-of-{key.removeprefix('sk_')}"
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Scene:
     def __init__(self, entries: int = 100) -> None:
-        self.verifier, self.accounts, self.clock = Verifier(), Accounts(), Clock()
+        self.verifier, self.accounts, self.clock = Verifier(), Accounts(), MonotonicClock(0)
         self.ended: list[str] = []
         self.changed: dict[str, int] = {}
         revocations = Revocations(self.told, fresh_seconds=1, outage_seconds=60, clock=self.clock)

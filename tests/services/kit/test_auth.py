@@ -21,6 +21,7 @@ from services.kit.auth import (
     KeySetUnavailable,
     TokenVerifier,
 )
+from tests.clocks import MonotonicClock
 
 KEY = Ed25519PrivateKey.generate()
 OTHER_KEY = Ed25519PrivateKey.generate()
@@ -55,22 +56,13 @@ def accounts() -> Accounts:
     return Accounts()
 
 
-class Clock:
-    """A monotonic clock that a test moves."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> MonotonicClock:
+    return MonotonicClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def verifier(accounts: Accounts, clock: Clock) -> TokenVerifier:
+def verifier(accounts: Accounts, clock: MonotonicClock) -> TokenVerifier:
     keys = KeySet("http://accounts", fetch=accounts.fetch, clock=clock)
     return TokenVerifier(keys, issuer="stemwright", audience="stemwright-api")
 
@@ -208,7 +200,7 @@ def test_before_any_key_could_be_fetched_it_is_our_fault_not_the_callers(
 
 
 def test_a_key_that_is_not_known_while_accounts_is_away_signs_nobody_out(
-    verifier: TokenVerifier, accounts: Accounts, clock: Clock
+    verifier: TokenVerifier, accounts: Accounts, clock: MonotonicClock
 ) -> None:
     """It may be a new one: 401 would have clients throw their tokens away."""
     verifier.verify(token())
@@ -228,7 +220,7 @@ def test_a_key_that_is_not_known_while_accounts_is_away_signs_nobody_out(
 
 
 def test_accounts_is_waited_for_longer_while_nobody_gets_in_without_it(
-    verifier: TokenVerifier, accounts: Accounts, clock: Clock
+    verifier: TokenVerifier, accounts: Accounts, clock: MonotonicClock
 ) -> None:
     accounts.away = True
     with pytest.raises(KeySetUnavailable):
@@ -240,7 +232,9 @@ def test_accounts_is_waited_for_longer_while_nobody_gets_in_without_it(
     assert accounts.waited_for == [FIRST_FETCH_TIMEOUT_SECONDS] * 2 + [FETCH_TIMEOUT_SECONDS]
 
 
-def test_a_new_key_is_fetched_when_it_turns_up(verifier: TokenVerifier, accounts: Accounts, clock: Clock) -> None:
+def test_a_new_key_is_fetched_when_it_turns_up(
+    verifier: TokenVerifier, accounts: Accounts, clock: MonotonicClock
+) -> None:
     verifier.verify(token())
     accounts.keys.append(public_jwk(OTHER_KEY, "k2"))
     clock.now += 31
@@ -249,7 +243,7 @@ def test_a_new_key_is_fetched_when_it_turns_up(verifier: TokenVerifier, accounts
 
 
 def test_a_key_that_is_published_no_more_stops_working(
-    verifier: TokenVerifier, accounts: Accounts, clock: Clock
+    verifier: TokenVerifier, accounts: Accounts, clock: MonotonicClock
 ) -> None:
     verifier.verify(token())
     accounts.keys = [public_jwk(OTHER_KEY, "k2")]
@@ -261,7 +255,7 @@ def test_a_key_that_is_published_no_more_stops_working(
 
 
 def test_while_accounts_is_away_it_is_asked_twice_a_minute_and_known_keys_go_on(
-    verifier: TokenVerifier, accounts: Accounts, clock: Clock
+    verifier: TokenVerifier, accounts: Accounts, clock: MonotonicClock
 ) -> None:
     verifier.verify(token())
     accounts.away = True

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -18,22 +18,13 @@ from services.kit.leadership import LEASE, LOOK_SECONDS, FileLease, Leadership, 
 from services.kit.periodic import Periodic
 from services.kit.process import BackgroundTask
 from services.kit.tables import IDEMPOTENCY, LEASES
+from tests.clocks import Clock
 from tests.databases import MakeDatabase
 from tests.services.kit.events.consuming import until
 
 on_postgres = pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
 A_MOMENT = timedelta(microseconds=1)
 NEVER = 3600.0
-
-
-class Clock:
-    """The database's clock, moved by hand and seen by all replicas."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -26,6 +26,7 @@ from services.notifier.event_topics.service import EventTopics
 from services.notifier.events.readers import Readers
 from services.notifier.events.recorder import Recorder
 from services.notifier.settings import Settings
+from tests.clocks import Clock
 from tests.databases import MakeDatabase
 from tests.ids import numbered
 from tests.made_settings import made_settings
@@ -34,19 +35,6 @@ from tests.services.notifier.sink import Sink, sink
 
 ADA, BOB = numbered("usr", 1), numbered("usr", 2)
 BEGIN = datetime(2026, 11, 20, 12, tzinfo=UTC)
-
-
-class Clock:
-    """The database's clock, set by hand."""
-
-    def __init__(self) -> None:
-        self.now = BEGIN
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_time(self, **lapse: float) -> None:
-        self.now += timedelta(**lapse)
 
 
 class NamedTokens(TokenVerifier):
@@ -189,7 +177,7 @@ class Notifier:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(BEGIN)
 
 
 @pytest.fixture

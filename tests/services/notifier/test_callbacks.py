@@ -98,7 +98,7 @@ def test_a_rotated_secret_signs_beside_the_one_before_for_a_day(notifier: Notifi
     with dispatching(notifier):
         notifier.hear(batch_event(partner.url))
         until(lambda: sent(notifier, status="succeeded"), "the first callback")
-        notifier.clock.pass_time(hours=25)
+        notifier.clock.advance(hours=25)
         notifier.hear(job_event("succeeded", JOB, at=notifier.clock.now, callback_url=partner.url))
         until(lambda: len(partner.received) == 2, "the second")
     both, later = partner.received
@@ -129,7 +129,7 @@ def test_what_fails_is_tried_again_by_the_schedule(notifier: Notifier, partner: 
         [delivery] = sent(notifier)
         assert delivery["due_at"] is not None
         partner.answer = lambda _: (204, {})
-        notifier.clock.pass_time(seconds=10)
+        notifier.clock.advance(seconds=10)
         until(lambda: len(sent(notifier, status="succeeded")) == 1, "the second try")
 
 
@@ -145,7 +145,7 @@ def test_beyond_so_many_hosts_the_others_share_a_queue(notifier: Notifier, monke
     assert len(set(queues.values())) == 3
     assert queues["https://HOST-1.partner.com/b"] == queues["https://host-1.partner.com/a"]
     # A queue that nothing is known of any more goes.
-    notifier.clock.pass_time(days=31)
+    notifier.clock.advance(days=31)
     Pruner(notifier.database, kept=timedelta(days=30)).prune()
     assert "partner.com" not in everything_in(notifier.database, Base.metadata)
 

@@ -111,7 +111,7 @@ def test_what_was_noted_on_a_job_goes_with_the_job(notifier: Notifier) -> None:
 def test_events_are_kept_for_their_time_and_do_not_come_back(notifier: Notifier, settings: Settings) -> None:
     old = job_event("succeeded", JOB)
     notifier.hear(old)
-    notifier.clock.pass_time(days=settings.events_kept_days, seconds=1)
+    notifier.clock.advance(days=settings.events_kept_days, seconds=1)
     notifier.hear(job_event("succeeded", numbered("job", 2), at=notifier.clock.now))
 
     Pruner(notifier.database, kept=settings.events_kept).prune()

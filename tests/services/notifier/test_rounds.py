@@ -23,7 +23,7 @@ def test_of_two_processes_each_delivery_is_with_one_and_who_was_too_slow_changes
     theirs = slow.turn([], lambda _endpoint, _failing: 2)
     assert len({parcel.delivery_id for parcel in (*theirs, *quick.turn([], any_number))}) == 3
 
-    notifier.clock.pass_time(seconds=notifier.settings.webhook_lease.total_seconds())
+    notifier.clock.advance(seconds=notifier.settings.webhook_lease.total_seconds())
     again = quick.turn([], any_number)
     assert {parcel.delivery_id for parcel in theirs} < {parcel.delivery_id for parcel in again}
     slow.turn([Tried(parcel, outcome(500)) for parcel in theirs], any_number)
@@ -54,7 +54,7 @@ def test_tries_that_end_together_are_noted_each_for_itself(notifier: Notifier) -
     shown = {endpoint["id"]: endpoint["failing_since"] for endpoint in notifier.get(ENDPOINTS)["items"]}
     assert shown[good["id"]] is None
     assert shown[bad["id"]] is not None
-    notifier.clock.pass_time(seconds=notifier.settings.webhook_lease.total_seconds())
+    notifier.clock.advance(seconds=notifier.settings.webhook_lease.total_seconds())
     due = notifier.rounds.turn([], any_number)
     assert {parcel.delivery_id for parcel in due} == {newest["id"], oldest["id"]}
 

@@ -34,7 +34,7 @@ def test_no_log_no_event_and_no_webhook_has_a_secret(
         until(lambda: len(partner.at("/good")) == 3, "the events, and that one endpoint is disabled")
         until(lambda: tried(notifier, made[2], 1), "the one that fails")
     # What could not be noted is told of too.
-    notifier.clock.pass_time(seconds=60)
+    notifier.clock.advance(seconds=60)
     parcels = notifier.rounds.turn([], any_number)
     notifier.rounds.turn([Tried(parcel, outcome(2**70)) for parcel in parcels], any_number)
 

@@ -158,7 +158,7 @@ def test_what_a_process_took_with_it_is_sent_by_the_next(notifier: Notifier, par
             lambda: any(one["status"] == "succeeded" for one in deliveries(notifier, endpoint)), "what was given back"
         )
         assert len(partner.received) == 1
-        notifier.clock.pass_time(seconds=notifier.settings.webhook_lease.total_seconds())
+        notifier.clock.advance(seconds=notifier.settings.webhook_lease.total_seconds())
         until(lambda: len(partner.received) == 2 and settled(notifier, endpoint), "what the dead process had")
     assert partner.received[1].headers["webhook-id"] == first.event_id
 
@@ -170,7 +170,7 @@ def test_for_a_day_both_secrets_sign(notifier: Notifier, partner: Sink) -> None:
     with dispatching(notifier):
         notifier.call("POST", f"{ENDPOINTS}/{endpoint['id']}/test", status=202)
         until(lambda: deliveries(notifier, endpoint, status="succeeded"), "the first test")
-        notifier.clock.pass_time(hours=24)
+        notifier.clock.advance(hours=24)
         notifier.call("POST", f"{ENDPOINTS}/{endpoint['id']}/test", status=202)
         until(lambda: len(partner.received) == 2, "the second test")
 
@@ -217,7 +217,7 @@ def test_days_of_failure_disable_an_endpoint(notifier: Notifier, partner: Sink) 
         [delivery] = until(lambda: tried(notifier, endpoint, 1), "the first try")
         # It asked for more than the schedule's five seconds.
         assert datetime.fromisoformat(delivery["due_at"]) == BEGIN + timedelta(seconds=60)
-        notifier.clock.pass_time(days=notifier.settings.webhook_patience_days, seconds=1)
+        notifier.clock.advance(days=notifier.settings.webhook_patience_days, seconds=1)
         until(lambda: not notifier.get(ENDPOINTS)["items"][0]["enabled"], "the end of patience")
     assert notifier.get(ENDPOINTS)["items"][0]["disabled_because"] == "failing"
     assert notifier.types()[-1] == "webhook_endpoint.disabled"
@@ -296,7 +296,7 @@ class TestFewEndpoints:
 def test_deliveries_are_kept_as_long_as_their_events(notifier: Notifier, settings: Settings) -> None:
     endpoint = add(notifier, "https://hooks.example.com/")
     notifier.hear(job_event("queued", JOB))
-    notifier.clock.pass_time(days=settings.events_kept_days, seconds=1)
+    notifier.clock.advance(days=settings.events_kept_days, seconds=1)
 
     Pruner(notifier.database, kept=settings.events_kept).prune()
 

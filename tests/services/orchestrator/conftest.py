@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.clocks import Clock
 from tests.databases import MakeDatabase
-from tests.services.orchestrator.world import Clock, World, running_world
+from tests.services.orchestrator.world import World, running_world
 
 
 @pytest.fixture

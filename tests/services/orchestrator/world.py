@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -52,25 +51,13 @@ from services.orchestrator.signals import Signals
 from services.orchestrator.uploads.service import Uploads
 from services.orchestrator.workers.heartbeats import HeartbeatMonitor
 from tests.app_client import AppClient
+from tests.clocks import Clock
 from tests.made_settings import made_settings
 from tests.services.orchestrator.siblings import DIGEST, MODEL, SHA256, event_of, rate
 
 
 def bearer(account_id: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {account_id}"}
-
-
-class Clock:
-    """The database's clock, moved by hand."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.time
-
-    def advance(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
 
 
 class MemoryStorage:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from services.kit.storage import ObjectStorage
+from tests.clocks import Clock
 from tests.databases import on_sqlite
 from tests.services.upload.conftest import Events, Parts, sha256
-from tests.services.upload.validating import SONG, Clock, Scripted, clock, completed, database, parts, state
+from tests.services.upload.validating import SONG, Scripted, clock, completed, database, parts, state
 
 pytestmark = pytest.mark.s3
 
@@ -41,7 +42,7 @@ def test_bytes_that_change_on_their_way_give_no_verdict(
     parts.validator(storage).check_next()
     assert state(parts, upload_id).status == "validating"
 
-    clock.forward(parts.settings.retry_seconds + 1)
+    clock.advance(parts.settings.retry_seconds + 1)
     parts.validator(storage).check_next()
 
     assert (state(parts, upload_id).status, state(parts, upload_id).sha256) == ("ready", sha256(SONG))
@@ -61,7 +62,7 @@ def test_a_good_file_is_not_rejected_for_bytes_that_changed_on_their_way(parts: 
     parts.validator(storage).check_next()
     assert state(parts, upload_id).status == "validating"
 
-    clock.forward(parts.settings.retry_seconds + 1)
+    clock.advance(parts.settings.retry_seconds + 1)
     parts.validator(storage).check_next()
     assert state(parts, upload_id).status == "ready"
 
@@ -72,7 +73,7 @@ def test_a_store_that_always_changes_bytes_is_not_asked_for_ever(parts: Parts, c
     for _ in range(parts.settings.max_attempts):
         storage: Any = Corrupting(parts.storage, 1)
         parts.validator(storage).check_next()
-        clock.forward(parts.settings.retry_seconds + 1)
+        clock.advance(parts.settings.retry_seconds + 1)
     parts.validator().check_next()
 
     assert state(parts, upload_id).code == "upload_not_checked"

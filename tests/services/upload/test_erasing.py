@@ -16,13 +16,13 @@ from services.upload.models import Base, Upload
 from services.upload.prober import Prober
 from services.upload.schemas import NewUpload
 from services.upload.service import Uploads
+from tests.clocks import Clock
 from tests.databases import MakeDatabase
 from tests.erasing import counts_of, everything_in, hear, publish, receipts
 from tests.ids import numbered
 from tests.services.upload.asking import hear_order, order, question, row_of
 from tests.services.upload.conftest import Parts
 from tests.services.upload.songs import wav
-from tests.services.upload.validating import Clock
 
 pytestmark = pytest.mark.s3
 
@@ -107,7 +107,7 @@ def test_every_upload_goes_in_whatever_state_with_its_objects_and_its_name(parts
 def test_the_tombstones_go_as_well_in_their_time(parts: Parts, erase: Erase, clock: Clock) -> None:
     ready(parts, ADA)
     erase(ADA)
-    clock.forward(parts.settings.tombstone_seconds + 1)
+    clock.advance(parts.settings.tombstone_seconds + 1)
 
     parts.sweeper.sweep()
 
@@ -141,7 +141,7 @@ def test_bytes_that_come_late_are_thrown_away(parts: Parts, erase: Erase, clock:
         parts.uploads.complete(ADA, upload_id, None)
     # A request that was on its way when its upload was erased.
     parts.storage.put_bytes(f"incoming/{upload_id}", SONG, "audio/wav")
-    clock.forward(parts.settings.tombstone_seconds + 1)
+    clock.advance(parts.settings.tombstone_seconds + 1)
     parts.sweeper.sweep()
 
     assert keys_in(parts) == []

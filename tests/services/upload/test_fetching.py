@@ -15,6 +15,7 @@ from services.upload import repository
 from services.upload.errors import SourceNotAllowed, UploadIsFetched, UploadNotFound
 from services.upload.parts import MIN_PART_BYTES
 from services.upload.schemas import NewSource
+from tests.clocks import Clock
 from tests.databases import on_sqlite
 from tests.ids import numbered
 from tests.services.upload.conftest import Events, Parts
@@ -23,7 +24,6 @@ from tests.services.upload.song_server import Answer, SongServer, giving, song_s
 from tests.services.upload.validating import (
     ACCOUNT,
     SONG,
-    Clock,
     Killed,
     Scripted,
     clock,
@@ -195,7 +195,7 @@ def test_what_may_pass_is_tried_again_after_a_pause(parts: Parts, server: SongSe
     assert fetcher(parts).fetch_next()
     assert state(parts, upload_id).status == "pending"
     assert not fetcher(parts).fetch_next(), "the pause is not over"
-    clock.forward(parts.settings.fetch_retry_seconds)
+    clock.advance(parts.settings.fetch_retry_seconds)
     assert fetcher(parts).fetch_next()
 
     assert (state(parts, upload_id).status, state(parts, upload_id).size_bytes) == ("validating", len(SONG))
@@ -209,7 +209,7 @@ def test_a_server_that_stays_away_is_asked_a_few_times(parts: Parts, server: Son
     tries = 0
     while state(parts, upload_id).status == "pending":
         tries += fetcher(parts).fetch_next()
-        clock.forward(60)
+        clock.advance(60)
 
     assert (tries, state(parts, upload_id).code) == (3, "source_refused")
     assert len(server.asked) == 3
@@ -265,7 +265,7 @@ def test_a_fetcher_that_is_killed_is_succeeded(
         fetcher(parts, storage).fetch_next()
 
     assert not fetcher(parts).fetch_next(), "the lease still stands"
-    clock.forward(parts.settings.lease_seconds + 1)
+    clock.advance(parts.settings.lease_seconds + 1)
     assert fetcher(parts).fetch_next()
     assert parts.validator().check_next()
 
@@ -281,7 +281,7 @@ def test_what_kills_its_fetchers_is_rejected_in_the_end(parts: Parts, server: So
         storage.before["upload_part"] = kill
         with pytest.raises(Killed):
             fetcher(parts, storage).fetch_next()
-        clock.forward(parts.settings.lease_seconds + 1)
+        clock.advance(parts.settings.lease_seconds + 1)
 
     assert fetcher(parts).fetch_next()
 
@@ -389,7 +389,7 @@ def test_a_platform_may_fetch_nothing(parts: Parts) -> None:
 
 def test_an_expired_one_says_so(parts: Parts, clock: Clock) -> None:
     upload_id = named(parts, "https://music.example.com/a.wav?secret")
-    clock.forward(parts.settings.pending_seconds + 1)
+    clock.advance(parts.settings.pending_seconds + 1)
 
     parts.sweeper.sweep()
 

@@ -9,10 +9,10 @@ from services.kit.storage import MultipartNotFound, StorageUnavailable
 from services.upload import repository
 from services.upload.cleaning import Cleaner
 from services.upload.schemas import NewUpload
+from tests.clocks import Clock
 from tests.databases import MakeDatabase
 from tests.ids import numbered
 from tests.services.upload.conftest import Events, Parts
-from tests.services.upload.validating import Clock
 
 pytestmark = pytest.mark.s3
 
@@ -39,12 +39,12 @@ def test_an_upload_that_nobody_finishes_expires(parts: Parts, events: Events, cl
     upload = parts.uploads._own(ACCOUNT, old)
     assert upload.multipart_id is not None
     parts.storage.upload_part(upload.incoming_key, upload.multipart_id, 1, b"12345")
-    clock.forward(parts.settings.pending_seconds - 10)
+    clock.advance(parts.settings.pending_seconds - 10)
     young = create(parts)
     parts.sweeper.sweep()
     assert parts.uploads.get(ACCOUNT, old).status == "pending"
 
-    clock.forward(11)
+    clock.advance(11)
     parts.sweeper.sweep()
     parts.sweeper.sweep()
 
@@ -84,7 +84,7 @@ def test_a_deleted_upload_is_forgotten_after_one_more_look(parts: Parts, clock: 
     parts.storage.put_bytes(f"sources/{upload_id}/original", b"late", "x/y")
 
     parts.sweeper.sweep()
-    clock.forward(parts.settings.tombstone_seconds + 1)
+    clock.advance(parts.settings.tombstone_seconds + 1)
     parts.sweeper.sweep()
 
     assert parts.storage.head(f"sources/{upload_id}/original") is None
@@ -97,11 +97,11 @@ def test_parts_that_nobody_knows_are_thrown_away_once_they_are_old(parts: Parts,
     known = parts.uploads._own(ACCOUNT, create(parts))
     assert known.multipart_id is not None
     unknown = parts.storage.create_multipart("stems/job_x/1/vocals.flac", "audio/flac")
-    clock.moment = datetime.now(UTC) + timedelta(seconds=parts.settings.pending_seconds - 60)
+    clock.now = datetime.now(UTC) + timedelta(seconds=parts.settings.pending_seconds - 60)
     parts.sweeper.abort_unknown_multiparts()
     assert parts.storage.list_parts("stems/job_x/1/vocals.flac", unknown) == []
 
-    clock.forward(120)
+    clock.advance(120)
     parts.sweeper.abort_unknown_multiparts()
 
     with pytest.raises(MultipartNotFound):

@@ -16,13 +16,13 @@ from services.upload import repository
 from services.upload.leases import Leases
 from services.upload.prober import AudioFacts, ProbeFailed, Prober, Rejection
 from services.upload.schemas import NewUpload
+from tests.clocks import Clock
 from tests.databases import on_sqlite
 from tests.object_store import running_object_store
 from tests.services.upload.conftest import Events, Parts
 from tests.services.upload.validating import (
     ACCOUNT,
     SONG,
-    Clock,
     Killed,
     Scripted,
     Stub,
@@ -65,7 +65,7 @@ def test_a_validator_that_is_killed_is_succeeded(
     successor = parts.validator()
     if state(parts, upload_id).status == "validating":
         assert not successor.check_next(), "the lease still stands"
-        clock.forward(parts.settings.lease_seconds + 1)
+        clock.advance(parts.settings.lease_seconds + 1)
         assert successor.check_next()
     parts.sweeper.sweep()
 
@@ -82,7 +82,7 @@ def test_a_file_that_kills_its_validators_is_rejected_in_the_end(parts: Parts, e
         storage.before["copy"] = kill
         with pytest.raises(Killed):
             parts.validator(storage).check_next()
-        clock.forward(parts.settings.lease_seconds + 1)
+        clock.advance(parts.settings.lease_seconds + 1)
 
     assert parts.validator().check_next()
 
@@ -104,7 +104,7 @@ def test_a_store_that_is_away_is_waited_for(parts: Parts, clock: Clock, operatio
         storage.before[operation] = away
         assert parts.validator(storage).check_next()
         assert not parts.validator().check_next(), "not before the pause is over"
-        clock.forward(parts.settings.retry_seconds + 1)
+        clock.advance(parts.settings.retry_seconds + 1)
 
     assert parts.validator().check_next()
     assert state(parts, upload_id).status == "ready", "the file is not to blame, however often"
@@ -122,7 +122,7 @@ def test_a_full_disk_is_waited_out(parts: Parts, clock: Clock) -> None:
     parts.validator(storage).check_next()
     assert state(parts, upload_id).status == "validating"
 
-    clock.forward(parts.settings.retry_seconds + 1)
+    clock.advance(parts.settings.retry_seconds + 1)
     parts.validator().check_next()
     assert state(parts, upload_id).status == "ready"
 
@@ -139,7 +139,7 @@ def test_a_truncated_answer_of_the_store_is_not_a_verdict(parts: Parts, clock: C
     parts.validator(storage).check_next()
     assert state(parts, upload_id).status == "validating"
 
-    clock.forward(parts.settings.retry_seconds + 1)
+    clock.advance(parts.settings.retry_seconds + 1)
     parts.validator().check_next()
     assert state(parts, upload_id).status == "ready"
 
@@ -182,7 +182,7 @@ def test_a_probe_without_a_word_is_tried_again_and_given_up(parts: Parts, clock:
     for _ in range(parts.settings.max_attempts):
         assert state(parts, upload_id).status == "validating"
         parts.validator(prober=Stub(ProbeFailed("killed"))).check_next()
-        clock.forward(60)
+        clock.advance(60)
     parts.validator().check_next()
 
     assert state(parts, upload_id).code == "upload_not_checked"
@@ -196,7 +196,7 @@ def test_a_lease_is_renewed_while_the_probe_runs(parts: Parts, clock: Clock, mon
     class Slow(Stub):
         def probe(self, file: Path, beat: Callable[[], None]) -> AudioFacts | Rejection:
             for _ in range(4):
-                clock.forward(parts.settings.lease_seconds / 2)
+                clock.advance(parts.settings.lease_seconds / 2)
                 beat()
                 with parts.database.read() as session:
                     upload = repository.find_any(session, upload_id)

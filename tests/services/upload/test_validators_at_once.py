@@ -10,12 +10,12 @@ from services.upload import repository
 from services.upload.errors import StorageQuotaExceeded
 from services.upload.schemas import NewUpload
 from services.upload.service import Uploads
+from tests.clocks import Clock
 from tests.ids import numbered
 from tests.services.upload.conftest import Events, Parts, at_once
 from tests.services.upload.validating import (
     ACCOUNT,
     SONG,
-    Clock,
     Scripted,
     clock,
     completed,
@@ -42,13 +42,13 @@ def claimed(parts: Parts, token: str) -> str | None:
 def test_accounts_have_their_turns(parts: Parts, clock: Clock) -> None:
     for number in (1, 1, 1, 1, 2, 3, 3):
         completed(parts, account=numbered("usr", number))
-        clock.forward(1)
+        clock.advance(1)
 
     turns = [claimed(parts, f"token-{number}") for number in range(6)]
 
     # Two more of the first account wait for its first two.
     assert turns == [*(numbered("usr", number) for number in (1, 2, 3, 1, 3)), None]
-    clock.forward(61)
+    clock.advance(61)
     assert claimed(parts, "later") is not None, "leases that lapsed count no more"
 
 
@@ -70,7 +70,7 @@ def test_an_upload_deleted_while_it_is_checked_leaves_nothing(
     getattr(storage, moment)[operation] = lambda: parts.uploads.delete(ACCOUNT, upload_id)
 
     parts.validator(storage).check_next()
-    clock.forward(parts.settings.retry_seconds + parts.settings.lease_seconds + 1)
+    clock.advance(parts.settings.retry_seconds + parts.settings.lease_seconds + 1)
     parts.validator().check_next()
 
     assert events.types(upload_id) == ["UploadDeleted"]
@@ -104,7 +104,7 @@ def test_a_validator_that_slept_does_not_overrule_its_successor(parts: Parts, ev
     storage: Any = Scripted(parts.storage)
 
     def sleep_through() -> None:
-        clock.forward(parts.settings.lease_seconds + 1)
+        clock.advance(parts.settings.lease_seconds + 1)
         assert parts.validator().check_next()
 
     storage.before["copy"] = sleep_through

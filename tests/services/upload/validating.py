@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from services.upload.models import Upload
 from services.upload.parts import plan
 from services.upload.prober import AudioFacts, Prober, Rejection
 from services.upload.schemas import UploadView
+from tests.clocks import Clock
 from tests.databases import MakeDatabase
 from tests.ids import numbered
 from tests.services.upload import songs
@@ -22,19 +22,6 @@ from tests.services.upload.conftest import Parts, sha256
 
 ACCOUNT = numbered("usr", 1)
 SONG = songs.wav()
-
-
-class Clock:
-    """The database's clock, moved by hand."""
-
-    def __init__(self) -> None:
-        self.moment = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def forward(self, seconds: float) -> None:
-        self.moment += timedelta(seconds=seconds)
 
 
 @pytest.fixture

@@ -14,26 +14,19 @@ from services.worker.attempts import (
     AttemptKey,
     AttemptTable,
 )
+from tests.clocks import MonotonicClock
 from tests.services.worker.assignments import assigned, succeeded
 
 ME = "wrk_me"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
+@pytest.fixture
+def clock() -> MonotonicClock:
+    return MonotonicClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def table(clock: Clock) -> AttemptTable:
+def table(clock: MonotonicClock) -> AttemptTable:
     return AttemptTable(ME, 1, clock)
 
 
@@ -124,24 +117,24 @@ def test_cancelling_what_does_not_run_says_so(table: AttemptTable) -> None:
     assert not table.knows(AttemptKey("job_a", 3))
 
 
-def test_what_ended_is_told_again_after_growing_pauses(table: AttemptTable, clock: Clock) -> None:
+def test_what_ended_is_told_again_after_growing_pauses(table: AttemptTable, clock: MonotonicClock) -> None:
     take(table, "job_a")
     finish(table, "job_a")
     told_at = []
-    begun = clock.seconds
-    while clock.seconds < begun + FINISHED_KEPT_SECONDS:
+    begun = clock.now
+    while clock.now < begun + FINISHED_KEPT_SECONDS:
         if due := table.finished():
-            told_at.append(clock.seconds - begun)
+            told_at.append(clock.now - begun)
             table.told(due)
-        clock.seconds += 0.5
+        clock.now += 0.5
     assert told_at == [0, 1, 3, 7, 15, 31, 63, 127, 255, 511]
 
 
-def test_what_the_broker_did_not_take_stays_due(table: AttemptTable, clock: Clock) -> None:
+def test_what_the_broker_did_not_take_stays_due(table: AttemptTable, clock: MonotonicClock) -> None:
     take(table, "job_a")
     finish(table, "job_a")
     assert names(table) == ["job_a"]
-    clock.seconds += 0.1
+    clock.now += 0.1
     assert names(table) == ["job_a"]
 
 
@@ -154,12 +147,12 @@ def test_what_ended_is_told_at_once_when_asked_again(table: AttemptTable) -> Non
     assert names(table) == ["job_a"]
 
 
-def test_the_list_of_what_ended_is_bounded_in_number_and_time(table: AttemptTable, clock: Clock) -> None:
+def test_the_list_of_what_ended_is_bounded_in_number_and_time(table: AttemptTable, clock: MonotonicClock) -> None:
     for number in range(FINISHED_KEPT + 3):
         take(table, f"job_{number}")
         finish(table, f"job_{number}")
     assert names(table) == [f"job_{number}" for number in range(3, FINISHED_KEPT + 3)]
-    clock.seconds += FINISHED_KEPT_SECONDS + 1
+    clock.now += FINISHED_KEPT_SECONDS + 1
     assert names(table) == []
 
 

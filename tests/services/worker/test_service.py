@@ -6,26 +6,19 @@ from services.kit.protos import separation_pb2
 from services.worker.attempts import AbortReason, AssignmentDecision, Attempt, Stage
 from services.worker.errors import AttemptAborted, AttemptStuck
 from services.worker.service import News, WorkerService, check
+from tests.clocks import MonotonicClock
 from tests.services.worker.assignments import assigned, succeeded
 
 ME = "wrk_me"
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
+@pytest.fixture
+def clock() -> MonotonicClock:
+    return MonotonicClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def service(clock: Clock) -> WorkerService:
+def service(clock: MonotonicClock) -> WorkerService:
     return WorkerService(worker_id=ME, slots=1, monotonic=clock)
 
 
@@ -95,10 +88,10 @@ def test_work_for_a_stopping_worker_is_handed_back(service: WorkerService) -> No
 
 
 @pytest.mark.parametrize("job_id", ["job_a", "job_b"])
-def test_a_foreign_assignment_wakes_nobody(service: WorkerService, job_id: str, clock: Clock) -> None:
+def test_a_foreign_assignment_wakes_nobody(service: WorkerService, job_id: str, clock: MonotonicClock) -> None:
     news(service)
     service.assign(assigned("wrk_other", job_id=job_id))
-    assert not service.wait_for_news(clock.seconds).running
+    assert not service.wait_for_news(clock.now).running
 
 
 def test_a_cancellation_reaches_the_running_attempt(service: WorkerService) -> None:
@@ -151,14 +144,14 @@ def test_a_cancellation_ends_a_pause(service: WorkerService) -> None:
     assert len(caught) == 1
 
 
-def test_progress_is_told_a_few_times_a_second_and_only_forward(service: WorkerService, clock: Clock) -> None:
+def test_progress_is_told_a_few_times_a_second_and_only_forward(service: WorkerService, clock: MonotonicClock) -> None:
     attempt = start(service)
     news(service)
     fractions = []
     for step in range(100):
         service.progress(attempt, Stage.SEPARATING, step / 100 if step != 50 else 0.1)
-        clock.seconds += 0.05
-        told = service.wait_for_news(clock.seconds)
+        clock.now += 0.05
+        told = service.wait_for_news(clock.now)
         fractions += [entry.message.fraction for entry in told.moved]
     assert 15 <= len(fractions) <= 21
     assert fractions == sorted(fractions)
@@ -172,21 +165,21 @@ def test_progress_carries_whose_it_is(service: WorkerService) -> None:
     assert (message.stage, message.fraction) == ("uploading", 0.5)
 
 
-def test_an_attempt_that_is_stuck_is_noticed(service: WorkerService, clock: Clock) -> None:
+def test_an_attempt_that_is_stuck_is_noticed(service: WorkerService, clock: MonotonicClock) -> None:
     """Its heartbeats would renew its lease for ever."""
     attempt = start(service)
-    clock.seconds += 800
+    clock.now += 800
     service.progress(attempt, Stage.SEPARATING, 0.5)
-    clock.seconds += 800
+    clock.now += 800
     news(service)
-    clock.seconds += 101
+    clock.now += 101
     with pytest.raises(AttemptStuck):
         news(service)
 
 
-def test_an_idle_worker_is_not_stuck(service: WorkerService, clock: Clock) -> None:
+def test_an_idle_worker_is_not_stuck(service: WorkerService, clock: MonotonicClock) -> None:
     service.finish(start(service), succeeded())
-    clock.seconds += 10_000
+    clock.now += 10_000
     news(service)
 
 

@@ -7,7 +7,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from services.accounts.users.mail_tokens import SENT_AN_HOUR
-from tests.services.accounts.conftest import PASSWORD, Clock, Join, Mailbox, Person
+from tests.clocks import Clock
+from tests.services.accounts.conftest import PASSWORD, Join, Mailbox, Person
 from tests.services.accounts.second_factor.apps import turn_on
 
 OLD, NEW = "ada@example.com", "ada@new.example.com"

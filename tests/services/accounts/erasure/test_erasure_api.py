@@ -24,8 +24,9 @@ from services.kit.database import Database
 from services.kit.events.topics import GONE_AFTER
 from services.kit.protos import accounts_pb2
 from services.kit.tables import IDEMPOTENCY, KIT_METADATA, OUTBOX
+from tests.clocks import Clock
 from tests.ids import numbered
-from tests.services.accounts.conftest import PASSWORD, Clock, Join, Outbox, Person, in_parallel
+from tests.services.accounts.conftest import PASSWORD, Join, Outbox, Person, in_parallel
 
 KEY = {"name": "CI of Ada", "scopes": ["jobs"]}
 

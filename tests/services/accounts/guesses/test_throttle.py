@@ -22,7 +22,8 @@ from services.accounts.sessions.errors import TooManyGuesses
 from services.accounts.sessions.tokens import SigningKeys
 from services.accounts.users.errors import TooManyMails
 from services.kit.database import Database
-from tests.services.accounts.conftest import PASSWORD, Clock, Join
+from tests.clocks import Clock
+from tests.services.accounts.conftest import PASSWORD, Join
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 

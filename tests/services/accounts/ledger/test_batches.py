@@ -14,7 +14,7 @@ from services.accounts.ledger.transfers import SourceType
 from services.kit.events.codec import Draft, Record, decode
 from services.kit.ids import new_id
 from services.kit.tables import OUTBOX
-from tests.services.accounts.conftest import Clock
+from tests.clocks import Clock
 from tests.services.accounts.ledger.billing_cases import Money, assert_books_add_up
 
 

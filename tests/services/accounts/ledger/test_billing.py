@@ -10,7 +10,8 @@ from services.accounts.ledger.service import AccountMismatchError
 from services.accounts.ledger.transfers import Balance
 from services.kit.ids import new_id
 from services.kit.protos import billing_pb2
-from tests.services.accounts.conftest import Clock, Outbox
+from tests.clocks import Clock
+from tests.services.accounts.conftest import Outbox
 from tests.services.accounts.ledger.billing_cases import Money, assert_books_add_up
 
 

@@ -34,8 +34,9 @@ from services.accounts.users import repository as users
 from services.kit.database import Database
 from services.kit.ids import new_id
 from services.kit.migrations import migrate
+from tests.clocks import Clock
 from tests.databases import MakeDatabase, knowing_its_statements, not_waiting_for_the_disk
-from tests.services.accounts.conftest import QUICK_HASHES_KIB, Clock
+from tests.services.accounts.conftest import QUICK_HASHES_KIB
 from tests.services.accounts.ledger.billing_cases import Money, assert_books_add_up
 
 WELCOME = 100
@@ -130,7 +131,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.clock = Clock()
+        self.clock = Clock(datetime.now(UTC).replace(microsecond=0))
         self.context = self.open_database()
         settings = Settings(
             welcome_credits=WELCOME,

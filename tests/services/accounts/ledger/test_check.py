@@ -15,7 +15,7 @@ from services.accounts.ledger.transfers import Source, SourceType, TransferKind
 from services.accounts.payments.models import Payment
 from services.accounts.sweeper import NightlyCheck
 from services.kit.ids import new_id
-from tests.services.accounts.conftest import Clock
+from tests.clocks import Clock
 from tests.services.accounts.ledger.billing_cases import Money, assert_books_add_up
 
 PAYMENT = Source(SourceType.PAYMENT, "pay_1")

@@ -16,8 +16,9 @@ from services.accounts.sweeper import sweep_credits
 from services.kit.database import Database
 from services.kit.ids import new_id
 from services.kit.protos import billing_pb2
+from tests.clocks import Clock
 from tests.databases import on_sqlite
-from tests.services.accounts.conftest import QUICK_HASHES_KIB, Clock, Join, Outbox, Person, in_parallel
+from tests.services.accounts.conftest import QUICK_HASHES_KIB, Join, Outbox, Person, in_parallel
 from tests.services.accounts.ledger.billing_cases import Money, assert_books_add_up
 
 PAYMENT = Source(SourceType.PAYMENT, "pay_1")

@@ -11,7 +11,8 @@ from services.accounts.mail.models import OutgoingMail
 from services.accounts.mail.service import Composed, Composer, Mail, MailSender, PendingMail
 from services.accounts.mail.transports import MailDelayed, MailRefused
 from services.kit.database import Database
-from tests.services.accounts.conftest import Clock, in_parallel
+from tests.clocks import Clock
+from tests.services.accounts.conftest import in_parallel
 
 
 class Post:

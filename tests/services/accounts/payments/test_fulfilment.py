@@ -10,9 +10,10 @@ from services.accounts.accounts import Accounts
 from services.accounts.payments.errors import ProviderUnavailable
 from services.accounts.payments.providers import SessionState
 from services.kit.protos import billing_pb2
+from tests.clocks import Clock
 from tests.databases import on_sqlite
 from tests.ids import numbered
-from tests.services.accounts.conftest import Clock, Outbox, in_parallel
+from tests.services.accounts.conftest import Outbox, in_parallel
 from tests.services.accounts.killing import KilledHere, killed_at
 from tests.services.accounts.ledger.billing_cases import assert_books_add_up
 from tests.services.accounts.payments.till import Shop

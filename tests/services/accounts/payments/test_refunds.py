@@ -11,9 +11,10 @@ from services.accounts.payments.models import Refund as RefundRow
 from services.accounts.payments.providers import Refunded
 from services.accounts.payments.refunds import RefundState
 from services.accounts.security_events.origin import Origin
+from tests.clocks import Clock
 from tests.databases import on_sqlite
 from tests.ids import numbered
-from tests.services.accounts.conftest import Clock, Person, in_parallel
+from tests.services.accounts.conftest import Person, in_parallel
 from tests.services.accounts.ledger.billing_cases import assert_books_add_up
 from tests.services.accounts.payments.conftest import Buyer
 from tests.services.accounts.payments.till import Shop

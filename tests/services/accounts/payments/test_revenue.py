@@ -1,6 +1,7 @@
 """What came in, as admins see it."""
 
-from tests.services.accounts.conftest import Clock, Person
+from tests.clocks import Clock
+from tests.services.accounts.conftest import Person
 from tests.services.accounts.payments.conftest import Buyer
 
 

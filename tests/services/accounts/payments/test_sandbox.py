@@ -10,8 +10,9 @@ from services.accounts.sessions.tokens import SigningKeys
 from services.accounts.settings import Settings
 from services.kit.database import Database
 from tests.app_client import AppClient
+from tests.clocks import Clock
 from tests.ids import numbered
-from tests.services.accounts.conftest import Clock, Join
+from tests.services.accounts.conftest import Join
 from tests.services.accounts.payments.conftest import Buyer, heading
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from services.accounts.accounts import Accounts
 from services.accounts.ledger.check import check_books
-from tests.services.accounts.conftest import Clock, Person
+from tests.clocks import Clock
+from tests.services.accounts.conftest import Person
 from tests.services.accounts.payments.conftest import Buyer
 
 WELCOME, BOUGHT = 600, 3600

@@ -7,7 +7,8 @@ import pytest
 from services.accounts.accounts import Accounts
 from services.accounts.ledger.check import check_books
 from services.accounts.payments.sandbox import Sandbox
-from tests.services.accounts.conftest import Clock, Join, Mailbox
+from tests.clocks import Clock
+from tests.services.accounts.conftest import Join, Mailbox
 from tests.services.accounts.payments.conftest import Buyer, heading
 
 WELCOME, MONTH = 600, 36_000

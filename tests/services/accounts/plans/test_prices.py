@@ -15,9 +15,10 @@ from services.accounts.plans.service import RATES_MAX, NewPrice, on_sale, set_pr
 from services.kit.database import Database
 from services.kit.migrations import migrate
 from services.kit.protos import prices_pb2
+from tests.clocks import Clock
 from tests.databases import on_sqlite
 from tests.ids import numbered
-from tests.services.accounts.conftest import Clock, Join, Outbox, Person
+from tests.services.accounts.conftest import Join, Outbox, Person
 
 PACK = {
     "kind": "pack",

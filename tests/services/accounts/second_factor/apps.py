@@ -3,7 +3,8 @@
 from typing import Any
 
 from services.accounts.second_factor import codes
-from tests.services.accounts.conftest import PASSWORD, Clock, Person
+from tests.clocks import Clock
+from tests.services.accounts.conftest import PASSWORD, Person
 
 PATH = "/v1/me/second-factor"
 

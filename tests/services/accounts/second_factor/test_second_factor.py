@@ -15,8 +15,9 @@ from services.accounts.sessions.tokens import SigningKeys
 from services.accounts.settings import Settings
 from services.kit.database import Database
 from tests.app_client import AppClient
+from tests.clocks import Clock
 from tests.databases import on_sqlite
-from tests.services.accounts.conftest import PASSWORD, Clock, Join, Person, in_parallel
+from tests.services.accounts.conftest import PASSWORD, Join, Person, in_parallel
 from tests.services.accounts.second_factor.apps import PATH, App, begin, turn_on
 
 

@@ -14,7 +14,8 @@ from services.accounts.security_events.origin import Origin
 from services.accounts.sweeper import tidy
 from services.accounts.users.emails import parse
 from services.accounts.users.roles import Role
-from tests.services.accounts.conftest import PASSWORD, Clock, Join, Person
+from tests.clocks import Clock
+from tests.services.accounts.conftest import PASSWORD, Join, Person
 
 SignIn = Callable[..., Any]
 

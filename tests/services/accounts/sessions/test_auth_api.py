@@ -21,8 +21,9 @@ from services.accounts.users.roles import Role
 from services.kit.database import Database
 from services.kit.protos import billing_pb2
 from services.kit.tables import IDEMPOTENCY
+from tests.clocks import Clock
 from tests.databases import on_sqlite
-from tests.services.accounts.conftest import PASSWORD, Clock, Join, Outbox, in_parallel
+from tests.services.accounts.conftest import PASSWORD, Join, Outbox, in_parallel
 
 SignIn = Callable[..., Any]
 Refresh = Callable[[str], Any]

@@ -13,8 +13,9 @@ from services.accounts.settings import Settings
 from services.accounts.sweeper import tidy
 from services.kit.database import Database
 from services.kit.ids import new_id
+from tests.clocks import Clock
 from tests.made_settings import made_settings
-from tests.services.accounts.conftest import PASSWORD, QUICK_HASHES_KIB, Clock, Join, Person
+from tests.services.accounts.conftest import PASSWORD, QUICK_HASHES_KIB, Join, Person
 
 SignIn = Callable[..., Any]
 

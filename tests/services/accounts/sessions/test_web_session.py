@@ -11,8 +11,9 @@ from sqlalchemy import select
 from services.accounts.accounts import Accounts
 from services.accounts.sessions.models import SignInSession
 from services.kit.session_cookie import SECRET, csrf_token
+from tests.clocks import Clock
 from tests.databases import on_sqlite
-from tests.services.accounts.conftest import PASSWORD, Clock, Join
+from tests.services.accounts.conftest import PASSWORD, Join
 
 OUTSIDE = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "stemwright.example"}
 

@@ -10,8 +10,9 @@ from fastapi.testclient import TestClient
 from services.accounts.users import repository as users
 from services.accounts.users.passwords import PasswordHashing
 from services.kit.database import Database
+from tests.clocks import Clock
 from tests.databases import on_sqlite
-from tests.services.accounts.conftest import PASSWORD, QUICK_HASHES_KIB, Clock, Join, Mailbox, in_parallel
+from tests.services.accounts.conftest import PASSWORD, QUICK_HASHES_KIB, Join, Mailbox, in_parallel
 from tests.services.accounts.racing import DEADLINE_SECONDS, wait_until_it_waits
 
 NEW = "another long pass phrase"

@@ -13,9 +13,10 @@ from services.accounts.sweeper import tidy
 from services.accounts.users.models import MailToken, Registration, User
 from services.kit.database import Database
 from services.kit.protos import billing_pb2
+from tests.clocks import Clock
 from tests.databases import on_sqlite
 from tests.made_settings import made_settings
-from tests.services.accounts.conftest import PASSWORD, QUICK_HASHES_KIB, Clock, Mailbox, Outbox, in_parallel
+from tests.services.accounts.conftest import PASSWORD, QUICK_HASHES_KIB, Mailbox, Outbox, in_parallel
 
 ADA = "ada@example.com"
 SignIn = Callable[..., Any]

@@ -6,6 +6,7 @@ import pytest
 
 from services.kit.events import backlog as backlogs
 from services.kit.events.backlog import Backlog, Work
+from tests.clocks import MonotonicClock
 
 P0 = ("topic", 0)
 P1 = ("topic", 1)
@@ -21,21 +22,13 @@ class Raw:
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> MonotonicClock:
+    return MonotonicClock(0)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def backlog(clock: Clock) -> Backlog:
+def backlog(clock: MonotonicClock) -> Backlog:
     backlog = Backlog(clock)
     backlog.assign([P0, P1])
     return backlog
@@ -69,7 +62,7 @@ def test_only_what_is_done_from_the_bottom_may_be_committed(backlog: Backlog) ->
     assert backlog.committable() == {P0: 13}
 
 
-def test_a_retried_record_holds_back_its_key_and_nothing_else(backlog: Backlog, clock: Clock) -> None:
+def test_a_retried_record_holds_back_its_key_and_nothing_else(backlog: Backlog, clock: MonotonicClock) -> None:
     backlog.put(P0, [Raw(0, b"a"), Raw(1, b"b"), Raw(2, b"a"), Raw(3, b"c"), Raw(4, b"a")])
     backlog.retry(take(backlog), 5)
 
@@ -88,7 +81,7 @@ def test_a_retried_record_holds_back_its_key_and_nothing_else(backlog: Backlog, 
     assert [take(backlog).record.offset for _ in range(2)] == [2, 4]
 
 
-def test_a_record_that_is_retried_twice_keeps_its_key_waiting(backlog: Backlog, clock: Clock) -> None:
+def test_a_record_that_is_retried_twice_keeps_its_key_waiting(backlog: Backlog, clock: MonotonicClock) -> None:
     backlog.put(P0, [Raw(0, b"a"), Raw(1, b"a")])
     backlog.retry(take(backlog), 1)
     clock.now = 1
@@ -100,7 +93,7 @@ def test_a_record_that_is_retried_twice_keeps_its_key_waiting(backlog: Backlog, 
     assert take(backlog).record.offset == 1
 
 
-def test_the_next_of_a_key_may_be_retried_as_well(backlog: Backlog, clock: Clock) -> None:
+def test_the_next_of_a_key_may_be_retried_as_well(backlog: Backlog, clock: MonotonicClock) -> None:
     backlog.put(P0, [Raw(0, b"a"), Raw(1, b"a"), Raw(2, b"a")])
     backlog.retry(take(backlog), 1)
     clock.now = 1
@@ -126,7 +119,7 @@ def test_a_revoked_partition_is_forgotten_and_its_record_in_hand_changes_nothing
     assert backlog.take(0) is None
 
 
-def test_a_retry_of_a_revoked_partition_is_forgotten(backlog: Backlog, clock: Clock) -> None:
+def test_a_retry_of_a_revoked_partition_is_forgotten(backlog: Backlog, clock: MonotonicClock) -> None:
     backlog.put(P0, [Raw(0)])
     waiting = take(backlog)
     backlog.retry(waiting, 1)

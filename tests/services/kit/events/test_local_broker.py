@@ -6,16 +6,9 @@ import pytest
 
 from services.kit.events.local_broker import REJOIN_SECONDS, FetchWait, RecreatedTopics
 from services.kit.events.topics import PROGRESS, WORKERS
+from tests.clocks import MonotonicClock
 
 TOPICS = {topic.name: topic for topic in (PROGRESS, WORKERS)}
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Metadata:
@@ -35,7 +28,7 @@ class Metadata:
 
 @pytest.mark.parametrize(("quiet_seconds", "milliseconds"), [(0, 100), (2.5, 100), (10, 400), (25, 1000), (3600, 1000)])
 def test_a_fetch_waits_longer_the_longer_it_was_quiet(quiet_seconds: float, milliseconds: int) -> None:
-    clock = Clock()
+    clock = MonotonicClock()
     wait = FetchWait(clock)
     clock.now += quiet_seconds
     assert wait.milliseconds() == milliseconds
@@ -56,7 +49,7 @@ def test_a_topic_with_another_id_was_made_anew_and_is_told_once() -> None:
 
 
 def test_too_few_partitions_are_a_reason_to_join_again_once_the_group_is_settled() -> None:
-    clock, known = Clock(), Metadata()
+    clock, known = MonotonicClock(), Metadata()
     recreated = RecreatedTopics(TOPICS, clock)
     enough = set(range(PROGRESS.partitions))
     known.partitions = {PROGRESS.name: enough, WORKERS.name: {0}}

@@ -3,9 +3,10 @@
 from typing import Any
 
 from services.kit.protos import billing_pb2, jobs_pb2
+from tests.clocks import Clock
 from tests.databases import MakeDatabase
 from tests.services.orchestrator.batches.songs import ADA, BALANCE, EVE, WORKER, end, songs_of, told
-from tests.services.orchestrator.world import Clock, World, bearer, running_world
+from tests.services.orchestrator.world import World, bearer, running_world
 
 
 def test_a_batch_is_held_at_once_and_ends_with_its_last_song(world: World) -> None:

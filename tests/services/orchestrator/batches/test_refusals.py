@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from services.kit.ids import new_id
+from tests.clocks import Clock
 from tests.databases import MakeDatabase, on_sqlite
 from tests.services.orchestrator.batches.songs import ADA, EVE, songs_of
-from tests.services.orchestrator.world import Clock, World, bearer, running_world
+from tests.services.orchestrator.world import World, bearer, running_world
 
 PARTNER = f"{ADA}/partner"
 INSIDE = (

@@ -12,9 +12,10 @@ from services.kit.protos import billing_pb2, prices_pb2, uploads_pb2
 from services.kit.tables import OUTBOX
 from services.orchestrator.credits.models import KnownRate
 from services.orchestrator.credits.rates import STALE_AFTER, RatesWatch
+from tests.clocks import Clock
 from tests.databases import MakeDatabase
 from tests.services.orchestrator.siblings import MODEL, rate
-from tests.services.orchestrator.world import Clock, World, bearer, running_world
+from tests.services.orchestrator.world import World, bearer, running_world
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from services.kit.protos import uploads_pb2
 from services.kit.tables import OUTBOX
 from services.orchestrator.jobs import repository
 from services.orchestrator.uploads.models import KnownUpload
+from tests.clocks import Clock
 from tests.databases import MakeDatabase
 from tests.services.orchestrator.siblings import succeeded
-from tests.services.orchestrator.world import Clock, World, bearer, running_world
+from tests.services.orchestrator.world import World, bearer, running_world
 
 WORKER = new_id("wrk")
 

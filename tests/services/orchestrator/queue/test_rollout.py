@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from services.kit.ids import new_id
 from services.orchestrator.queue.rollout import Rollout
 from services.orchestrator.settings import Settings
+from tests.clocks import Clock
 from tests.databases import MakeDatabase
 from tests.services.orchestrator.siblings import MODEL, failed
-from tests.services.orchestrator.world import Clock, World, running_world
+from tests.services.orchestrator.world import World, running_world
 
 CANDIDATE = "candidate"
 OLD, NEW = new_id("wrk"), new_id("wrk")

@@ -6,9 +6,10 @@ from typing import Any
 from services.kit.ids import new_id
 from services.orchestrator.jobs.models import Job
 from services.orchestrator.results.deletions import Forgetter
+from tests.clocks import Clock
 from tests.databases import MakeDatabase
 from tests.services.orchestrator.siblings import succeeded
-from tests.services.orchestrator.world import Clock, World, running_world
+from tests.services.orchestrator.world import World, running_world
 
 WORKER, ACCOUNT = new_id("wrk"), new_id("usr")
 HEADERS = {"Authorization": f"Bearer {ACCOUNT}"}

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from services.accounts.accounts import Accounts
-from tests.services.accounts.conftest import Clock
+from tests.clocks import Clock
 from tests.services.accounts.payments.stripe.double import StripeDouble
 from tests.services.accounts.payments.stripe.serving import serving
 from tests.services.accounts.payments.stripe.shop import Shop

@@ -6,7 +6,8 @@ import pytest
 
 from services.accounts.payments import feed
 from services.accounts.payments.models import ProviderFeed
-from tests.services.accounts.conftest import Clock, in_parallel
+from tests.clocks import Clock
+from tests.services.accounts.conftest import in_parallel
 from tests.services.accounts.ledger.billing_cases import assert_books_add_up
 from tests.services.accounts.payments.stripe.shop import Shop
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.services.accounts.conftest import Clock
+from tests.clocks import Clock
 from tests.services.accounts.killing import kill_at_each_write
 from tests.services.accounts.ledger.billing_cases import Money, assert_books_add_up
 from tests.services.accounts.payments.stripe.double import StripeDouble

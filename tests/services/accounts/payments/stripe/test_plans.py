@@ -6,8 +6,8 @@ import logging
 import pytest
 
 from services.accounts.users.models import User
+from tests.clocks import Clock
 from tests.databases import on_sqlite
-from tests.services.accounts.conftest import Clock
 from tests.services.accounts.ledger.billing_cases import assert_books_add_up
 from tests.services.accounts.payments.stripe.documents import Document
 from tests.services.accounts.payments.stripe.shop import Shop

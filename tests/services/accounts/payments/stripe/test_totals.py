@@ -6,7 +6,7 @@ from sqlalchemy import insert, update
 from services.accounts.payments.errors import ProviderUnavailable
 from services.accounts.payments.models import Payment
 from services.accounts.payments.totals import Amounts, DayTotals
-from tests.services.accounts.conftest import Clock
+from tests.clocks import Clock
 from tests.services.accounts.payments.stripe.shop import Shop
 
 

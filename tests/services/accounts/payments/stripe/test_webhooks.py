@@ -11,8 +11,8 @@ from services.accounts.payments.stripe_objects import SUBJECTS
 from services.accounts.settings import Settings
 from services.kit.database import Database
 from tests.app_client import AppClient
+from tests.clocks import Clock
 from tests.databases import on_sqlite
-from tests.services.accounts.conftest import Clock
 from tests.services.accounts.payments.stripe.serving import WEBHOOK_SECRET, signed
 from tests.services.accounts.payments.stripe.shop import Shop
 
