@@ -99,6 +99,8 @@ class Handlers:
         upload.object_key, upload.sha256, upload.size_bytes = source_key(upload.id), data.sha256, data.size_bytes
         upload.filename, upload.duration_seconds = data.filename, data.audio.duration_seconds
         upload.sample_rate_hz, upload.channels = data.audio.sample_rate_hz, data.audio.channels
+        if data.audio.HasField("voice_start_seconds"):
+            upload.voice_start_seconds = data.audio.voice_start_seconds
         for job in job_rows.locked_jobs_of_upload(session, upload.id):
             self._lifecycle.learn(session, job, upload)
 

@@ -57,8 +57,9 @@ class Settings(
     preview_seconds: Seconds = 30.0
     """Default and longest length of a preview."""
     preview_start_seconds: Annotated[float, Field(ge=0)] = 31.0
-    """Where a preview starts by itself in a song that is long enough, past most intros. The six seconds from there on
-    lie in a single patch of the network; from 30 s on they take two, and the first sound comes half as late again."""
+    """Where a preview starts by itself if it is not known where someone sings, past most intros. The six seconds from
+    there on lie in a single patch of the network; from 30 s on they take two, and the first sound comes half as late
+    again."""
     presigned_url_seconds: int = 3600
     """How long the address of a result works."""
     quote_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900

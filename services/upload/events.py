@@ -44,6 +44,7 @@ def _message(upload: Upload) -> Message:
                     channels=upload.channels or 0,
                     codec=upload.codec or "",
                     container=upload.container or "",
+                    voice_start_seconds=upload.voice_start_seconds,
                 ),
                 decided_at=_decided_at(upload),
             )

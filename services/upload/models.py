@@ -106,6 +106,8 @@ class Upload(Base):
     container: Mapped[str | None] = mapped_column(String(80))
     whole: Mapped[bool | None]
     """False where the file is damaged and only a part of it could be decoded."""
+    voice_start_seconds: Mapped[float | None] = mapped_column(Double)
+    """Where the half minute begins in which someone most likely sings; None where none could be told."""
 
     @property
     def state(self) -> UploadStatus:

@@ -47,6 +47,8 @@ class AudioFacts:
     codec: str
     container: str
     complete: bool
+    voice_start_seconds: float | None = None
+    """Where the half minute begins in which someone most likely sings."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,7 @@ def _told(answer: Any) -> AudioFacts | Rejection:
                 codec=answer["codec"],
                 container=answer["container"],
                 complete=answer["complete"],
+                voice_start_seconds=answer["voice_start_seconds"],
             )
         case _:
             raise KeyError("outcome")

@@ -181,7 +181,17 @@ def delete_all(session: WriteSession, account_id: str) -> int:
         .where(of_account, Upload.status != UploadStatus.DELETED)
         .values(status=UploadStatus.DELETED, deleted_at=session.now(), lease_token=None, litter=True)
     )
-    facts = ("sha256", "duration_seconds", "samples", "sample_rate_hz", "channels", "codec", "container", "whole")
+    facts = (
+        "sha256",
+        "duration_seconds",
+        "samples",
+        "sample_rate_hz",
+        "channels",
+        "codec",
+        "container",
+        "whole",
+        "voice_start_seconds",
+    )
     nothing = dict.fromkeys(("content_type", "declared_sha256", "code", "reason", "traceparent", "source_url", *facts))
     session.execute(update(Upload).where(of_account).values(filename="", size_bytes=0, **nothing))
     return cast("CursorResult[Any]", deleted).rowcount

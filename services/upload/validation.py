@@ -241,6 +241,7 @@ class Validator:
                 row.channels = verdict.channels
                 row.codec, row.container = verdict.codec, verdict.container
                 row.whole = verdict.complete
+                row.voice_start_seconds = verdict.voice_start_seconds
             outbox.add(session, news_of(row))
         return row
 

@@ -148,6 +148,7 @@ RULES: Mapping[str, Rule] = {
     "disabled_at": _time,
     "AudioFacts.duration_seconds": lambda value: math.isfinite(value) and 0 < value <= MAX_SONG_SECONDS,
     "duration_seconds": _number(0, MAX_SONG_SECONDS),
+    "voice_start_seconds": _number(0, MAX_SONG_SECONDS),
     "start_seconds": _number(0, MAX_SONG_SECONDS),
     "samples": _number(0, MAX_COUNTER),
     "sample_rate_hz": _number(1, 10_000_000),

@@ -26,6 +26,7 @@ from services.orchestrator.jobs.errors import OutputUnsuitable, PreviewOutside
 from services.orchestrator.jobs.formats import check_output
 from services.orchestrator.jobs.messages import MODES, assignment, public_event
 from services.orchestrator.jobs.models import Job, JobEvent
+from services.orchestrator.jobs.previews import preview_window
 from services.orchestrator.jobs.states import FINAL, Status, Step, after
 from services.orchestrator.results.manifests import segments_of
 from services.orchestrator.results.models import Deletion
@@ -56,7 +57,6 @@ JOB_SECONDS = Histogram(
 )
 
 MESSAGE_LIMIT = 500
-LEAST_PREVIEW_SECONDS = 0.1
 MAX_DOUBLINGS = 16
 PASSED_OVER_LEASES = 10
 
@@ -87,8 +87,8 @@ class Lifecycle:
         """Fixes the window of a preview. Raises PreviewOutside or OutputUnsuitable."""
         check_output(job.output["format"], upload.sample_rate_hz or 0, upload.channels or 0)
         if job.mode == "preview":
-            job.preview_start_seconds, job.preview_duration_seconds = self.window(
-                upload.duration_seconds or 0.0, job.preview_start_seconds, job.preview_duration_seconds
+            job.preview_start_seconds, job.preview_duration_seconds = preview_window(
+                self._settings, upload, job.preview_start_seconds, job.preview_duration_seconds
             )
 
     def fix_price(self, session: WriteSession, job: Job, price: quotes.Price) -> None:
@@ -121,18 +121,6 @@ class Lifecycle:
             case _:
                 return False
         return True
-
-    def window(self, duration: float, start: float | None, length: float | None) -> tuple[float, float]:
-        """Start and length of a preview in seconds; raises PreviewOutside where no audio would be left."""
-        settings = self._settings
-        if length is not None and length > settings.preview_seconds:
-            raise PreviewOutside(f"a preview is at most {settings.preview_seconds:g} seconds long")
-        length = length or settings.preview_seconds
-        if start is None:
-            start = settings.preview_start_seconds if duration >= settings.preview_start_seconds + length else 0.0
-        if min(length, duration - start) < LEAST_PREVIEW_SECONDS:
-            raise PreviewOutside(f"the preview starts at {start:g} s, but the song is {duration:.1f} s long")
-        return start, min(length, duration - start)
 
     def ask(self, session: WriteSession, job: Job, *, again: bool = True) -> None:
         """Asks whoever the job waits for, and notes when to ask again should no answer come."""

@@ -23,6 +23,7 @@ class KnownUpload(Base):
     duration_seconds: Mapped[float | None]
     sample_rate_hz: Mapped[int | None]
     channels: Mapped[int | None]
+    voice_start_seconds: Mapped[float | None]
     code: Mapped[str | None] = mapped_column(String(80))
     reason: Mapped[str | None] = mapped_column(String(500))
     source_url: Mapped[str | None] = mapped_column(Text)

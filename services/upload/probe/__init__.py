@@ -52,6 +52,7 @@ class ProbeFacts(TypedDict):
     codec: str
     container: str
     complete: bool
+    voice_start_seconds: float | None
 
 
 class ProbeRefusal(TypedDict):

@@ -179,11 +179,19 @@ class World:
         return [event.type.removeprefix("stemwright.events.v1.") for event in self.told()]
 
     def ready_upload(
-        self, account_id: str, *, seconds: float = 90.5, sample_rate_hz: int = 44100, channels: int = 2
+        self,
+        account_id: str,
+        *,
+        seconds: float = 90.5,
+        sample_rate_hz: int = 44100,
+        channels: int = 2,
+        voice: float | None = None,
     ) -> str:
         """An upload that can be separated."""
         upload_id = self.pending_upload(account_id)
-        self.make_ready(account_id, upload_id, seconds=seconds, sample_rate_hz=sample_rate_hz, channels=channels)
+        self.make_ready(
+            account_id, upload_id, seconds=seconds, sample_rate_hz=sample_rate_hz, channels=channels, voice=voice
+        )
         return upload_id
 
     def pending_upload(self, account_id: str) -> str:
@@ -209,6 +217,7 @@ class World:
         sample_rate_hz: int = 44100,
         channels: int = 2,
         filename: str = "Song.mp3",
+        voice: float | None = None,
     ) -> None:
         """The upload's bytes are there and good."""
         self.hear(
@@ -220,7 +229,11 @@ class World:
                 size_bytes=1000,
                 filename=filename,
                 audio=uploads_pb2.AudioFacts(
-                    duration_seconds=seconds, samples=1, sample_rate_hz=sample_rate_hz, channels=channels
+                    duration_seconds=seconds,
+                    samples=1,
+                    sample_rate_hz=sample_rate_hz,
+                    channels=channels,
+                    voice_start_seconds=voice,
                 ),
             )
         )

@@ -215,6 +215,14 @@ def test_a_song_that_takes_too_much_processor_time_is_rejected(file: Callable[[b
     assert verdict.code == "audio_takes_too_long"
 
 
+def test_it_tells_where_someone_sings(prober: Prober, file: Callable[[bytes], Path]) -> None:
+    silent = bytes(20 * 44_100 * 4)
+    song = songs.wav(70)
+    facts = prober.probe(file(song[:44] + silent + song[44 + len(silent) :]), nothing)
+    assert isinstance(facts, AudioFacts)
+    assert facts.voice_start_seconds == 20
+
+
 def test_what_beat_raises_ends_the_child(file: Callable[[bytes], Path]) -> None:
     class Stop(Exception):
         pass

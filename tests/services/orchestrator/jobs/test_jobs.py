@@ -13,6 +13,7 @@ from services.kit.migrations import drift
 from services.kit.playback import SEGMENT_SECONDS
 from services.kit.protos import billing_pb2, uploads_pb2
 from services.kit.tables import IDEMPOTENCY
+from services.orchestrator.jobs.previews import preview_window
 from services.orchestrator.results.deletions import Forgetter
 from services.orchestrator.settings import Settings
 from services.orchestrator.tables import Base
@@ -164,8 +165,29 @@ def test_a_preview_is_free_has_a_window_and_brings_its_mixture(world: World) -> 
     assert list(assigned.stems) == ["vocals", "instrumental", "mixture"]
 
 
-def test_one_patch_of_the_network_is_all_that_the_first_sound_of_a_preview_waits_for() -> None:
-    start = Settings.model_fields["preview_start_seconds"].default
+@pytest.mark.parametrize(
+    ("seconds", "voice", "start"),
+    [
+        (240.0, 180.0, 177.286),
+        (240.0, 0.0, 0.0),
+        (240.0, 210.0, 208.633),
+        (45.0, 15.0, 10.102),
+        (30.5, 0.5, 0.0),
+        (8.0, None, 0.0),
+    ],
+)
+def test_a_preview_begins_near_to_where_someone_sings(
+    world: World, seconds: float, voice: float | None, start: float
+) -> None:
+    account = new_id("usr")
+    job = world.post_job(account, world.ready_upload(account, seconds=seconds, voice=voice), mode="preview")
+    assert job["preview"] == {"start_seconds": start, "duration_seconds": min(30.0, seconds - start)}
+
+
+@pytest.mark.parametrize("voice", [None, *range(0, 271, 15)])
+def test_one_patch_of_the_network_is_all_that_the_first_sound_of_a_preview_waits_for(voice: float | None) -> None:
+    settings = Settings.model_construct()
+    start, _ = preview_window(settings, KnownUpload(duration_seconds=320.0, voice_start_seconds=voice), None, None)
     first = round(start * UNET.sample_rate_hz)
     plan = PatchPlan(
         UNET,

@@ -59,17 +59,19 @@ class UploadDeleted(_message.Message):
     def __init__(self, upload_id: _Optional[str] = ..., account_id: _Optional[str] = ...) -> None: ...
 
 class AudioFacts(_message.Message):
-    __slots__ = ("duration_seconds", "samples", "sample_rate_hz", "channels", "codec", "container")
+    __slots__ = ("duration_seconds", "samples", "sample_rate_hz", "channels", "codec", "container", "voice_start_seconds")
     DURATION_SECONDS_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
     CHANNELS_FIELD_NUMBER: _ClassVar[int]
     CODEC_FIELD_NUMBER: _ClassVar[int]
     CONTAINER_FIELD_NUMBER: _ClassVar[int]
+    VOICE_START_SECONDS_FIELD_NUMBER: _ClassVar[int]
     duration_seconds: float
     samples: int
     sample_rate_hz: int
     channels: int
     codec: str
     container: str
-    def __init__(self, duration_seconds: _Optional[float] = ..., samples: _Optional[int] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., codec: _Optional[str] = ..., container: _Optional[str] = ...) -> None: ...
+    voice_start_seconds: float
+    def __init__(self, duration_seconds: _Optional[float] = ..., samples: _Optional[int] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., codec: _Optional[str] = ..., container: _Optional[str] = ..., voice_start_seconds: _Optional[float] = ...) -> None: ...
