@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from separation.audio.decode import Samples
+from separation.audio.decode import LARGEST_SAMPLE, Samples
 from services.upload.probe.voice import SEARCHED_SECONDS, VoiceSearch
 
 RATE = 8000
@@ -72,3 +72,10 @@ def test_what_is_shorter_than_half_a_minute_has_no_such_place(seconds: int) -> N
 
 def test_silence_has_no_voice() -> None:
     assert begins(np.zeros(60 * RATE, np.float32)) is None
+
+
+@pytest.mark.parametrize("level", [1e-30, LARGEST_SAMPLE])
+def test_levels_beyond_all_reason_are_searched(voice: Samples, level: float) -> None:
+    found = begins(voice * level)
+    assert found is not None
+    assert 0 <= found <= 90
