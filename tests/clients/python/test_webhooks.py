@@ -13,6 +13,8 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 EVENT = {"id": "evt_1", "type": "job.succeeded", "occurred_at": "2026-11-29T12:00:00Z", "sequence": 1, "data": {"ä": 1}}
 BODY = json.dumps(EVENT, ensure_ascii=False)
+DAY_SECONDS = 86_400
+"""Headers made when tests are collected are looked at when it is their turn, which may be half an hour later."""
 
 
 def signed(body: str = BODY, secret: str = SECRET, sent_at: int | None = None) -> dict[str, str]:
@@ -48,8 +50,8 @@ def test_while_a_secret_is_rotated_either_signature_will_do() -> None:
         ({"webhook-id": "evt_2"}, "no signature"),
         ({"webhook-timestamp": "soon"}, "no number of seconds"),
         ({"webhook-timestamp": "-1"}, "no number of seconds"),
-        (signed(sent_at=int(time.time()) - 3000), "seconds ago"),
-        (signed(sent_at=int(time.time()) + 3000), "in the future"),
+        (signed(sent_at=int(time.time()) - DAY_SECONDS), "seconds ago"),
+        (signed(sent_at=int(time.time()) + DAY_SECONDS), "in the future"),
     ],
 )
 def test_what_is_not_from_the_platform_is_refused(change: dict[str, str], why: str) -> None:
