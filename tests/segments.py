@@ -1,6 +1,8 @@
-"""Playback segments of songs that are made up, and how a stem file made of them is heard."""
+"""Playback segments of songs that are made up, and how a file made of them is heard."""
 
 import io
+import struct
+import wave
 from collections.abc import Iterator, Mapping
 
 import av
@@ -15,7 +17,7 @@ SEGMENT = 26_460
 
 def flac(samples: Samples, rate: int) -> bytes:
     """``(n, channels)``."""
-    layout = {1: "mono", 2: "stereo", 6: "5.1"}[samples.shape[1]]
+    layout = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 6: "5.1"}[samples.shape[1]]
     file = io.BytesIO()
     with av.open(file, "w", format="flac") as container:
         stream = container.add_stream("flac", rate=rate, layout=layout)
@@ -54,3 +56,18 @@ def decoded(file: bytes) -> list[NDArray[np.float32]]:
             frames = [frame.to_ndarray() for frame in container.decode(audio=number)]
             tracks.append(np.concatenate(frames, axis=1).T.astype(np.float32))
     return tracks
+
+
+def wav_24(file: bytes) -> NDArray[np.int32]:
+    """The samples of a WAV of 24 bits, ``(n, channels)``."""
+    with wave.open(io.BytesIO(file)) as reader:
+        assert reader.getsampwidth() == 3
+        channels, data = reader.getnchannels(), reader.readframes(reader.getnframes())
+    upper = np.zeros((len(data) // 3, 4), np.uint8)
+    upper[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+    return upper.view("<i4").reshape(-1, channels) >> 8
+
+
+def packed(*pieces: bytes) -> bytes:
+    """As the programs that make files of segments are fed."""
+    return b"".join(struct.pack(">I", len(piece)) + piece for piece in pieces)

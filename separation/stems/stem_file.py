@@ -6,40 +6,35 @@ have the voice on the fourth pad. Of two stems the instrumental lies in the firs
 two between are silent, so that the four faders up are the song. What the stems are called is a box of JSON,
 ``moov/udta/stem``, which also asks for a compressor and a limiter: both are off, or the stems would no longer sum.
 
-Run as a program it takes segments from its standard input and writes the file to its standard output while they come,
-so that a service has the work done at a low priority, in a process that may be ended at any time. It reads pieces, each
-behind four bytes with its length (big-endian): first JSON with ``song``, the fields of ``SongFacts``, and ``tracks``,
-in the order in which they come; where it has ``stem``, the beginning of the finished stem of that name, which has the
-song's tags and cover; then the tracks of the first segment, of the second, and so on.
+Run as a program (`separation.stems.segments`) it is told the ``song``, the fields of ``SongFacts``, and ``tracks``, in
+the order in which they come; where there is ``stem``, the beginning of the finished stem of that name comes before the
+segments: it has the song's tags and cover.
 """
 
 import io
 import json
-import os
-import struct
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, BinaryIO
+from typing import Any
 
 import av
 import numpy as np
 from av.codec.context import Flags
 from numpy.typing import NDArray
 
-from separation.audio.channels import channel_names, downmix_matrix
+from separation.audio.channels import downmix_matrix
 from separation.audio.containers import identify
 from separation.audio.containers.pictures import Cover, read_cover
 from separation.audio.mp4_writer import AAC_FRAME, Mp4Writer, box
 from separation.audio.resample import BlockResampler
 from separation.audio.tags import song_tags
 from separation.errors import AudioError, UndecodableAudio
+from separation.stems.segments import INSTRUMENTAL, MIXTURE, VOCALS, Write, by_segment, decoded, run
 
 Samples = NDArray[np.float32]
 
-MIXTURE, VOCALS, INSTRUMENTAL = "mixture", "vocals", "instrumental"
 SLOTS = (INSTRUMENTAL, None, None, VOCALS)
 """Which stem lies in which of the four places; ``None`` is silent."""
 BITRATE = 256_000
@@ -52,7 +47,6 @@ _ENCODER_DELAY = AAC_FRAME
 _NAMES = {INSTRUMENTAL: "Instrumental", VOCALS: "Vocals", None: "Empty"}
 # The format's own colours for its four places, told apart by those who see few.
 _COLOURS = ("#009E73", "#D55E00", "#CC79A7", "#56B4E9")
-_LOWER_PRIORITY = 10
 _ITUNES = {
     "title": "\xa9nam",
     "artist": "\xa9ART",
@@ -102,7 +96,7 @@ def tags_of(stem: bytes, name: str) -> SongTags:
 def write_stem_file(
     song: SongFacts,
     segments: Iterable[Mapping[str, bytes]],
-    write: Callable[[bytes], object],
+    write: Write,
     tags: SongTags | None = None,
 ) -> None:
     """Writes the file while the segments come: FLAC of 16 bits by the track's name, of any channels.
@@ -152,7 +146,7 @@ def _file_rate(rate: int) -> int:
 
 def _tracks(segment: Mapping[str, bytes], rate: int) -> dict[str, Samples]:
     """Mixture, vocals and instrumental of a segment, ``(n, 2)``, full scale at 1."""
-    tracks = {name: _decoded(data, rate) for name, data in segment.items()}
+    tracks = {name: _in_stereo(data, rate) for name, data in segment.items()}
     for missing, other in ((VOCALS, INSTRUMENTAL), (INSTRUMENTAL, VOCALS)):
         if missing not in tracks:
             tracks[missing] = tracks[MIXTURE] - tracks[other]
@@ -161,20 +155,11 @@ def _tracks(segment: Mapping[str, bytes], rate: int) -> dict[str, Samples]:
     return {name: tracks[name] for name in (MIXTURE, VOCALS, INSTRUMENTAL)}
 
 
-def _decoded(flac: bytes, rate: int) -> Samples:
-    try:
-        with av.open(io.BytesIO(flac), "r", format="flac") as container:
-            stream = container.streams.audio[0]
-            if stream.rate != rate:
-                raise UndecodableAudio(f"A segment has {stream.rate} Hz instead of {rate} Hz.")
-            layout = stream.layout
-            names = channel_names([channel.name for channel in layout.channels], layout.nb_channels)
-            planes = [frame.to_ndarray().reshape(-1, len(names)) for frame in container.decode(stream)]
-    except (av.FFmpegError, IndexError) as error:
-        raise UndecodableAudio("A segment cannot be decoded.") from error
-    samples: Samples = np.concatenate(planes).astype(np.float32)
-    samples /= _FULL_SCALE
-    return samples if names == ("FL", "FR") else np.matmul(samples, downmix_matrix(names).T, dtype=np.float32)
+def _in_stereo(flac: bytes, rate: int) -> Samples:
+    names, samples = decoded(flac, rate)
+    track = samples.astype(np.float32)
+    track /= _FULL_SCALE
+    return track if names == ("FL", "FR") else np.matmul(track, downmix_matrix(names).T, dtype=np.float32)
 
 
 class _Encoder:
@@ -240,34 +225,11 @@ def _description() -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()
 
 
-def _unpacked(file: BinaryIO) -> Iterator[bytes]:
-    """The pieces, one after the other, to the end."""
-    while head := file.read(4):
-        (length,) = struct.unpack(">I", head)
-        data = file.read(length)
-        if len(data) < length:
-            raise UndecodableAudio("The segments break off.")
-        yield data
-
-
-def _main() -> None:
-    os.nice(_LOWER_PRIORITY)
-    av.logging.set_level(None)
-    pieces = _unpacked(sys.stdin.buffer)
-    head = json.loads(next(pieces))
-    tracks, stem = head["tracks"], head.get("stem")
+def _make(head: dict[str, Any], pieces: Iterator[bytes], write: Write) -> None:
+    stem = head.get("stem")
     tags = tags_of(next(pieces), stem) if stem else None
-
-    def segments() -> Iterator[dict[str, bytes]]:
-        for first in pieces:
-            yield dict(zip(tracks, (first, *(next(pieces) for _ in tracks[1:])), strict=True))
-
-    def write(data: bytes) -> None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-
-    write_stem_file(SongFacts(**head["song"]), segments(), write, tags)
+    write_stem_file(SongFacts(**head["song"]), by_segment(pieces, head["tracks"]), write, tags)
 
 
 if __name__ == "__main__":
-    _main()
+    run(_make)

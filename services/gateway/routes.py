@@ -189,7 +189,8 @@ def _jobs() -> Iterable[Route]:
     yield Route("GET", "/v1/jobs/{id}/stems/{name}", *of_jobs)
     for part in ("archive", "waveforms", "manifest"):
         yield Route("GET", f"/v1/jobs/{{id}}/{part}", *of_jobs, load=Load.DOWNLOAD)
-    yield Route("GET", "/v1/jobs/{id}/stem-file", *of_jobs, load=Load.DOWNLOAD, slow=True)
+    for part in ("stem-file", "mix"):
+        yield Route("GET", f"/v1/jobs/{{id}}/{part}", *of_jobs, load=Load.DOWNLOAD, slow=True)
     yield Route("GET", "/v1/jobs/{id}/playback", *of_jobs)
     yield Route("GET", "/v1/jobs/{id}/playback/{track}/{number}", *of_jobs, load=Load.DOWNLOAD)
     yield Route("POST", "/v1/jobs/{id}/shares", *of_jobs)

@@ -64,9 +64,9 @@ class Settings(
     """How long the address of a result works."""
     quote_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
     """How long a quote binds: a job of the same upload, mode, tier and model costs what it says."""
-    stem_files_at_once: Annotated[int, Field(ge=1)] = 2
-    """Files for DJ software that are made at a time, each in a process of 190 MB at a low priority; more are refused,
-    503, until one is done."""
+    renderings_at_once: Annotated[int, Field(ge=1)] = 2
+    """Files for DJ software that are made at a time, and as many mixes, each in a process of a low priority, of 190 MB
+    and less; more are refused, 503, until one is done."""
     results_kept_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
     """Stems are deleted this long after their job succeeded. Not set: they are kept until the job is deleted."""
     zombie_sweep_seconds: Seconds = 3600.0

@@ -14,8 +14,8 @@ import pytest
 
 from services.local.client import FINAL, ApiError, Client
 from tests.e2e.jobs import FinishedJob, NewAccount, balance, eventually, settled
-from tests.e2e.songs import music, write_wav_16
-from tests.segments import decoded
+from tests.e2e.songs import Samples, music, write_wav_16
+from tests.segments import decoded, wav_24
 
 pytestmark = pytest.mark.e2e
 
@@ -125,6 +125,19 @@ def test_the_file_for_dj_software_has_the_song_and_its_stems(finished: FinishedJ
     left = instrumental + vocals - song
     assert np.mean(left**2) < 0.01 * np.mean(song**2)
     assert max(np.abs(track).max() for track in silent) < 1e-3
+
+
+def test_a_mix_without_faders_is_the_song_and_those_of_one_stem_each_sum_to_it(finished: FinishedJob) -> None:
+    def mix(faders: str) -> Samples:
+        answer = finished.client.send("GET", f"/v1/jobs/{finished.job['id']}/mix{faders}")
+        assert answer.headers["Content-Type"] == "audio/wav"
+        assert int(answer.headers["Content-Length"]) == len(answer.content)
+        return (wav_24(answer.content) / 2**23).astype(np.float32)
+
+    assert np.array_equal(mix(""), finished.mixture)
+    vocals, instrumental = mix("?instrumental_gain_db=-60"), mix("?vocals_gain_db=-60")
+    assert np.abs(vocals).max() > 0.01
+    assert np.array_equal(vocals + instrumental, finished.mixture)
 
 
 def test_waveforms_follow_the_audio(finished: FinishedJob) -> None:

@@ -30,3 +30,8 @@ class ResultDamaged(StemwrightError):
     status = 500
     code = "result_damaged"
     title = "What is stored of this result is damaged"
+
+
+class MixTooLong(Conflict):
+    code = "mix_too_long"
+    title = "The mix would need a larger file than WAV has words for"

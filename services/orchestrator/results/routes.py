@@ -1,9 +1,11 @@
 """Stems, their proof, and listening to them, as in the public contract."""
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from services.kit.errors import answers
 from services.kit.schemas import JobId
@@ -15,6 +17,7 @@ from services.orchestrator.jobs.errors import (
 from services.orchestrator.jobs.routes import Caller
 from services.orchestrator.jobs.schemas import MAX_SONG_SECONDS
 from services.orchestrator.results.errors import (
+    MixTooLong,
     ResultDamaged,
     ResultGone,
     SegmentNotFound,
@@ -22,9 +25,9 @@ from services.orchestrator.results.errors import (
     StemNotFound,
 )
 from services.orchestrator.results.playback import Listening
-from services.orchestrator.results.schemas import PlaybackAnswer, StemLink, Waveforms
+from services.orchestrator.results.rendering import Rendering, RenderingBusy
+from services.orchestrator.results.schemas import Faders, PlaybackAnswer, StemLink, Waveforms
 from services.orchestrator.results.service import Results
-from services.orchestrator.results.stem_files import StemFilesBusy
 
 
 async def _results(request: Request) -> Results:
@@ -48,7 +51,23 @@ SegmentNumber = Annotated[int, Path(ge=0, le=MAX_SONG_SECONDS, description="From
 
 router = APIRouter(prefix="/v1", tags=["Jobs"])
 
+
+class Rendered(StreamingResponse):
+    """Ends the work as soon as the client has left, and not when the collector of garbage comes by."""
+
+    def __init__(self, content: Rendering, *about: Any, **more: Any) -> None:
+        super().__init__(content, *about, **more)
+        self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._content.close()
+
+
 _RESULT = answers(JobNotFound, ResultGone, JobNotFinished, ResultDamaged)
+_REST = re.compile(r"bytes=([0-9]{1,12})-")
 _NEVER_CHANGES = {"Cache-Control": "private, max-age=86400, immutable"}
 
 
@@ -113,7 +132,7 @@ def get_archives(caller: Caller, results: ResultsDep, job_id: Several) -> Stream
     responses={
         200: {"description": "An MP4 with five tracks of AAC.", "content": {"audio/mp4": {}}},
         **_RESULT,
-        **answers(StemFilesBusy),
+        **answers(RenderingBusy),
     },
 )
 def get_stem_file(job_id: JobId, caller: Caller, results: ResultsDep) -> StreamingResponse:
@@ -124,7 +143,48 @@ def get_stem_file(job_id: JobId, caller: Caller, results: ResultsDep) -> Streami
     is sent, so its length is not told beforehand; one at a time for each account.
     """
     name, content = results.stem_file(caller.account_id, job_id)
-    return StreamingResponse(content, media_type="audio/mp4", headers={"Content-Disposition": attachment(name)})
+    return Rendered(content, media_type="audio/mp4", headers={"Content-Disposition": attachment(name)})
+
+
+@router.get(
+    "/jobs/{job_id}/mix",
+    summary="Download a mix of the stems",
+    response_class=StreamingResponse,
+    responses={
+        200: {"description": "A WAV of 24 bits, in stereo.", "content": {"audio/wav": {}}},
+        206: {"description": "What comes from a byte on.", "content": {"audio/wav": {}}},
+        **answers(JobNotFound, ResultGone, JobNotFinished, MixTooLong, ResultDamaged, RenderingBusy),
+    },
+)
+def get_mix(
+    job_id: JobId, caller: Caller, results: ResultsDep, faders: Annotated[Faders, Query()], request: Request
+) -> StreamingResponse:
+    """The stems as the faders of the mixer stand, by the same arithmetic, as one WAV of 24 bits in stereo.
+
+    Without any the mix is the song, sample for sample, in 16 bits of the 24. What lies beyond full scale is cut. It is
+    made while it is sent; one at a time for each account. A download that broke off goes on with `Range: bytes=1000-`;
+    other ranges are ignored and answered whole.
+    """
+    mix = results.mix(caller.account_id, job_id, faders)
+    version = f'"{mix.version}"'
+    begin = _rest(request, version, mix.length_bytes)
+    headers = {
+        "Content-Disposition": attachment(mix.name),
+        "Content-Length": str(mix.length_bytes - begin),
+        "Accept-Ranges": "bytes",
+        "ETag": version,
+    }
+    if begin:
+        headers["Content-Range"] = f"bytes {begin}-{mix.length_bytes - 1}/{mix.length_bytes}"
+    return Rendered(mix.content(begin), 206 if begin else 200, headers, media_type="audio/wav")
+
+
+def _rest(request: Request, version: str, length_bytes: int) -> int:
+    """From which byte on a client needs a file of which it has the beginning."""
+    rest = _REST.fullmatch(request.headers.get("range", ""))
+    if rest is None or request.headers.get("if-range", version) != version or int(rest[1]) >= length_bytes:
+        return 0
+    return int(rest[1])
 
 
 @router.get("/jobs/{job_id}/waveforms", summary="Get peaks to draw", response_model=Waveforms, responses=_RESULT)

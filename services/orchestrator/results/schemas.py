@@ -5,6 +5,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+SILENT_DB = -60
+"""The lowest place of a fader, which is silence."""
+
 
 class StemResult(BaseModel):
     """One separated file."""
@@ -80,3 +83,25 @@ class PlaybackAnswer(BaseModel):
     duration_seconds: float = Field(description="Of each track; exact once the job has succeeded.")
     playable_seconds: float = Field(description="How much is there, from the beginning.")
     tracks: list[str] = Field(description="`mixture`, and the stems that were asked for.")
+
+
+GainDb = Annotated[float, Field(ge=SILENT_DB, le=6, allow_inf_nan=False)]
+Pan = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False, description="-1 is left, 1 is right.")]
+
+
+class Faders(BaseModel):
+    """Where the faders of the mixer stand; without any the mix is the song."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    vocals_gain_db: GainDb = Field(0.0, description="-60, the lowest place, is silence.")
+    vocals_pan: Pan = 0.0
+    instrumental_gain_db: GainDb = Field(0.0, description="As for the vocals.")
+    instrumental_pan: Pan = 0.0
+    master_gain_db: GainDb = Field(0.0, description="Of the sum.")
+
+    @property
+    def heard(self) -> frozenset[str]:
+        """Names of the stems that are not silent."""
+        gains = {"vocals": self.vocals_gain_db, "instrumental": self.instrumental_gain_db}
+        return frozenset(stem for stem, gain_db in gains.items() if gain_db > SILENT_DB)

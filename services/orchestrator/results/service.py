@@ -1,12 +1,15 @@
-"""The stems of a finished job: links, archive, the file for DJ software, waveforms, proof.
+"""The stems of a finished job: links, archive, the file for DJ software, mixes, waveforms, proof.
 
 Storage is asked outside of any transaction.
 """
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from zipstream import ZIP_STORED, ZipStream
@@ -19,25 +22,43 @@ from services.orchestrator.jobs import repository as job_rows
 from services.orchestrator.jobs.errors import JobNotFinished, JobNotFound
 from services.orchestrator.jobs.models import Job
 from services.orchestrator.jobs.states import FINAL, Status
-from services.orchestrator.results.errors import ResultDamaged, ResultGone, StemNotFound
-from services.orchestrator.results.manifests import segments_of
+from services.orchestrator.results.errors import MixTooLong, ResultDamaged, ResultGone, StemNotFound
+from services.orchestrator.results.manifests import ReportedSegments, segments_of
 from services.orchestrator.results.playback import SEGMENT_LIMIT_BYTES
-from services.orchestrator.results.schemas import StemLink
-from services.orchestrator.results.stem_files import StemFiles
+from services.orchestrator.results.rendering import MIX_PROGRAM, STEM_FILE_PROGRAM, Renderer, Rendering
+from services.orchestrator.results.schemas import Faders, StemLink
 from services.orchestrator.settings import Settings
 from services.orchestrator.uploads import repository as upload_rows
 from services.orchestrator.uploads.models import KnownUpload
 
 WAVEFORMS_LIMIT_BYTES = 8 << 20
 MIXTURE = "mixture"
-STEM_FILE = ".stem.mp4"
+STEM_FILE_ENDING = ".stem.mp4"
 """By this ending DJ software knows what to look for in it."""
 TAGS_BYTES = 9 << 20
 """How far into a stem its tags are read; a cover of 8 MB lies within it."""
+WAV_HEADER_BYTES = 44
+MIX_FRAME_BYTES = 6
+"""Two channels of 24 bits."""
+WAV_LIMIT_BYTES = 2**32 - 1
+"""Sizes in the file have 32 bits."""
 MAX_NAME_BYTES = 255
 """What file systems take."""
 FORBIDDEN_IN_NAMES = frozenset('<>:"|?*')
 """What Windows does not."""
+
+
+@dataclass(frozen=True)
+class Mix:
+    """A file that is there when it is asked for.
+
+    `version`: the same for the same bytes. `content`: what comes from a byte on; raises as `Renderer.render`.
+    """
+
+    name: str
+    length_bytes: int
+    version: str
+    content: Callable[[int], Rendering]
 
 
 class Results:
@@ -47,7 +68,8 @@ class Results:
         self._database = database
         self._storage = storage
         self._settings = settings
-        self._stem_files = StemFiles(settings.stem_files_at_once)
+        self._stem_files = Renderer(STEM_FILE_PROGRAM, settings.renderings_at_once)
+        self._mixes = Renderer(MIX_PROGRAM, settings.renderings_at_once)
 
     def stem_link(self, account_id: str, job_id: str, name: str) -> StemLink:
         """Presigned URL of a stem. The mixture of a whole song is the upload itself."""
@@ -92,12 +114,10 @@ class Results:
             file_name = _file_name(upload, name, stem["format"])
             archive.add(self._storage.stream(key), folder + file_name, size=stem["size_bytes"])
 
-    def stem_file(self, account_id: str, job_id: str) -> tuple[str, Iterator[bytes]]:
+    def stem_file(self, account_id: str, job_id: str) -> tuple[str, Rendering]:
         """Name and content of the file for DJ software; made while it is sent, from what is listened to."""
         job, upload = self._finished(account_id, job_id)
-        segments = segments_of(job.result)
-        if segments is None:
-            raise ResultGone("there are no segments of this job")
+        segments = _segments(job)
         music = (job.result or {}).get("analysis") or {}
         song = {
             "samples": segments.samples,
@@ -106,11 +126,50 @@ class Results:
             "tempo_bpm": music.get("tempo_bpm"),
             "key": music.get("key"),
         }
+        stem = self._beginning_of_a_stem(job)
+        head = {"song": song, "tracks": segments.tracks, **({"stem": stem[0]} if stem else {})}
+        pieces = chain((stem[1],) if stem else (), self._pieces(job, segments, segments.tracks))
+        name = _shortened(_title(upload), MAX_NAME_BYTES - len(STEM_FILE_ENDING)) + STEM_FILE_ENDING
+        return name, self._stem_files.render(account_id, head, pieces)
+
+    def mix(self, account_id: str, job_id: str, faders: Faders) -> Mix:
+        """The stems as the faders stand, as a WAV; made while it is sent."""
+        job, upload = self._finished(account_id, job_id)
+        segments = _segments(job)
+        length = WAV_HEADER_BYTES + MIX_FRAME_BYTES * segments.samples
+        if length > WAV_LIMIT_BYTES:
+            raise MixTooLong("a WAV file ends at 4 GB; the stems can be downloaded in FLAC")
+        what = f"{_prefix(job)} {faders.model_dump_json()}"
+
+        def content(begin: int) -> Rendering:
+            return self._mixed(account_id, job, segments, faders, begin)
+
+        return Mix(_file_name(upload, "mix", "wav"), length, hashlib.sha256(what.encode()).hexdigest(), content)
+
+    def _mixed(self, account_id: str, job: Job, segments: ReportedSegments, faders: Faders, begin: int) -> Rendering:
+        # It is taken up again at a segment: each is as long as the others but for the last.
+        segment_samples = segments.segment_seconds * segments.sample_rate_hz
+        first = max(0, begin - WAV_HEADER_BYTES) // (MIX_FRAME_BYTES * segment_samples)
+        skipped = begin - (WAV_HEADER_BYTES + first * MIX_FRAME_BYTES * segment_samples if first else 0)
+        # A stem that nobody ordered is the mixture minus the other, which takes every track.
+        whole = not faders.heard <= set(segments.tracks)
+        tracks = [track for track in segments.tracks if whole or track in faders.heard] or segments.tracks[:1]
+        head = {
+            "samples": segments.samples,
+            "begin": first * segment_samples,
+            "sample_rate_hz": segments.sample_rate_hz,
+            "faders": faders.model_dump(),
+            "tracks": tracks,
+        }
+        return self._mixes.render(account_id, head, self._pieces(job, segments, tracks, first), skipped)
+
+    def _pieces(self, job: Job, segments: ReportedSegments, tracks: Sequence[str], first: int = 0) -> Iterator[bytes]:
+        """Each of the tracks of the first segment, of the second, and so on. Raises ResultGone at once where not even
+        that is there."""
         prefix = _prefix(job)
-        keys = (segment_key(prefix, track, n) for n in range(segments.segments) for track in segments.tracks)
-        name = _shortened(_title(upload), MAX_NAME_BYTES - len(STEM_FILE)) + STEM_FILE
+        keys = (segment_key(prefix, track, number) for number in range(first, segments.segments) for track in tracks)
         pieces = map(self._segment, keys)
-        return name, self._stem_files.make(account_id, song, segments.tracks, pieces, self._beginning_of_a_stem(job))
+        return chain((next(pieces),), pieces)
 
     def _beginning_of_a_stem(self, job: Job) -> tuple[str, bytes] | None:
         """Name and first bytes of a stem, which has what the song says about itself; none is no reason to fail."""
@@ -188,6 +247,13 @@ class Results:
                 found: dict[str, Any] = stem
                 return found
         raise StemNotFound(f"this job made {', '.join(job.stems)}")
+
+
+def _segments(job: Job) -> ReportedSegments:
+    segments = segments_of(job.result)
+    if segments is None:
+        raise ResultGone("there are no segments of this job")
+    return segments
 
 
 def _prefix(job: Job) -> str:

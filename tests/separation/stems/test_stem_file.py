@@ -21,7 +21,7 @@ from separation.audio.tags import stem_tags
 from separation.errors import UndecodableAudio
 from separation.settings import OutputFormat, OutputFormatName
 from separation.stems.stem_file import SLOTS, SongFacts, SongTags, tags_of, write_stem_file
-from tests.segments import SEGMENT, Samples, decoded, segments, song
+from tests.segments import SEGMENT, Samples, decoded, packed, segments, song
 from tests.separation.audio.pictures import picture, pictures_in
 
 SILENT_BELOW = 10 ** (-90 / 20)
@@ -229,10 +229,6 @@ def test_what_is_no_segment_makes_no_file() -> None:
     tracks = song(SEGMENT)
     with pytest.raises(UndecodableAudio):
         write_stem_file(facts(tracks), [dict.fromkeys(tracks, b"no FLAC")], io.BytesIO().write)
-
-
-def packed(*pieces: bytes) -> bytes:
-    return b"".join(struct.pack(">I", len(piece)) + piece for piece in pieces)
 
 
 def test_as_a_program_it_writes_the_same_file_and_says_by_its_end_whether_it_is_whole() -> None:

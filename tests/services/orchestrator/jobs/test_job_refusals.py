@@ -144,6 +144,7 @@ def test_nobody_sees_or_touches_what_belongs_to_another(world: World) -> None:
         ("GET", f"/v1/jobs/{job_id}/stems/vocals"),
         ("GET", f"/v1/jobs/{job_id}/archive"),
         ("GET", f"/v1/jobs/{job_id}/stem-file"),
+        ("GET", f"/v1/jobs/{job_id}/mix"),
         ("GET", f"/v1/jobs/{job_id}/waveforms"),
         ("GET", f"/v1/jobs/{job_id}/manifest"),
         ("GET", f"/v1/jobs/{job_id}/playback"),
@@ -173,7 +174,7 @@ def test_an_answer_about_credits_in_another_accounts_name_changes_nothing(world:
 def test_results_of_a_job_that_is_not_done_are_a_conflict(world: World) -> None:
     account = new_id("usr")
     job_id = world.post_job(account, world.ready_upload(account))["id"]
-    for part in ("stems/vocals", "archive", "stem-file", "waveforms", "manifest"):
+    for part in ("stems/vocals", "archive", "stem-file", "mix", "waveforms", "manifest"):
         answer = world.client.get(f"/v1/jobs/{job_id}/{part}", headers=bearer(account))
         assert (answer.status_code, answer.json()["code"]) == (409, "job_not_finished")
 
