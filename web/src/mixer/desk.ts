@@ -19,6 +19,10 @@ export interface Strip {
 
 export const NEUTRAL: Strip = { gainDb: 0, pan: 0, muted: false, soloed: false };
 
+/** The lowest place of a fader is silence. */
+export const SILENT_DB = -60;
+export const LOUDEST_DB = 6;
+
 /** Where all faders of a desk stand. */
 export interface Levels {
   readonly strips: ReadonlyMap<string, Strip>;

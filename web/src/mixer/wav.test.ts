@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { pcm24, peakOf, TooLongForWav, unscale, wavHeader } from "./wav";
+import { fitsWav, pcm24, peakOf, TooLongForWav, unscale, wavHeader } from "./wav";
 
 describe("a WAV file", () => {
   it("says what is in it", () => {
@@ -13,6 +13,7 @@ describe("a WAV file", () => {
 
   it("ends at four gigabytes", () => {
     const most = Math.floor((2 ** 32 - 1 - 44) / 6);
+    expect([most, most + 1].map((frames) => fitsWav(frames, 2))).toEqual([true, false]);
     expect(wavHeader(most, 2, 192_000)).toHaveLength(44);
     expect(() => wavHeader(most + 1, 2, 192_000)).toThrow(TooLongForWav);
   });

@@ -9,11 +9,16 @@ const FULL_SCALE = 2 ** 23;
 /** The mix would need a larger file than WAV has words for. */
 export class TooLongForWav extends Error {}
 
+/** Whether sizes of so many frames can be told. */
+export function fitsWav(frames: number, channels: number): boolean {
+  return HEADER_BYTES + frames * channels * BYTES_PER_SAMPLE <= MOST_BYTES;
+}
+
 /** Raises `TooLongForWav` where so many frames would not fit. */
 export function wavHeader(frames: number, channels: number, rate: number): Uint8Array<ArrayBuffer> {
   const frameBytes = channels * BYTES_PER_SAMPLE;
   const dataBytes = frames * frameBytes;
-  if (HEADER_BYTES + dataBytes > MOST_BYTES) throw new TooLongForWav();
+  if (!fitsWav(frames, channels)) throw new TooLongForWav();
   const header = new DataView(new ArrayBuffer(HEADER_BYTES));
   const text = (at: number, letters: string) =>
     [...letters].forEach((letter, i) => void header.setUint8(at + i, letter.charCodeAt(0)));

@@ -101,7 +101,7 @@ function Opened({ job, playback, onMark }: ListenProps & { playback: Playback })
       given={given}
       onMark={onMark}
     >
-      {done ? <SaveMix mixer={mixer} job={job} /> : null}
+      {done ? <SaveMix mixer={mixer} job={job} playback={playback} /> : null}
     </MixerPanel>
   );
 }

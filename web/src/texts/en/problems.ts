@@ -86,6 +86,9 @@ export const problems = {
     too_many_waiting_jobs: "Many of your orders wait for their songs. Wait for some of them.",
     result_gone: "The stems are not stored any more.",
     result_damaged: "What is stored of these stems is damaged.",
+    rendering_busy:
+      "Files for others are being made, or another one for you. Try again when it has been downloaded.",
+    mix_too_long: "This song is too long: a WAV file ends at 4 GB.",
     feedback_not_found: "Nobody has said anything about this separation.",
     share_not_found: "There is no such link, or not any more.",
     too_many_shares: "There are as many links to this song as there may be. End one of them first.",

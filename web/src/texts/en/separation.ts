@@ -73,12 +73,17 @@ export const mixer = {
   tempoFailed: "Speed and key could not be loaded. The song is heard as it is.",
   saveMix: "Save this mix as WAV",
   saveMixLead: "What you hear, faders, speed and key and all, in 24 bits.",
+  saveMixServed:
+    "What you hear, in 24 bits. The platform makes it while it downloads, also when you have closed this page.",
+  saveMixLong: "At another speed or key this page makes it, in 24 bits. Leave it open until it is saved.",
   fileOfMix: "mix",
   saving: "The mix is being made",
   stopSaving: "Stop",
   mixSaved: "The mix has been saved.",
   mixCut: (decibels: string) =>
     `The mix has been saved. It goes ${decibels} dB beyond full scale, where it was cut: lower the master and save it again.`,
+  mixMayBeCut: (decibels: string) =>
+    `This mix may go up to ${decibels} dB beyond full scale, where it would be cut. To be sure, lower the master.`,
   tooLongForWav: "This song is too long: a WAV file ends at 4 GB. The stems can be downloaded below.",
   mixFailed: "The mix could not be made. Try again.",
   spectrogram: "Spectrograms",

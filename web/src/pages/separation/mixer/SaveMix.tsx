@@ -1,17 +1,69 @@
 import { Button, Progress } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { Problem } from "../../../api/problem";
-import { type Job, useSongName } from "../../../api/separation";
+import { type Job, type Playback, useSongName, useWaveforms } from "../../../api/separation";
+import type { Formats } from "../../../app/formats";
 import { useLanguage } from "../../../app/language";
 import { Icon } from "../../../components/Icon";
 import { Refused } from "../../../components/Said";
-import type { Mixer } from "../../../mixer/mixer";
-import { TooLongForWav } from "../../../mixer/wav";
+import { highestPeak } from "../../../mixer/headroom";
+import { type Mixer, ORIGINAL } from "../../../mixer/mixer";
+import { isNormal } from "../../../mixer/tempo";
+import { fitsWav, TooLongForWav } from "../../../mixer/wav";
 import classes from "./mixer.module.css";
+import { LONG_SECONDS, mixAddress } from "./servedMix";
+import { useMixerState } from "./useMixer";
 
-/** The mix as it stands, as a file that is made in this browser. */
-export function SaveMix({ mixer, job }: { mixer: Mixer; job: Job }) {
+/** Waveforms have four decimals. */
+const FULL_SCALE = 1.0001;
+
+interface Props {
+  mixer: Mixer;
+  job: Job;
+  playback: Playback;
+}
+
+/** The mix as it stands, as a file: made in this browser, or by the server where that would take it long. */
+export function SaveMix({ mixer, job, playback }: Props) {
+  const { tempo } = useMixerState(mixer);
+  const long = playback.duration_seconds > LONG_SECONDS;
+  if (long && isNormal(tempo)) return <DownloadMix mixer={mixer} job={job} playback={playback} />;
+  return <MakeMix mixer={mixer} job={job} long={long} />;
+}
+
+/** Goes on when the page is closed. */
+function DownloadMix({ mixer, job, playback }: Props) {
+  const { texts, formats } = useLanguage();
+  const words = texts.mixer;
+  const { strips, masterDb } = useMixerState(mixer);
+  const peaks = useWaveforms(job)?.tracks;
+  const whole = mixer.hasOriginal && mixer.stems.length === 2;
+  const highest = useMemo(
+    () => highestPeak({ strips, masterDb }, peaks ?? {}, whole ? ORIGINAL : null, playback.channels),
+    [strips, masterDb, peaks, whole, playback.channels],
+  );
+  if (!fitsWav(Math.round(playback.duration_seconds * playback.sample_rate_hz), 2))
+    return <p className={classes.save}>{words.tooLongForWav}</p>;
+  return (
+    <div className={classes.save}>
+      <Button
+        component="a"
+        href={mixAddress(`/v1/jobs/${job.id}`, { strips, masterDb })}
+        download
+        variant="default"
+        leftSection={<Icon name="download" size={18} />}
+      >
+        {words.saveMix}
+      </Button>
+      <span>{words.saveMixServed}</span>
+      {highest > FULL_SCALE ? <p role="status">{words.mixMayBeCut(decibels(highest, formats))}</p> : null}
+    </div>
+  );
+}
+
+/** `long`: it takes its time. */
+function MakeMix({ mixer, job, long }: Pick<Props, "mixer" | "job"> & { long: boolean }) {
   const { texts, formats } = useLanguage();
   const words = texts.mixer;
   const name = useSongName(job) ?? texts.separation.untitled;
@@ -33,7 +85,6 @@ export function SaveMix({ mixer, job }: { mixer: Mixer; job: Job }) {
       }
     },
   });
-  const beyond = save.data ? 20 * Math.log10(save.data) : 0;
   const percent = Math.floor(100 * part);
   return (
     <div className={classes.save}>
@@ -54,7 +105,7 @@ export function SaveMix({ mixer, job }: { mixer: Mixer; job: Job }) {
           >
             {words.saveMix}
           </Button>
-          <span>{words.saveMixLead}</span>
+          <span>{long ? words.saveMixLong : words.saveMixLead}</span>
         </>
       )}
       {save.error instanceof TooLongForWav ? <p role="alert">{words.tooLongForWav}</p> : null}
@@ -62,13 +113,18 @@ export function SaveMix({ mixer, job }: { mixer: Mixer; job: Job }) {
       {save.error && !(save.error instanceof Problem || save.error instanceof TooLongForWav) ? (
         <p role="alert">{words.mixFailed}</p>
       ) : null}
-      {beyond > 0 ? (
-        <p role="status">{words.mixCut(formats.number(Math.ceil(10 * beyond) / 10))}</p>
+      {save.data && save.data > 1 ? (
+        <p role="status">{words.mixCut(decibels(save.data, formats))}</p>
       ) : save.data != null ? (
         <p role="status">{words.mixSaved}</p>
       ) : null}
     </div>
   );
+}
+
+/** How far a peak is beyond full scale. */
+function decibels(peak: number, formats: Formats): string {
+  return formats.number(Math.ceil(200 * Math.log10(peak)) / 10);
 }
 
 function download(file: Blob, name: string) {

@@ -1,5 +1,5 @@
 import { useLanguage } from "../../../app/language";
-import type { Strip } from "../../../mixer/desk";
+import { LOUDEST_DB, SILENT_DB, type Strip } from "../../../mixer/desk";
 import { Fader } from "./Fader";
 import classes from "./mixer.module.css";
 import { Toggle } from "./Toggle";
@@ -16,10 +16,6 @@ interface Props {
   /** The fader's id; the keyboard leads there. */
   id: string;
 }
-
-/** The lowest position of a fader is silence. */
-export const SILENT_DB = -60;
-export const LOUDEST_DB = 6;
 
 /** Name, switches, fader and panorama of one stem. */
 export function StripControls({ name, color, strip, note, chosen, change, choose, id }: Props) {
