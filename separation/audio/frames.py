@@ -33,6 +33,9 @@ _TOLERANCE_SECONDS = 0.01
 _VORBIS_TOLERANCE_SAMPLES = 2100.0
 # What follows the last frame of these is no damage.
 _STREAMS = ("mp3", "aac")
+# So many frames in a row are no accident, behind something else or of another kind.
+_FRAMES_AGAIN = 3
+_FRAMES_OF_A_CHANGE = 6
 # How many bytes of damaged FLAC are searched for where a frame ends; a megabyte takes a tenth of a second, and trying
 # whether one ends there as long as so many bytes.
 _SEARCHED_BYTES = 16 * 1024 * 1024
@@ -65,7 +68,8 @@ class Frames:
         self._by_bytes = name in ("wav", "aiff") and self._context.name.startswith("pcm_")
         self._plain: tuple[int, int] | None = None
         self._layout = ""
-        self._usual_samples = self._usual_bytes = self._searched = 0
+        self._usual_samples = self._searched = 0
+        self._usual_bytes = 0.0
 
     def demuxed(self) -> "Iterator[AudioFrame | int]":
         """As FFmpeg finds them: what is missing is told by their times."""
@@ -129,31 +133,40 @@ class Frames:
             frame.pts, begin = begin, None
 
     def _of_stream(self) -> "Iterator[AudioFrame | int]":
-        """Of a stream that is nothing but frames: between them there may be what is none.
+        """Of a stream that is nothing but frames: between them and behind them there may be what is none.
 
-        One frame of another kind between those of the stream's own is an accident; two are a change of format.
+        What looks like a frame there is an accident; several of one kind in a row are none. Those of another kind than
+        the stream's own are a change of format.
         """
-        usual = b""
-        odd: Packet[Any] | None = None
+        usual = kind = b""
+        held: list[Packet[Any]] = []
+        follows, room = True, 0.0
         for item, found in self._stream_packets():
-            if isinstance(item, int):
-                yield item * self._usual_samples
+            if held and (isinstance(item, float) or (found or usual) != kind):
+                room += sum(packet.size for packet in held) / (self._usual_bytes or held[0].size)
+                held, follows = [], False
+            if isinstance(item, float):
+                room += item
+                follows = not usual
                 continue
             kind = found or usual
-            if usual and kind != usual and odd is None:
-                odd = item
+            held.append(item)
+            if len(held) < (_FRAMES_OF_A_CHANGE if usual and kind != usual else 1 if follows else _FRAMES_AGAIN):
                 continue
-            if odd is not None:
-                yield from self._of_one(odd) if kind != usual else (self._usual_samples,)
-                odd = None
-            usual = usual or kind
-            yield from self._of_one(item)
+            if room:
+                yield round(room) * self._usual_samples
+            for packet in held:
+                yield from self._of_one(packet)
+            usual, held, follows, room = kind, [], True, 0.0
+        if kind == usual:
+            for packet in held:
+                yield from self._of_one(packet)
 
-    def _stream_packets(self) -> "Iterator[tuple[Packet[Any] | int, bytes]]":
-        """Packets of one frame and its kind, or how many frames are missing."""
+    def _stream_packets(self) -> "Iterator[tuple[Packet[Any] | float, bytes]]":
+        """Packets of one frame and its kind, or for how many frames there is room in what is none."""
         if self._name == "aac":  # FFmpeg leaves out what is no frame, and does not say how much that was
             for part in mpeg.taken_apart(self._source):
-                yield (part, b"") if isinstance(part, int) else (av.Packet(part), mpeg.kind_of(part))
+                yield (part, b"") if isinstance(part, float) else (av.Packet(part), mpeg.kind_of(part))
             return
         known = {b"": mpeg.Frame("", 0, b"")}
         for packet in self._container.demux(self._stream):
@@ -165,7 +178,7 @@ class Frames:
                 continue
             first = True
             for part in mpeg.taken_apart(io.BytesIO(bytes(packet)), self._usual_bytes):
-                if isinstance(part, int):
+                if isinstance(part, float):
                     yield part, b""
                 else:
                     yield _packet(part, packet if first else None), mpeg.kind_of(part)
@@ -178,7 +191,8 @@ class Frames:
             yield self._usual_samples
         else:
             if frames:
-                self._usual_samples, self._usual_bytes = frames[-1].samples, packet.size
+                self._usual_samples = frames[-1].samples
+                self._usual_bytes = mpeg.usual_length(self._usual_bytes, packet.size)
             yield from frames
 
     def of_flac(self, info: StreamInfo, place: FlacPlace | None = None) -> "Iterator[AudioFrame | int]":
@@ -186,18 +200,19 @@ class Frames:
         self._source.seek(place.byte if place else info.head)
         # A frame is silence where its checksum is wrong, as for the reference decoder; FFmpeg would give noise.
         self._context.options = {"err_detect": "crccheck+explode"}
-        position = place.sample if place else 0
+        position, longest = place.sample if place else 0, info.block
         for part in flac_frames(self._source, info.block, info.samples, place.sample if place else None):
             frames = self._frames_of(part)
+            longest = max(longest, part.samples)
             if frames:
                 if part.begin > position:
                     self.damaged = True
                     yield part.begin - position
                 yield from frames
                 position = part.begin + part.samples
-            elif part.begin + part.samples == info.samples:
-                self.damaged = True
-                yield info.samples - position
+        if 0 < info.samples - position <= longest:  # the last frame, of which not even its header may be left
+            self.damaged = True
+            yield info.samples - position
         self.ended = True
 
     def flac_before(self, info: StreamInfo, sample: int) -> FlacPlace | None:

@@ -18,6 +18,7 @@ from separation.audio.containers.matroska import read_matroska
 from separation.audio.containers.mp4 import read_mp4
 from separation.audio.containers.ogg import read_ogg
 from separation.audio.containers.pictures import Picture
+from separation.audio.containers.plain import Plain
 from separation.audio.containers.texts import Texts
 from separation.audio.containers.tracks import Track
 from separation.audio.containers.view import Piece
@@ -52,6 +53,8 @@ _MP3, _AAC = Container("mp3", "mp3"), Container("aac", "aac")
 _AIFF, _MP4 = Container("aiff", "aiff"), Container("mp4", "mov")
 _MATROSKA = Container("matroska", "matroska")
 
+# How many bytes FFmpeg may read of a stream before its first frame: it holds each thing that looks like one.
+_OPTIONS = {"aac": (("probesize", "65536"),)}
 _RIFF_KINDS = (b"RIFF", b"RF64", b"BW64", b"RIFX")
 _BY_FOUR_BYTES = {b"fLaC": _FLAC, b"OggS": _OGG, b"\x1aE\xdf\xa3": _MATROSKA}
 _MP4_BOXES = (
@@ -136,16 +139,19 @@ def _with_content(file: BinaryIO, container: Container, marks: Marks) -> Contain
     texts: list[Texts] = []
     shown: tuple[Piece, ...] = ((begin, end),)
     tracks: tuple[Track, ...] | None = None
+    plain: Plain | None = None
     info = None
     links: tuple[Track, ...] = ()
     match container.name:
         case "wav":
             wav = read_wav(file, begin, end)
-            shown = wav.shown
+            shown, plain = wav.shown, wav.plain
+            if wav.mpeg is not None:
+                container, shown = _MP3, ((wav.mpeg[0], mpeg.end_of_sound(file, *wav.mpeg)),)
             texts = [read_id3v2(file, chunk.begin) for chunk in wav.id3] + [read_info(file, wav.info)]
         case "aiff":
             aiff = read_aiff(file, begin, end)
-            shown = aiff.shown
+            shown, plain = aiff.shown, aiff.plain
             texts = [read_id3v2(file, chunk.begin) for chunk in aiff.id3] + [aiff.texts]
         case "flac":
             flac = read_flac(file, begin, end)
@@ -161,9 +167,11 @@ def _with_content(file: BinaryIO, container: Container, marks: Marks) -> Contain
             shown = read_matroska(file, begin, end)
         case "mp3":
             shown = ((begin, mpeg.end_of_sound(file, begin, end)),)
+    options = _OPTIONS.get(container.name, ()) if plain is None else plain.options
     return replace(
         container,
-        tracks=(Track(shown),) if tracks is None else tracks,
+        demuxer=container.demuxer if plain is None else plain.demuxer,
+        tracks=(Track(shown, options=options),) if tracks is None else tracks,
         texts=tuple(part.joined() for part in [*texts, *marks.texts]),
         pictures=tuple(picture for part in [*texts, *marks.texts] for picture in part.pictures),
         flac=info,

@@ -73,14 +73,16 @@ def _trailing(file: BinaryIO, begin: int, end: int) -> tuple[int, list[Texts]]:
             length = ID3V1_BYTES
         elif length := ape_length(tail[-APE_HEADER:]):
             (items,) = struct.unpack("<I", tail[-APE_HEADER:][12:16])
-            texts.insert(0, read_ape(file, end - items, end - APE_HEADER))
+            if items <= end - begin:
+                texts.insert(0, read_ape(file, end - items, end - APE_HEADER))
         elif tail[-9:] == b"LYRICS200" and tail[-_LYRICS_FOOTER:-9].isdigit():
             length = int(tail[-_LYRICS_FOOTER:-9]) + _LYRICS_FOOTER
         elif tail[-9:] == b"LYRICSEND":
             length = _lyrics(file, end)
         elif tail[-10:-7] == b"3DI":  # ID3v2.4 at the end has a footer
             length = id3v2_length(b"ID3" + tail[-7:])
-            texts.append(read_id3v2(file, end - length))
+            if length <= end - begin:
+                texts.append(read_id3v2(file, end - length))
         else:
             break
         if not 0 < length <= end - begin:

@@ -34,7 +34,7 @@ class _Element:
 def read_matroska(file: BinaryIO, begin: int, end: int) -> tuple[Piece, ...]:
     """What is to be seen of the file between the two positions. Raises ``AudioTooComplex``."""
     patches: list[tuple[int, bytes]] = []
-    tagged = False
+    tagged, tracks = False, 0
     for element in _top(file, begin, end):
         size = (element.end or end) - element.begin
         if element.kind in _HIDDEN or (element.kind == _TAGS and (tagged or size > _LONGEST_TAGS)):
@@ -43,7 +43,8 @@ def read_matroska(file: BinaryIO, begin: int, end: int) -> tuple[Piece, ...]:
             tagged = True
         elif element.kind == _TRACKS:
             inner = _elements(file, element.begin, element.end or end)
-            if sum(track.kind == _TRACK for track in inner) > _MOST_TRACKS:
+            tracks += sum(track.kind == _TRACK for track in inner)
+            if tracks > _MOST_TRACKS:
                 raise AudioTooComplex(f"The file has more than {_MOST_TRACKS} tracks.")
     return patched(end, patches, begin)
 

@@ -186,9 +186,10 @@ class _Reader:
         for box in self._boxes.within(edts.begin, edts.end):
             if box.kind != b"elst" or not self._tracks:
                 continue
-            content = self._boxes.content(box, 8 + 20 * _MOST_EDITS)
+            content = self._boxes.content(box, 8 + 20 * (_MOST_EDITS + 1))
             form = ">QqI" if content[:1] == b"\1" else ">IiI"
             count = min(int.from_bytes(content[4:8], "big"), (len(content) - 8) // struct.calcsize(form))
+            self._tracks[-1].excessive |= count > _MOST_EDITS
             entries = struct.iter_unpack(form, content[8 : 8 + count * struct.calcsize(form)])
             self._tracks[-1].edits = [(length, begin) for length, begin, _ in entries]
 
@@ -251,7 +252,7 @@ class _Reader:
         media_end = Fraction(ticks, clock) if ticks else None
         gapless = self._song.gapless
         if not track.edits or not self._timescale:
-            if gapless is not None:
+            if gapless is not None and (media_end is None or Fraction(gapless[0], clock) < media_end):
                 return (Edit(Fraction(gapless[0], clock), Fraction(sum(gapless), clock)),)
             return (Edit(None, media_end),)
         edits: list[Edit] = []

@@ -78,8 +78,13 @@ def first_frame(data: bytes, whole: bool) -> tuple[int, Frame] | None:
     return None
 
 
-def taken_apart(source: Source, usual: int = 0) -> Iterator[bytes | int]:
-    """The frames of a stream, and how many there was room for between them where something else is.
+def usual_length(before: float, length: int) -> float:
+    """What a frame of the stream takes in bytes, one more seen: where all differ a mean tells how many were lost."""
+    return before + (length - before) / 8 if before else length
+
+
+def taken_apart(source: Source, usual: float = 0) -> Iterator[bytes | float]:
+    """The frames of a stream, and for how many there is room between them where something else is.
 
     ``usual``: what a frame takes in bytes before one has been found. Tags that were joined with the sound were no
     frames.
@@ -104,7 +109,8 @@ def taken_apart(source: Source, usual: int = 0) -> Iterator[bytes | int]:
             if junk:
                 yield _room(junk, usual or frame.length)
             yield data[position:end]
-            position, junk, usual, kind, passed = end, b"", frame.length, frame.kind, 0
+            position, junk, kind, passed = end, b"", frame.kind, 0
+            usual = usual_length(usual, frame.length)
         else:
             match = _SYNC.search(data, position + 1)
             end = match.start() if match else len(data)
@@ -128,9 +134,9 @@ def end_of_sound(file: BinaryIO, begin: int, end: int) -> int:
     return end - max(0, zeros - _LONGEST_MPEG_FRAME)
 
 
-def _room(junk: bytes, length: int) -> int:
-    frames = round(len(junk) / length)
-    return 0 if frames > _MOST_LOST or junk.startswith(_TAGS) else frames
+def _room(junk: bytes, length: float) -> float:
+    frames = len(junk) / length
+    return 0.0 if round(frames) > _MOST_LOST or junk.startswith(_TAGS) else frames
 
 
 def _goes_on(data: bytes, position: int, first: Frame, whole: bool) -> bool:

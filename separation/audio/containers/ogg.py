@@ -11,6 +11,7 @@ from separation.errors import AudioTooComplex
 
 # A page on which a stream begins. The same bytes may stand in sound: there no page follows where the first would end.
 _FIRST_PAGE = re.compile(rb"OggS\x00[\x02\x03\x06\x07]")
+_MAGIC = b"OggS\x00"
 _HEADER = 27
 _READ_BYTES = 1 << 20
 # The recording of a station has a link for each song.
@@ -58,7 +59,8 @@ def read_ogg(file: BinaryIO, begin: int, end: int) -> Ogg:
         refuse_many(comments)
         if len(begins) == 1 and not texts.joined():
             texts = read_comments(comments)
-    return Ogg(tuple(zip(begins, [*begins[1:], end], strict=True)), texts)
+    ends = [_end_of_pages(file, *bounds) for bounds in zip(begins, [*begins[1:], end], strict=True)]
+    return Ogg(tuple(zip(begins, ends, strict=True)), texts)
 
 
 def _first_pages(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, _Page]]:
@@ -75,10 +77,26 @@ def _first_pages(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, _P
         before = data[-5:]
 
 
+def _end_of_pages(file: BinaryIO, begin: int, end: int) -> int:
+    """Where the last page between the two ends: in what may follow it FFmpeg looks for another, and not for long."""
+    position, behind = end, b""
+    while position > begin:
+        size = min(_READ_BYTES, position - begin)
+        position -= size
+        file.seek(position)
+        data = file.read(size) + behind
+        found = data.rfind(_MAGIC)
+        if found >= 0:
+            page = _page_at(file, position + found)
+            return end if page is None else min(page.end, end)
+        behind = data[: len(_MAGIC) - 1]
+    return end
+
+
 def _page_at(file: BinaryIO, place: int) -> _Page | None:
     file.seek(place)
     head = file.read(_HEADER + 255)
-    if len(head) < _HEADER or head[:5] != b"OggS\0":
+    if len(head) < _HEADER or not head.startswith(_MAGIC):
         return None
     return _Page(head[14:18], head[_HEADER : _HEADER + head[26]], place + _HEADER + head[26])
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from separation.audio.containers.plain import Plain, plain
 from separation.audio.containers.texts import Texts, by_name, either_encoding, western
 from separation.audio.containers.view import Piece
 from separation.errors import AudioTooComplex, UndecodableAudio
@@ -13,13 +14,18 @@ _MOST_CHUNKS = 4096
 _MOST_LISTS = 4
 _LONGEST_FORMAT = 64 * 1024
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_MPEG = (0x50, 0x55)
 _LONGEST_TEXT = 4096
 _INFO_KEYS = by_name(
     title="INAM", artist="IART", album="IPRD", composer="IMUS", date="ICRD", genre="IGNR", track="IPRT ITRK"
 )
 _BYTES_PER_SAMPLE = (1, 2, 3, 4, 8)
+_PLAIN_FORMAT_BYTES = 16
+# Some writers leave out the byte that makes a length even: then one of these stands in its place.
+_FOLLOWING = (b"fmt ", b"data", b"fact", b"LIST", b"COMM", b"SSND")
 # Behind a length that a writer never filled in nothing can be found: the samples go on to the file's end.
 _NEVER_FILLED_IN = (0, 0xFFFFFFFF)
+_NEVER_FILLED_IN_LONG = (0, 0xFFFFFFFFFFFFFFFF)
 
 
 @dataclass(frozen=True)
@@ -34,27 +40,33 @@ class Chunk:
 def chunks(file: BinaryIO, begin: int, end: int, order: str) -> Iterator[Chunk]:
     """The chunks from ``begin`` on, by RIFF's rule: each begins at an even distance from the first.
 
-    Raises ``AudioTooComplex`` where there are more than any writer makes.
+    Zeros behind them are none. Raises ``AudioTooComplex`` where there are more than any writer makes.
     """
     position = begin
     for _ in range(_MOST_CHUNKS):
         file.seek(position)
         head = file.read(8)
-        if position + 8 > end or len(head) < 8:
+        if position + 8 > end or len(head) < 8 or not any(head[:4]):
             return
         name, size = struct.unpack(f"{order}4sI", head)
         yield Chunk(name, position + 8, size)
-        position += 8 + size + size % 2
+        position += 8 + size
+        if size % 2:
+            file.seek(position)
+            position += file.read(4) not in _FOLLOWING
     raise AudioTooComplex(f"The file has more than {_MOST_CHUNKS} chunks.")
 
 
 @dataclass(frozen=True)
 class Wav:
-    """``shown``: what FFmpeg is to see; the places of what speaks about the song, ``info`` lists and ID3 tags."""
+    """``shown``: what FFmpeg is to see; ``plain``: where that is nothing but samples; ``mpeg``: from where to where a
+    stream of MPEG audio lies. The places of what speaks about the song, ``info`` lists and ID3 tags."""
 
     shown: tuple[Piece, ...]
     info: tuple[Chunk, ...]
     id3: tuple[Chunk, ...]
+    plain: Plain | None = None
+    mpeg: tuple[int, int] | None = None
 
 
 def read_wav(file: BinaryIO, begin: int, end: int) -> Wav:
@@ -63,19 +75,27 @@ def read_wav(file: BinaryIO, begin: int, end: int) -> Wav:
     head = file.read(12)
     order = ">" if head[:4] == b"RIFX" else "<"
     kept: dict[bytes, tuple[Piece, ...]] = {}
+    layout, data = b"", (0, 0)
     info: list[Chunk] = []
     id3: list[Chunk] = []
     for chunk in chunks(file, begin + 12, end, order):
         place = chunk.begin - 8, min(end, chunk.begin + chunk.size + chunk.size % 2)
         if chunk.name == b"fmt " and chunk.name not in kept:
             file.seek(chunk.begin)
-            content = _by_container(file.read(min(chunk.size, _LONGEST_FORMAT)), order)
-            kept[chunk.name] = (struct.pack(f"{order}4sI", b"fmt ", len(content)), content, bytes(len(content) % 2))
-        elif chunk.name in (b"ds64", b"fact") and chunk.name not in kept:
+            layout = _by_container(file.read(min(chunk.size, _LONGEST_FORMAT)), order)
+            kept[chunk.name] = (struct.pack(f"{order}4sI", b"fmt ", len(layout)), layout, bytes(len(layout) % 2))
+        elif chunk.name == b"ds64" and chunk.name not in kept:
+            file.seek(chunk.begin + 8)
+            if int.from_bytes(file.read(8), "little") in _NEVER_FILLED_IN_LONG:
+                head = b"RIFF" + head[4:]
+            else:
+                kept[chunk.name] = (place,)
+        elif chunk.name == b"fact" and chunk.name not in kept:
             kept[chunk.name] = (place,)
         elif chunk.name == b"data" and chunk.name not in kept:
             long = chunk.size in _NEVER_FILLED_IN
-            kept[chunk.name] = ((chunk.begin - 8, end if long else place[1]),)
+            data = chunk.begin, end if long else place[1]
+            kept[chunk.name] = ((chunk.begin - 8, data[1]),)
             if long and not (b"ds64" in kept and chunk.size):
                 break
         elif chunk.name == b"LIST":
@@ -84,29 +104,51 @@ def read_wav(file: BinaryIO, begin: int, end: int) -> Wav:
             id3.append(chunk)
     if b"fmt " not in kept or b"data" not in kept:
         raise UndecodableAudio("The wav file is damaged or cut off: it does not say where or what its samples are.")
+    big_endian = _big_endian(layout) if order == ">" else None
+    if big_endian is not None:
+        return Wav((data,), tuple(info), tuple(id3), plain=big_endian)
     shown = [piece for name in (b"ds64", b"fmt ", b"fact", b"data") for piece in kept.get(name, ())]
-    return Wav((head, *shown), tuple(info), tuple(id3))
+    is_mpeg = order == "<" and int.from_bytes(layout[:2], "little") in _MPEG
+    return Wav((head, *shown), tuple(info), tuple(id3), mpeg=data if is_mpeg else None)
 
 
 def _by_container(content: bytes, order: str) -> bytes:
     """The format with the bits that a sample takes in place of those of them that are valid.
 
     FFmpeg reads samples of ``wValidBitsPerSample``. They lie in the upper bits of a container, which may be wider: its
-    width is that of a block divided by the channels (Microsoft, WAVEFORMATEXTENSIBLE). A block of no length, too, is
-    set right: FFmpeg would lose what is left of a block at the end of each packet.
+    width is that of a block divided by the channels (Microsoft, WAVEFORMATEXTENSIBLE). Without that extension whole
+    bytes are believed before the block, as other readers do. A block of another length is set right: FFmpeg would lose
+    what is left of it at the end of each packet.
     """
-    if len(content) < 16:
+    if len(content) < _PLAIN_FORMAT_BYTES:
         return content
     kind, channels, _, _, block, bits = struct.unpack_from(f"{order}HHIIHH", content)
     extensible = kind == _EXTENSIBLE and len(content) >= 40
     valid, _, sub_kind = struct.unpack_from(f"{order}HIH", content, 18) if extensible else (bits, 0, kind)
-    if sub_kind not in (_PCM, _FLOAT) or not channels or (block and not extensible):
+    if sub_kind not in (_PCM, _FLOAT) or not channels:
         return content
     width, rest = divmod(block, channels)
-    if rest or width not in _BYTES_PER_SAMPLE or 8 * width < valid:
+    if not extensible and (sub_kind, width, bits) == (_PCM, 4, 24):  # Cool Edit's floats
+        return content
+    believed = extensible or bits % 8 or not bits
+    if not believed or rest or width not in _BYTES_PER_SAMPLE or 8 * width < valid:
         width = -(-max(bits, valid) // 8)
-    begin = content[:12] + struct.pack(f"{order}HH", channels * width & 0xFFFF, 8 * width)
-    return begin + (struct.pack(f"{order}HH", 22, 8 * width) + content[20:] if extensible else content[16:])
+    sizes = struct.pack(f"{order}HH", channels * width & 0xFFFF, 8 * width)
+    extension = struct.pack(f"{order}HH", 22, 8 * width) + content[20:] if extensible else content[16:]
+    return content[:12] + sizes + extension
+
+
+def _big_endian(content: bytes) -> Plain | None:
+    """The samples of a RIFX file whose format that is, after ``_by_container``."""
+    if len(content) < _PLAIN_FORMAT_BYTES:
+        return None
+    kind, channels, rate, _, _, bits = struct.unpack_from(">HHIIHH", content)
+    mask = 0
+    if kind == _EXTENSIBLE and len(content) >= 40:
+        mask, kind = struct.unpack_from(">IH", content, 20)
+    if kind not in (_PCM, _FLOAT) or bits == 8:
+        return None
+    return plain("f" if kind == _FLOAT else "s", bits // 8, ">", rate, channels, mask)
 
 
 def read_info(file: BinaryIO, lists: Sequence[Chunk]) -> Texts:

@@ -8,7 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from separation.audio.decode import open_audio, probe
+from separation.audio.containers import identify
+from separation.audio.decode import _opened, open_audio, probe
 from separation.errors import UnsupportedFormat
 from tests.separation.signals import id3_tag, music, read, write_encoded
 
@@ -76,6 +77,21 @@ def test_tags_around_any_container_change_nothing(plain: dict[str, Path], tmp_pa
     assert probe(path).complete
 
 
+@pytest.mark.parametrize(
+    "behind",
+    [
+        b"APETAGEX" + struct.pack("<IIII", 2000, 0xFFFFFFFF, 9, 0) + bytes(8),
+        b"APETAGEX" + struct.pack("<IIII", 2000, 1 << 20, 9, 0) + bytes(8),
+        b"3DI\4\0\x10\x7f\x7f\x7f\x7f",
+    ],
+    ids=["APEv2", "a smaller APEv2", "ID3v2"],
+)
+def test_a_tag_that_claims_more_than_the_file_is_none(plain: dict[str, Path], tmp_path: Path, behind: bytes) -> None:
+    path = tmp_path / "song.mp3"
+    path.write_bytes(plain["mp3"].read_bytes() + behind)
+    np.testing.assert_array_equal(read(path), read(plain["mp3"]))
+
+
 @pytest.mark.parametrize("kind", ["mp3", "adts"])
 @pytest.mark.parametrize("cut", [1, 7, 100, 777])
 def test_a_stream_that_was_cut_out_begins_with_its_first_whole_frame(
@@ -124,6 +140,15 @@ def test_what_looks_like_a_song_within_another_file_is_none(
     path.write_bytes(disguise(plain["mp3"].read_bytes()))
     with pytest.raises(UnsupportedFormat):
         probe(path)
+
+
+def test_of_a_stream_of_empty_frames_few_are_held(tmp_path: Path) -> None:
+    path = tmp_path / "song.aac"
+    path.write_bytes(bytes.fromhex("fff16c40011ffc00") * 250_000)
+    with path.open("rb") as raw:
+        kind = identify(raw)
+        with _opened(raw, kind, kind.tracks[0]):
+            assert raw.tell() < 300_000
 
 
 def test_the_more_trustworthy_of_several_tags_counts(plain: dict[str, Path], tmp_path: Path) -> None:

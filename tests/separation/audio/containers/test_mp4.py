@@ -120,9 +120,26 @@ def test_edits_that_go_back_or_are_silent_for_hours_are_left_alone(
     assert probe(path).samples == 1024 + 88_200
 
 
+def test_more_edits_than_are_read_are_refused_and_not_cut_off(song: bytes, path: Path) -> None:
+    path.write_bytes(with_edits(song, *((10, 1024 + 20 * number) for number in range(4096))))
+    assert probe(path).samples == 40_960
+    path.write_bytes(with_edits(song, *((10, 1024 + 20 * number) for number in range(4097))))
+    with pytest.raises(AudioTooComplex):
+        probe(path)
+
+
 @pytest.mark.parametrize("edited", [True, False])
 def test_itunes_note_of_the_length_counts(song: bytes, path: Path, edited: bool) -> None:
-    note = b" 00000000 00000400 00000123 000000000001577B 00000000"
+    path.write_bytes(_noted(song, b" 00000000 00000400 00000123 000000000001577B 00000000", edited=edited))
+    assert probe(path).samples == 0x1577B
+
+
+def test_a_note_that_leaves_nothing_of_the_song_is_none(song: bytes, path: Path) -> None:
+    path.write_bytes(_noted(song, b" 00000000 7FFFFFFF 00000123 000000000001577B 00000000", edited=False))
+    assert probe(path).samples == 1024 + 88_200
+
+
+def _noted(song: bytes, note: bytes, *, edited: bool) -> bytes:
     freeform = box(b"mean", bytes(4) + b"com.apple.iTunes") + box(b"name", bytes(4) + b"iTunSMPB")
     freeform = box(b"----", freeform + box(b"data", struct.pack(">II", 1, 0) + note))
     handler = box(b"hdlr", bytes(8) + b"mdirappl" + bytes(9))
@@ -133,8 +150,7 @@ def test_itunes_note_of_the_length_counts(song: bytes, path: Path, edited: bool)
             return b""
         return box(kind, meta) if kind == b"udta" else None
 
-    path.write_bytes(changed(with_edits(song, (1994, 1024), clock=1000), change))
-    assert probe(path).samples == 0x1577B
+    return changed(with_edits(song, (1994, 1024), clock=1000), change)
 
 
 def test_nothing_that_is_presented_is_an_error(song: bytes, path: Path) -> None:

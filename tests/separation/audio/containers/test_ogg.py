@@ -40,6 +40,16 @@ def test_a_song_of_another_format_that_follows_is_an_error(
         probe(path)
 
 
+@pytest.mark.parametrize("codec", ["vorbis", "libopus"])
+@pytest.mark.parametrize("behind", [bytes(1 << 20), b"OggS" * 100_000, bytes(range(256)) * 1000])
+def test_what_follows_the_last_page_is_no_damage(tmp_path: Path, codec: str, behind: bytes) -> None:
+    song, samples = _song(tmp_path / "song", codec, 48000)
+    path = tmp_path / "song.ogg"
+    path.write_bytes(song + behind)
+    np.testing.assert_array_equal(read(path), samples)
+    assert probe(path).complete
+
+
 def page(serial: int, content: bytes, *, flags: int = 0, number: int = 0) -> bytes:
     """A page of one whole packet, with its checksum."""
     lacing = bytes([255] * (len(content) // 255) + [len(content) % 255])

@@ -9,7 +9,7 @@ import pytest
 from separation.audio.decode import open_audio, probe
 from separation.errors import AudioTooComplex, NoSamples, UndecodableAudio
 from tests.separation.reference import samples_by_pyav
-from tests.separation.signals import Samples, music, read, to_16_bit, write_wav
+from tests.separation.signals import Samples, music, read, to_16_bit, write_encoded, write_wav
 
 
 def _chunk(name: bytes, content: bytes, said: int | None = None) -> bytes:
@@ -119,6 +119,92 @@ def test_a_block_of_no_length_loses_nothing(tmp_path: Path) -> None:
     path = tmp_path / "song.wav"
     path.write_bytes(_wav(layout, _pcm(samples, 16)))
     np.testing.assert_array_equal(read(path), samples)
+
+
+@pytest.mark.parametrize(("bits", "block"), [(16, 1), (16, 3), (16, 8), (24, 4), (24, 12)])
+def test_a_block_of_another_length_than_the_bits_loses_nothing(tmp_path: Path, bits: int, block: int) -> None:
+    samples = to_16_bit(music(0.5))
+    layout = struct.pack("<HHIIHH", 1, 2, 44100, 44100 * block, block, bits)
+    path = tmp_path / "song.wav"
+    path.write_bytes(_wav(layout, _pcm(samples, bits)))
+    np.testing.assert_array_equal(read(path), samples)
+
+
+@pytest.mark.parametrize("bits", [12, 20])
+def test_without_an_extension_the_block_tells_how_wide_part_of_a_byte_is(tmp_path: Path, bits: int) -> None:
+    samples = np.asarray(np.floor(music(0.1) * 2**11) / 2**11, np.float32)
+    layout = struct.pack("<HHIIHH", 1, 2, 44100, 44100 * 8, 8, bits)
+    path = tmp_path / "song.wav"
+    path.write_bytes(_wav(layout, _pcm(samples, 32)))
+    np.testing.assert_array_equal(read(path), samples)
+
+
+@pytest.mark.parametrize("kind", ["i2", "i3", "i4", "f4"])
+@pytest.mark.parametrize("extension", [b"", b"\0\0", struct.pack(">HHIH", 22, 16, 3, 1) + bytes(14)])
+def test_rifx_has_the_high_byte_first(tmp_path: Path, kind: str, extension: bytes) -> None:
+    samples = to_16_bit(music(0.3))
+    width = int(kind[1])
+    if kind == "f4":
+        raw = samples.astype(">f4").tobytes()
+        extension = extension.replace(b"\0\1" + bytes(14), b"\0\3" + bytes(14))
+    else:
+        whole = np.rint(samples * 2.0**31).astype(">i4")
+        raw = np.ascontiguousarray(whole).view(np.uint8).reshape(-1, 4)[:, :width].tobytes()
+    plain_kind = 3 if kind == "f4" else 1
+    block = 2 * width
+    layout = struct.pack(
+        ">HHIIHH", 0xFFFE if len(extension) > 2 else plain_kind, 2, 44100, 44100 * block, block, 8 * width
+    )
+    body = struct.pack(">4sI", b"fmt ", len(layout + extension)) + layout + extension
+    path = tmp_path / "song.wav"
+    path.write_bytes(b"RIFX" + struct.pack(">I", len(body) + len(raw) + 12) + b"WAVE" + body)
+    with path.open("ab") as file:
+        file.write(struct.pack(">4sI", b"data", len(raw)) + raw)
+    np.testing.assert_array_equal(read(path), samples)
+    with open_audio(path) as audio:
+        begin = audio.skip_to(5000)
+        np.testing.assert_array_equal(np.concatenate(list(audio.blocks())), samples[begin:])
+
+
+@pytest.mark.parametrize("magic", [b"RF64", b"BW64"])
+@pytest.mark.parametrize("said", [0, 2**64 - 1])
+def test_a_long_length_that_was_never_filled_in(tmp_path: Path, magic: bytes, said: int) -> None:
+    samples = to_16_bit(music(0.3))
+    content = b"WAVE" + _chunk(b"ds64", struct.pack("<QQQI", said, said, said, 0))
+    content += _chunk(b"fmt ", _format(1, 2, 44100, 16)) + b"data\xff\xff\xff\xff" + _pcm(samples, 16)
+    path = tmp_path / "song.wav"
+    path.write_bytes(magic + b"\xff\xff\xff\xff" + content)
+    np.testing.assert_array_equal(read(path), samples)
+
+
+@pytest.mark.parametrize("behind", [bytes(1 << 20), bytes(7), b"\xff" * 5000])
+@pytest.mark.parametrize("name", ["wav", "aiff"])
+def test_what_follows_the_last_chunk_is_no_chunk(tmp_path: Path, name: str, behind: bytes) -> None:
+    codec = {"wav": "pcm_s16le", "aiff": "pcm_s16be"}[name]
+    path = write_encoded(tmp_path / "song", music(0.3), 44100, name, codec)
+    samples = read(path)
+    path.write_bytes(path.read_bytes() + behind)
+    np.testing.assert_array_equal(read(path), samples)
+    assert probe(path).complete
+
+
+def test_a_byte_that_should_make_a_length_even_may_be_missing(tmp_path: Path) -> None:
+    samples = to_16_bit(music(0.1))
+    odd = b"bext" + struct.pack("<I", 3) + b"abc"
+    for before in (odd, odd + b"\0", odd + b"x"):
+        path = tmp_path / "song.wav"
+        path.write_bytes(_wav(_format(1, 2, 44100, 16), _pcm(samples, 16), before))
+        np.testing.assert_array_equal(read(path), samples)
+
+
+def test_mpeg_audio_in_a_wav_file_is_what_it_is_without_it(tmp_path: Path) -> None:
+    stream = write_encoded(tmp_path / "song.mp3", music(1.5), 44100, "mp3", "libmp3lame")
+    samples = read(stream)
+    layout = struct.pack("<HHIIHH", 0x55, 2, 44100, 16000, 1, 0) + struct.pack("<HHIHHH", 12, 1, 2, 417, 1, 1393)
+    path = tmp_path / "song.wav"
+    path.write_bytes(_wav(layout, stream.read_bytes()))
+    np.testing.assert_array_equal(read(path), samples)
+    assert probe(path).complete
 
 
 def test_texts_of_an_info_list_wherever_it_stands_and_whatever_its_letters(tmp_path: Path) -> None:

@@ -1,0 +1,37 @@
+"""AIFF-C by hand: samples of any width with the low byte first."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from separation.audio.decode import open_audio
+from tests.separation.signals import music, read
+
+_44100 = bytes.fromhex("400eac44000000000000")
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack(">I", len(content)) + content + b"\0" * (len(content) % 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "bits"),
+    [(b"sowt", 8), (b"sowt", 16), (b"sowt", 20), (b"sowt", 24), (b"sowt", 32), (b"42ni", 24), (b"23ni", 32)],
+)
+@pytest.mark.parametrize("offset", [0, 8])
+def test_samples_with_the_low_byte_first_are_as_wide_as_the_file_says(
+    tmp_path: Path, name: bytes, bits: int, offset: int
+) -> None:
+    width = -(-bits // 8)
+    whole = np.rint(music(0.3).astype(np.float64) * 2 ** (bits - 1)).astype(np.int64)
+    raw = np.ascontiguousarray(whole << (8 * width - bits)).view(np.uint8).reshape(-1, 8)[:, :width].tobytes()
+    common = struct.pack(">hIh", 2, len(whole), bits) + _44100 + name + b"\0\0"
+    sound = struct.pack(">II", offset, 0) + bytes(offset) + raw
+    body = b"AIFC" + _chunk(b"COMM", common) + _chunk(b"SSND", sound)
+    path = tmp_path / "song.aifc"
+    path.write_bytes(_chunk(b"FORM", body))
+    with open_audio(path) as audio:
+        assert (audio.sample_rate_hz, audio.channels, audio.container) == (44100, 2, "aiff")
+    np.testing.assert_array_equal(read(path), (whole / 2.0 ** (bits - 1)).astype(np.float32))
