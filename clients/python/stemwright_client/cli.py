@@ -1,6 +1,7 @@
 """The commands `stemwright-client ...`, which are `stemwright client ...` where the platform is installed too."""
 
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import click
 from pydantic import BaseModel
 
 from stemwright_client import Client, JobFailed, Order, Outcome, StemwrightError, UnexpectedAnswer
-from stemwright_client.terminal import FILE_CODE, Display, failure_of, written
+from stemwright_client.terminal import FILE_CODE, Display, Notices, failure_of, written
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,6 +29,8 @@ output = click.option(
 @contextmanager
 def told() -> Iterator[None]:
     """What goes wrong is a line, and no trace; with `--json` an object."""
+    log, notices = logging.getLogger("stemwright_client"), Notices()
+    log.addHandler(notices)
     try:
         yield
     except StemwrightError as error:
@@ -35,6 +38,8 @@ def told() -> Iterator[None]:
     except OSError as error:
         about = f"{error.filename}: " if error.filename else ""
         _fail(FILE_CODE, f"{about}{error.strerror or error}", error)
+    finally:
+        log.removeHandler(notices)
 
 
 def _fail(code: str, message: str, error: Exception) -> NoReturn:

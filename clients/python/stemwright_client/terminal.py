@@ -1,5 +1,6 @@
 """What the commands say of songs, on a terminal and as JSON."""
 
+import logging
 import shutil
 import sys
 import threading
@@ -14,6 +15,13 @@ from stemwright_client.songs import Outcome
 
 FILE_CODE = "file_unreadable"
 """Of what the machine's own files have said."""
+
+
+class Notices(logging.Handler):
+    """What the library has to say while it goes on: a line on standard error, in place of one that changes."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(("\r\x1b[K" if sys.stderr.isatty() else "") + self.format(record), err=True)
 
 
 class Display:

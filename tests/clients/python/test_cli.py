@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 
 from services.cli import main, named_with_its_extra
 from stemwright_client.cli import client
-from tests.clients.python.double import KEY, Double, named
+from tests.clients.python.double import KEY, Double, Fault, named
 
 JOB = named("job", 1)
 
@@ -39,6 +39,15 @@ def test_songs_and_what_became_of_them(run: Run, double: Double, song: Path) -> 
         "my song.wav: separated for 3 credits -> out/my song\n"
     )
     assert len(double.jobs) == 1
+
+
+def test_what_is_tried_again_is_told_once_and_limits_are_not(run: Run, double: Double) -> None:
+    double.faults.append(Fault("GET /v1/billing/balance", 503, times=3))
+    told = run("balance")
+    assert told.exit_code == 0
+    assert told.stderr.count("; trying again for up to 300 s\n") == told.stderr.count("\n") == 1
+    double.faults.append(Fault("GET /v1/billing/balance", 429, times=2))
+    assert run("balance").stderr == ""
 
 
 def test_the_same_as_json(run: Run, double: Double, song: Path) -> None:

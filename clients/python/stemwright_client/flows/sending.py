@@ -2,6 +2,7 @@
 
 import email.utils
 import json
+import logging
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,8 @@ from stemwright_client.models import Page
 from stemwright_client.steps import Answer, Emit, Flow, Sleep
 
 T = TypeVar("T")
+
+_log = logging.getLogger("stemwright_client")
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -48,6 +51,10 @@ class Patience:
             pause = error.retry_after_seconds + random.uniform(0, FIRST_PAUSE_SECONDS)  # noqa: S311
         if self.clock() + pause > self._until:
             raise error
+        if self._failures == 0 and self.seconds > LONGEST_PAUSE_SECONDS:
+            # Nobody is to wait for minutes without a word. A limit is waited for as a matter of course.
+            level = logging.DEBUG if isinstance(error, ApiError) and error.status == 429 else logging.WARNING
+            _log.log(level, "%s; trying again for up to %.0f s", error, self.seconds)
         self._failures += 1
         yield Sleep(pause)
 
