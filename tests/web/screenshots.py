@@ -33,8 +33,13 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PATIENCE_SECONDS = 600.0
 LOCALES = {"en": "en-GB", "fa": "fa-IR"}
 EMAIL = "singer@example.com"
-# The worker stands still while it is photographed, and keeps its song.
-_ENVIRONMENT = {**ENVIRONMENT, "STEMWRIGHT_ORCHESTRATOR_LEASE_SECONDS": "3600"}
+_ENVIRONMENT = {
+    **ENVIRONMENT,
+    # The worker stands still while it is photographed, and keeps its song.
+    "STEMWRIGHT_ORCHESTRATOR_LEASE_SECONDS": "3600",
+    # Enough for a song of five minutes and some seconds, twice.
+    "STEMWRIGHT_ACCOUNTS_WELCOME_CREDITS": "1000",
+}
 _PLAYABLE_SECONDS = 60
 
 
