@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 
 def printable(name: str) -> str:
@@ -13,7 +14,13 @@ def printable(name: str) -> str:
 
 
 def forgive_encodings() -> None:
-    """From now on letters that an encoding does not have are written as a question mark, and raise nothing."""
+    """From now on letters that an encoding does not have are written as a question mark, and raise nothing.
+
+    What was closed before the program began (``>&-``) takes everything, and keeps its number from the files to come.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for good
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -133,6 +133,8 @@ def _by_container(content: bytes, order: str) -> bytes:
     believed = extensible or bits % 8 or not bits
     if not believed or rest or width not in _BYTES_PER_SAMPLE or 8 * width < valid:
         width = -(-max(bits, valid) // 8)
+    if width not in range(1, 9):  # no such samples
+        return content
     sizes = struct.pack(f"{order}HH", channels * width & 0xFFFF, 8 * width)
     extension = struct.pack(f"{order}HH", 22, 8 * width) + content[20:] if extensible else content[16:]
     return content[:12] + sizes + extension

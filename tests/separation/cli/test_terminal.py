@@ -101,6 +101,19 @@ def test_what_was_killed_in_the_midst_of_a_song_is_cleared_by_the_same_command(t
     assert not list(out.rglob(".partial-*"))
 
 
+@pytest.mark.parametrize("numbers", [(1,), (2,), (0, 1, 2)])
+def test_an_output_that_was_closed_before_is_no_fault(tmp_path: Path, numbers: tuple[int, ...]) -> None:
+    write_wav(tmp_path / "a.wav", music(0.3))
+
+    def close() -> None:
+        for number in numbers:
+            os.close(number)
+
+    with _running(tmp_path, "a.wav", "-o", "out", preexec_fn=close) as process:
+        assert process.wait(timeout=_DEADLINE_SECONDS) == 0
+    assert (tmp_path / "out" / "a" / "manifest.json").exists()
+
+
 def test_an_ignored_signal_stays_ignored(tmp_path: Path) -> None:
     write_wav(tmp_path / "a.wav", music(20, channels=1))
     out = tmp_path / "out"

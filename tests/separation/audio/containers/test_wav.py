@@ -130,6 +130,18 @@ def test_a_block_of_another_length_than_the_bits_loses_nothing(tmp_path: Path, b
     np.testing.assert_array_equal(read(path), samples)
 
 
+@pytest.mark.parametrize("bits", [0, 33, 72, 255, 65535])
+@pytest.mark.parametrize("magic", [b"RIFF", b"RIFX"])
+def test_samples_of_a_width_that_nobody_has_are_refused(tmp_path: Path, bits: int, magic: bytes) -> None:
+    order = "<" if magic == b"RIFF" else ">"
+    layout = struct.pack(f"{order}HHIIHH", 1, 2, 44100, 0, 0, bits)
+    body = struct.pack(f"{order}4sI", b"fmt ", 16) + layout + struct.pack(f"{order}4sI", b"data", 4000) + bytes(4000)
+    path = tmp_path / "song.wav"
+    path.write_bytes(magic + struct.pack(f"{order}I", len(body) + 4) + b"WAVE" + body)
+    with pytest.raises(UndecodableAudio):
+        probe(path)
+
+
 @pytest.mark.parametrize("bits", [12, 20])
 def test_without_an_extension_the_block_tells_how_wide_part_of_a_byte_is(tmp_path: Path, bits: int) -> None:
     samples = np.asarray(np.floor(music(0.1) * 2**11) / 2**11, np.float32)
