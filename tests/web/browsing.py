@@ -62,9 +62,10 @@ def link_by_mail(platform: Platform, address: str, *, subject: str | None = None
 
 
 def settled(page: Page) -> None:
-    """Waits until a page shows its heading and asks for nothing more."""
+    """Waits until a page shows its heading and all that it marks as coming, and asks for nothing more."""
     page.locator("main h1").first.wait_for()
     page.wait_for_load_state("networkidle")
+    page.locator("main [data-coming]").first.wait_for(state="detached")
 
 
 _WATCH_SHIFTS = """

@@ -107,7 +107,9 @@ def show(page: Page, picture: Picture) -> None:
     page.wait_for_function(
         """() => {
             const waveforms = [...document.querySelectorAll("[data-heard] canvas")];
-            return waveforms.length === 2 && waveforms.every((one) => one.width > 0);
+            const drawn = (one) =>
+                one.width > 0 && one.getContext("2d").getImageData(0, 0, one.width, one.height).data.some(Boolean);
+            return waveforms.length === 2 && waveforms.every(drawn);
         }"""
     )
     page.wait_for_timeout(1000)
