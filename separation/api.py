@@ -1,6 +1,7 @@
 """The calls that most programs need: a file to files, an array to arrays, and the model that both take."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
@@ -135,9 +136,7 @@ def separate_array(
     if "vocals" not in model.manifest.stems:
         raise ModelError(f"The model {model.manifest.name} does not estimate vocals.")
     given = np.asarray(mixture)
-    if sample_rate_hz != int(sample_rate_hz):  # 44100.0 is what some libraries read
-        raise UnsupportedRate(f"The sample rate must be a whole number of Hz, not {sample_rate_hz}.")
-    sample_rate_hz = int(sample_rate_hz)
+    sample_rate_hz = _whole_number(sample_rate_hz)
     whole = _checked_samples(given, sample_rate_hz)
     plan = WindowPlan(
         model.manifest,
@@ -161,6 +160,14 @@ def separate_array(
     if not all(np.isfinite(samples).all() for samples in answers.values()):
         raise ModelAnswerInvalid("The stems hold numbers that are not finite.")
     return {name: answers[name].reshape(given.shape) for name in ((stems,) if isinstance(stems, str) else stems)}
+
+
+def _whole_number(rate: float) -> int:
+    """44100.0 is what some libraries read."""
+    with suppress(TypeError, ValueError, OverflowError):
+        if rate == int(rate):
+            return int(rate)
+    raise UnsupportedRate(f"The sample rate must be a whole number of Hz, not {rate}.")
 
 
 def _blocks(samples: Samples, rate: int) -> Iterator[Samples]:

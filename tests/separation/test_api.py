@@ -4,6 +4,7 @@ import doctest
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,10 @@ def test_arrays_that_cannot_be_separated(energy_model: EnergyModel) -> None:
     ):
         with pytest.raises(error, match=re.escape(words)):
             separate_array(mixture, rate, model=energy_model)
+    rates: list[Any] = [44100.5, None, "44100", np.nan, np.inf]
+    for rate_hz in rates:
+        with pytest.raises(UnsupportedRate, match="whole number of Hz"):
+            separate_array(good, rate_hz, model=energy_model)
     with pytest.raises(UnknownStem, match="'drums'"):
         separate_array(good, 44100, model=energy_model, stems=["drums"])
     assert energy_model.patches == 0

@@ -144,7 +144,7 @@ def hmac_signed(secret: bytes) -> str:
         token(exp=None),
         token(exp=str(now + LIFETIME_SECONDS)),
         token(exp=1e308),
-        token(nbf=now + LIFETIME_SECONDS),
+        token(nbf=now + 31_536_000),
         token(iat=now + 31_536_000),
         token(header={"crit": ["x"], "x": 1}),
         *(signed({**claims(), "roles": roles}) for roles in (None, "admin", {"admin": 1}, [["admin"]], 1)),
