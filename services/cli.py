@@ -26,6 +26,7 @@ EXTRAS = {
     "separate": "cpu,report",
     "models": "cpu",
     **dict.fromkeys(("up", "demo", "status", "logs", "stop"), "cpu,local,services"),
+    "doctor": "local,services",
 }
 """What a command needs of what is installed on request; all others need `services`."""
 EXTRAS_BY_MODULE = {

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 from separation.machine.cache import cache_directory
 from separation.models.repository import ModelRepository
+from services.cli import main
 from tests.separation.conftest import model_repository
 from tests.separation.signals import music, write_wav
 
@@ -22,7 +23,7 @@ EXTRAS = ("cpu", "report", "services", "local", "triton")
 COMMANDS = [
     ["--help"],
     ["--version"],
-    *([name, "--help"] for name in ("accounts", "demo", "migrate", "models", "run", "separate", "settings", "up")),
+    *([name, "--help"] for name in sorted({*main.places} - {"client"})),
     ["separate", "song.wav", "-o", "stems", "--report"],
     ["models", "list"],
     ["models", "triton", "served", "--target", "cpu"],
