@@ -93,7 +93,17 @@ def _environment() -> dict[str, str]:
     # Options that somebody has set for programs of their own may stop these.
     inherited = {name: value for name, value in os.environ.items() if name != "NODE_OPTIONS"}
     # Who reaches the registry through a proxy of their company has its certificate among those of the system.
-    return {"NODE_USE_SYSTEM_CA": "1", **inherited, "PATH": path}
+    return {"NODE_USE_SYSTEM_CA": "1", **_cache_of_npm(), **inherited, "PATH": path}
+
+
+def _cache_of_npm() -> dict[str, str]:
+    """In a home that cannot be written npm would wait for its cache for ever: then it has one in ours."""
+    usual = Path(os.path.expanduser("~/.npm"))  # noqa: PTH111 - `Path.home` raises where a user has none
+    with suppress(OSError):
+        usual.mkdir(exist_ok=True)
+        if os.access(usual, os.W_OK | os.X_OK):
+            return {}
+    return {"npm_config_cache": str(cache_directory() / "npm")}
 
 
 def _link_modules(source: Path) -> None:

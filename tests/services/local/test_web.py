@@ -148,6 +148,16 @@ def test_a_script_of_the_app_runs_with_the_wheels_node(checkout: Path, capfd: py
     assert capfd.readouterr().out == "said\n"
 
 
+def test_npm_has_a_cache_where_the_home_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("npm_config_cache", raising=False)
+    monkeypatch.setenv("STEMWRIGHT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "npm_config_cache" not in web._environment()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "file"))
+    assert web._environment()["npm_config_cache"] == str(tmp_path / "cache" / "npm")
+
+
 def test_node_trusts_whom_the_system_trusts_and_takes_nobodys_options(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NODE_OPTIONS", "--no-such-option")
     environment = web._environment()
