@@ -162,13 +162,13 @@ def test_numbers_have_no_gap_for_whoever_reads_while_two_notifiers_write(
 
     def read() -> None:
         feed, after = Feed(twin, Readers(settings), poll_seconds=1), 0
-        last: Any = None
-        while last is None or last.items or not stop.is_set():
+        while True:
+            # Before it looks: what comes after that is seen at the next look.
             stopping = stop.is_set()
-            last = feed.page(ADA, after=after, types=(), limit=7)
-            seen.extend(event.sequence for event in last.items)
-            after = last.next_after
-            if stopping and not last.items:
+            page = feed.page(ADA, after=after, types=(), limit=7)
+            seen.extend(event.sequence for event in page.items)
+            after = page.next_after
+            if stopping and not page.items:
                 return
 
     reader = threading.Thread(target=read)
