@@ -1,7 +1,6 @@
 """What becomes a public event, and under which number."""
 
 import threading
-from typing import Any
 
 import pytest
 
