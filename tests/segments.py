@@ -3,7 +3,7 @@
 import io
 import struct
 import wave
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import av
 import numpy as np
@@ -71,3 +71,19 @@ def wav_24(file: bytes) -> NDArray[np.int32]:
 def packed(*pieces: bytes) -> bytes:
     """As the programs that make files of segments are fed."""
     return b"".join(struct.pack(">I", len(piece)) + piece for piece in pieces)
+
+
+def written_before_each(
+    tracks: Mapping[str, Samples], write: Callable[[Iterator[dict[str, bytes]], Callable[[bytes], object]], None]
+) -> list[int]:
+    """How many bytes of the file were there when each segment was asked for; ``write`` makes it of the segments."""
+    sizes: list[int] = []
+    there: list[int] = []
+
+    def watched() -> Iterator[dict[str, bytes]]:
+        for segment in segments(tracks):
+            there.append(sum(sizes))
+            yield segment
+
+    write(watched(), lambda data: sizes.append(len(data)))
+    return there

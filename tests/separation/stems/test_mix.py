@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import wave
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from separation.errors import UndecodableAudio
 from separation.stems.mix import Faders, write_mix
-from tests.segments import SEGMENT, Samples, packed, segments, song, wav_24
+from tests.segments import SEGMENT, Samples, packed, segments, song, wav_24, written_before_each
 
 STEMS = ("vocals", "instrumental")
 
@@ -148,15 +148,7 @@ def test_the_file_says_what_is_in_it() -> None:
 def test_the_file_is_written_while_the_segments_come() -> None:
     """Whoever downloads it does not wait for the last, and no more than one is held."""
     tracks = only(song(4 * SEGMENT), *STEMS)
-    written: list[int] = []
-    told: list[int] = []
-
-    def watched() -> Iterator[dict[str, bytes]]:
-        for segment in segments(tracks):
-            told.append(sum(written))
-            yield segment
-
-    write_mix(4 * SEGMENT, 44_100, Faders(), watched(), lambda data: written.append(len(data)))
+    told = written_before_each(tracks, lambda pieces, write: write_mix(4 * SEGMENT, 44_100, Faders(), pieces, write))
     assert told == [44 + 6 * SEGMENT * number for number in range(4)]
 
 

@@ -5,7 +5,7 @@ import json
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,7 +21,7 @@ from separation.audio.tags import stem_tags
 from separation.errors import UndecodableAudio
 from separation.settings import OutputFormat, OutputFormatName
 from separation.stems.stem_file import SLOTS, SongFacts, SongTags, tags_of, write_stem_file
-from tests.segments import SEGMENT, Samples, decoded, packed, segments, song
+from tests.segments import SEGMENT, Samples, decoded, packed, segments, song, written_before_each
 from tests.separation.audio.pictures import picture, pictures_in
 
 SILENT_BELOW = 10 ** (-90 / 20)
@@ -202,15 +202,7 @@ def test_the_same_song_is_the_same_file() -> None:
 def test_the_file_is_written_while_the_segments_come() -> None:
     """Whoever downloads it does not wait for the last, and no more than one is held."""
     tracks = song(4 * SEGMENT)
-    written: list[int] = []
-    told: list[int] = []
-
-    def watched() -> Iterator[dict[str, bytes]]:
-        for segment in segments(tracks):
-            told.append(sum(written))
-            yield segment
-
-    write_stem_file(facts(tracks), watched(), lambda data: written.append(len(data)))
+    told = written_before_each(tracks, lambda pieces, write: write_stem_file(facts(tracks), pieces, write))
     assert told == sorted(set(told))
     assert told[0] < told[1]
 
