@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 PACKAGES := separation services training clients/python/stemwright_client
 C_SOURCES := $(wildcard separation/*/*.c separation/*/*/*/*.c)
 ENVIRONMENT := $(SHELL) requirements/environment.sh
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL = UV_CACHE_DIR="$${UV_CACHE_DIR:-$(CACHE)/uv}"
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock"
 CACHE = $(shell folder="$${STEMWRIGHT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/stemwright}"; \
@@ -163,6 +163,7 @@ lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/*.lock
 	$(LOCK) --extra dev -c requirements/run.lock pyproject.toml -o requirements/dev.lock
 	$(LOCK) --extra train --overrides requirements/train-overrides.txt -c requirements/run.lock -c requirements/dev.lock \
 		pyproject.toml requirements/train.in -o requirements/train.lock
+	$(LOCK) --no-deps -c requirements/dev.lock requirements/installer.in -o requirements/installer.lock
 	$(LOCK) --no-deps requirements/triton.in -o requirements/triton.lock
 	$(LOCK) --no-deps requirements/chart.in -o requirements/chart.lock
 
@@ -170,10 +171,10 @@ clean: ## Remove the environment, caches and the data of `make up`
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .stemwright .cache
 
 $(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py $(C_SOURCES)
-	@echo "Installing into $(VENV) (a minute or two, once) ..."
+	@echo "Installing into $(VENV) (half a minute, once) ..."
 	@$(ENVIRONMENT) $(VENV) "$(PYTHON)"
-	@$(PIP_INSTALL) --require-hashes -r requirements/run.lock
-	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@$(INSTALL) $(BIN)/python requirements/install.py --require-hashes -r requirements/run.lock
+	@$(INSTALL) $(BIN)/python requirements/install.py --no-deps --no-build-isolation -e .
 	@# Links instead of pip's `.pth` file, which Python reads by the locale: under LC_ALL=C none of its programs would
 	@# start in a folder whose name is not ASCII (record 0002).
 	@for site in $(VENV)/lib/python3.*/site-packages; do \
@@ -183,7 +184,7 @@ $(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py $(C_SOURCES)
 
 $(VENV)/dev: requirements/dev.lock $(VENV)/run
 	@echo "Installing what the checks need ..."
-	@$(PIP_INSTALL) --require-hashes -r requirements/dev.lock
+	@$(INSTALL) $(BIN)/python requirements/install.py --require-hashes -r requirements/dev.lock
 	@touch $@
 
 ANNOUNCEMENT = Installing what training needs into $(TRAINING): about 7 GB, torch with NVIDIA's libraries (some minutes, once) ...
@@ -191,9 +192,9 @@ ANNOUNCEMENT = Installing what training needs into $(TRAINING): about 7 GB, torc
 train-installed:
 	@test -e "$(TRAINING)/installed" || { set -e; echo "$(ANNOUNCEMENT)"; \
 		$(ENVIRONMENT) "$(TRAINING)" "$(PYTHON)"; \
-		pip() { "$(TRAINING)/bin/python" -m pip install --quiet --disable-pip-version-check "$$@"; }; \
-		for lock in $(TRAINING_LOCKS); do pip --require-hashes -r $$lock; done; \
-		pip $(TORCH); \
+		install() { $(INSTALL) "$(TRAINING)/bin/python" requirements/install.py "$$@"; }; \
+		for lock in $(TRAINING_LOCKS); do install --require-hashes -r $$lock; done; \
+		install $(TORCH); \
 		touch "$(TRAINING)/installed"; }
 
 rival:

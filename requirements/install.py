@@ -1,0 +1,63 @@
+"""Installs what `pip install` would, by uv, into the environment whose Python runs this: install.py ARGUMENTS...
+
+uv takes a fifth of pip's time and compiles nothing ahead. It is told of the registry that pip is set to use, and where
+it gives up pip does the work: what installs with pip goes on installing.
+"""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+INSTALLER = Path(__file__).with_name("installer.lock")
+OF_PIP = ("global", "install", ":env:")
+"""Where pip's settings stand, the strongest last."""
+
+
+def settings_of_pip(listed: str) -> dict[str, str]:
+    """Of the lines of `pip config list`, such as ``global.index-url='https://...'``: the strongest of each name."""
+    found: dict[str, str] = {}
+    lines = [line.partition("=") for line in listed.splitlines()]
+    for section in OF_PIP:
+        for name, _, value in lines:
+            if name.startswith(f"{section}."):
+                found[name.removeprefix(f"{section}.")] = str(ast.literal_eval(value))
+    return found
+
+
+def settings_of_uv(pip: Mapping[str, str]) -> dict[str, str]:
+    """The same registry, certificate and patience, as uv's variables."""
+    # As pip has it, a folder of wheels that is not there is none.
+    folders = [place for place in pip.get("find-links", "").split() if "://" in place or Path(place).is_dir()]
+    told = {
+        "UV_DEFAULT_INDEX": pip.get("index-url", ""),
+        "UV_INDEX": " ".join(pip.get("extra-index-url", "").split()),
+        "UV_FIND_LINKS": ",".join(folders),
+        "UV_INSECURE_HOST": " ".join(pip.get("trusted-host", "").split()),
+        "UV_NO_INDEX": "true" if pip.get("no-index", "").lower() in ("1", "true", "yes", "on") else "",
+        "UV_HTTP_TIMEOUT": pip.get("default-timeout") or pip.get("timeout") or "",
+        "SSL_CERT_FILE": pip.get("cert", ""),
+        "ALL_PROXY": pip.get("proxy", ""),
+    }
+    # pip takes the best of all registries; uv would take the first that has the name.
+    return {"UV_INDEX_STRATEGY": "unsafe-best-match"} | {name: value for name, value in told.items() if value}
+
+
+def by_uv(arguments: list[str]) -> bool:
+    """Whether uv could do it."""
+    if subprocess.run((*PIP, "install", "--quiet", "--require-hashes", "-r", INSTALLER), check=False).returncode:
+        return False
+    listed = subprocess.run((*PIP, "config", "list"), stdout=subprocess.PIPE, text=True, check=False).stdout
+    environment = os.environ | settings_of_uv(settings_of_pip(listed))
+    command = (sys.executable, "-m", "uv", "--quiet", "pip", "install", "--python", sys.executable, *arguments)
+    return not subprocess.run(command, env=environment, check=False).returncode
+
+
+if __name__ == "__main__":
+    if not by_uv(sys.argv[1:]):
+        sys.stderr.write("uv could not install it; pip tries ...\n")
+        sys.stderr.flush()
+        sys.exit(subprocess.run((*PIP, "install", "--quiet", *sys.argv[1:]), check=False).returncode)

@@ -1,0 +1,117 @@
+"""Everything is installed by uv from the registry that pip is set to use, and by pip where uv gives up."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RECORDING = """
+import json, os, sys
+with open({calls!r}, "a") as calls:
+    names = [name for name in os.environ if name.startswith("UV_") or name in ("SSL_CERT_FILE", "ALL_PROXY")]
+    told = {{name: os.environ[name] for name in names}}
+    calls.write(json.dumps([{name!r}, sys.argv[1:], told]) + "\\n")
+if "config" in sys.argv:
+    print({listed!r})
+sys.exit(0 if "config" in sys.argv else {ends})
+"""
+WANTED = ("--require-hashes", "-r", "some.lock")
+
+
+class Installers:
+    """A pip and a uv that note what they are asked, in the place of the real ones."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._calls = folder / "calls"
+        self.add("pip")
+        self.add("uv")
+
+    def add(self, name: str, *, ends: int | str = 0, listed: str = "") -> None:
+        module = RECORDING.format(calls=str(self._calls), name=name, listed=listed, ends=ends)
+        (self._folder / f"{name}.py").write_text(module)
+
+    def install(self) -> subprocess.CompletedProcess[str]:
+        command = (sys.executable, ROOT / "requirements" / "install.py", *WANTED)
+        told = {"PYTHONPATH": str(self._folder), "PATH": os.devnull}
+        return subprocess.run(command, env=told, capture_output=True, text=True, check=False)
+
+    def calls(self, name: str) -> list[tuple[list[str], dict[str, str]]]:
+        noted = [json.loads(line) for line in self._calls.read_text().splitlines()]
+        return [(arguments, told) for called, arguments, told in noted if called == name]
+
+
+@pytest.fixture
+def installers(tmp_path: Path) -> Installers:
+    return Installers(tmp_path)
+
+
+def test_uv_installs_what_was_asked_for(installers: Installers) -> None:
+    assert installers.install().returncode == 0
+    [(arguments, told)] = installers.calls("uv")
+    assert arguments == ["--quiet", "pip", "install", "--python", sys.executable, *WANTED]
+    assert told == {"UV_INDEX_STRATEGY": "unsafe-best-match"}
+    assert not [arguments for arguments, _ in installers.calls("pip") if arguments[-3:] == list(WANTED)]
+
+
+def test_uv_itself_is_installed_by_its_hash(installers: Installers) -> None:
+    installers.install()
+    arguments, _ = installers.calls("pip")[0]
+    assert arguments[-3:] == ["--require-hashes", "-r", str(ROOT / "requirements" / "installer.lock")]
+
+
+def test_settings_of_pip_hold_for_uv(installers: Installers, tmp_path: Path) -> None:
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    set_up = {
+        ":env:.index-url": "https://of-the-environment/simple",
+        "global.index-url": "https://of-the-file/simple",
+        "global.extra-index-url": "\nhttps://another/simple\nhttps://third/simple",
+        "global.find-links": f"{wheels} {tmp_path}/none https://page/links",
+        "global.cert": "/etc/company.pem",
+        "install.no-index": "True",
+        "global.default-timeout": "180",
+        "global.trusted-host": "another",
+        "global.proxy": "http://user:secret@proxy:3128",
+    }
+    installers.add("pip", listed="\n".join(f"{name}={value!r}" for name, value in set_up.items()))
+    assert installers.install().returncode == 0
+    [(arguments, told)] = installers.calls("uv")
+    assert told == {
+        "UV_DEFAULT_INDEX": "https://of-the-environment/simple",
+        "UV_INDEX": "https://another/simple https://third/simple",
+        "UV_FIND_LINKS": f"{wheels},https://page/links",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_INSECURE_HOST": "another",
+        "UV_NO_INDEX": "true",
+        "UV_HTTP_TIMEOUT": "180",
+        "SSL_CERT_FILE": "/etc/company.pem",
+        "ALL_PROXY": "http://user:secret@proxy:3128",
+    }
+    assert not any("secret" in argument for argument in arguments)
+
+
+def test_where_uv_gives_up_pip_does_it(installers: Installers) -> None:
+    installers.add("uv", ends=2)
+    ended = installers.install()
+    assert ended.returncode == 0
+    assert ended.stderr == "uv could not install it; pip tries ...\n"
+    arguments, _ = installers.calls("pip")[-1]
+    assert arguments == ["--disable-pip-version-check", "install", "--quiet", *WANTED]
+
+
+def test_where_there_is_no_uv_for_this_machine_pip_does_it(installers: Installers) -> None:
+    installers.add("pip", ends='"installer.lock" in sys.argv[-1]')
+    assert installers.install().returncode == 0
+    assert not installers.calls("uv")
+    assert installers.calls("pip")[-1][0][-3:] == list(WANTED)
+
+
+def test_what_neither_can_install_is_a_failure(installers: Installers) -> None:
+    installers.add("uv", ends=2)
+    installers.add("pip", ends='0 if "installer.lock" in sys.argv[-1] else 1')
+    assert installers.install().returncode == 1
