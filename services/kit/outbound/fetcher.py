@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urldefrag, urljoin
@@ -79,6 +80,12 @@ class Answer:
     """There was more than was asked for."""
 
 
+@cache
+def _of_system() -> ssl.SSLContext:
+    """Whom this system trusts, read once a process: it takes tens of milliseconds."""
+    return ssl.create_default_context()
+
+
 class Fetcher:
     """Sends requests; all that `send` sends are of one event loop.
 
@@ -99,7 +106,7 @@ class Fetcher:
         self._timeout_seconds = timeout_seconds
         self._resolvers = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolver")
         self._resolve = resolve or self._ask_system
-        self._ssl_context = ssl_context or ssl.create_default_context()
+        self._ssl_context = ssl_context or _of_system()
         self._ssl_context.set_alpn_protocols(["http/1.1"])
         self._kept = KeptConnections(self._connect, seconds=keep_seconds)
         if self._allow_loopback:
