@@ -12,7 +12,8 @@ from services.kit.events.brokers import Brokers
 
 CLOSED_OFTEN = 3
 """A broker that starts may close a connection or two."""
-_CLOSED = ("socket disconnected", "Connection reset", "Broken pipe", "EOF occurred")
+_CLOSED = ("socket disconnected", "connection reset", "broken pipe", "eof")
+"""In small letters. What Python says of the end of a file within a handshake differs between its releases."""
 
 
 def why(failures: Sequence[BaseException], brokers: Brokers) -> str | None:
@@ -21,7 +22,7 @@ def why(failures: Sequence[BaseException], brokers: Brokers) -> str | None:
         said = _sign_in(failure, brokers) or _handshake(str(failure), brokers)
         if said is not None:
             return said
-    if sum(any(mark in str(failure) for mark in _CLOSED) for failure in failures) < CLOSED_OFTEN:
+    if sum(any(mark in str(failure).lower() for mark in _CLOSED) for failure in failures) < CLOSED_OFTEN:
         return None
     return f"{brokers.addresses} closes our connections: {_GUESSES[brokers.security_protocol]}"
 
