@@ -21,6 +21,12 @@ def schema_of(api_version: str, kind: str) -> jsonschema.Draft202012Validator | 
     return jsonschema.Draft202012Validator(json.loads(path.read_text())) if path.exists() else None
 
 
+@pytest.fixture
+def schemas_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The validator reads and parses all definitions of a version, a megabyte and more, for each object anew."""
+    monkeypatch.setattr(kubernetes_validate.utils, "schema_contents", cache(kubernetes_validate.utils.schema_contents))
+
+
 def is_kubernetes(one: Object) -> bool:
     group = one["apiVersion"].rpartition("/")[0]
     return "." not in group or (group.endswith(".k8s.io") and not group.startswith("gateway."))
@@ -44,6 +50,7 @@ def test_it_renders_what_was_looked_at(name: str) -> None:
     assert golden(name) == (GOLDEN / f"{name}.yaml").read_text()
 
 
+@pytest.mark.usefixtures("schemas_read_once")
 @pytest.mark.parametrize("version", VERSIONS)
 def test_api_servers_take_every_object(version: str) -> None:
     different = {json.dumps(one): one for name in EXAMPLES for one in objects(name) if is_kubernetes(one)}
