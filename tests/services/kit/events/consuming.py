@@ -88,17 +88,21 @@ class Seen:
 
 
 def write_raw(brokers: Brokers, *records: Record) -> None:
-    """Writes records as they are, past every check."""
+    """Writes records as they are, past every check, and returns when the broker has them all."""
     producer = connect(KafkaProducer, brokers, "tests", metrics_enabled=False)
     try:
-        for record in records:
+        sent = [
             producer.send(
                 brokers.named(record.topic),
                 value=record.value,
                 key=record.key,
                 headers=record.headers,
                 partition=record.partition,
-            ).get(PATIENCE_SECONDS)
+            )
+            for record in records
+        ]
+        for one in sent:
+            one.get(PATIENCE_SECONDS)
     finally:
         producer.close(timeout=5)
 
