@@ -1,8 +1,9 @@
 """Whether the books add up."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 
 from prometheus_client import Gauge
 from sqlalchemy import Select, case, func, select
@@ -67,28 +68,40 @@ class LedgerFindings:
 
 def check_books(session: ReadSession) -> LedgerFindings:
     """Adds the books up. Each question is one statement, so that it sees one moment while credits go on moving."""
-    entries, total = session.execute(
-        select(func.count(), func.coalesce(func.sum(LedgerEntry.credits), 0)).select_from(LedgerEntry)
-    ).one()
-
-    def ids(query: Select[str] | Select[str | None]) -> Sequence[str]:
-        return [found for found in session.scalars(query.limit(FINDINGS_MAX)) if found is not None]
-
+    transfers, totals, questions = _statements()
+    entries, total = session.execute(totals).one()
+    found = {
+        name: [one for query in queries for one in session.scalars(query) if one is not None]
+        for name, queries in questions.items()
+    }
     return LedgerFindings(
-        transfers=session.execute(select(func.count()).select_from(LedgerTransfer)).scalar_one(),
-        entries=entries,
-        total_credits=int(total),
-        unbalanced_transfers=ids(_unbalanced()),
-        wrong_balances=ids(_wrong_balances()),
-        wrong_holds=ids(_wrong_holds()),
-        wrong_jobs=[*ids(_wrong_jobs()), *ids(_without_origin(SourceType.JOB))],
-        wrong_batches=[*ids(_wrong_batches()), *ids(_shares_of_no_batch()), *ids(_without_origin(SourceType.BATCH))],
-        wrong_payments=[
-            *ids(_wrong_payments()),
-            *ids(_without_origin(SourceType.PAYMENT)),
-            *ids(_without_origin(SourceType.INVOICE)),
+        transfers=session.execute(transfers).scalar_one(), entries=entries, total_credits=int(total), **found
+    )
+
+
+@cache
+def _statements() -> tuple[Select[int], Select[int, int], Mapping[str, Sequence[Select[str | None]]]]:
+    """How many transfers there are, how many entries and their sum, and what asks for each list of findings.
+
+    Made once: to put these expressions together takes longer than a database takes for books of a few pages.
+    """
+    questions: dict[str, Sequence[Select[str] | Select[str | None]]] = {
+        "unbalanced_transfers": [_unbalanced()],
+        "wrong_balances": [_wrong_balances()],
+        "wrong_holds": [_wrong_holds()],
+        "wrong_jobs": [_wrong_jobs(), _without_origin(SourceType.JOB)],
+        "wrong_batches": [_wrong_batches(), _shares_of_no_batch(), _without_origin(SourceType.BATCH)],
+        "wrong_payments": [
+            _wrong_payments(),
+            _without_origin(SourceType.PAYMENT),
+            _without_origin(SourceType.INVOICE),
         ],
-        wrong_lots=[*ids(_wrong_lots()), *ids(_wrong_lot_holds()), *ids(_too_many_in_lots())],
+        "wrong_lots": [_wrong_lots(), _wrong_lot_holds(), _too_many_in_lots()],
+    }
+    return (
+        select(func.count()).select_from(LedgerTransfer),
+        select(func.count(), func.coalesce(func.sum(LedgerEntry.credits), 0)).select_from(LedgerEntry),
+        {name: [query.limit(FINDINGS_MAX) for query in queries] for name, queries in questions.items()},
     )
 
 
