@@ -3,14 +3,11 @@
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import ExitStack
 
 import httpx2
 import pytest
@@ -18,56 +15,12 @@ import pytest
 from bench.open_stream import open_stream
 from services.local.sockets import LOOPBACK, free_port
 from tests.broker import Broker
-from tests.services.gateway.standin import PATIENCE_SECONDS, PATIENT, Reply, StandIn, bearer, eventually, serving, token
+from tests.services.gateway.process import Process, running
+from tests.services.gateway.standin import PATIENCE_SECONDS, Reply, StandIn, bearer, eventually, token
 from tests.services.gateway.watching import EVENTS, Job, Reader
 
 MIB = 1024 * 1024
 IDLE_LIMIT_MIB = 90
-
-
-@dataclass
-class Process:
-    child: subprocess.Popen[bytes]
-    url: str
-
-    def resident_mib(self) -> float:
-        status = Path(f"/proc/{self.child.pid}/status").read_text(encoding="utf-8")
-        (line,) = (line for line in status.splitlines() if line.startswith("VmRSS"))
-        return int(line.split()[1]) / 1024
-
-
-@contextmanager
-def running(service: StandIn, **environment: str) -> Iterator[Process]:
-    """A gateway process in front of one stand-in that is every service; no broker is there."""
-    with serving(service, proxy_headers=False) as port, socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{port}"
-        os.set_inheritable(listener.fileno(), True)
-        child = subprocess.Popen(
-            [sys.executable, "-m", "services.gateway.main"],
-            env={
-                **os.environ,
-                "LISTEN_FD": str(listener.fileno()),
-                "STEMWRIGHT_GATEWAY_ACCOUNTS_URL": url,
-                "STEMWRIGHT_GATEWAY_UPLOAD_URL": url,
-                "STEMWRIGHT_GATEWAY_ORCHESTRATOR_URL": url,
-                "STEMWRIGHT_GATEWAY_NOTIFIER_URL": url,
-                "STEMWRIGHT_JWKS_URL": f"{url}/.well-known/jwks.json",
-                "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port(LOOPBACK)}",
-                **{f"STEMWRIGHT_GATEWAY_{name.upper()}": str(value) for name, value in PATIENT.items()},
-                **environment,
-            },
-            pass_fds=[listener.fileno()],
-            stdout=subprocess.DEVNULL,
-        )
-        process = Process(child, f"http://127.0.0.1:{listener.getsockname()[1]}")
-        try:
-            # Waits in the socket until it serves.
-            httpx2.get(f"{process.url}/v1/nothing", timeout=PATIENCE_SECONDS, trust_env=False)
-            yield process
-        finally:
-            if child.poll() is None:
-                child.kill()
-            child.wait()
 
 
 def test_memory_does_not_grow_with_what_streams_through() -> None:
@@ -132,8 +85,7 @@ def test_two_thousand_idle_streams_find_room_in_two_hundred_megabytes() -> None:
     assert before + 1950 * each < 200e6 / MIB, f"{each * 1024:.0f} KiB each, {before:.0f} MiB before"
 
 
-def test_a_reader_that_stops_reading_stops_the_service_and_takes_no_memory() -> None:
-    service = StandIn()
+def test_a_reader_that_stops_reading_stops_the_service_and_takes_no_memory(process: Process) -> None:
     sent = 0
 
     async def endless() -> AsyncIterator[bytes]:
@@ -142,13 +94,10 @@ def test_a_reader_that_stops_reading_stops_the_service_and_takes_no_memory() -> 
             sent += 1
             yield b"\xbb" * MIB
 
-    with (
-        running(service) as gateway,
-        httpx2.Client(base_url=gateway.url, trust_env=False, timeout=PATIENCE_SECONDS) as client,
-    ):
+    with httpx2.Client(base_url=process.url, trust_env=False, timeout=PATIENCE_SECONDS) as client:
         client.get("/v1/me", headers=bearer())
-        idle = gateway.resident_mib()
-        service.answer = lambda _: Reply(200, {}, pieces=endless)
+        idle = process.resident_mib()
+        process.service.answer = lambda _: Reply(200, {}, pieces=endless)
         with client.stream("GET", "/v1/jobs/job_1/archive", headers=bearer()) as response:
             pieces = response.iter_raw()
             assert next(pieces)
@@ -157,26 +106,13 @@ def test_a_reader_that_stops_reading_stops_the_service_and_takes_no_memory() -> 
                 before = sent
                 threading.Event().wait(0.3)
             assert sent < 100
-            assert gateway.resident_mib() - idle < 16
+            assert process.resident_mib() - idle < 16
 
 
-def test_told_to_stop_it_ends_its_streams_and_leaves_well() -> None:
+def test_told_to_stop_it_ends_its_streams_finishes_what_is_under_way_and_leaves_well() -> None:
     service = StandIn()
     job = Job()
     job.move("queued")
-    service.answer = job.answer
-    with running(service) as gateway:
-        readers = [Reader(gateway.url + EVENTS) for _ in range(3)]
-        for reader in readers:
-            eventually(lambda of=reader: bool(of.statuses()))  # type: ignore[misc]
-        gateway.child.terminate()
-        for reader in readers:
-            reader.wait_for_end()
-        assert gateway.child.wait(180) == 0
-
-
-def test_a_request_under_way_is_finished_before_it_stops() -> None:
-    service = StandIn()
     go = threading.Event()
 
     async def slowly() -> AsyncIterator[bytes]:
@@ -185,43 +121,46 @@ def test_a_request_under_way_is_finished_before_it_stops() -> None:
             await asyncio.sleep(0.01)
         yield b"last"
 
-    service.answer = lambda _: Reply(200, {}, pieces=slowly)
+    service.answer = lambda seen: (
+        Reply(200, {}, pieces=slowly) if seen.target.endswith("/archive") else job.answer(seen)
+    )
     with (
         running(service) as gateway,
         httpx2.Client(base_url=gateway.url, trust_env=False, timeout=PATIENCE_SECONDS) as client,
     ):
+        readers = [Reader(gateway.url + EVENTS) for _ in range(3)]
+        for reader in readers:
+            eventually(lambda of=reader: bool(of.statuses()))  # type: ignore[misc]
         with client.stream("GET", "/v1/jobs/job_1/archive", headers=bearer()) as response:
             pieces = response.iter_raw()
             assert next(pieces) == b"first "
             gateway.child.terminate()
+            for reader in readers:
+                reader.wait_for_end()
             go.set()
             assert b"".join(pieces) == b"last"
         assert gateway.child.wait(180) == 0
 
 
-def test_the_public_port_tells_nothing_that_the_admin_port_tells() -> None:
-    port = free_port(LOOPBACK)
-    with (
-        running(StandIn(), STEMWRIGHT_ADMIN_PORT=str(port)) as gateway,
-        httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client,
-    ):
-        client.get(f"{gateway.url}/v1/nothing")
-        metrics = client.get(f"http://127.0.0.1:{port}/metrics").text
+def test_the_public_port_tells_nothing_that_the_admin_port_tells(process: Process) -> None:
+    with httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+        client.get(f"{process.url}/v1/nothing")
+        metrics = client.get(f"{process.admin_url}/metrics").text
         assert 'stemwright_http_requests_total{method="GET",route="unmatched",status="404"}' in metrics
         for path in ("/metrics", "/healthz", "/readyz"):
-            assert client.get(f"http://127.0.0.1:{port}{path}", headers={"X-Forwarded-For": "203.0.113.9"}).content
-            missing = client.get(f"{gateway.url}{path}")
+            assert client.get(f"{process.admin_url}{path}", headers={"X-Forwarded-For": "203.0.113.9"}).content
+            missing = client.get(f"{process.url}{path}")
             assert (missing.status_code, missing.json()["code"]) == (404, "route_not_found")
 
 
 @pytest.mark.kafka
 def test_started_while_the_event_log_is_away_it_is_ready_when_that_is_there() -> None:
-    port, broker = free_port(LOOPBACK), Broker(free_port(LOOPBACK))
-    settings = {"STEMWRIGHT_ADMIN_PORT": str(port), "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap}
-    with running(StandIn(), **settings), httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
+    broker = Broker(free_port(LOOPBACK))
+    settings = {"STEMWRIGHT_ADMIN_PORT": str(free_port(LOOPBACK)), "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap}
+    with running(StandIn(), **settings) as gateway, httpx2.Client(trust_env=False, timeout=PATIENCE_SECONDS) as client:
 
         def ready() -> int:
-            return client.get(f"http://127.0.0.1:{port}/readyz").status_code
+            return client.get(f"{gateway.admin_url}/readyz").status_code
 
         eventually(lambda: ready() == 503)
         broker.start()
@@ -231,24 +170,23 @@ def test_started_while_the_event_log_is_away_it_is_ready_when_that_is_there() ->
             broker.kill()
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("STEMWRIGHT_GATEWAY_PORT", "99999"),
-        ("STEMWRIGHT_GATEWAY_ACCOUNTS_URL", "nonsense"),
-        ("STEMWRIGHT_GATEWAY_ACCOUNT_RATE", "often"),
-        ("STEMWRIGHT_GATEWAY_API_KEY_CACHE_SECONDS", "3600"),
-    ],
-)
-def test_a_mistake_in_the_settings_is_one_clear_line(name: str, value: str) -> None:
+def test_each_mistake_in_the_settings_is_one_clear_line() -> None:
+    mistakes = {
+        "STEMWRIGHT_GATEWAY_PORT": "99999",
+        "STEMWRIGHT_GATEWAY_ACCOUNTS_URL": "nonsense",
+        "STEMWRIGHT_GATEWAY_ACCOUNT_RATE": "often",
+        "STEMWRIGHT_GATEWAY_API_KEY_CACHE_SECONDS": "3600",
+    }
     child = subprocess.run(
         [sys.executable, "-m", "services.gateway.main"],
-        env={**os.environ, name: value},
+        env={**os.environ, **mistakes},
         capture_output=True,
         text=True,
         timeout=240,
         check=False,
     )
     assert child.returncode == 78
-    (line,) = child.stderr.splitlines()
-    assert f"{name} is '{value}'" in line
+    lines = child.stderr.splitlines()
+    assert len(lines) == len(mistakes)
+    for name, value in mistakes.items():
+        assert [line for line in lines if f"{name} is '{value}'" in line], name

@@ -16,6 +16,7 @@ import httpx2
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from tests.services.gateway.process import Process, running
 from tests.services.gateway.standin import (
     PATIENCE_SECONDS,
     Reply,
@@ -28,7 +29,6 @@ from tests.services.gateway.standin import (
     serving,
     token,
 )
-from tests.services.gateway.test_process import Process, running
 
 MIB = 1024 * 1024
 REGISTER = (
@@ -118,15 +118,13 @@ def test_half_sent_bodies_keep_nobody_out() -> None:
             assert not any(peer.ended() for peer in few_peers)
 
 
-def test_who_shows_no_credential_is_refused_before_the_body_is_read() -> None:
+def test_who_shows_no_credential_is_refused_before_the_body_is_read(process: Process) -> None:
     upload = b"PUT /v1/uploads/upl_1/content HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
     job = b"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
-    service = StandIn()
-    with running(service) as gateway:
-        for sent in (upload, job):
-            with peers(gateway, 1, sent) as (peer,):
-                assert peer.status() == 401
-    assert service.received_bytes == 0
+    for sent in (upload, job):
+        with peers(process, 1, sent) as (peer,):
+            assert peer.status() == 401
+    assert process.service.received_bytes == 0
 
 
 def test_connections_that_say_nothing_keep_nobody_out() -> None:
@@ -139,14 +137,13 @@ def test_connections_that_say_nothing_keep_nobody_out() -> None:
                     assert client.get("/v1/me", headers=bearer()).status_code == 200
 
 
-def test_a_connection_is_kept_longer_than_clients_keep_theirs() -> None:
-    with running(StandIn()) as gateway:
-        connection = http.client.HTTPConnection(gateway.url.removeprefix("http://"), timeout=PATIENCE_SECONDS)
-        for pause_seconds in (0, 6):
-            time.sleep(pause_seconds)
-            connection.request("GET", "/v1/me", headers=bearer())
-            assert connection.getresponse().read()
-        connection.close()
+def test_a_connection_is_kept_longer_than_clients_keep_theirs(process: Process) -> None:
+    connection = http.client.HTTPConnection(process.url.removeprefix("http://"), timeout=PATIENCE_SECONDS)
+    for pause_seconds in (0, 6):
+        time.sleep(pause_seconds)
+        connection.request("GET", "/v1/me", headers=bearer())
+        assert connection.getresponse().read()
+    connection.close()
 
 
 def test_archives_that_nobody_reads_keep_nobody_out() -> None:
