@@ -1,5 +1,6 @@
 """Every command there is: its help, its completion, and what it says of a mistake. Nothing of that leaves a trace."""
 
+import json
 import os
 import re
 import shutil
@@ -63,12 +64,12 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": str(home), "COLUMNS": str(COLUMNS), **more}
 
 
-def ran(
-    tmp_path: Path, commands: list[list[str]], extras: set[str] | None = None
-) -> list[tuple[int, str, str, str | None]]:
-    """Status, standard output, standard error and exception of each, in one process; without what the extras bring."""
-    import json
+Outcome = tuple[int, str, str, str | None]
+"""Status, standard output, standard error and exception."""
 
+
+def ran(tmp_path: Path, commands: list[list[str]], extras: set[str] | None = None) -> list[Outcome]:
+    """What became of each, in one process; without what the extras bring."""
     (tmp_path / "home").mkdir()
     (tmp_path / "here").mkdir()
     blocked = [] if extras is None else blocked_modules(extras)
@@ -88,13 +89,46 @@ def traces(tmp_path: Path) -> list[str]:
     return [str(path.relative_to(tmp_path)) for name in ("home", "here") for path in (tmp_path / name).rglob("*")]
 
 
+HELP, MISTAKE = "--help", "--no-such-option"
+MEANT = {
+    ("seperate", "song.mp3"): "separate",
+    ("model",): "models",
+    ("models", "verfy"): "verify",
+    ("separate", "song.mp3", "--outptu", "x"): "--output",
+    ("run", "gatway"): "gateway",
+    ("migrate", "acounts"): "accounts",
+    ("completion", "fihs"): "fish",
+    ("topics", "pln"): "plan",
+    ("bucket", "aply"): "apply",
+    ("accounts", "grant-credit", "me@example.com", "60"): "grant-credits",
+    ("mail", "shw"): "show",
+    ("client", "balnce"): "balance",
+}
+UNKNOWN = [("no-such-command",), ("models", "lst")]
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    tmp_path_factory: pytest.TempPathFactory, commands: list[tuple[str, ...]]
+) -> Mapping[tuple[str, ...], Outcome]:
+    """Of the help and of a mistake of every command, and of other mistakes, where everything is installed. One process
+    loads all of it once; it leaves no trace."""
+    folder = tmp_path_factory.mktemp("commands")
+    lines = [(*one, option) for one in commands for option in (HELP, MISTAKE)] + [*MEANT, *UNKNOWN]
+    found = dict(zip(lines, ran(folder, [[*line] for line in lines]), strict=True))
+    assert traces(folder) == []
+    return found
+
+
 # Help
 
 
-def test_help_fits_80_columns_is_not_cut_and_leaves_no_trace(tmp_path: Path, commands: list[tuple[str, ...]]) -> None:
+def test_help_fits_80_columns_is_not_cut_and_leaves_no_trace(
+    outcomes: Mapping[tuple[str, ...], Outcome], commands: list[tuple[str, ...]]
+) -> None:
     assert len(commands) > 15
-    for command, outcome in zip(commands, ran(tmp_path, [[*one, "--help"] for one in commands]), strict=True):
-        status, out, err, raised = outcome
+    for command in commands:
+        outcome = status, out, err, raised = outcomes[*command, HELP]
         name = " ".join(("stemwright", *command))
         assert (status, err, raised) == (0, "", None), f"{name}: {outcome}"
         assert out.startswith(f"Usage: {name}"), out
@@ -103,7 +137,6 @@ def test_help_fits_80_columns_is_not_cut_and_leaves_no_trace(tmp_path: Path, com
         assert not re.search(r"[^ .]\.\.\.$", rest, flags=re.MULTILINE), f"{name}: a sentence is cut off"
         assert re.search(r"^  [A-Z]", rest, flags=re.MULTILINE), f"{name} says nothing of itself"
         assert not re.search(r"\w\n +\w", out.partition("\n\n")[0]), f"{name}: a word of its usage is cut in two"
-    assert traces(tmp_path) == []
 
 
 def test_help_without_extras_is_there_or_names_the_extra(tmp_path: Path, commands: list[tuple[str, ...]]) -> None:
@@ -120,36 +153,23 @@ def test_help_without_extras_is_there_or_names_the_extra(tmp_path: Path, command
     assert traces(tmp_path) == []
 
 
-def test_every_mistake_is_told_in_two_lines_at_most(tmp_path: Path, commands: list[tuple[str, ...]]) -> None:
-    mistakes = [[*one, "--no-such-option"] for one in commands] + [["no-such-command"], ["models", "lst"]]
-    for command, (status, out, err, raised) in zip(mistakes, ran(tmp_path, mistakes), strict=True):
+def test_every_mistake_is_told_in_two_lines_at_most(
+    outcomes: Mapping[tuple[str, ...], Outcome], commands: list[tuple[str, ...]]
+) -> None:
+    for command in [*((*one, MISTAKE) for one in commands), *UNKNOWN]:
+        status, out, err, raised = outcomes[command]
         assert (status, out, raised) == (2, "", None), f"{command}: {out}{err}{raised}"
         assert 1 <= err.count("\n") <= 2, f"{command}: {err}"
         assert err.startswith("Error: ")
-    assert traces(tmp_path) == []
 
 
-@pytest.mark.parametrize(
-    ("command", "meant"),
-    [
-        (["seperate", "song.mp3"], "separate"),
-        (["model"], "models"),
-        (["models", "verfy"], "verify"),
-        (["separate", "song.mp3", "--outptu", "x"], "--output"),
-        (["run", "gatway"], "gateway"),
-        (["migrate", "acounts"], "accounts"),
-        (["completion", "fihs"], "fish"),
-        (["topics", "pln"], "plan"),
-        (["bucket", "aply"], "apply"),
-        (["accounts", "grant-credit", "me@example.com", "60"], "grant-credits"),
-        (["mail", "shw"], "show"),
-        (["client", "balnce"], "balance"),
-    ],
-)
-def test_what_was_probably_meant_is_suggested(tmp_path: Path, command: list[str], meant: str) -> None:
-    ((status, _, err, _),) = ran(tmp_path, [command])
+@pytest.mark.parametrize("command", MEANT)
+def test_what_was_probably_meant_is_suggested(
+    outcomes: Mapping[tuple[str, ...], Outcome], command: tuple[str, ...]
+) -> None:
+    status, _, err, _ = outcomes[command]
     assert status == 2
-    assert f"Did you mean {meant}?" in err.splitlines()[0]
+    assert f"Did you mean {MEANT[command]}?" in err.splitlines()[0]
 
 
 @pytest.mark.parametrize(
@@ -181,24 +201,43 @@ def test_what_is_not_there_is_told_with_the_setting_that_says_where_it_is(
 # Completion
 
 
-def completed(tmp_path: Path, *words: str, **settings: str) -> list[str]:
-    """What the Tab key would offer behind these words, by what the scripts ask the command."""
-    (tmp_path / "home").mkdir(exist_ok=True)
-    asked = {
+COMPLETING = """
+import json, sys
+from click.testing import CliRunner
+from services.cli import main
+
+for asked in json.loads(sys.argv[1]):
+    outcome = CliRunner().invoke(main, prog_name="stemwright", env=asked)
+    print(json.dumps([outcome.exit_code, outcome.stdout, outcome.stderr]))
+"""
+
+
+def asked(*words: str) -> dict[str, str]:
+    """What the scripts of the shells ask the command with."""
+    return {
         "_STEMWRIGHT_COMPLETE": "bash_complete",
         "COMP_WORDS": " ".join(("stemwright", *words)),
         "COMP_CWORD": str(len(words)),
     }
+
+
+def offered(told: str) -> list[str]:
+    return [line.partition(",")[2] for line in told.splitlines()]
+
+
+def printed(tmp_path: Path, program: str, *arguments: str, **settings: str) -> str:
+    """What a program prints that somebody runs who has just installed it."""
+    (tmp_path / "home").mkdir(exist_ok=True)
     done = subprocess.run(
-        [sys.executable, "-B", "-c", "from services.cli import main; main(prog_name='stemwright')"],
+        [sys.executable, "-B", "-c", program, *arguments],
         cwd=tmp_path,
-        env=environment(tmp_path / "home", **asked, **settings),
+        env=environment(tmp_path / "home", **settings),
         capture_output=True,
         text=True,
         check=True,
     )
     assert done.stderr == ""
-    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+    return done.stdout
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -213,12 +252,23 @@ def test_the_script_asks_the_command_and_printing_it_leaves_no_trace(tmp_path: P
 
 
 def test_commands_options_and_words_are_completed(tmp_path: Path, models: Mapping[str, str]) -> None:
-    assert completed(tmp_path, "se") == ["separate", "settings"]
-    assert completed(tmp_path, "separate", "--form") == ["--format"]
-    assert completed(tmp_path, "separate", "--format", "m") == ["mp3", "m4a"]
-    assert completed(tmp_path, "separate", "--stems", "vocals,in") == ["vocals,instrumental"]
-    assert completed(tmp_path, "separate", "--model", "t", **models) == ["tiny-2stems"]
-    assert completed(tmp_path, "models", "v") == ["verify"]
+    expected = {
+        ("se",): ["separate", "settings"],
+        ("separate", "--form"): ["--format"],
+        ("separate", "--format", "m"): ["mp3", "m4a"],
+        ("separate", "--stems", "vocals,in"): ["vocals,instrumental"],
+        ("separate", "--model", "t"): ["tiny-2stems"],
+        ("models", "v"): ["verify"],
+    }
+    lines = printed(tmp_path, COMPLETING, json.dumps([asked(*words) for words in expected]), **models).splitlines()
+    for (words, offer), line in zip(expected.items(), lines, strict=True):
+        status, out, err = json.loads(line)
+        assert (status, offered(out), err) == (0, offer, ""), words
+
+
+def test_completion_is_asked_of_a_process_of_its_own(tmp_path: Path) -> None:
+    as_installed = "from services.cli import main; main(prog_name='stemwright')"
+    assert offered(printed(tmp_path, as_installed, **asked("se"))) == ["separate", "settings"]
 
 
 @pytest.fixture

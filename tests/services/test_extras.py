@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import distributions, packages_distributions, requires
 from pathlib import Path
 
@@ -70,16 +71,21 @@ def needed(name: str, extras: set[str], known: Mapping[str, list[str]], found: s
     return found
 
 
-def blocked_modules(extras: set[str]) -> list[str]:
-    """Top-level modules that an installation with these extras does not have."""
+@cache
+def installed() -> tuple[Mapping[str, list[str]], Mapping[str, list[str]]]:
+    """What each distribution requires, and which of them bring each top-level module: all of their metadata is read."""
     known: dict[str, list[str]] = {
         canonicalize_name(one.metadata["Name"]): list(one.requires or []) for one in distributions()
     }
+    return known, packages_distributions()
+
+
+def blocked_modules(extras: set[str]) -> list[str]:
+    """Top-level modules that an installation with these extras does not have."""
+    known, owners_of = installed()
     there = needed("stemwright", extras, known, {"stemwright"})
     return sorted(
-        module
-        for module, owners in packages_distributions().items()
-        if not there & {canonicalize_name(owner) for owner in owners}
+        module for module, owners in owners_of.items() if not there & {canonicalize_name(owner) for owner in owners}
     )
 
 
