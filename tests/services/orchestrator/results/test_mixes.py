@@ -43,6 +43,7 @@ def test_with_no_fader_moved_it_is_the_song_and_its_length_is_told(world: World,
     assert np.array_equal(wav_24(answer.content), tracks["mixture"].astype(np.int32) * 256)
 
 
+@on_sqlite
 def test_it_is_mixed_as_the_faders_stand(world: World, account: str) -> None:
     tracks = song(LENGTH)
     job_id = finished(world, account, tracks)
@@ -54,6 +55,7 @@ def test_it_is_mixed_as_the_faders_stand(world: World, account: str) -> None:
     assert np.abs(wav_24(answer.content) - expected).max() < 0.51
 
 
+@on_sqlite
 def test_what_is_silent_is_not_read(world: World, account: str) -> None:
     tracks = song(LENGTH)
     job_id = finished(world, account, tracks)
@@ -62,6 +64,7 @@ def test_what_is_silent_is_not_read(world: World, account: str) -> None:
     assert np.array_equal(wav_24(answer.content), tracks["instrumental"].astype(np.int32) * 256)
 
 
+@on_sqlite
 def test_a_mix_of_nothing_is_silence_of_the_song_s_length(world: World, account: str) -> None:
     answer = ask(world, account, finished(world, account, song(LENGTH)), vocals_gain_db=-60, instrumental_gain_db=-60)
     assert np.array_equal(wav_24(answer.content), np.zeros((LENGTH, 2)))
@@ -75,6 +78,7 @@ def test_a_stem_that_nobody_ordered_is_what_remains(world: World, account: str) 
     assert np.array_equal(wav_24(answer.content), tracks["instrumental"].astype(np.int32) * 256)
 
 
+@on_sqlite
 def test_a_download_that_broke_off_goes_on_where_it_ended(world: World, account: str) -> None:
     job_id = finished(world, account, song(LENGTH))
     headers = bearer(account)
@@ -92,6 +96,7 @@ def test_a_download_that_broke_off_goes_on_where_it_ended(world: World, account:
         assert rest.content == whole.content[begin:]
 
 
+@on_sqlite
 def test_the_beginning_is_sent_where_that_is_all_there_is_to_go_on_from(world: World, account: str) -> None:
     job_id = finished(world, account, song(LENGTH))
     path = f"/v1/jobs/{job_id}/mix"
