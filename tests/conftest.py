@@ -17,13 +17,17 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Iterator[None]:
-    """Importing leaves a million objects and next to no garbage: the collector need not look for it, then or later."""
+    """Importing leaves a million objects and next to no garbage: the collector need not look for it, then or later.
+
+    It looks at what tests leave less often than by default, which takes three hundredths of their time.
+    """
     gc.disable()
     try:
         _import_a_share(session.config)
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(10_000)
         gc.enable()
 
 
