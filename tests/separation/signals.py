@@ -63,12 +63,16 @@ def wav_header(
     )
 
 
-def write_wav(path: Path, samples: Samples, rate: int = 44100, bits: int = 16) -> Path:
-    """Integer WAV of 16 bits, or float of 32; up to two channels or what readers take as the usual order."""
+def write_wav(path: Path, samples: Samples, rate: int = 44100, bits: int = 16, times: int = 1) -> Path:
+    """Integer WAV of 16 bits, or float of 32; up to two channels or what readers take as the usual order.
+
+    The samples so many ``times`` over: long music costs more to make than most tests spend on it.
+    """
     if bits == 16:
         raw = np.rint(np.clip(samples, -1, 1 - 2**-15) * 2**15).astype("<i2").tobytes()
     else:
         raw = samples.astype("<f4").tobytes()
+    raw *= times
     header = wav_header(len(raw), kind=1 if bits == 16 else 3, channels=samples.shape[1], rate=rate, bits=bits)
     path.write_bytes(header + raw)
     return path

@@ -1,15 +1,16 @@
 """WAV by hand: samples in containers of any width, chunks in any order, lengths that say anything."""
 
+import io
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from separation.audio.decode import open_audio, probe
+from separation.audio.decode import open_audio, probe, read_audio
 from separation.errors import AudioTooComplex, NoSamples, UndecodableAudio
 from tests.separation.reference import samples_by_pyav
-from tests.separation.signals import Samples, music, read, to_16_bit, write_encoded, write_wav
+from tests.separation.signals import Samples, music, read, to_16_bit, wav_header, write_encoded, write_wav
 
 
 def _chunk(name: bytes, content: bytes, said: int | None = None) -> bytes:
@@ -235,3 +236,29 @@ def test_more_chunks_than_any_writer_makes_are_refused(tmp_path: Path) -> None:
     path.write_bytes(_wav(_format(1, 1, 44100, 16), bytes(2000), 100_000 * _chunk(b"LIST", b"INFO")))
     with pytest.raises(AudioTooComplex):
         probe(path)
+
+
+def test_half_a_minute_of_samples_is_not_searched_for_other_formats(tmp_path: Path) -> None:
+    """By the size of a file 30 ms of each opening, before the first sample."""
+
+    class Counted(io.FileIO):
+        taken = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            data = super().read(size) or b""
+            self.taken += len(data)
+            return data
+
+    path = write_wav(tmp_path / "song.wav", music(0.5), times=60)
+    with Counted(path) as raw, read_audio(raw) as audio:
+        assert raw.taken < 400_000
+        assert audio.sample_rate_hz == 44100
+
+
+@pytest.mark.parametrize("container", ["ac3", "spdif"])
+def test_what_stands_where_samples_should_be_is_found(tmp_path: Path, container: str) -> None:
+    data = write_encoded(tmp_path / "song", music(2), 44100, container, "ac3").read_bytes()
+    path = tmp_path / "song.wav"
+    path.write_bytes(wav_header(len(data)) + data)
+    with open_audio(path) as audio:
+        assert audio.info().codec == "ac3"
