@@ -211,7 +211,9 @@ def _fine_bpm(onsets: Samples, length: int, coarse: float) -> float:
     """The tempo near ``coarse`` at which beats, halves and quarters of beats are strongest over all pieces."""
     candidates = np.arange(coarse * (1 - _FINE_SHARE), coarse * (1 + _FINE_SHARE), _FINE_BPM)
     cycles = np.outer(np.arange(length) / _FRAMES_PER_SECOND, candidates / 60)
-    waves = np.concatenate([np.exp(-2j * np.pi * part * cycles) for part in (1, 2, 4)], axis=1)
+    beats = np.exp(-2j * np.pi * cycles)
+    halves = beats * beats
+    waves = np.concatenate([beats, halves, halves * halves], axis=1)
     waves *= np.hanning(length)[:, None]
     power = np.zeros(waves.shape[1])
     for pieces in _pieces(onsets, length):
