@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.separation.signals import music, write_wav
@@ -60,7 +59,7 @@ def _until(condition: Callable[[], object], process: "subprocess.Popen[str]") ->
 
 def _long_song(path: Path) -> Path:
     """Ten minutes: much longer than the test waits for its first stem."""
-    return write_wav(path, np.tile(music(6, 8000, channels=1), (100, 1)), rate=8000)
+    return write_wav(path, music(6, 8000, channels=1), rate=8000, times=100)
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_a_windows_segments_begin_where_the_window_does(tmp_path: Path, energy_m
 
 
 def test_segments_come_while_the_song_is_separated(tmp_path: Path, energy_model: EnergyModel) -> None:
-    source = write_wav(tmp_path / "song.wav", music(60))
+    source = write_wav(tmp_path / "song.wav", music(10, channels=1), times=6)
     listener, heard = Listener(tmp_path / "segments"), list[int]()
 
     def note(state: Progress) -> None:
