@@ -25,13 +25,14 @@ def repository(tmp_path: Path) -> ModelRepository:
     return ModelRepository(tmp_path / "models")
 
 
-def added(repository: ModelRepository, folder: Path, seed: int) -> ModelManifest:
-    file = write_toy_network(folder / f"toy-{seed}.onnx", seed=seed)
+def added(repository: ModelRepository, folder: Path, seed: int, frames: int = 128) -> ModelManifest:
+    """An import asks the network half a dozen patches, and short ones are enough to tell versions apart."""
+    file = write_toy_network(folder / f"toy-{seed}.onnx", seed=seed, frames=frames)
     return import_onnx(repository, NAME, file, STEMS, licence="CC0-1.0")
 
 
 def test_a_network_of_four_stems_separates(repository: ModelRepository, tmp_path: Path) -> None:
-    manifest = added(repository, tmp_path, 1)
+    manifest = added(repository, tmp_path, 1, frames=512)
     assert repository.verify(NAME) == manifest
     assert (manifest.stems, manifest.frames, manifest.bins, manifest.licence) == (STEMS, 512, 1024, "CC0-1.0")
     assert repository.canary(NAME) is not None
@@ -177,7 +178,7 @@ def test_the_commands(repository: ModelRepository, tmp_path: Path) -> None:
         return CliRunner().invoke(commands.models, [*arguments, *place])
 
     for seed in (1, 2):
-        file = str(write_toy_network(tmp_path / f"{seed}.onnx", seed=seed))
+        file = str(write_toy_network(tmp_path / f"{seed}.onnx", seed=seed, frames=128))
         done = run("add", NAME, file, "--stems", "vocals, drums,bass,other", "--licence", "CC0-1.0")
         assert done.exit_code == 0, done.output
     first, second = (one.digest for one in Versions(repository, NAME).all())

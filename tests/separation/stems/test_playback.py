@@ -63,24 +63,31 @@ def test_without_a_wish_there_are_no_segments_and_with_one_the_stems_are_the_sam
     )
 
 
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A song, and the folder of the segments that it has with stems of 16 bits."""
+    folder = tmp_path_factory.mktemp("heard")
+    source = write_wav(folder / "song.wav", music(7, 48000), rate=48000)
+    listener = Listener(folder / "segments")
+    separate_file(source, folder / "out", model=EnergyModel(), playback=listener.wish)
+    return source, listener.folder
+
+
 @pytest.mark.parametrize(
     "output",
     [OutputFormat("flac", 24), OutputFormat("wav", 32), OutputFormat("m4a"), OutputFormat("mp3"), OutputFormat("opus")],
     ids=["flac24", "float", "aac", "mp3", "opus"],
 )
 def test_the_format_of_the_stems_changes_no_segment(
-    tmp_path: Path, energy_model: EnergyModel, output: OutputFormat
+    tmp_path: Path, energy_model: EnergyModel, heard: tuple[Path, Path], output: OutputFormat
 ) -> None:
-    source = write_wav(tmp_path / "song.wav", music(7, 48000), rate=48000)
-    plain, other = Listener(tmp_path / "plain"), Listener(tmp_path / "other")
-    separate_file(source, tmp_path / "a", model=energy_model, playback=plain.wish)
-    separate_file(source, tmp_path / "b", model=energy_model, playback=other.wish, output=output)
-    assert [path.name for path in sorted(other.folder.iterdir())] == [
-        path.name for path in sorted(plain.folder.iterdir())
-    ]
-    assert all((other.folder / path.name).read_bytes() == path.read_bytes() for path in plain.folder.iterdir())
+    source, plain = heard
+    other = Listener(tmp_path / "other")
+    separate_file(source, tmp_path / "out", model=energy_model, playback=other.wish, output=output)
+    assert sorted(path.name for path in other.folder.iterdir()) == sorted(path.name for path in plain.iterdir())
+    assert all((other.folder / path.name).read_bytes() == path.read_bytes() for path in plain.iterdir())
     if output.lossless:
-        assert np.abs(read(tmp_path / "b" / f"vocals.{output.name}") - other.track("vocals")).max() <= STEP
+        assert np.abs(read(tmp_path / "out" / f"vocals.{output.name}") - other.track("vocals")).max() <= STEP
 
 
 def test_nothing_is_scaled_before_the_songs_end_is_known(tmp_path: Path, energy_model: EnergyModel) -> None:
@@ -95,7 +102,7 @@ def test_nothing_is_scaled_before_the_songs_end_is_known(tmp_path: Path, energy_
 
 
 def test_a_windows_segments_begin_where_the_window_does(tmp_path: Path, energy_model: EnergyModel) -> None:
-    source = write_wav(tmp_path / "song.wav", music(30))
+    source = write_wav(tmp_path / "song.wav", music(15), times=2)
     listener = Listener(tmp_path / "segments", tracks=("mixture", "vocals"))
     separate_file(
         source, tmp_path / "out", model=energy_model, window=Window(9.5, 22), stems=["vocals"], playback=listener.wish
@@ -121,7 +128,7 @@ def test_segments_come_while_the_song_is_separated(tmp_path: Path, energy_model:
 
 
 def test_a_listener_who_refuses_ends_the_separation(tmp_path: Path, energy_model: EnergyModel) -> None:
-    source = write_wav(tmp_path / "song.wav", music(30))
+    source = write_wav(tmp_path / "song.wav", music(15), times=2)
     (tmp_path / "segments").mkdir()
 
     def refuse(_segment: Segment) -> None:

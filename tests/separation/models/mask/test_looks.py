@@ -169,7 +169,7 @@ def test_a_patch_at_another_level_is_answered_as_the_same_music_in_a_master(
 
 
 def test_a_window_of_quiet_music_is_that_of_the_whole(tmp_path: Path, energy_model: EnergyModel) -> None:
-    song = write_wav(tmp_path / "song.wav", music(40) * np.float32(0.003), bits=32)
+    song = write_wav(tmp_path / "song.wav", music(13) * np.float32(0.003), bits=32, times=3)
     exact = OutputFormat("wav", 32)
     separate(song, tmp_path / "whole", model=energy_model, output=exact)
     separate(song, tmp_path / "part", model=energy_model, output=exact, window=Window(17, 23))
