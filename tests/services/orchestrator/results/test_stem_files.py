@@ -33,6 +33,7 @@ def ask(world: World, account: str, job_id: str) -> Any:
     return world.client.get(f"/v1/jobs/{job_id}/stem-file", headers=bearer(account))
 
 
+@on_sqlite
 def test_the_file_has_the_song_and_its_stems_as_they_are_stored(world: World, account: str) -> None:
     tracks = song(LENGTH)
     answer = ask(world, account, finished(world, account, tracks, RATE))
