@@ -39,7 +39,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
 ]
 
-SONG_SECONDS = 60  # six patches, twelve requests
+SONG_SECONDS = 60  # six patches, twelve requests; of one channel, since most of a worker's time goes into stems
 STAND_IN = """
 import json, os, sys, time
 from pathlib import Path
@@ -134,7 +134,7 @@ def repository(harness: Harness) -> ModelRepository:
 
 @pytest.fixture(scope="module")
 def song(harness: Harness) -> separation_pb2.SourceAudio:
-    return harness.upload(write_song(harness.folder / "song.wav", SONG_SECONDS))
+    return harness.upload(write_song(harness.folder / "song.wav", SONG_SECONDS, channels=1))
 
 
 @pytest.fixture(scope="module")
@@ -381,7 +381,8 @@ def test_a_full_queue_is_waited_for_and_every_song_ends(
     repository: ModelRepository,
     tmp_path: Path,
 ) -> None:
-    song = harness.upload(write_song(tmp_path / "song.wav", 20))  # two patches: six songs at once are many for a queue
+    # Two patches: six songs at once are many for a queue.
+    song = harness.upload(write_song(tmp_path / "song.wav", 20, channels=1))
     server = Server(triton_installed, tmp_path / "server")
     server.serve(repository, queue=1)
     server.start()
