@@ -11,12 +11,12 @@ from typing import Any
 
 import jwt
 import pytest
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import ACLOperation, ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic, ResourceType
 from pydantic import SecretStr
 
 from services.kit.errors import Unavailable
-from services.kit.events import topic_plan
+from services.kit.events import kafka_python, topic_plan
 from services.kit.events.admin import EVERY_TOPIC, TopicsMissing, as_made, ensure_topics, reading, writing
 from services.kit.events.brokers import Brokers
 from services.kit.events.codec import OutgoingEvent, encode
@@ -169,6 +169,26 @@ def test_what_cannot_be_handled_is_found_among_the_dead_letters(topics: Brokers)
     whole = box.find(letter.name)
     assert whole is not None
     assert whole.record().topic == PROGRESS.name
+
+
+@pytest.mark.parametrize("group", ["one", "two", "three"])
+def test_a_member_that_polls_for_moments_takes_up_its_partitions(topics: Brokers, group: str) -> None:
+    """The client alone joins without knowing the topic, then with its partitions, and misses the second answer."""
+    name = topics.named(PROGRESS.name)
+    client = connect(KafkaConsumer, topics, "tests", group_id=topics.named(group), enable_auto_commit=False)
+    try:
+        client.subscribe([name])
+
+        def assigned() -> set[TopicPartition]:
+            kafka_python.keep_joining(client)
+            client.poll(timeout_ms=2)
+            taken: set[TopicPartition] = client.assignment()
+            return taken
+
+        until(assigned, "its partitions")
+        assert client.assignment() == {TopicPartition(name, number) for number in range(PROGRESS.partitions)}
+    finally:
+        client.close()
 
 
 # Who is let in
