@@ -1,12 +1,15 @@
 """What of a Matroska file is not shown to FFmpeg, and that it changes nothing."""
 
 import contextlib
+import errno
+import io
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from separation.audio.containers import identify
 from separation.audio.decode import open_audio, probe
 from separation.errors import AudioError, AudioTooComplex
 from tests.separation.signals import music, read, write_encoded
@@ -21,11 +24,25 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_encoded(tmp_path_factory.mktemp("mka") / "song.mka", music(1), 44100, "matroska", "flac")
 
 
-def _with(song: Path, path: Path, *elements: bytes) -> Path:
-    """The song with other elements first, in a segment that does not say where it ends."""
+UNKNOWN = b"\x01" + b"\xff" * 7
+SIZES = (b"\x01\x7f" + b"\xff" * 6, b"\x01\xff" + b"\xff" * 5 + b"\xfe")
+"""Of elements that end far behind what any disk has room for."""
+
+
+class OnDisk(io.BytesIO):
+    """A file that cannot be moved in to where none ever ends, as it is on a disk."""
+
+    def seek(self, position: int, whence: int = 0) -> int:
+        if position > 1 << 44:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        return super().seek(position, whence)
+
+
+def _with(song: Path, path: Path, *elements: bytes, segment: bytes = UNKNOWN) -> Path:
+    """The song with other elements first, in a segment of that size: one that does not say where it ends."""
     content = song.read_bytes()
     place = content.index(bytes.fromhex("18538067")) + 4
-    path.write_bytes(content[:place] + b"\x01" + b"\xff" * 7 + b"".join(elements) + content[place + 8 :])
+    path.write_bytes(content[:place] + segment + b"".join(elements) + content[place + 8 :])
     return path
 
 
@@ -51,10 +68,14 @@ def test_what_is_attached_or_too_long_is_not_shown(song: Path, tmp_path: Path, w
         assert not audio.tags
 
 
-def test_an_element_of_any_size_is_survived(song: Path, tmp_path: Path) -> None:
-    for size in (b"\x01\x7f" + b"\xff" * 6, b"\x01\xff" + b"\xff" * 5 + b"\xfe"):
-        with contextlib.suppress(AudioError):
-            probe(_with(song, tmp_path / "song.mka", bytes.fromhex("1254C367") + size))
+@pytest.mark.parametrize("segment", [UNKNOWN, *SIZES])
+@pytest.mark.parametrize("size", SIZES)
+def test_an_element_of_any_size_is_survived(song: Path, tmp_path: Path, segment: bytes, size: bytes) -> None:
+    path = _with(song, tmp_path / "song.mka", bytes.fromhex("1254C367") + size, segment=segment)
+    with contextlib.suppress(AudioError):
+        identify(OnDisk(path.read_bytes()))
+    with contextlib.suppress(AudioError):
+        probe(path)
 
 
 def test_more_tracks_than_a_film_has_are_refused(song: Path, tmp_path: Path) -> None:
