@@ -47,7 +47,8 @@ def environment_folder() -> Path:
     """
     if not LOCK.exists():
         raise LocalError("Triton is installed from a checkout of Stemwright: there is no requirements/triton.lock here")
-    key = hashlib.sha256(LOCK.read_bytes() + repr((_embedded(), _BASH)).encode())
+    python = _embedded()  # environments of one Python, as those of two checkouts, share what was installed
+    key = hashlib.sha256(LOCK.read_bytes() + repr((python.version, python.libraries, _BASH)).encode())
     return cache_directory() / "triton" / key.hexdigest()[:16]
 
 
