@@ -24,9 +24,12 @@ def _music(seconds: float, rate: int, channels: int, seed: int) -> Samples:
     random = np.random.default_rng(seed)
     time = np.arange(round(seconds * rate)) / rate
     pitch = 220 * 2 ** (np.sin(2 * np.pi * 0.31 * time + seed) / 2)
-    phase = 2 * np.pi * np.cumsum(pitch) / rate
-    harmonics = np.arange(1, 9)[:, None]
-    voice = (np.sin(harmonics * phase + 0.1 * np.sin(2 * np.pi * 5 * time)) / harmonics).sum(axis=0)
+    turn = np.exp(2j * np.pi * np.cumsum(pitch) / rate)
+    harmonics = np.zeros_like(turn)  # eight, the n-th turning n times as fast and as loud as 1/n: by Horner's rule
+    for number in range(8, 0, -1):
+        harmonics += 1 / number
+        harmonics *= turn
+    voice = (harmonics * np.exp(0.1j * np.sin(2 * np.pi * 5 * time))).imag
     beat = np.sin(2 * np.pi * 60 * time) * np.exp(-8 * (time % 0.5))
     hiss = random.standard_normal(len(time)) * np.exp(-30 * (time % 0.25))
     sides = np.linspace(0.6, 1.0, channels)
