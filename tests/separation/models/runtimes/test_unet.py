@@ -58,12 +58,12 @@ def test_answers_as_the_onnx_file_does(bins: int, load: Load, reference: OnnxRun
 
 
 def test_neither_company_nor_threads_nor_what_came_before_change_a_bit(load: Load) -> None:
-    wide, narrow = spectrogram(1024), spectrogram(256, seed=1)
+    wide, narrow = spectrogram(512), spectrogram(256, seed=1)
     model = load(1)
     alone = [model.fractions_of_each([image])[0] for image in (wide, narrow)]
     for threads in (1, 2, 3):
         model = load(threads)
-        model.fractions_of_each([spectrogram(1024, seed=2), spectrogram(256, seed=3)])
+        model.fractions_of_each([spectrogram(576, seed=2), spectrogram(256, seed=3)])
         for _ in range(2):
             together = model.fractions_of_each([wide, narrow])
             assert all(np.array_equal(*pair) for pair in zip(alone, together, strict=True))
