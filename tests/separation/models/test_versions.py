@@ -64,7 +64,7 @@ def test_a_network_that_breaks_the_contract_is_refused_and_leaves_nothing(
     error: type[ModelError],
     sentence: str,
 ) -> None:
-    file = write_toy_network(tmp_path / "toy.onnx", **breach)
+    file = write_toy_network(tmp_path / "toy.onnx", frames=128, **breach)
     with pytest.raises(error, match=sentence):
         import_onnx(repository, NAME, file, stems, licence="CC0-1.0")
     assert repository.manifests() == []
@@ -89,7 +89,7 @@ def test_a_transform_that_the_engine_cannot_invert_never_becomes_current(
 
 @pytest.mark.parametrize("transform", [Transform(48000, 2048, 512, 512), Transform(fft_size=6144, bins=1536)])
 def test_other_transforms_separate(repository: ModelRepository, tmp_path: Path, transform: Transform) -> None:
-    file = write_toy_network(tmp_path / "toy.onnx")
+    file = write_toy_network(tmp_path / "toy.onnx", frames=128)
     import_onnx(repository, NAME, file, STEMS, licence="CC0-1.0", transform=transform)
     mixture = music(1)
     stems = separate_array(mixture, 44100, model=repository.load(NAME, threads=1))

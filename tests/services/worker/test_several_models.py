@@ -25,7 +25,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
     folder = tmp_path_factory.mktemp("models")
     repository = ModelRepository(folder)
     make_tiny_model(folder)
-    import_onnx(repository, TOY, write_toy_network(folder / "toy.onnx"), STEMS, licence="CC0-1.0")
+    import_onnx(repository, TOY, write_toy_network(folder / "toy.onnx", frames=128), STEMS, licence="CC0-1.0")
     return repository
 
 

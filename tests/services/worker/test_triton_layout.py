@@ -169,7 +169,7 @@ def test_the_command_writes_the_folder(model_repository: ModelRepository, tmp_pa
 def test_versions_are_served_under_names_of_their_own(tmp_path: Path) -> None:
     repository, manifests = ModelRepository(tmp_path / "models"), []
     for seed in (1, 2):
-        file = write_toy_network(tmp_path / f"{seed}.onnx", seed=seed)
+        file = write_toy_network(tmp_path / f"{seed}.onnx", seed=seed, frames=128)
         manifests.append(import_onnx(repository, "toy", file, STEMS, licence="CC0-1.0"))
     lay_out(repository, ["toy"], tmp_path / "served", CpuTarget())
     Versions(repository, "toy").promote(manifests[1].digest)

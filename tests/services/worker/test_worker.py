@@ -146,7 +146,7 @@ def test_a_worker_of_several_models_takes_the_one_that_was_assigned(
     toy = import_onnx(
         ModelRepository(harness.folder / "models"),
         "toy-4stems",
-        write_toy_network(harness.folder / "toy.onnx"),
+        write_toy_network(harness.folder / "toy.onnx", frames=128),
         STEMS,
         licence="CC0-1.0",
     )
