@@ -146,7 +146,7 @@ def test_half_precision_ends_change_what_travels_and_nothing_between(
         onnxruntime.InferenceSession(str(one), providers=["CPUExecutionProvider"])
         for one in (path, model_repository.model_file(manifest.name))
     ]
-    patch = canary_patch(manifest).astype(np.float16)
+    patch = canary_patch(manifest)[..., :256].astype(np.float16)
     half = sessions[0].run(None, {"magnitudes": patch})[0]
     whole = sessions[1].run(None, {"magnitudes": patch.astype(np.float32)})[0]
     assert half.dtype == np.float16
