@@ -5,7 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, and_, case, delete, func, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from services.kit.database import ReadSession, WriteSession
@@ -83,36 +97,9 @@ def find_any(session: ReadSession, upload_id: str, *, lock: bool = False) -> Upl
     return session.scalars(query.with_for_update() if lock else query).one_or_none()
 
 
-def claim_validating(
-    session: WriteSession, *, lease_token: str, lease: timedelta, most_of_one_account: int
-) -> Upload | None:
-    """Leases an upload that waits for its verdict and that nobody is checking.
-
-    The oldest of the account of which the fewest are being checked; none of an account that has its share already.
-    """
-    waiting = Upload.status == UploadStatus.VALIDATING
-    return _claim(session, waiting, Upload.completed_at, lease_token, lease, most_of_one_account)
-
-
-def claim_fetching(
-    session: WriteSession, *, lease_token: str, lease: timedelta, most_of_one_account: int
-) -> Upload | None:
-    """Leases an upload that is to be fetched and that nobody is fetching, chosen as by `claim_validating`."""
-    waiting = and_(Upload.status == UploadStatus.PENDING, Upload.source_url.is_not(None))
-    return _claim(session, waiting, Upload.created_at, lease_token, lease, most_of_one_account)
-
-
-def _claim(
-    session: WriteSession,
-    waiting: ColumnElement[bool],
-    since: InstrumentedAttribute[Any],
-    lease_token: str,
-    lease: timedelta,
-    most_of_one_account: int,
-) -> Upload | None:
-    # Two that count at the same moment would both find room.
-    take_turns(session, "upload-claims")
-    now = session.now()
+def _next_waiting(waiting: ColumnElement[bool], since: InstrumentedAttribute[Any]) -> Select[Upload]:
+    """The upload whose turn it is; with `now` and `most_of_one_account`."""
+    now = bindparam("now", type_=Upload.lease_until.type)
     taken = aliased(Upload)
     of_the_account = (
         select(func.count())
@@ -120,18 +107,56 @@ def _claim(
         .where(taken.account_id == Upload.account_id, taken.status == Upload.status, taken.lease_until >= now)
         .scalar_subquery()
     )
-    upload = session.scalars(
+    return (
         select(Upload)
         .where(
             waiting,
             or_(Upload.lease_until.is_(None), Upload.lease_until < now),
             or_(Upload.not_before.is_(None), Upload.not_before <= now),
-            of_the_account < most_of_one_account,
+            of_the_account < bindparam("most_of_one_account", type_=Integer),
         )
         .order_by(of_the_account, since)
         .limit(1)
         .with_for_update(skip_locked=True)
-    ).one_or_none()
+    )
+
+
+# Made once: tasks that have nothing to do ask all the time, and making such a statement takes four times as long as
+# asking it.
+_NEXT_TO_VALIDATE = _next_waiting(Upload.status == UploadStatus.VALIDATING, Upload.completed_at)
+_NEXT_TO_FETCH = _next_waiting(
+    and_(Upload.status == UploadStatus.PENDING, Upload.source_url.is_not(None)), Upload.created_at
+)
+
+
+def claim_validating(
+    session: WriteSession, *, lease_token: str, lease: timedelta, most_of_one_account: int
+) -> Upload | None:
+    """Leases an upload that waits for its verdict and that nobody is checking.
+
+    The oldest of the account of which the fewest are being checked; none of an account that has its share already.
+    """
+    return _claim(session, _NEXT_TO_VALIDATE, lease_token, lease, most_of_one_account)
+
+
+def claim_fetching(
+    session: WriteSession, *, lease_token: str, lease: timedelta, most_of_one_account: int
+) -> Upload | None:
+    """Leases an upload that is to be fetched and that nobody is fetching, chosen as by `claim_validating`."""
+    return _claim(session, _NEXT_TO_FETCH, lease_token, lease, most_of_one_account)
+
+
+def _claim(
+    session: WriteSession,
+    next_waiting: Select[Upload],
+    lease_token: str,
+    lease: timedelta,
+    most_of_one_account: int,
+) -> Upload | None:
+    # Two that count at the same moment would both find room.
+    take_turns(session, "upload-claims")
+    now = session.now()
+    upload = session.scalars(next_waiting, {"now": now, "most_of_one_account": most_of_one_account}).one_or_none()
     if upload is None:
         return None
     upload.lease_token = lease_token
