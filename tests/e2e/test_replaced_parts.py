@@ -20,7 +20,7 @@ from services.kit.events.admin import EVERY_TOPIC
 from services.local.client import Client, Document
 from services.local.platform import Platform
 from services.local.settings import LocalSettings
-from tests.apache_kafka import PASSWORD, ApacheKafka
+from tests.apache_kafka import PASSWORD, ApacheKafka, kafka_running
 from tests.broker import running_broker
 from tests.e2e.conftest import ENVIRONMENT, PATIENT
 from tests.e2e.jobs import stems_of
@@ -47,6 +47,13 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> ModelRepository:
         added = CliRunner().invoke(models, [*words, "--repository", str(folder / "repository")])
         assert added.exit_code == 0, added.output
     return ModelRepository(folder / "repository")
+
+
+@pytest.fixture(scope="module")
+def apache_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
+    """Of this module alone, which ends with it: an idle one takes some of a processor."""
+    with kafka_running(tmp_path_factory.mktemp("kafka")) as kafka:
+        yield kafka
 
 
 @pytest.fixture(scope="module")
