@@ -47,14 +47,14 @@ def read(path: Path) -> tuple[Samples, int]:
         return np.concatenate(list(audio.blocks())), audio.sample_rate_hz
 
 
-def whole_song(folder: Path, name: str = "Hydrogen") -> Path:
-    """Five minutes of real music as 16-bit WAV; music of the same length made here where there is none to be had."""
+def whole_song(folder: Path, name: str = "Hydrogen", *, seconds: float = 300) -> Path:
+    """Five minutes of real music as 16-bit WAV, or its beginning; music made here where there is none."""
     path = folder / f"{name}.wav"
     song = SHARED_SONGS / name
     if not song.exists():
-        return write_wav_16(path, music(300))
+        return write_wav_16(path, music(seconds))
     (vocals, rate_hz), (accompaniment, _) = (read(song / f"{stem}.ogg") for stem in ("vocals", "accompaniment"))
-    length = min(len(vocals), len(accompaniment))
+    length = min(len(vocals), len(accompaniment), round(seconds * rate_hz))
     mixture = vocals[:length] + accompaniment[:length]
     return write_wav_16(path, mixture / max(1.0, float(np.abs(mixture).max())), rate_hz)
 

@@ -72,7 +72,7 @@ def test_a_song_goes_through_triton_and_its_stems_sum_to_it(client: Client, tmp_
 
 
 def test_a_preview_of_real_music_is_a_matter_of_seconds(client: Client, tmp_path: Path) -> None:
-    upload = client.upload(whole_song(tmp_path))
+    upload = client.upload(whole_song(tmp_path, seconds=90))
     job = client.create_job(upload["id"], mode="preview", preview={"start_seconds": 60, "duration_seconds": 10})
     job = client.wait_for_job(job["id"])
     assert job["status"] == "succeeded", job
@@ -85,7 +85,7 @@ def test_a_preview_of_real_music_is_a_matter_of_seconds(client: Client, tmp_path
 def test_a_triton_that_dies_or_hangs_during_a_song_is_started_anew_and_the_song_ends(
     platform: Platform, client: Client, tmp_path: Path, death: signal.Signals
 ) -> None:
-    upload = client.upload(write_wav_16(tmp_path / "longer.wav", music(90)))
+    upload = client.upload(write_wav_16(tmp_path / "longer.wav", music(45)))
     job = client.create_job(upload["id"])
     progress = (event.data for event in client.events(job["id"]) if event.type == "progress")
     assert any(data["stage"] == "separating" for data in progress), "it ended before it could be seen at work"
