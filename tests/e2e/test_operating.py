@@ -1,26 +1,32 @@
-"""What docs/operating.md promises to who runs the platform on one machine, with the commands of that page."""
+"""What docs/operating.md promises to who runs the platform on one machine, with the commands of that page: one command
+starts everything, in the background or not, nothing outlives it, and everything is there the next time."""
 
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
+import psutil
 import pytest
 
 from separation.machine.cache import cache_directory
 from services.local.client import Client, Document
 from services.local.home import Home
+from services.local.platform import SUPERVISOR
 from services.local.sockets import LOOPBACK, free_port, listen
 from services.metrics import METRICS, PREFIX
 from tests.e2e.jobs import eventually
 from tests.e2e.processes import processes_of
 from tests.e2e.songs import music, write_wav_16
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
 EMAIL, PASSWORD = "somebody@example.com", "a long enough password"
@@ -64,6 +70,25 @@ class Operator:
         assert ended.returncode == status, text
         return text
 
+    @contextmanager
+    def has_in_the_foreground(self) -> Iterator[subprocess.Popen[str]]:
+        """`stemwright up`, from when it is ready; killed at the end unless it has ended by itself."""
+        with subprocess.Popen(
+            ["stemwright", "up"], cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                assert process.stdout is not None
+                lines = []
+                for line in process.stdout:
+                    lines.append(line)
+                    if "is ready at" in line:
+                        break
+                else:
+                    pytest.fail("".join(lines))
+                yield process
+            finally:
+                process.kill()
+
 
 def commands_below(heading: str) -> list[str]:
     section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
@@ -90,6 +115,27 @@ def metrics_of(operator: Operator) -> set[str]:
         with urlopen(f"http://{LOOPBACK}:{port}/metrics", timeout=60) as answer:
             names |= set(re.findall(r"^# HELP (\w+) ", answer.read().decode(), re.MULTILINE))
     return {name for name in names if not name.endswith("_created")}
+
+
+def nothing_outlives_the_death_of_its_supervisor(home: Home) -> None:
+    state = home.read_state() or {}
+    assert {part["state"] for part in state["parts"].values()} <= {"ready", "done"}
+    assert len(processes_of(home)) >= 7
+    os.kill(state["pid"], signal.SIGKILL)
+    pids = [part["pid"] for part in state["parts"].values() if part["pid"] is not None]
+    eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids), "every part to end")
+    eventually(lambda: processes_of(home) == [], "everything that they started to end")
+
+
+def it_runs_once_and_ends_when_it_is_asked_to(operator: Operator, home: Home, process: subprocess.Popen[str]) -> None:
+    parts = (home.read_state() or {})["parts"]
+    again = operator.does("stemwright up", status=1)
+    assert re.search(r"is in use by another `stemwright up` \(process \d+\)", again)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(120) == 0
+    assert processes_of(home) == []
+    assert home.read_state() is None
+    assert sorted(path.stem for path in home.logs.glob("*.log")) == sorted([*parts, SUPERVISOR])
 
 
 def test_a_platform_is_run_and_backed_up_and_restored_as_the_page_says(tmp_path: Path) -> None:
@@ -131,9 +177,13 @@ def test_a_platform_is_run_and_backed_up_and_restored_as_the_page_says(tmp_path:
 
         backup, restore = commands_below("Back up and restore")
         assert "orchestrator" in operator.does(backup)  # while it runs
-        assert "Stopped" in operator.does("stemwright stop")
-        assert processes_of(home) == []
+        nothing_outlives_the_death_of_its_supervisor(home)
         assert "Nothing runs" in operator.does("stemwright status", status=3)
+
+        with operator.has_in_the_foreground() as process, Client(f"http://127.0.0.1:{operator.port}") as client:
+            client.sign_in(EMAIL, PASSWORD)
+            assert client.job(job["id"])["status"] == "succeeded"
+            it_runs_once_and_ends_when_it_is_asked_to(operator, home, process)
 
         # On another address, which the links to stems then name.
         operator.environment["STEMWRIGHT_GATEWAY_HOST"] = "127.0.0.2"
@@ -143,11 +193,16 @@ def test_a_platform_is_run_and_backed_up_and_restored_as_the_page_says(tmp_path:
             assert client.job(job["id"])["status"] == "succeeded"
             client.download(f"/v1/jobs/{job['id']}/stems/vocals", fetched)
         assert fetched.read_bytes() == stem.read_bytes()
+
+        operator.environment["STEMWRIGHT_HOME"] = str(restored.root)
+        assert "Stopped" in operator.does("stemwright stop")
+        assert processes_of(restored) == []
+        assert "Nothing runs" in operator.does("stemwright status", status=3)
         assert list(operator.user_home.iterdir()) == []
     finally:
-        operator.does("stemwright stop")
-        operator.environment["STEMWRIGHT_HOME"] = str(restored.root)
-        operator.does("stemwright stop")
+        for root in (home.root, restored.root):
+            operator.environment["STEMWRIGHT_HOME"] = str(root)
+            operator.does("stemwright stop")
     assert processes_of(home) == processes_of(restored) == []
 
 
