@@ -8,15 +8,15 @@ import numpy as np
 RATE = 44100
 
 
-def write_song(path: Path, seconds: float, *, seed: int = 1, channels: int = 2) -> Path:
+def write_song(path: Path, seconds: float, *, seed: int = 1, channels: int = 2, rate: int = RATE) -> Path:
     """A 16-bit WAV file."""
     generator = np.random.default_rng(seed)
-    block = (generator.standard_normal((RATE, channels)) * 3000).astype("<i2")
-    samples = round(seconds * RATE)
+    block = (generator.standard_normal((rate, channels)) * 3000).astype("<i2")
+    samples = round(seconds * rate)
     with wave.open(str(path), "wb") as file:
         file.setnchannels(channels)
         file.setsampwidth(2)
-        file.setframerate(RATE)
+        file.setframerate(rate)
         while samples > 0:
             file.writeframes(block[:samples].tobytes())
             samples -= len(block)
