@@ -85,7 +85,7 @@ def test_a_preview_of_real_music_is_a_matter_of_seconds(client: Client, tmp_path
 def test_a_triton_that_dies_or_hangs_during_a_song_is_started_anew_and_the_song_ends(
     platform: Platform, client: Client, tmp_path: Path, death: signal.Signals
 ) -> None:
-    upload = client.upload(write_wav_16(tmp_path / "longer.wav", music(45)))
+    upload = client.upload(write_wav_16(tmp_path / "longer.wav", music(90)))
     job = client.create_job(upload["id"])
     progress = (event.data for event in client.events(job["id"]) if event.type == "progress")
     assert any(data["stage"] == "separating" for data in progress), "it ended before it could be seen at work"
