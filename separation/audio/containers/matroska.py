@@ -42,8 +42,7 @@ def read_matroska(file: BinaryIO, begin: int, end: int) -> tuple[Piece, ...]:
         elif element.kind == _TAGS:
             tagged = True
         elif element.kind == _TRACKS:
-            inner = _elements(file, element.begin, min(element.end or end, end))
-            tracks += sum(track.kind == _TRACK for track in inner)
+            tracks += sum(inner.kind == _TRACK for inner in _inside(element, file, end))
             if tracks > _MOST_TRACKS:
                 raise AudioTooComplex(f"The file has more than {_MOST_TRACKS} tracks.")
     return patched(end, patches, begin)
@@ -53,7 +52,12 @@ def _top(file: BinaryIO, begin: int, end: int) -> Iterator[_Element]:
     """What is in the segments, as far as it is known where one thing ends and the next begins."""
     for element in _elements(file, begin, end):
         if element.kind == _SEGMENT:
-            yield from _elements(file, element.begin, min(element.end or end, end))
+            yield from _inside(element, file, end)
+
+
+def _inside(element: _Element, file: BinaryIO, end: int) -> Iterator[_Element]:
+    """What is in the element, as far as the file goes: it may claim to end where no disk has room."""
+    return _elements(file, element.begin, min(element.end or end, end))
 
 
 def _elements(file: BinaryIO, begin: int, end: int) -> Iterator[_Element]:
