@@ -36,9 +36,11 @@ def path(tmp_path: Path) -> Path:
     return folder
 
 
-def make_environment(folder: Path, path: Path, *named: Path) -> subprocess.CompletedProcess[str]:
-    command: list[str | Path] = ["/bin/sh", ROOT / "requirements" / "environment.sh", folder, *named]
-    told = {"PATH": str(path), "HOME": os.devnull, "LC_ALL": "C"}
+def make_environment(
+    folder: Path, *path: Path, named: Path | str = "", distribution: Path | str = os.devnull
+) -> subprocess.CompletedProcess[str]:
+    command: list[str | Path] = ["/bin/sh", ROOT / "requirements" / "environment.sh", folder, named, distribution]
+    told = {"PATH": os.pathsep.join(map(str, path)), "HOME": os.devnull, "LC_ALL": "C"}
     return subprocess.run(command, env=told, capture_output=True, text=True, check=False)
 
 
@@ -65,9 +67,9 @@ def test_an_old_python(tmp_path: Path, path: Path) -> None:
 
 def test_the_python_that_was_named(tmp_path: Path, path: Path) -> None:
     good = python(path, "python3.11")
-    named = make_environment(tmp_path / "made", path, tmp_path / "nowhere")
+    named = make_environment(tmp_path / "made", path, named=tmp_path / "nowhere")
     assert_one_line(named, "nowhere does not start")
-    assert make_environment(tmp_path / "made", path, good).returncode == 0
+    assert make_environment(tmp_path / "made", path, named=good).returncode == 0
 
 
 def test_a_python_that_will_not_do_is_passed_over_and_a_broken_environment_made_anew(
@@ -86,6 +88,28 @@ def test_a_python_that_will_not_do_is_passed_over_and_a_broken_environment_made_
     made = inside.stat().st_mtime_ns
     assert make_environment(folder, path).returncode == 0
     assert inside.stat().st_mtime_ns == made, "an environment that works is left alone"
+
+
+def test_of_two_with_one_name_the_distributions_own_is_taken(tmp_path: Path, path: Path) -> None:
+    own = tmp_path / "usr"
+    own.mkdir()
+
+    def offer(folder: Path, name: str) -> None:
+        python(folder, name, first=f'test "$2" != venv || echo {folder.name}/{name} > "{tmp_path}/taken"')
+
+    def taken(*folders: Path) -> str:
+        shutil.rmtree(tmp_path / "made", ignore_errors=True)
+        assert make_environment(tmp_path / "made", *folders, distribution=own).returncode == 0
+        return (tmp_path / "taken").read_text(encoding="utf-8").strip()
+
+    for folder, name in ((path, "python3.12"), (own, "python3.12"), (own, "python3.13")):
+        offer(folder, name)
+    assert taken(path, own) == "usr/python3.12"
+    assert taken(path) == "bin/python3.12", "where the PATH does not lead nothing is looked for"
+    offer(path, "python3.11")
+    assert taken(path, own) == "bin/python3.11", "the version goes first"
+    python(own, "python3.11", first=WITHOUT_ENSUREPIP)
+    assert taken(path, own) == "bin/python3.11", "one that makes no environments is passed over"
 
 
 def test_recipes_run_nothing_but_python_make_and_coreutils() -> None:
