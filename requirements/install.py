@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
@@ -46,9 +47,18 @@ def settings_of_uv(pip: Mapping[str, str]) -> dict[str, str]:
     return {"UV_INDEX_STRATEGY": "unsafe-best-match"} | {name: value for name, value in told.items() if value}
 
 
+def uv_is_there() -> bool:
+    """Whether the environment has the uv of the lock already: pip takes two seconds to find that out."""
+    try:
+        return f"uv=={version('uv')}" in INSTALLER.read_text(encoding="utf-8").split()
+    except PackageNotFoundError:
+        return False
+
+
 def by_uv(arguments: list[str]) -> bool:
     """Whether uv could do it."""
-    if subprocess.run((*PIP, "install", "--quiet", "--require-hashes", "-r", INSTALLER), check=False).returncode:
+    by_hash = (*PIP, "install", "--quiet", "--require-hashes", "-r", INSTALLER)
+    if not uv_is_there() and subprocess.run(by_hash, check=False).returncode:
         return False
     listed = subprocess.run((*PIP, "config", "list"), stdout=subprocess.PIPE, text=True, check=False).stdout
     environment = os.environ | settings_of_uv(settings_of_pip(listed))

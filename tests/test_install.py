@@ -30,10 +30,17 @@ class Installers:
         self._calls = folder / "calls"
         self.add("pip")
         self.add("uv")
+        self.has_uv("0")
 
     def add(self, name: str, *, ends: int | str = 0, listed: str = "") -> None:
         module = RECORDING.format(calls=str(self._calls), name=name, listed=listed, ends=ends)
         (self._folder / f"{name}.py").write_text(module)
+
+    def has_uv(self, version: str) -> None:
+        """As the environment's metadata say."""
+        metadata = self._folder / "uv.dist-info" / "METADATA"
+        metadata.parent.mkdir(exist_ok=True)
+        metadata.write_text(f"Name: uv\nVersion: {version}\n")
 
     def install(self) -> subprocess.CompletedProcess[str]:
         command = (sys.executable, ROOT / "requirements" / "install.py", *WANTED)
@@ -62,6 +69,16 @@ def test_uv_itself_is_installed_by_its_hash(installers: Installers) -> None:
     installers.install()
     arguments, _ = installers.calls("pip")[0]
     assert arguments[-3:] == ["--require-hashes", "-r", str(ROOT / "requirements" / "installer.lock")]
+
+
+def test_uv_is_installed_once(installers: Installers) -> None:
+    locked = next(
+        line for line in (ROOT / "requirements" / "installer.lock").read_text().split() if line.startswith("uv==")
+    )
+    installers.has_uv(locked.removeprefix("uv=="))
+    assert installers.install().returncode == 0
+    assert len(installers.calls("uv")) == 1
+    assert not [arguments for arguments, _ in installers.calls("pip") if "install" in arguments]
 
 
 def test_settings_of_pip_hold_for_uv(installers: Installers, tmp_path: Path) -> None:
