@@ -74,7 +74,7 @@ check: $(VENV)/dev ## Style and the quick tests of one room (ROOM=services/gatew
 	$(BIN)/ruff check $(ROOM) tests/$(ROOM)
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "$(QUICK)" tests/$(ROOM)
 
-test: $(VENV)/dev ## Every check and test (14 to 25 minutes on two processors, with the installs)
+test: $(VENV)/dev ## Every check and test (12 to 16 minutes on two idle processors, with the installs)
 	@echo "Checks and tests run side by side; each says what it found when it has ended."
 	@test -e "$(TRAINING)/installed" || echo "$(ANNOUNCEMENT)"
 	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=target test-platform test-units test-train check-web
