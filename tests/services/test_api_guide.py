@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from separation.errors import AudioError
+from separation.errors import AudioError, SeparationError
+from services.accounts.ledger.holds import Refusal
 from services.gateway.routes import ROUTES
 from services.kit.errors import StemwrightError
+from services.orchestrator.jobs.errors import OutputUnsuitable, PreviewOutside
+from services.orchestrator.uploads.errors import UploadNotFound
 from services.upload.probe.__main__ import TooManySamples, TooMuchMemory
+from services.worker.errors import AttemptFailed, WorkerBusy
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
@@ -26,6 +30,15 @@ INTERNAL = {
     "email_taken",
 }
 """Of errors that always have a code of their own by the time a client sees them."""
+
+OF_UPLOADS = {kind.code for kind in AudioError.__subclasses__()} | {AudioError.code}
+"""They have a table of their own."""
+OF_OTHER_CALLERS = {
+    *("separation_failed", "request_invalid", "argument_invalid", "settings_invalid", "stem_unknown", "cancelled"),
+    *("output_replaces_input", "output_names_clash", "report_unavailable"),
+    *("model_not_found", "model_source_unavailable"),
+}
+"""What only the command line and the library can be asked, or a worker before it takes a job; and whole kinds."""
 
 
 def test_every_code_that_the_document_names_has_a_row() -> None:
@@ -69,6 +82,32 @@ def test_every_reason_why_an_upload_is_rejected_has_a_row() -> None:
     told = GUIDE.partition("## A song up")[2].partition("## An order")[0]
     rows = re.findall(r"^\| (`[^|]+) \|", told, re.MULTILINE)
     assert {found for row in rows for found in re.findall(r"`([a-z0-9_]+)`", row)} - {"code"} == given
+
+
+def codes_of(kind: type) -> set[str]:
+    """Of an error and of all below it; some have that of the one above."""
+    own = {str(vars(kind)["code"])} if "code" in vars(kind) else set()
+    return own.union(*map(codes_of, kind.__subclasses__()))
+
+
+def test_every_reason_why_a_job_does_not_succeed_has_a_row() -> None:
+    ends = re.compile(r"\.(?:refuse|give_up|fail_attempt)\(\s*session, job, (?:\"(\w+)\"|([\w.]+)\.code)")
+    modules = sorted((ROOT / "services" / "orchestrator").rglob("*.py"))
+    found = [match for module in modules for match in ends.findall(module.read_text(encoding="utf-8"))]
+    given = {literal for literal, _ in found if literal}
+    # Codes of two errors, of a worker's outcome and of accounts' refusal.
+    assert {name for _, name in found if name} == {"UploadNotFound", "error", "failed", "event.data"}
+    given |= {kind.code for kind in (UploadNotFound, PreviewOutside, OutputUnsuitable)}
+    given |= {refusal.value for refusal in Refusal} - {Refusal.JOB_ENDED}  # what has ended needs no credits
+    given |= codes_of(AttemptFailed) - {WorkerBusy.code}  # goes to another worker
+
+    told = GUIDE.partition("**Why one did not succeed**")[2].partition("\n## ")[0]
+    rows = {
+        row[1]: row[2] for row in re.finditer(r"^\| `(?:rejected|failed)` \| ([^|]+) \| ([^|]+) \|", told, re.MULTILINE)
+    }
+    codes = set(re.findall(r"`([a-z_]+)`", " ".join(rows)))
+    assert given <= codes
+    assert codes - given == codes_of(SeparationError) - OF_UPLOADS - OF_OTHER_CALLERS - given
 
 
 def test_every_path_that_it_names_is_one() -> None:
