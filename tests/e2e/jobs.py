@@ -23,6 +23,15 @@ def eventually(holds: Callable[[], bool], what: str) -> None:
         time.sleep(pause_after(waited))
 
 
+def is_out(client: Client) -> bool:
+    """Whether the platform takes its token or key for nobody's (any more)."""
+    try:
+        client.call("GET", "/v1/jobs")
+    except ApiError as error:
+        return error.status == 401
+    return False
+
+
 def balance(available: int) -> Document:
     """What `GET /v1/billing/balance` answers while nothing is held or owed."""
     return {"available_credits": available, "reserved_credits": 0, "debt_credits": 0, "expiring": []}

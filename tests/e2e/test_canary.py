@@ -25,7 +25,7 @@ from services.canary.settings import Settings
 from services.kit.database import Database
 from services.local.client import ApiError, Client
 from services.local.platform import Platform
-from tests.e2e.jobs import PATIENCE_SECONDS, eventually
+from tests.e2e.jobs import PATIENCE_SECONDS, eventually, is_out
 from tests.services.worker.waiting import until
 
 
@@ -121,16 +121,8 @@ def test_another_key_ends_the_one_of_before(platform: Platform, settings: Settin
     with Client(str(settings.url), new) as other:
         other.call("GET", "/v1/jobs")
     # The gateway asks once a second which keys have ended, and the command may take less than that.
-    eventually(lambda: is_refused(client), "the key of before to be refused")
+    eventually(lambda: is_out(client), "the key of before to be refused")
     assert Canary(settings).send(threading.Event()) == "tidy"
-
-
-def is_refused(client: Client) -> bool:
-    try:
-        client.call("GET", "/v1/jobs")
-    except ApiError as error:
-        return error.status == 401
-    return False
 
 
 def test_nobody_else_gets_a_key_of_its_kind(account: Client) -> None:

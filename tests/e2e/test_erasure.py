@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from services.local.client import ApiError, Client, Document
+from services.local.client import Client, Document
 from services.local.platform import Platform
-from tests.e2e.jobs import NewAccount, eventually
+from tests.e2e.jobs import NewAccount, eventually, is_out
 from tests.e2e.processes import kill, wait_until_ready
 from tests.e2e.songs import music, write_wav_16
 
@@ -96,14 +96,6 @@ def test_an_erased_person_leaves_no_trace(platform: Platform, tmp_path: Path) ->
         again.register(f"{me}@example.com", PASSWORD)
         assert again.call("GET", "/v1/uploads")["items"] == []
         assert again.call("GET", "/v1/billing/balance")["reserved_credits"] == 0
-
-
-def is_out(account: Client) -> bool:
-    try:
-        account.call("GET", "/v1/jobs")
-    except ApiError as error:
-        return error.status == 401
-    return False
 
 
 @pytest.mark.slow
