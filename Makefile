@@ -20,6 +20,10 @@ TEST_PROCESSES = $(shell count=$$((2 * $$(nproc))); test $$count -lt 8 || count=
 # In `make test`, for all but the tests of the whole platform: those wait for one thing after the other and would else
 # end last; whatever needs no waiting fills the processors meanwhile (record 0093).
 BESIDE := nice -n 10
+# What mypy has read, of which a checkout without its own takes a copy: mypy compares every file with it, by its hash.
+TYPES = $(CACHE)/types
+KEEP_TYPES = { draft=$$(mktemp -d "$(TYPES).XXXXXX") && cp -R .mypy_cache/. "$$draft" && rm -rf "$(TYPES)" && \
+	mv -T "$$draft" "$(TYPES)"; } 2>/dev/null || rm -rf "$$draft"
 # What `make check` leaves to `make test`: the second database, the Triton server, Apache Kafka, and what takes long.
 QUICK = not postgres and not triton and not apache_kafka and not slow
 ROOMS = $(patsubst tests/%/,ROOM=%,$(filter-out %__pycache__/ %vectors/,$(wildcard tests/services/*/ tests/separation/*/ tests/clients/)))
@@ -74,9 +78,11 @@ check: $(VENV)/dev ## Style and the quick tests of one room (ROOM=services/gatew
 	$(BIN)/ruff check $(ROOM) tests/$(ROOM)
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "$(QUICK)" tests/$(ROOM)
 
-test: $(VENV)/dev ## Every check and test (12 to 16 minutes on two idle processors, with the installs)
-	@echo "Checks and tests run side by side; each says what it found when it has ended."
+test: ## Every check and test (12 to 16 minutes on two idle processors, with the installs)
+	@# Where there is no Python for it, that is said once; both environments are filled side by side.
+	@$(ENVIRONMENT) $(VENV) "$(PYTHON)"
 	@test -e "$(TRAINING)/installed" || echo "$(ANNOUNCEMENT)"
+	@echo "Checks and tests run side by side; each says what it found when it has ended."
 	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=target test-platform test-units test-train check-web
 
 check-typescript: $(VENV)/dev ## Types, style and tests of the client in TypeScript
@@ -117,6 +123,7 @@ chart: $(VENV)/dev ## Write anew what is made of the chart: its table of values,
 test-train: lint train-installed ## The checks and tests of training, in its own environment, after `lint`
 	@# With what lint has just read in its cache, the types take a third of the time.
 	$(BESIDE) "$(TRAINING)/bin/python" -m mypy -p training -p tests.training
+	@$(KEEP_TYPES)
 	$(BESIDE) "$(TRAINING)/bin/python" -m pytest tests/training
 
 train-env: train-installed ## Install the environment of training and say where it is (TORCH=torch==VERSION for another)
@@ -125,7 +132,9 @@ train-env: train-installed ## Install the environment of training and say where 
 lint: $(VENV)/dev ## Style, types, import contracts, event schemas
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@test -e .mypy_cache || cp -R "$(TYPES)" .mypy_cache 2>/dev/null || true
 	$(BESIDE) $(BIN)/mypy
+	@$(KEEP_TYPES)
 	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/buf lint proto
 
@@ -170,8 +179,9 @@ lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/*.lock
 clean: ## Remove the environment, caches and the data of `make up`
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .stemwright .cache
 
+# Lines with a plus are said at once, where the rest of what a target says is kept until it has ended (`make test`).
 $(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py $(C_SOURCES)
-	@echo "Installing into $(VENV) (half a minute, once) ..."
+	+@echo "Installing into $(VENV) (half a minute, once) ..."
 	@$(ENVIRONMENT) $(VENV) "$(PYTHON)"
 	@$(INSTALL) $(BIN)/python requirements/install.py --require-hashes -r requirements/run.lock
 	@$(INSTALL) $(BIN)/python requirements/install.py --no-deps --no-build-isolation -e .
@@ -183,7 +193,7 @@ $(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py $(C_SOURCES)
 	@touch $@
 
 $(VENV)/dev: requirements/dev.lock $(VENV)/run
-	@echo "Installing what the checks need ..."
+	+@echo "Installing what the checks need ..."
 	@$(INSTALL) $(BIN)/python requirements/install.py --require-hashes -r requirements/dev.lock
 	@touch $@
 
