@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from separation.audio.channels import channel_names, in_an_order_of_its_own, usual_order
 from separation.audio.containers import Container, identify
+from separation.audio.containers.coded import SEARCHED_BYTES, coded_as
 from separation.audio.containers.pictures import Cover, read_cover
 from separation.audio.containers.tracks import Track
 from separation.audio.containers.view import View
@@ -88,9 +89,12 @@ class AudioInfo:
     complete: bool = True
 
 
-# How many seconds less than its header says a file may hold: MP4 counts the encoder's padding, which is not decoded.
-# Other containers only estimate their length.
-_LENGTH_TOLERANCE_SECONDS = {"wav": 0.001, "flac": 0.001, "aiff": 0.001, "mp4": 0.25}
+# How many seconds less than its header says a file may hold, by the demuxer: MP4 counts the encoder's padding, which is
+# not decoded. Others only estimate their length.
+_LENGTH_TOLERANCE_SECONDS = {"wav": 0.001, "flac": 0.001, "aiff": 0.001, "mov": 0.25}
+
+# Codecs, or how their names begin, whose samples may be another codec's: one of 16 bits, as they were before.
+_LOSSLESS = ("pcm_s16", "flac", "alac")
 
 _MATROSKA_KEY = "enc_key_id"
 """By what name FFmpeg's demuxer tells the key of an encrypted Matroska track."""
@@ -124,7 +128,7 @@ class AudioFile:
             raise UndecodableAudio(f"The {kind.name} file is damaged or uses a codec that is not known.")
         context.thread_count = 1
         self._order = self._settled_order(context)
-        self.container, self.codec = kind.name, context.name
+        self.container, self.codec, self._demuxer = kind.name, context.name, kind.demuxer
         self.tags = song_tags(*kind.texts, container.metadata, stream.metadata)
         """What the song says about itself, as far as its stems carry it over."""
         self.samples = 0
@@ -150,6 +154,8 @@ class AudioFile:
         self._skipped = 0
         self.sample_rate_hz = first.sample_rate
         self.channels = len(first.layout.channels)
+        # A digital output has two channels, and only what is kept bit by bit is still what it was.
+        self._unsearched = 2 if self.channels == 2 and self.codec.startswith(_LOSSLESS) else 0
         self._check_format()
         self.layout = first.layout.name
         self.channel_names = channel_names([channel.name for channel in first.layout.channels], self.channels)
@@ -222,17 +228,30 @@ class AudioFile:
 
         Each channel lies in one piece in memory: the array is the transpose of ``(channels, samples)``. Integer formats
         are divided by their full scale, so that audio of up to 24 bits arrives exactly. Can be called once. Raises
-        ``AudioTooLong`` and ``AudioChangesFormat`` as soon as they show.
+        ``AudioTooLong`` and ``AudioChangesFormat`` as soon as they show, and ``UndecodableAudio`` where the samples are
+        another codec's.
         """
         blocks = self._laid()
         if self._edits:
             blocks = stretches_of(blocks, self._stretches(), self.channels)
         for block in blocks:
+            if self._unsearched and block.any():
+                self._refuse_coded(block)
             self.samples += len(block)
             self._heed_limit(self.samples)
             yield block
         if not self.samples:
             raise NoSamples("The file presents no sound at all: what it shows of its sound is zero samples long.")
+
+    def _refuse_coded(self, block: Samples) -> None:
+        """Heeds the first block with sound, which may be the end of one, and the next."""
+        self._unsearched -= 1
+        first = int(block.any(axis=1).argmax())
+        samples = (block[first : first + SEARCHED_BYTES // 4] * 32768).astype("<i2")
+        if coded_as(samples.tobytes()):
+            raise UndecodableAudio(
+                "The samples in the file are coded sound (Dolby Digital or DTS), not sound itself: decode it first."
+            )
 
     def _laid(self) -> Iterator[Samples]:
         """What was decoded and what is missing of it, end to end."""
@@ -330,7 +349,7 @@ class AudioFile:
         if not self._track.ended:  # whoever wanted a part of it only did not look
             return False
         duration, unit = self._stream.duration, self._stream.time_base
-        tolerance = _LENGTH_TOLERANCE_SECONDS.get(self.container)
+        tolerance = _LENGTH_TOLERANCE_SECONDS.get(self._demuxer)
         if tolerance is None or duration is None or unit is None:
             return False
         return self._decoded / self.sample_rate_hz < float(duration * unit) - tolerance

@@ -147,6 +147,8 @@ def _with_content(file: BinaryIO, container: Container, marks: Marks) -> Contain
         case "wav":
             wav = read_wav(file, begin, end)
             shown, plain = wav.shown, wav.plain
+            if wav.coded:
+                container = Container("wav", wav.coded)
             if wav.mpeg is not None:
                 container, shown = _MP3, ((wav.mpeg[0], mpeg.end_of_sound(file, *wav.mpeg)),)
             texts = [read_id3v2(file, chunk.begin) for chunk in wav.id3] + [read_info(file, wav.info)]

@@ -2,9 +2,10 @@
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
+from separation.audio.containers.coded import find_coded
 from separation.audio.containers.plain import Plain, plain
 from separation.audio.containers.texts import Texts, by_name, either_encoding, western
 from separation.audio.containers.view import Piece
@@ -59,13 +60,15 @@ def chunks(file: BinaryIO, begin: int, end: int, order: str) -> Iterator[Chunk]:
 
 @dataclass(frozen=True)
 class Wav:
-    """``shown``: what FFmpeg is to see; ``plain``: where that is nothing but samples; ``mpeg``: from where to where a
-    stream of MPEG audio lies. The places of what speaks about the song, ``info`` lists and ID3 tags."""
+    """``shown``: what FFmpeg is to see; ``plain``: where that is nothing but samples; ``coded``: by which demuxer it is
+    read where samples only should be; ``mpeg``: from where to where a stream of MPEG audio lies. The places of what
+    speaks about the song, ``info`` lists and ID3 tags."""
 
     shown: tuple[Piece, ...]
     info: tuple[Chunk, ...]
     id3: tuple[Chunk, ...]
     plain: Plain | None = None
+    coded: str = ""
     mpeg: tuple[int, int] | None = None
 
 
@@ -104,12 +107,19 @@ def read_wav(file: BinaryIO, begin: int, end: int) -> Wav:
             id3.append(chunk)
     if b"fmt " not in kept or b"data" not in kept:
         raise UndecodableAudio("The wav file is damaged or cut off: it does not say where or what its samples are.")
-    big_endian = _big_endian(layout) if order == ">" else None
-    if big_endian is not None:
-        return Wav((data,), tuple(info), tuple(id3), plain=big_endian)
     shown = [piece for name in (b"ds64", b"fmt ", b"fact", b"data") for piece in kept.get(name, ())]
-    is_mpeg = order == "<" and int.from_bytes(layout[:2], "little") in _MPEG
-    return Wav((head, *shown), tuple(info), tuple(id3), mpeg=data if is_mpeg else None)
+    return _by_samples(file, Wav((head, *shown), tuple(info), tuple(id3)), layout, order, data)
+
+
+def _by_samples(file: BinaryIO, wav: Wav, layout: bytes, order: str, data: tuple[int, int]) -> Wav:
+    """The same where FFmpeg would take the ``data`` for something else than they are."""
+    if order == ">":
+        samples = _big_endian(layout)
+        return wav if samples is None else replace(wav, shown=(data,), plain=samples)
+    if int.from_bytes(layout[:2], "little") in _MPEG:
+        return replace(wav, mpeg=data)
+    coded = find_coded(file, *data) if _is_pcm_of_16_bits(layout) else None
+    return wav if coded is None else replace(wav, shown=((coded[1], data[1]),), coded=coded[0])
 
 
 def _by_container(content: bytes, order: str) -> bytes:
@@ -138,6 +148,16 @@ def _by_container(content: bytes, order: str) -> bytes:
     sizes = struct.pack(f"{order}HH", channels * width & 0xFFFF, 8 * width)
     extension = struct.pack(f"{order}HH", 22, 8 * width) + content[20:] if extensible else content[16:]
     return content[:12] + sizes + extension
+
+
+def _is_pcm_of_16_bits(content: bytes) -> bool:
+    """Of the format of a RIFF file, after ``_by_container``."""
+    if len(content) < _PLAIN_FORMAT_BYTES:
+        return False
+    kind, bits = struct.unpack_from("<H12xH", content)
+    if kind == _EXTENSIBLE and len(content) >= 40:
+        (kind,) = struct.unpack_from("<H", content, 24)
+    return (kind, bits) == (_PCM, 16)
 
 
 def _big_endian(content: bytes) -> Plain | None:

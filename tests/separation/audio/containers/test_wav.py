@@ -10,7 +10,7 @@ import pytest
 from separation.audio.decode import open_audio, probe, read_audio
 from separation.errors import AudioTooComplex, NoSamples, UndecodableAudio
 from tests.separation.reference import samples_by_pyav
-from tests.separation.signals import Samples, music, read, to_16_bit, wav_header, write_encoded, write_wav
+from tests.separation.signals import Samples, music, read, to_16_bit, write_encoded, write_wav
 
 
 def _chunk(name: bytes, content: bytes, said: int | None = None) -> bytes:
@@ -253,12 +253,3 @@ def test_half_a_minute_of_samples_is_not_searched_for_other_formats(tmp_path: Pa
     with Counted(path) as raw, read_audio(raw) as audio:
         assert raw.taken < 400_000
         assert audio.sample_rate_hz == 44100
-
-
-@pytest.mark.parametrize("container", ["ac3", "spdif"])
-def test_what_stands_where_samples_should_be_is_found(tmp_path: Path, container: str) -> None:
-    data = write_encoded(tmp_path / "song", music(2), 44100, container, "ac3").read_bytes()
-    path = tmp_path / "song.wav"
-    path.write_bytes(wav_header(len(data)) + data)
-    with open_audio(path) as audio:
-        assert audio.info().codec == "ac3"
