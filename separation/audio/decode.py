@@ -92,6 +92,8 @@ class AudioInfo:
 # How many seconds less than its header says a file may hold, by the demuxer: MP4 counts the encoder's padding, which is
 # not decoded. Others only estimate their length.
 _LENGTH_TOLERANCE_SECONDS = {"wav": 0.001, "flac": 0.001, "aiff": 0.001, "mov": 0.25}
+# The same for an encoder's own note, which counts its delay and what fills the last frame.
+_NOTE_TOLERANCE_SECONDS = 0.25
 
 # Codecs, or how their names begin, whose samples may be another codec's: one of 16 bits, as they were before.
 _LOSSLESS = ("pcm_s16", "flac", "alac")
@@ -129,6 +131,7 @@ class AudioFile:
         context.thread_count = 1
         self._order = self._settled_order(context)
         self.container, self.codec, self._demuxer = kind.name, context.name, kind.demuxer
+        self._cut, self._noted = kind.cut, kind.noted
         self.tags = song_tags(*kind.texts, container.metadata, stream.metadata)
         """What the song says about itself, as far as its stems carry it over."""
         self.samples = 0
@@ -147,7 +150,7 @@ class AudioFile:
                 break
             self._lost_at_first += item
         if first is None:
-            if self._track.damaged:
+            if self._track.damaged or stream.duration:
                 raise UndecodableAudio("The audio in the file is damaged or cut off: nothing can be decoded.")
             raise NoSamples("The file holds no sound at all: it is zero samples long.")
         self._first = first
@@ -348,6 +351,8 @@ class AudioFile:
     def _ends_early(self) -> bool:
         if not self._track.ended:  # whoever wanted a part of it only did not look
             return False
+        if self._cut or self._decoded < self._noted - _NOTE_TOLERANCE_SECONDS * self.sample_rate_hz:
+            return True
         duration, unit = self._stream.duration, self._stream.time_base
         tolerance = _LENGTH_TOLERANCE_SECONDS.get(self._demuxer)
         if tolerance is None or duration is None or unit is None:

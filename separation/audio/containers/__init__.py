@@ -33,7 +33,8 @@ _SEARCHED_BYTES = 128 * 1024
 @dataclass(frozen=True)
 class Container:
     """``name`` is ours, ``demuxer`` is FFmpeg's. ``tracks``: the one to be decoded first; none where there is no sound.
-    ``links``: songs that follow it in the same file.
+    ``links``: songs that follow it in the same file. ``cut``: it ends before it says so, which FFmpeg does not tell.
+    ``noted``: so many samples long it was when it was encoded; 0 where that is not noted.
 
     ``texts``: what the song says about itself, by FFmpeg's names of tags, the most trustworthy first. ``pictures``:
     where its covers lie.
@@ -46,6 +47,8 @@ class Container:
     pictures: tuple[Picture, ...] = ()
     flac: StreamInfo | None = None
     links: tuple[Track, ...] = ()
+    cut: bool = False
+    noted: int = 0
 
 
 _WAV, _FLAC, _OGG = Container("wav", "wav"), Container("flac", "flac"), Container("ogg", "ogg")
@@ -142,15 +145,17 @@ def _with_content(file: BinaryIO, container: Container, marks: Marks) -> Contain
     tracks: tuple[Track, ...] | None = None
     plain: Plain | None = None
     info = None
+    cut = False
     links: tuple[Track, ...] = ()
     match container.name:
         case "wav":
             wav = read_wav(file, begin, end)
-            shown, plain = wav.shown, wav.plain
+            shown, plain, cut = wav.shown, wav.plain, wav.cut
             if wav.coded:
                 container = Container("wav", wav.coded)
             if wav.mpeg is not None:
-                container, shown = _MP3, ((wav.mpeg[0], mpeg.end_of_sound(file, *wav.mpeg)),)
+                container, begin = _MP3, wav.mpeg[0]
+                shown = ((begin, mpeg.end_of_sound(file, *wav.mpeg)),)
             texts = [read_id3v2(file, chunk.begin) for chunk in wav.id3] + [read_info(file, wav.info)]
         case "aiff":
             aiff = read_aiff(file, begin, end)
@@ -167,9 +172,11 @@ def _with_content(file: BinaryIO, container: Container, marks: Marks) -> Contain
             tracks, texts = tuple(Track((place,)) for place in ogg.links[:1]), [ogg.texts]
             links = tuple(Track((place,)) for place in ogg.links[1:])
         case "matroska":
-            shown = read_matroska(file, begin, end)
+            matroska = read_matroska(file, begin, end)
+            shown, cut = matroska.shown, matroska.cut
         case "mp3":
             shown = ((begin, mpeg.end_of_sound(file, begin, end)),)
+    noted = mpeg.noted_samples(file, begin) if container.name == "mp3" else 0
     options = _OPTIONS.get(container.name, ()) if plain is None else plain.options
     return replace(
         container,
@@ -179,4 +186,6 @@ def _with_content(file: BinaryIO, container: Container, marks: Marks) -> Contain
         pictures=tuple(picture for part in [*texts, *marks.texts] for picture in part.pictures),
         flac=info,
         links=links,
+        cut=cut,
+        noted=noted,
     )

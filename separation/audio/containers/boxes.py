@@ -12,12 +12,13 @@ _MOST_BOXES = 200_000
 
 @dataclass(frozen=True)
 class Box:
-    """``place``: of its first byte; ``begin`` and ``end`` of its content."""
+    """``place``: of its first byte; ``begin`` and ``end`` of its content. ``cut``: it says that it goes on."""
 
     kind: bytes
     place: int
     begin: int
     end: int
+    cut: bool = False
 
 
 class Boxes:
@@ -42,7 +43,7 @@ class Boxes:
                 size = end - begin
             if len(head) < 8 or begin + size < content:
                 return
-            yield Box(head[4:8], begin, content, min(end, begin + size))
+            yield Box(head[4:8], begin, content, min(end, begin + size), begin + size > end)
             begin += size
 
     def content(self, box: Box, most: int = 64) -> bytes:

@@ -12,6 +12,7 @@ from separation.errors import AudioTooComplex
 
 _SEGMENT, _TRACKS, _TRACK, _TAGS = 0x18538067, 0x1654AE6B, 0xAE, 0x1254C367
 _SEEK_HEAD, _ATTACHMENTS, _CHAPTERS, _CUES = 0x114D9B74, 0x1941A469, 0x1043A770, 0x1C53BB6B
+_CLUSTER = 0x1F43B675
 _HIDDEN = (_SEEK_HEAD, _ATTACHMENTS, _CHAPTERS, _CUES)
 _VOID = b"\xec"
 # Clusters last a second or more; a film of a day has fewer.
@@ -31,11 +32,20 @@ class _Element:
     end: int | None
 
 
-def read_matroska(file: BinaryIO, begin: int, end: int) -> tuple[Piece, ...]:
-    """What is to be seen of the file between the two positions. Raises ``AudioTooComplex``."""
+@dataclass(frozen=True)
+class Matroska:
+    """``shown``: what FFmpeg is to see. ``cut``: the file ends before it says so."""
+
+    shown: tuple[Piece, ...]
+    cut: bool
+
+
+def read_matroska(file: BinaryIO, begin: int, end: int) -> Matroska:
+    """What is in the file between the two positions. Raises ``AudioTooComplex``."""
     patches: list[tuple[int, bytes]] = []
-    tagged, tracks = False, 0
+    tagged, tracks, cut = False, 0, False
     for element in _top(file, begin, end):
+        cut |= element.kind == _CLUSTER and (element.end or 0) > end
         size = (element.end or end) - element.begin
         if element.kind in _HIDDEN or (element.kind == _TAGS and (tagged or size > _LONGEST_TAGS)):
             patches.append((element.place, _void(element.begin - element.place, size)))
@@ -45,7 +55,7 @@ def read_matroska(file: BinaryIO, begin: int, end: int) -> tuple[Piece, ...]:
             tracks += sum(inner.kind == _TRACK for inner in _inside(element, file, end))
             if tracks > _MOST_TRACKS:
                 raise AudioTooComplex(f"The file has more than {_MOST_TRACKS} tracks.")
-    return patched(end, patches, begin)
+    return Matroska(patched(end, patches, begin), cut)
 
 
 def _top(file: BinaryIO, begin: int, end: int) -> Iterator[_Element]:

@@ -86,12 +86,12 @@ class _Reader:
         self._song = Song()
 
     def read(self) -> Mp4:
-        found = False
+        found = cut = False
         for box in self._boxes.within(self._begin, self._end):
             if box.kind not in _SHOWN_ON_TOP or (box.kind == b"moov" and found):
                 self._hide(box)
             elif box.kind == b"moov":
-                found = True
+                found, cut = True, box.cut
                 self._header(box)
             elif box.kind == b"moof":
                 self._fragment(box)
@@ -99,6 +99,8 @@ class _Reader:
             raise UndecodableAudio("The mp4 file is damaged or cut off: it has no index of its sound.")
         tracks = sorted((track for track in self._tracks if track.sound), key=_order)
         light = [track for track in tracks if not self._too_much(track)]
+        if cut and not light:
+            raise UndecodableAudio("The mp4 file is cut off: it ends in the middle of the index of its sound.")
         if tracks and not light:
             raise AudioTooComplex("The file's index claims more than the file has room for, or than any song needs.")
         return Mp4(tuple(self._track(track) for track in light), self._song.texts)

@@ -27,6 +27,9 @@ _MOST_PASSED_OVER = 4 * 1024 * 1024
 _LONGEST_MPEG_FRAME = 1500
 _LONGEST_FRAME = 8192 + 16
 _READ_BYTES = 64 * 1024
+# Of the first frame of layer III, between its header and the note, by generation and whether it is mono.
+_SIDE_BYTES = {(True, False): 32, (True, True): 17, (False, False): 17, (False, True): 9}
+_NOTES = (b"Xing", b"Info")
 _TAGS = (b"ID3", b"TAG", b"APETAGEX", b"LYRICS")
 
 
@@ -61,6 +64,19 @@ def frame_at(data: bytes, position: int = 0) -> Frame | None:
     words = _KBITS[generation, layer][bitrate] * 1000 * (12 if layer == 1 else 144 // (generation if layer == 3 else 1))
     length = words // hertz + (head[2] >> 1 & 1) if words else 0
     return Frame("mp3", length * (4 if layer == 1 else 1), bytes((head[1] & 0xFE, head[2] & 0x0C)))
+
+
+def noted_samples(file: BinaryIO, begin: int) -> int:
+    """How long a stream was when its encoder noted it in the first frame (Xing's header, LAME's); 0 without a note."""
+    file.seek(begin)
+    head = file.read(_LONGEST_MPEG_FRAME)
+    if frame_at(head) is None or head[1] & 0x06 != 0x02:  # layer III
+        return 0
+    first_generation, mono = head[1] & 0x18 == 0x18, head[3] >> 6 == 3
+    note = head[4 + _SIDE_BYTES[first_generation, mono] :]
+    if note[:4] not in _NOTES or len(note) < 12 or not note[7] & 1:
+        return 0
+    return int.from_bytes(note[8:12], "big") * (1152 if first_generation else 576)
 
 
 def kind_of(data: bytes) -> bytes:

@@ -27,6 +27,10 @@ _FOLLOWING = (b"fmt ", b"data", b"fact", b"LIST", b"COMM", b"SSND")
 # Behind a length that a writer never filled in nothing can be found: the samples go on to the file's end.
 _NEVER_FILLED_IN = (0, 0xFFFFFFFF)
 _NEVER_FILLED_IN_LONG = (0, 0xFFFFFFFFFFFFFFFF)
+# What writers put there that do not know yet how long it gets: all the length that a program can bear.
+_LONG_ENOUGH = 0x7FFF0000
+# By so much lengths are wrong of which a writer has counted the headers, too.
+_MISCOUNTED_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,8 @@ def chunks(file: BinaryIO, begin: int, end: int, order: str) -> Iterator[Chunk]:
 @dataclass(frozen=True)
 class Wav:
     """``shown``: what FFmpeg is to see; ``plain``: where that is nothing but samples; ``coded``: by which demuxer it is
-    read where samples only should be; ``mpeg``: from where to where a stream of MPEG audio lies. The places of what
-    speaks about the song, ``info`` lists and ID3 tags."""
+    read where samples only should be; ``mpeg``: from where to where a stream of MPEG audio lies; ``cut``: the file ends
+    before its samples do. The places of what speaks about the song, ``info`` lists and ID3 tags."""
 
     shown: tuple[Piece, ...]
     info: tuple[Chunk, ...]
@@ -70,6 +74,7 @@ class Wav:
     plain: Plain | None = None
     coded: str = ""
     mpeg: tuple[int, int] | None = None
+    cut: bool = False
 
 
 def read_wav(file: BinaryIO, begin: int, end: int) -> Wav:
@@ -78,7 +83,7 @@ def read_wav(file: BinaryIO, begin: int, end: int) -> Wav:
     head = file.read(12)
     order = ">" if head[:4] == b"RIFX" else "<"
     kept: dict[bytes, tuple[Piece, ...]] = {}
-    layout, data = b"", (0, 0)
+    layout, data, cut, really = b"", (0, 0), False, 0
     info: list[Chunk] = []
     id3: list[Chunk] = []
     for chunk in chunks(file, begin + 12, end, order):
@@ -89,15 +94,18 @@ def read_wav(file: BinaryIO, begin: int, end: int) -> Wav:
             kept[chunk.name] = (struct.pack(f"{order}4sI", b"fmt ", len(layout)), layout, bytes(len(layout) % 2))
         elif chunk.name == b"ds64" and chunk.name not in kept:
             file.seek(chunk.begin + 8)
-            if int.from_bytes(file.read(8), "little") in _NEVER_FILLED_IN_LONG:
+            long_size = int.from_bytes(file.read(8), "little")
+            if long_size in _NEVER_FILLED_IN_LONG:
                 head = b"RIFF" + head[4:]
             else:
-                kept[chunk.name] = (place,)
+                kept[chunk.name], really = (place,), long_size
         elif chunk.name == b"fact" and chunk.name not in kept:
             kept[chunk.name] = (place,)
         elif chunk.name == b"data" and chunk.name not in kept:
             long = chunk.size in _NEVER_FILLED_IN
             data = chunk.begin, end if long else place[1]
+            claimed = chunk.size if chunk.size < _LONG_ENOUGH else really
+            cut = claimed > end - chunk.begin + _MISCOUNTED_BYTES
             kept[chunk.name] = ((chunk.begin - 8, data[1]),)
             if long and not (b"ds64" in kept and chunk.size):
                 break
@@ -108,7 +116,7 @@ def read_wav(file: BinaryIO, begin: int, end: int) -> Wav:
     if b"fmt " not in kept or b"data" not in kept:
         raise UndecodableAudio("The wav file is damaged or cut off: it does not say where or what its samples are.")
     shown = [piece for name in (b"ds64", b"fmt ", b"fact", b"data") for piece in kept.get(name, ())]
-    return _by_samples(file, Wav((head, *shown), tuple(info), tuple(id3)), layout, order, data)
+    return _by_samples(file, Wav((head, *shown), tuple(info), tuple(id3), cut=cut), layout, order, data)
 
 
 def _by_samples(file: BinaryIO, wav: Wav, layout: bytes, order: str, data: tuple[int, int]) -> Wav:

@@ -33,7 +33,7 @@ def test_what_stands_where_samples_should_be_is_found(tmp_path: Path, container:
 def test_what_no_longer_says_so_is_refused(tmp_path: Path, container: str, codec: str, silence: int) -> None:
     """Such a WAV file put into a smaller one, which is noise in every player; the silence ends with a block."""
     data = write_encoded(tmp_path / "song", music(2), 44100, "spdif", "ac3").read_bytes()
-    words = np.frombuffer(bytes(4 * silence) + data, "<i2").reshape(-1, 2) / np.float32(32768)
+    words = np.frombuffer(bytes(4 * silence) + data, "<i2").reshape(-1, 2).astype(np.float32) / np.float32(32768)
     path = write_encoded(tmp_path / f"song.{container}", words, 44100, container, codec)
     with pytest.raises(UndecodableAudio, match="coded sound"):
         probe(path)

@@ -68,6 +68,16 @@ def test_what_is_attached_or_too_long_is_not_shown(song: Path, tmp_path: Path, w
         assert not audio.tags
 
 
+@pytest.mark.parametrize("segment", [b"", UNKNOWN])
+def test_a_file_that_ends_in_a_cluster_is_cut_off(song: Path, tmp_path: Path, segment: bytes) -> None:
+    path = _with(song, tmp_path / "song.mka", segment=segment) if segment else song
+    assert probe(path).complete
+    content = path.read_bytes()
+    path = tmp_path / "cut.mka"
+    path.write_bytes(content[: len(content) // 2])
+    assert not probe(path).complete
+
+
 @pytest.mark.parametrize("segment", [UNKNOWN, *SIZES])
 @pytest.mark.parametrize("size", SIZES)
 def test_an_element_of_any_size_is_survived(song: Path, tmp_path: Path, segment: bytes, size: bytes) -> None:

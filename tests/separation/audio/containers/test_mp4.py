@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from separation.audio.decode import open_audio, probe
-from separation.errors import AudioTooComplex, NoAudioStream, NoSamples
+from separation.errors import AudioTooComplex, NoAudioStream, NoSamples, UndecodableAudio
 from tests.separation.audio.test_inputs import encoded
 from tests.separation.signals import music, read
 
@@ -228,3 +228,12 @@ def test_no_track_with_sound_is_no_audio(song: bytes, path: Path) -> None:
     path.write_bytes(song.replace(b"soun", b"text"))
     with pytest.raises(NoAudioStream):
         probe(path)
+
+
+def test_an_index_that_ends_in_the_middle_is_cut_off(song: bytes, path: Path) -> None:
+    """Wherever that is, and not too complex, without sound or empty, whatever is left of its tables claims."""
+    begin, last_table = song.index(b"moov") + 4, song.index(b"stco")
+    for place in range(begin, last_table + 12, 5):
+        path.write_bytes(song[:place])
+        with pytest.raises(UndecodableAudio):
+            probe(path)

@@ -253,3 +253,26 @@ def test_half_a_minute_of_samples_is_not_searched_for_other_formats(tmp_path: Pa
     with Counted(path) as raw, read_audio(raw) as audio:
         assert raw.taken < 400_000
         assert audio.sample_rate_hz == 44100
+
+
+@pytest.mark.parametrize(
+    ("said", "complete"),
+    [(88_200, True), (88_200 + 44, True), (0xFFFFFFFF, True), (0, True), (0x7FFFF000, True), (176_400, False)],
+)
+def test_a_file_is_cut_off_where_its_header_says_that_it_goes_on(tmp_path: Path, said: int, complete: bool) -> None:
+    """Not where a writer did not know its length, nor where it counted its header, too."""
+    content = b"WAVE" + _chunk(b"fmt ", _format(1, 2, 44100, 16)) + _chunk(b"data", _pcm(music(0.5), 16), said)
+    path = tmp_path / "song.wav"
+    path.write_bytes(_chunk(b"RIFF", content))
+    info = probe(path)
+    assert (info.samples, info.complete) == (22_050, complete)
+
+
+@pytest.mark.parametrize(("said", "complete"), [(88_200, True), (176_400, False)])
+def test_the_same_in_rf64(tmp_path: Path, said: int, complete: bool) -> None:
+    lengths = _chunk(b"ds64", struct.pack("<QQQI", 0, said, said // 4, 0))
+    samples = _chunk(b"data", _pcm(music(0.5), 16), 0xFFFFFFFF)
+    path = tmp_path / "song.wav"
+    path.write_bytes(_chunk(b"RF64", b"WAVE" + lengths + _chunk(b"fmt ", _format(1, 2, 44100, 16)) + samples))
+    info = probe(path)
+    assert (info.samples, info.complete) == (22_050, complete)
