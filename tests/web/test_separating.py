@@ -1,6 +1,7 @@
 """From a song on somebody's disk to its stems, by the pages alone."""
 
 import io
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -73,6 +74,12 @@ def test_a_preview_costs_nothing_and_a_file_that_is_no_song_is_told(page: Page, 
     )
     page.get_by_role("button", name="Remove letter.wav").click()
     expect(page.get_by_role("listitem").filter(has_text="letter.wav")).to_have_count(0)
+    half = write_wav_16(tmp_path / "half.wav", music(6))
+    os.truncate(half, half.stat().st_size // 2)
+    choose(page, half)
+    row = page.get_by_role("listitem").filter(has_text="half.wav")
+    expect(row.get_by_role("status")).to_have_text("0:03. The file is damaged or ends early: no more can be read.")
+    page.get_by_role("button", name="Remove half.wav").click()
     choose(page, write_wav_16(tmp_path / "song.wav", music(3)))
     expect(page.get_by_text("Nothing: this is a preview.")).to_be_visible()
     page.get_by_label("Vocals").uncheck()

@@ -70,8 +70,10 @@ function SongRow({ song, queue }: { song: Song; queue: UploadQueue }) {
         return song.hasFile
           ? words.paused(formats.number(percent), size)
           : words.chooseAgain(formats.number(percent));
-      case "ready":
-        return formats.duration(song.upload?.audio?.duration_seconds ?? 0);
+      case "ready": {
+        const duration = formats.duration(song.upload?.audio?.duration_seconds ?? 0);
+        return song.upload?.audio?.complete === false ? words.cutShort(duration) : duration;
+      }
       case "rejected":
         return reasonIn({ ...song.upload, message: song.upload?.reason ?? words.rejected }, texts);
       case "refused":

@@ -21,6 +21,7 @@ export const newSeparation = {
     lost: "No connection. It goes on by itself.",
     checking: "Being checked",
   },
+  cutShort: (duration: string) => `${duration}. The file is damaged or ends early: no more can be read.`,
   rejected: "This file cannot be separated.",
   pause: "Pause",
   resume: "Go on",

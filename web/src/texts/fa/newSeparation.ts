@@ -23,6 +23,7 @@ export const newSeparation: Texts["newSeparation"] = {
     lost: "ارتباط قطع است. خودش ادامه می‌یابد.",
     checking: "در حال بررسی",
   },
+  cutShort: (duration) => `${duration}. پرونده آسیب دیده یا ناتمام است: بیش از این خوانده نمی‌شود.`,
   rejected: "این پرونده را نمی‌توان جدا کرد.",
   pause: "نگه داشتن",
   resume: "ادامه",
