@@ -61,6 +61,10 @@ export default defineConfig({
   test: {
     include: ["src/**/*.test.{ts,tsx}"],
     testTimeout: 60_000,
+    // Files leave nothing behind that others would meet, in whichever order; a world of its own for each takes as long as
+    // all they do.
+    pool: "threads",
+    isolate: false,
     server: { deps: { inline: ["signalsmith-stretch"] } },
   },
 });
