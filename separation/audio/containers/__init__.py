@@ -166,7 +166,7 @@ def _with_content(file: BinaryIO, container: Container, marks: Marks) -> Contain
             shown, texts, info = flac.shown, [flac.texts], flac.info
         case "mp4":
             mp4 = read_mp4(file, begin, end)
-            tracks, texts = mp4.tracks, [mp4.texts]
+            tracks, texts, cut = mp4.tracks, [mp4.texts], mp4.cut
         case "ogg":
             ogg = read_ogg(file, begin, end)
             tracks, texts = tuple(Track((place,)) for place in ogg.links[:1]), [ogg.texts]

@@ -62,10 +62,11 @@ class _Found:
 
 @dataclass(frozen=True)
 class Mp4:
-    """``tracks``: those with sound, the one that players would take first."""
+    """``tracks``: those with sound, the one that players would take first. ``cut``: the file ends within its sound."""
 
     tracks: tuple[Track, ...]
     texts: Texts
+    cut: bool
 
 
 def read_mp4(file: BinaryIO, begin: int, end: int) -> Mp4:
@@ -86,12 +87,13 @@ class _Reader:
         self._song = Song()
 
     def read(self) -> Mp4:
-        found = cut = False
+        found = headless = cut = False
         for box in self._boxes.within(self._begin, self._end):
+            cut |= box.cut and box.kind in (b"mdat", b"moof")
             if box.kind not in _SHOWN_ON_TOP or (box.kind == b"moov" and found):
                 self._hide(box)
             elif box.kind == b"moov":
-                found, cut = True, box.cut
+                found, headless = True, box.cut
                 self._header(box)
             elif box.kind == b"moof":
                 self._fragment(box)
@@ -99,11 +101,11 @@ class _Reader:
             raise UndecodableAudio("The mp4 file is damaged or cut off: it has no index of its sound.")
         tracks = sorted((track for track in self._tracks if track.sound), key=_order)
         light = [track for track in tracks if not self._too_much(track)]
-        if cut and not light:
+        if headless and not light:
             raise UndecodableAudio("The mp4 file is cut off: it ends in the middle of the index of its sound.")
         if tracks and not light:
             raise AudioTooComplex("The file's index claims more than the file has room for, or than any song needs.")
-        return Mp4(tuple(self._track(track) for track in light), self._song.texts)
+        return Mp4(tuple(self._track(track) for track in light), self._song.texts, cut)
 
     def _hide(self, box: Box) -> None:
         self._hidden.append(box.place + 4)
