@@ -177,7 +177,7 @@ lock: $(VENV)/dev ## Resolve the dependencies anew into requirements/*.lock
 	$(LOCK) --no-deps requirements/chart.in -o requirements/chart.lock
 
 clean: ## Remove the environment, caches and the data of `make up`
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .stemwright .cache
+	rm -rf "$(TYPES)" $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .stemwright .cache
 
 # Lines with a plus are said at once, where the rest of what a target says is kept until it has ended (`make test`).
 $(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py $(C_SOURCES)

@@ -92,11 +92,11 @@ class AudioInfo:
 # How many seconds less than its header says a file may hold, by the demuxer: MP4 counts the encoder's padding, which is
 # not decoded. Others only estimate their length.
 _LENGTH_TOLERANCE_SECONDS = {"wav": 0.001, "flac": 0.001, "aiff": 0.001, "mov": 0.25}
-# The same for an encoder's own note, which counts its delay and what fills the last frame.
-_NOTE_TOLERANCE_SECONDS = 0.25
+# The same in samples for an encoder's own note: LAME has twelve bits for its delay, and for what fills the last frame.
+_NOTE_TOLERANCE = 2 * 4096
 
-# Codecs, or how their names begin, whose samples may be another codec's: one of 16 bits, as they were before.
-_LOSSLESS = ("pcm_s16", "flac", "alac")
+# Codecs, or how their names begin, whose samples may be another codec's: what is kept bit by bit is still what it was.
+_LOSSLESS = ("pcm_", "flac", "alac")
 
 _MATROSKA_KEY = "enc_key_id"
 """By what name FFmpeg's demuxer tells the key of an encrypted Matroska track."""
@@ -131,7 +131,7 @@ class AudioFile:
         context.thread_count = 1
         self._order = self._settled_order(context)
         self.container, self.codec, self._demuxer = kind.name, context.name, kind.demuxer
-        self._cut, self._noted = kind.cut, kind.noted
+        self._cut, self._noted, self._presented = kind.cut, kind.noted, False
         self.tags = song_tags(*kind.texts, container.metadata, stream.metadata)
         """What the song says about itself, as far as its stems carry it over."""
         self.samples = 0
@@ -150,14 +150,14 @@ class AudioFile:
                 break
             self._lost_at_first += item
         if first is None:
-            if self._track.damaged or stream.duration:
+            if self._track.damaged or kind.cut or stream.duration:
                 raise UndecodableAudio("The audio in the file is damaged or cut off: nothing can be decoded.")
             raise NoSamples("The file holds no sound at all: it is zero samples long.")
         self._first = first
         self._skipped = 0
         self.sample_rate_hz = first.sample_rate
         self.channels = len(first.layout.channels)
-        # A digital output has two channels, and only what is kept bit by bit is still what it was.
+        # A digital output has two channels.
         self._unsearched = 2 if self.channels == 2 and self.codec.startswith(_LOSSLESS) else 0
         self._check_format()
         self.layout = first.layout.name
@@ -243,6 +243,7 @@ class AudioFile:
             self.samples += len(block)
             self._heed_limit(self.samples)
             yield block
+        self._presented = True
         if not self.samples:
             raise NoSamples("The file presents no sound at all: what it shows of its sound is zero samples long.")
 
@@ -349,9 +350,11 @@ class AudioFile:
         )
 
     def _ends_early(self) -> bool:
+        if self._cut and self._presented:
+            return True
         if not self._track.ended:  # whoever wanted a part of it only did not look
             return False
-        if self._cut or self._decoded < self._noted - _NOTE_TOLERANCE_SECONDS * self.sample_rate_hz:
+        if self._decoded < self._noted - _NOTE_TOLERANCE:
             return True
         duration, unit = self._stream.duration, self._stream.time_base
         tolerance = _LENGTH_TOLERANCE_SECONDS.get(self._demuxer)

@@ -159,7 +159,7 @@ def _with_content(file: BinaryIO, container: Container, marks: Marks) -> Contain
             texts = [read_id3v2(file, chunk.begin) for chunk in wav.id3] + [read_info(file, wav.info)]
         case "aiff":
             aiff = read_aiff(file, begin, end)
-            shown, plain = aiff.shown, aiff.plain
+            shown, plain, cut = aiff.shown, aiff.plain, aiff.cut
             texts = [read_id3v2(file, chunk.begin) for chunk in aiff.id3] + [aiff.texts]
         case "flac":
             flac = read_flac(file, begin, end)
@@ -169,7 +169,7 @@ def _with_content(file: BinaryIO, container: Container, marks: Marks) -> Contain
             tracks, texts, cut = mp4.tracks, [mp4.texts], mp4.cut
         case "ogg":
             ogg = read_ogg(file, begin, end)
-            tracks, texts = tuple(Track((place,)) for place in ogg.links[:1]), [ogg.texts]
+            tracks, texts, cut = tuple(Track((place,)) for place in ogg.links[:1]), [ogg.texts], ogg.cut
             links = tuple(Track((place,)) for place in ogg.links[1:])
         case "matroska":
             matroska = read_matroska(file, begin, end)

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from separation.audio.containers.plain import Plain, plain
 from separation.audio.containers.texts import Texts, either_encoding
 from separation.audio.containers.view import Piece
-from separation.audio.containers.wav import Chunk, chunks
+from separation.audio.containers.wav import LONG_ENOUGH, MISCOUNTED_BYTES, Chunk, chunks
 from separation.errors import UndecodableAudio
 
 # ``wave`` is what compressed kinds keep their parameters in.
@@ -21,12 +21,14 @@ _LITTLE_ENDIAN = (b"sowt", b"42ni", b"23ni")
 
 @dataclass(frozen=True)
 class Aiff:
-    """``shown``: what FFmpeg is to see; ``plain``: where that is nothing but samples; the places of ID3 tags."""
+    """``shown``: what FFmpeg is to see; ``plain``: where that is nothing but samples; the places of ID3 tags. ``cut``:
+    the file ends before its samples do."""
 
     shown: tuple[Piece, ...]
     plain: Plain | None
     texts: Texts
     id3: tuple[Chunk, ...]
+    cut: bool
 
 
 def read_aiff(file: BinaryIO, begin: int, end: int) -> Aiff:
@@ -34,9 +36,11 @@ def read_aiff(file: BinaryIO, begin: int, end: int) -> Aiff:
     file.seek(begin)
     head = file.read(12)
     kept: dict[bytes, tuple[int, int]] = {}
-    texts, id3 = Texts(), []
+    texts, id3, cut = Texts(), [], False
     for chunk in chunks(file, begin + 12, end, ">"):
         if chunk.name in _NEEDED:
+            if chunk.name == b"SSND":
+                cut = end - chunk.begin + MISCOUNTED_BYTES < chunk.size < LONG_ENOUGH
             kept[chunk.name] = (chunk.begin - 8, min(end, chunk.begin + chunk.size + chunk.size % 2))
         elif chunk.name in _KEYS:
             file.seek(chunk.begin)
@@ -52,8 +56,8 @@ def read_aiff(file: BinaryIO, begin: int, end: int) -> Aiff:
         begin, end = kept[b"SSND"]
         file.seek(begin + 8)
         offset = int.from_bytes(file.read(4), "big")
-        return Aiff(((begin + 16 + offset, end),), little_endian, texts, tuple(id3))
-    return Aiff((head, *(kept[name] for name in _NEEDED if name in kept)), None, texts, tuple(id3))
+        return Aiff(((begin + 16 + offset, end),), little_endian, texts, tuple(id3), cut)
+    return Aiff((head, *(kept[name] for name in _NEEDED if name in kept)), None, texts, tuple(id3), cut)
 
 
 def _little_endian(common: bytes) -> Plain | None:

@@ -5,21 +5,26 @@ such files often begin with silence, and of what a digital output carries it fin
 """
 
 import re
-from itertools import pairwise
-from typing import BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO, Literal
 
-# IEC 61937: the two words before each burst. DTS (ETSI TS 102 114): words of 14 and of 16 bits, in either order.
-_SYNCS = {
-    "spdif": (b"\x72\xf8\x1f\x4e",),
-    "dts": (b"\xff\x1f\x00\xe8", b"\x1f\xff\xe8\x00", b"\xfe\x7f\x01\x80", b"\x7f\xfe\x80\x01"),
-}
-# A frame takes the room of the samples that it codes: a multiple of 32 of two channels of 16 bits.
-_GRID_BYTES = 32 * 2 * 2
+# IEC 61937: the two words before each burst, and which kinds of data follow them; of pauses there is nothing to decode.
+_BURST = b"\x72\xf8\x1f\x4e"
+_KINDS_OF_DATA = frozenset({1, *range(4, 14), 17, 18, 21, 22})
+# DTS (ETSI TS 102 114): words of 14 and of 16 bits, in either order.
+_DTS: tuple[tuple[bytes, Literal["big", "little"], int], ...] = (
+    (b"\xff\x1f\x00\xe8", "little", 14),
+    (b"\x1f\xff\xe8\x00", "big", 14),
+    (b"\xfe\x7f\x01\x80", "little", 16),
+    (b"\x7f\xfe\x80\x01", "big", 16),
+)
+# A burst, as a frame of DTS, takes the room of the samples that it codes: blocks of 32 of two channels of 16 bits.
+_BLOCK_BYTES = 32 * 2 * 2
 _AC3_SYNC = b"\x0b\x77"
 _AC3_KBITS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640)
 _AC3_RATES = (48_000, 44_100, 32_000)
 _AC3_SAMPLES = 1536
-_LAST_AC3, _LAST_EAC3 = 10, 16
+_LAST_AC3, _EAC3 = 8, 16
 # So many frames in a row are no accident.
 _FRAMES_IN_A_ROW = 4
 SEARCHED_BYTES = 128 * 1024
@@ -38,9 +43,13 @@ def find_coded(file: BinaryIO, begin: int, end: int) -> tuple[str, int] | None:
 
 def coded_as(data: bytes) -> tuple[str, int] | None:
     """By which demuxer of FFmpeg's the little-endian samples are read, and from which of their bytes on."""
-    for demuxer, syncs in _SYNCS.items():
-        if any(_on_a_grid(data, sync) for sync in syncs):
-            return demuxer, 0
+    for place, distance in _again_and_again(data, _BURST):
+        if distance % _BLOCK_BYTES == 0 and data[place + 4] & 31 in _KINDS_OF_DATA:
+            return "spdif", place
+    for sync, order, bits in _DTS:
+        for place, distance in _again_and_again(data, sync):
+            if distance == _dts_frame(data[place : place + 16], order, bits):
+                return "dts", place
     for match in re.finditer(_AC3_SYNC, data):
         if demuxer := _ac3_frames(data, match.start()):
             return demuxer, match.start()
@@ -58,11 +67,23 @@ def _behind_silence(file: BinaryIO, begin: int, end: int) -> int:
     return end
 
 
-def _on_a_grid(data: bytes, sync: bytes) -> bool:
-    """Whether it stands there again and again, at one distance that whole frames have."""
-    places = [match.start() for match in re.finditer(re.escape(sync), data)]
-    distances = [after - before for before, after in pairwise(places)]
-    return any(one == other and one % _GRID_BYTES == 0 for one, other in pairwise(distances))
+def _again_and_again(data: bytes, sync: bytes) -> Iterator[tuple[int, int]]:
+    """Where it stands three times among the samples at one distance, and that distance."""
+    places = [match.start() for match in re.finditer(re.escape(sync), data) if match.start() % 2 == 0]
+    for first, second, third in zip(places, places[1:], places[2:], strict=False):
+        if second - first == third - second:
+            yield first, second - first
+
+
+def _dts_frame(head: bytes, order: Literal["big", "little"], bits: int) -> int:
+    """How many bytes of samples the frame stands for that begins with these sixteen; 0 if it is none (5.3.1)."""
+    stream = 0
+    for place in range(0, 16, 2):
+        stream = stream << bits | int.from_bytes(head[place : place + 2], order) & ((1 << bits) - 1)
+    fields = stream >> (8 * bits - 60)  # the sync, and 28 bits behind it
+    normal, blocks, length = fields >> 22 & 63, (fields >> 14 & 127) + 1, (fields & 0x3FFF) + 1
+    room = blocks * _BLOCK_BYTES
+    return room if normal == 63 and length * 16 <= room * bits else 0
 
 
 def _ac3_frames(data: bytes, position: int) -> str:
@@ -82,7 +103,7 @@ def _ac3_frame(head: bytes) -> tuple[str, int]:
         return "", 0
     generation = head[5] >> 3
     if generation > _LAST_AC3:
-        return "eac3", ((head[2] & 7) << 8 | head[3]) * 2 + 2 if generation <= _LAST_EAC3 else 0
+        return "eac3", ((head[2] & 7) << 8 | head[3]) * 2 + 2 if generation == _EAC3 else 0
     rate, size = head[4] >> 6, head[4] & 63
     if rate >= len(_AC3_RATES) or size // 2 >= len(_AC3_KBITS):
         return "", 0

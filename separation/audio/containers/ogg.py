@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import gt
 from typing import BinaryIO
 
 from separation.audio.containers.comments import read_comments, refuse_many
@@ -37,10 +38,11 @@ class _Page:
 
 @dataclass(frozen=True)
 class Ogg:
-    """``links``: from where to where each of the songs lies that follow each other."""
+    """``links``: from where to where each of the songs lies that follow each other. ``cut``: one ends within a page."""
 
     links: tuple[tuple[int, int], ...]
     texts: Texts
+    cut: bool
 
 
 def read_ogg(file: BinaryIO, begin: int, end: int) -> Ogg:
@@ -59,8 +61,10 @@ def read_ogg(file: BinaryIO, begin: int, end: int) -> Ogg:
         refuse_many(comments)
         if len(begins) == 1 and not texts.joined():
             texts = read_comments(comments)
-    ends = [_end_of_pages(file, *bounds) for bounds in zip(begins, [*begins[1:], end], strict=True)]
-    return Ogg(tuple(zip(begins, ends, strict=True)), texts)
+    most = [*begins[1:], end]
+    ends = [_end_of_pages(file, *bounds) for bounds in zip(begins, most, strict=True)]
+    links = tuple(zip(begins, map(min, ends, most), strict=True))
+    return Ogg(links, texts, cut=any(map(gt, ends, most)))
 
 
 def _first_pages(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, _Page]]:
@@ -78,7 +82,8 @@ def _first_pages(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, _P
 
 
 def _end_of_pages(file: BinaryIO, begin: int, end: int) -> int:
-    """Where the last page between the two ends: in what may follow it FFmpeg looks for another, and not for long."""
+    """Where the last page between the two ends, or would: in what may follow it FFmpeg looks for another, and not for
+    long."""
     position, behind = end, b""
     while position > begin:
         size = min(_READ_BYTES, position - begin)
@@ -88,7 +93,7 @@ def _end_of_pages(file: BinaryIO, begin: int, end: int) -> int:
         found = data.rfind(_MAGIC)
         if found >= 0:
             page = _page_at(file, position + found)
-            return end if page is None else min(page.end, end)
+            return max(end, position + found + _HEADER) if page is None else page.end
         behind = data[: len(_MAGIC) - 1]
     return end
 

@@ -28,9 +28,9 @@ _FOLLOWING = (b"fmt ", b"data", b"fact", b"LIST", b"COMM", b"SSND")
 _NEVER_FILLED_IN = (0, 0xFFFFFFFF)
 _NEVER_FILLED_IN_LONG = (0, 0xFFFFFFFFFFFFFFFF)
 # What writers put there that do not know yet how long it gets: all the length that a program can bear.
-_LONG_ENOUGH = 0x7FFF0000
+LONG_ENOUGH = 0x7FFF0000
 # By so much lengths are wrong of which a writer has counted the headers, too.
-_MISCOUNTED_BYTES = 1024
+MISCOUNTED_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,8 @@ def read_wav(file: BinaryIO, begin: int, end: int) -> Wav:
         elif chunk.name == b"data" and chunk.name not in kept:
             long = chunk.size in _NEVER_FILLED_IN
             data = chunk.begin, end if long else place[1]
-            claimed = chunk.size if chunk.size < _LONG_ENOUGH else really
-            cut = claimed > end - chunk.begin + _MISCOUNTED_BYTES
+            claimed = chunk.size if chunk.size < LONG_ENOUGH else really
+            cut = claimed > end - chunk.begin + MISCOUNTED_BYTES
             kept[chunk.name] = ((chunk.begin - 8, data[1]),)
             if long and not (b"ds64" in kept and chunk.size):
                 break
@@ -126,7 +126,7 @@ def _by_samples(file: BinaryIO, wav: Wav, layout: bytes, order: str, data: tuple
         return wav if samples is None else replace(wav, shown=(data,), plain=samples)
     if int.from_bytes(layout[:2], "little") in _MPEG:
         return replace(wav, mpeg=data)
-    coded = find_coded(file, *data) if _is_pcm_of_16_bits(layout) else None
+    coded = find_coded(file, *data) if _is_of_a_digital_output(layout) else None
     return wav if coded is None else replace(wav, shown=((coded[1], data[1]),), coded=coded[0])
 
 
@@ -158,14 +158,14 @@ def _by_container(content: bytes, order: str) -> bytes:
     return content[:12] + sizes + extension
 
 
-def _is_pcm_of_16_bits(content: bytes) -> bool:
-    """Of the format of a RIFF file, after ``_by_container``."""
+def _is_of_a_digital_output(content: bytes) -> bool:
+    """Whether that is the format of a RIFF file, after ``_by_container``: PCM of two channels and 16 bits."""
     if len(content) < _PLAIN_FORMAT_BYTES:
         return False
-    kind, bits = struct.unpack_from("<H12xH", content)
+    kind, channels, bits = struct.unpack_from("<HH10xH", content)
     if kind == _EXTENSIBLE and len(content) >= 40:
         (kind,) = struct.unpack_from("<H", content, 24)
-    return (kind, bits) == (_PCM, 16)
+    return (kind, channels, bits) == (_PCM, 2, 16)
 
 
 def _big_endian(content: bytes) -> Plain | None:

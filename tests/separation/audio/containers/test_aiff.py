@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from separation.audio.decode import open_audio
+from separation.audio.decode import open_audio, probe
 from tests.separation.signals import music, read
 
 _44100 = bytes.fromhex("400eac44000000000000")
@@ -35,3 +35,6 @@ def test_samples_with_the_low_byte_first_are_as_wide_as_the_file_says(
     with open_audio(path) as audio:
         assert (audio.sample_rate_hz, audio.channels, audio.container) == (44100, 2, "aiff")
     np.testing.assert_array_equal(read(path), (whole / 2.0 ** (bits - 1)).astype(np.float32))
+    assert probe(path).complete
+    path.write_bytes(path.read_bytes()[: -len(raw) // 2])
+    assert not probe(path).complete

@@ -1,6 +1,7 @@
 """Coded sound that says it is samples: what a digital output carries, and copies of a DTS CD."""
 
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -28,7 +29,9 @@ def test_what_stands_where_samples_should_be_is_found(tmp_path: Path, container:
     assert (info.codec, info.container, info.samples, info.complete) == (codec, "wav", samples, True)
 
 
-@pytest.mark.parametrize(("container", "codec"), [("flac", "flac"), ("ipod", "alac"), ("aiff", "pcm_s16be")])
+@pytest.mark.parametrize(
+    ("container", "codec"), [("flac", "flac"), ("ipod", "alac"), ("aiff", "pcm_s16be"), ("wav", "pcm_s24le")]
+)
 @pytest.mark.parametrize("silence", [0, 66_000])
 def test_what_no_longer_says_so_is_refused(tmp_path: Path, container: str, codec: str, silence: int) -> None:
     """Such a WAV file put into a smaller one, which is noise in every player; the silence ends with a block."""
@@ -39,24 +42,47 @@ def test_what_no_longer_says_so_is_refused(tmp_path: Path, container: str, codec
         probe(path)
 
 
-@pytest.mark.parametrize("sync", ["ff1f00e8", "1fffe800", "fe7f0180", "7ffe8001"])
-def test_dts_is_found_by_its_frames(tmp_path: Path, sync: str) -> None:
-    """Nothing here encodes it: what lies in these frames is none, and is refused."""
-    noise = np.random.default_rng(1).bytes(4092)
-    data = bytes(40_000) + 8 * (bytes.fromhex(sync) + noise)
-    path = tmp_path / "song.wav"
+def dts(order: Literal["big", "little"], bits: int, blocks: int = 16, length: int = 1600) -> bytes:
+    """The beginning of a frame: its sync, and of the fields that follow the first five."""
+    fields = 0x7FFE8001 << 28 | 63 << 22 | (blocks - 1) << 14 | length - 1
+    stream = fields << 4 | 0xF  # whole words of either width follow from 64 bits and more
+    stream <<= -64 % bits
+    width = 64 + -64 % bits
+    words = [stream >> shift & ((1 << bits) - 1) for shift in range(width - bits, -1, -bits)]
+    if bits == 14:  # as signed samples
+        words = [word | 0xC000 if word & 0x2000 else word for word in words]
+    return b"".join(word.to_bytes(2, order) for word in words)
+
+
+def in_wav(path: Path, data: bytes) -> Path:
     path.write_bytes(wav_header(len(data)) + data)
+    return path
+
+
+@pytest.mark.parametrize("order", ["big", "little"])
+@pytest.mark.parametrize("bits", [14, 16])
+def test_dts_is_found_by_its_frames(tmp_path: Path, order: Literal["big", "little"], bits: int) -> None:
+    """Nothing here encodes it: what lies in these frames is none, and is refused."""
+    frame = dts(order, bits)
+    frame += np.random.default_rng(1).bytes(2048 - len(frame))
+    path = in_wav(tmp_path / "song.wav", bytes(40_000) + 8 * frame)
     with path.open("rb") as file:
         assert identify(file).demuxer == "dts"
     with pytest.raises(UndecodableAudio):
         probe(path)
 
 
-def test_samples_that_look_like_a_frame_are_samples(tmp_path: Path) -> None:
-    """The words before DTS at full level in both channels, again and again but on no grid."""
-    pulse = np.zeros((441, 2), "<i2")
-    pulse[0] = (0x7FFE, -0x7FFF)
-    data = 40 * pulse.tobytes()
-    path = tmp_path / "song.wav"
-    path.write_bytes(wav_header(len(data)) + data)
-    assert probe(path).codec == "pcm_s16le"
+@pytest.mark.parametrize("period", [16, 32, 64, 100, 128, 512, 6000])
+@pytest.mark.parametrize("level", [(-385, 384), (-225, 232), (32766, -32767), (30475, 30475)])
+def test_music_is_not_taken_for_frames(tmp_path: Path, period: int, level: tuple[int, int]) -> None:
+    """Its samples are the words before DTS or AC-3 by chance, at the distance of frames: no more of a frame follows."""
+    high = np.tile(np.array(level, "<i2"), (period // 2, 1))
+    data = np.tile(np.concatenate((high, -high[:, ::-1])), (40_000 // period, 1))
+    assert probe(in_wav(tmp_path / "song.wav", data.tobytes())).codec == "pcm_s16le"
+
+
+def test_pauses_before_the_first_burst_are_passed_over(tmp_path: Path) -> None:
+    """As a digital output has them while nothing plays, which FFmpeg does not read."""
+    sound = write_encoded(tmp_path / "song", music(2), 44100, "spdif", "ac3").read_bytes()
+    pause = bytes.fromhex("72f81f4e03002000") + bytes(6144 - 8)
+    assert probe(in_wav(tmp_path / "song.wav", 8 * pause + sound)).codec == "ac3"
