@@ -22,7 +22,7 @@ _LITTLE_ENDIAN = (b"sowt", b"42ni", b"23ni")
 @dataclass(frozen=True)
 class Aiff:
     """``shown``: what FFmpeg is to see; ``plain``: where that is nothing but samples; the places of ID3 tags. ``cut``:
-    the file ends before its samples do."""
+    the file ends among its samples."""
 
     shown: tuple[Piece, ...]
     plain: Plain | None
@@ -40,7 +40,8 @@ def read_aiff(file: BinaryIO, begin: int, end: int) -> Aiff:
     for chunk in chunks(file, begin + 12, end, ">"):
         if chunk.name in _NEEDED:
             if chunk.name == b"SSND":
-                cut = end - chunk.begin + MISCOUNTED_BYTES < chunk.size < LONG_ENOUGH
+                claimed = chunk.size if chunk.size < LONG_ENOUGH else 0
+                cut = chunk.begin < end < chunk.begin + claimed - MISCOUNTED_BYTES
             kept[chunk.name] = (chunk.begin - 8, min(end, chunk.begin + chunk.size + chunk.size % 2))
         elif chunk.name in _KEYS:
             file.seek(chunk.begin)

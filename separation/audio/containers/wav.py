@@ -66,7 +66,7 @@ def chunks(file: BinaryIO, begin: int, end: int, order: str) -> Iterator[Chunk]:
 class Wav:
     """``shown``: what FFmpeg is to see; ``plain``: where that is nothing but samples; ``coded``: by which demuxer it is
     read where samples only should be; ``mpeg``: from where to where a stream of MPEG audio lies; ``cut``: the file ends
-    before its samples do. The places of what speaks about the song, ``info`` lists and ID3 tags."""
+    among its samples. The places of what speaks about the song, ``info`` lists and ID3 tags."""
 
     shown: tuple[Piece, ...]
     info: tuple[Chunk, ...]
@@ -105,7 +105,7 @@ def read_wav(file: BinaryIO, begin: int, end: int) -> Wav:
             long = chunk.size in _NEVER_FILLED_IN
             data = chunk.begin, end if long else place[1]
             claimed = chunk.size if chunk.size < LONG_ENOUGH else really
-            cut = claimed > end - chunk.begin + MISCOUNTED_BYTES
+            cut = chunk.begin < end < chunk.begin + claimed - MISCOUNTED_BYTES
             kept[chunk.name] = ((chunk.begin - 8, data[1]),)
             if long and not (b"ds64" in kept and chunk.size):
                 break
