@@ -42,7 +42,7 @@ def test_what_no_longer_says_so_is_refused(tmp_path: Path, container: str, codec
         probe(path)
 
 
-def dts(order: Literal["big", "little"], bits: int, blocks: int = 16, length: int = 1600) -> bytes:
+def dts(order: Literal["big", "little"], bits: int, blocks: int, length: int) -> bytes:
     """The beginning of a frame: its sync, and of the fields that follow the first five."""
     fields = 0x7FFE8001 << 28 | 63 << 22 | (blocks - 1) << 14 | length - 1
     stream = fields << 4 | 0xF  # whole words of either width follow from 64 bits and more
@@ -54,6 +54,11 @@ def dts(order: Literal["big", "little"], bits: int, blocks: int = 16, length: in
     return b"".join(word.to_bytes(2, order) for word in words)
 
 
+def test_frames_made_here_begin_as_those_of_discs_do() -> None:
+    assert dts("little", 14, blocks=32, length=3584)[:8] == bytes.fromhex("ff1f00e8f107dffc")
+    assert dts("big", 16, blocks=16, length=2012)[:8] == bytes.fromhex("7ffe8001fc3c7dbf")
+
+
 def in_wav(path: Path, data: bytes) -> Path:
     path.write_bytes(wav_header(len(data)) + data)
     return path
@@ -61,10 +66,11 @@ def in_wav(path: Path, data: bytes) -> Path:
 
 @pytest.mark.parametrize("order", ["big", "little"])
 @pytest.mark.parametrize("bits", [14, 16])
-def test_dts_is_found_by_its_frames(tmp_path: Path, order: Literal["big", "little"], bits: int) -> None:
+@pytest.mark.parametrize("blocks", [16, 32])
+def test_dts_is_found_by_its_frames(tmp_path: Path, order: Literal["big", "little"], bits: int, blocks: int) -> None:
     """Nothing here encodes it: what lies in these frames is none, and is refused."""
-    frame = dts(order, bits)
-    frame += np.random.default_rng(1).bytes(2048 - len(frame))
+    frame = dts(order, bits, blocks, 112 * blocks)  # as much as has room in words of 14 bits
+    frame += np.random.default_rng(1).bytes(128 * blocks - len(frame))
     path = in_wav(tmp_path / "song.wav", bytes(40_000) + 8 * frame)
     with path.open("rb") as file:
         assert identify(file).demuxer == "dts"
