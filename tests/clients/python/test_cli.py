@@ -41,6 +41,13 @@ def test_songs_and_what_became_of_them(run: Run, double: Double, song: Path) -> 
     assert len(double.jobs) == 1
 
 
+def test_a_song_that_ends_early_is_separated_and_told(run: Run) -> None:
+    Path("half.mp3").write_bytes(b"half of it")
+    done = run("separate", "half.mp3", "-o", "out", "--json")
+    assert json.loads(done.stdout)["status"] == "done"
+    assert done.stderr == "half.mp3 is damaged or ends early: 3.0 s of it can be read\n"
+
+
 def test_what_is_tried_again_is_told_once_and_limits_are_not(run: Run, double: Double) -> None:
     double.faults.append(Fault("GET /v1/billing/balance", 503, times=3))
     told = run("balance")

@@ -1,6 +1,7 @@
 """A file to the platform, in parts that are sent again where they did not arrive."""
 
 import hashlib
+import logging
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -13,6 +14,8 @@ from stemwright_client.models import Part, Upload
 from stemwright_client.orders import key_of
 from stemwright_client.progress import Report, Stage
 from stemwright_client.steps import Answer, Flow, Send, Sleep, blocking
+
+_log = logging.getLogger("stemwright_client")
 
 _FIRST_LOOK_SECONDS = 0.25
 _LAST_LOOK_SECONDS = 3.0
@@ -131,4 +134,7 @@ def _checked(made: Upload, report: Report, patience_seconds: float) -> Flow[Uplo
         made = yield from send(calls.upload(made.id), patience_seconds)
     if made.status == "rejected":
         raise UploadRejected(made.code, made.reason)
+    if made.audio is not None and not made.audio.complete:
+        seconds = made.audio.duration_seconds
+        _log.warning("%s is damaged or ends early: %.1f s of it can be read", made.filename, seconds)
     return made
