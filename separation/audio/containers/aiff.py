@@ -8,7 +8,7 @@ from typing import BinaryIO
 from separation.audio.containers.plain import Plain, plain
 from separation.audio.containers.texts import Texts, either_encoding
 from separation.audio.containers.view import Piece
-from separation.audio.containers.wav import LONG_ENOUGH, MISCOUNTED_BYTES, Chunk, chunks
+from separation.audio.containers.wav import Chunk, chunks, ends_within
 from separation.errors import UndecodableAudio
 
 # ``wave`` is what compressed kinds keep their parameters in.
@@ -40,8 +40,7 @@ def read_aiff(file: BinaryIO, begin: int, end: int) -> Aiff:
     for chunk in chunks(file, begin + 12, end, ">"):
         if chunk.name in _NEEDED:
             if chunk.name == b"SSND":
-                claimed = chunk.size if chunk.size < LONG_ENOUGH else 0
-                cut = chunk.begin < end < chunk.begin + claimed - MISCOUNTED_BYTES
+                cut = ends_within(chunk, end)
             kept[chunk.name] = (chunk.begin - 8, min(end, chunk.begin + chunk.size + chunk.size % 2))
         elif chunk.name in _KEYS:
             file.seek(chunk.begin)

@@ -43,8 +43,8 @@ def find_coded(file: BinaryIO, begin: int, end: int) -> tuple[str, int] | None:
 
 def coded_as(data: bytes) -> tuple[str, int] | None:
     """By which demuxer of FFmpeg's the little-endian samples are read, and from which of their bytes on."""
-    for place, distance in _again_and_again(data, _BURST):
-        if distance % _BLOCK_BYTES == 0 and data[place + 4] & 31 in _KINDS_OF_DATA:
+    for place, _ in _again_and_again(data, _BURST):
+        if data[place + 4] & 31 in _KINDS_OF_DATA:
             return "spdif", place
     for sync, order, bits in _DTS:
         for place, distance in _again_and_again(data, sync):
@@ -68,11 +68,12 @@ def _behind_silence(file: BinaryIO, begin: int, end: int) -> int:
 
 
 def _again_and_again(data: bytes, sync: bytes) -> Iterator[tuple[int, int]]:
-    """Where it stands three times among the samples at one distance, and that distance."""
+    """Where it stands three times among the samples at one distance, of whole blocks, and that distance."""
     places = [match.start() for match in re.finditer(re.escape(sync), data) if match.start() % 2 == 0]
     for first, second, third in zip(places, places[1:], places[2:], strict=False):
-        if second - first == third - second:
-            yield first, second - first
+        distance = second - first
+        if distance == third - second and distance % _BLOCK_BYTES == 0:
+            yield first, distance
 
 
 def _dts_frame(head: bytes, order: Literal["big", "little"], bits: int) -> int:

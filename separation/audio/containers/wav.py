@@ -28,9 +28,9 @@ _FOLLOWING = (b"fmt ", b"data", b"fact", b"LIST", b"COMM", b"SSND")
 _NEVER_FILLED_IN = (0, 0xFFFFFFFF)
 _NEVER_FILLED_IN_LONG = (0, 0xFFFFFFFFFFFFFFFF)
 # What writers put there that do not know yet how long it gets: all the length that a program can bear.
-LONG_ENOUGH = 0x7FFF0000
+_LONG_ENOUGH = 0x7FFF0000
 # By so much lengths are wrong of which a writer has counted the headers, too.
-MISCOUNTED_BYTES = 1024
+_MISCOUNTED_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,13 @@ def chunks(file: BinaryIO, begin: int, end: int, order: str) -> Iterator[Chunk]:
             file.seek(position)
             position += file.read(4) not in _FOLLOWING
     raise AudioTooComplex(f"The file has more than {_MOST_CHUNKS} chunks.")
+
+
+def ends_within(samples: Chunk, end: int, really: int = 0) -> bool:
+    """Whether the file ends at ``end`` among the samples, by the length of their chunk; ``really``: the one in RF64's
+    header, where no chunk can say it."""
+    claimed = samples.size if samples.size < _LONG_ENOUGH else really
+    return samples.begin < end < samples.begin + claimed - _MISCOUNTED_BYTES
 
 
 @dataclass(frozen=True)
@@ -104,8 +111,7 @@ def read_wav(file: BinaryIO, begin: int, end: int) -> Wav:
         elif chunk.name == b"data" and chunk.name not in kept:
             long = chunk.size in _NEVER_FILLED_IN
             data = chunk.begin, end if long else place[1]
-            claimed = chunk.size if chunk.size < LONG_ENOUGH else really
-            cut = chunk.begin < end < chunk.begin + claimed - MISCOUNTED_BYTES
+            cut = ends_within(chunk, end, really)
             kept[chunk.name] = ((chunk.begin - 8, data[1]),)
             if long and not (b"ds64" in kept and chunk.size):
                 break

@@ -57,6 +57,17 @@ def test_a_file_that_is_no_song_is_rejected(shared: Service, what: str) -> None:
     assert not {key for key in shared.stored() - before if key.startswith("sources/")}
 
 
+@pytest.mark.parametrize("make", ["wav", "mp3", "ogg"])
+def test_a_song_that_ends_early_is_ready_and_incomplete(shared: Service, make: str) -> None:
+    codec = {"mp3": "libmp3lame", "ogg": "flac"}
+    data = songs.wav(4) if make == "wav" else songs.encoded(codec[make], make, 4)
+    whole = shared.client.upload(data, filename=f"whole.{make}")["audio"]
+    half = shared.client.upload(data[: len(data) * 3 // 5], filename=f"half.{make}")
+
+    assert (half["status"], half["audio"]["complete"], whole["complete"]) == ("ready", False, True)
+    assert 0 < half["audio"]["duration_seconds"] < whole["duration_seconds"] - 1
+
+
 def test_a_film_without_sound_is_rejected(shared: Service) -> None:
     upload = shared.client.upload(songs.video_only(), filename="film.mp4")
 
