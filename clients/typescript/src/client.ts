@@ -41,6 +41,8 @@ export interface ClientOptions {
   patienceSeconds?: number;
   /** Stops whatever is under way. */
   signal?: AbortSignal;
+  /** Told what somebody should know although nothing failed, such as that a song ends early. `console.warn` without it. */
+  onWarning?: (sentence: string) => void;
   fetch?: typeof fetch;
 }
 
@@ -60,6 +62,8 @@ export class Client {
       patienceSeconds: options.patienceSeconds ?? 300,
       firstPauseSeconds: FIRST_PAUSE_SECONDS,
       signal: options.signal,
+      // biome-ignore lint/suspicious/noConsole: who asked for nothing else would not be told
+      warn: options.onWarning ?? ((sentence) => console.warn(sentence)),
     };
   }
 

@@ -13,6 +13,7 @@ export interface Connection {
   patienceSeconds: number;
   firstPauseSeconds: number;
   signal: AbortSignal | undefined;
+  warn: (sentence: string) => void;
 }
 
 export interface Call {

@@ -124,5 +124,9 @@ async function checked(connection: Connection, sent: Upload, tell: OnProgress): 
   if (made.status === "rejected") {
     throw new UploadRejected(made.code ?? "upload_rejected", made.reason ?? "the platform gave no reason");
   }
+  if (made.audio && !made.audio.complete) {
+    const seconds = made.audio.duration_seconds.toFixed(1);
+    connection.warn(`${made.filename} is damaged or ends early: ${seconds} s of it can be read`);
+  }
   return made;
 }

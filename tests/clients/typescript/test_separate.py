@@ -114,6 +114,15 @@ def test_what_is_refused_has_its_code(double: Double, song: Path, tmp_path: Path
     assert separate(double, tmp_path / "text.mp3", tmp_path / "out")["error"] == "audio_undecodable"
 
 
+def test_a_song_that_ends_early_is_separated_and_its_sender_is_told(double: Double, tmp_path: Path) -> None:
+    half = tmp_path / "half.mp3"
+    half.write_bytes(b"half of it")
+    words, environment = command(double, half, tmp_path / "out")
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS)
+    assert json.loads(done.stdout)["job"] == JOB
+    assert done.stderr == "half.mp3 is damaged or ends early: 3.0 s of it can be read\n"
+
+
 def test_what_browsers_load_is_nothing_of_node() -> None:
     """By every import that leads on from the index."""
     seen: set[Path] = set()
