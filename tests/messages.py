@@ -47,7 +47,13 @@ SAMPLES: tuple[Message, ...] = (
         size_bytes=1000,
         filename="Song.mp3",
         audio=uploads_pb2.AudioFacts(
-            duration_seconds=1.5, samples=66_150, sample_rate_hz=44_100, channels=2, codec="flac", container="flac"
+            duration_seconds=1.5,
+            samples=66_150,
+            sample_rate_hz=44_100,
+            channels=2,
+            codec="flac",
+            container="flac",
+            complete=True,
         ),
         decided_at=_moment,
     ),

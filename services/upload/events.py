@@ -45,6 +45,7 @@ def _message(upload: Upload) -> Message:
                     codec=upload.codec or "",
                     container=upload.container or "",
                     voice_start_seconds=upload.voice_start_seconds,
+                    complete=upload.whole,
                 ),
                 decided_at=_decided_at(upload),
             )

@@ -101,6 +101,7 @@ def test_a_partner_follows_a_song_by_feed_and_webhooks(
     jobs = [event for event in seen if event is not ready]
     assert [event["type"] for event in jobs] == ["job.queued", "job.started", "job.succeeded"]
     assert ready["data"]["upload"]["audio"]["duration_seconds"] == pytest.approx(2)
+    assert ready["data"]["upload"]["audio"]["complete"] is True
     assert all(webhook.signed_by(hook["secret"]) for webhook in partner.received)
     # ... and says the package of those who wrote the standard.
     assert Webhook(hook["secret"]).verify(partner.received[0].body, partner.received[0].headers)

@@ -155,6 +155,7 @@ RULES: Mapping[str, Rule] = {
     "channels": _number(1, 1024),
     "codec": _text(80),
     "container": _text(80),
+    "complete": _anything,
     "object_key": lambda value: _SOURCE_KEY.fullmatch(value) is not None,
     "output_prefix": _text(120),
     "manifest_key": _text(200),

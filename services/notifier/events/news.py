@@ -66,6 +66,7 @@ def _upload_ready(event: Event) -> News:
             "channels": told.audio.channels,
             "codec": told.audio.codec,
             "container": told.audio.container,
+            **({"complete": told.audio.complete} if told.audio.HasField("complete") else {}),
         },
         "link": f"/v1/uploads/{told.upload_id}",
     }

@@ -55,6 +55,21 @@ def test_each_kind_of_news_has_its_event(notifier: Notifier) -> None:
     assert [event["sequence"] for event in notifier.feed()] == list(range(1, 11))
 
 
+@pytest.mark.parametrize("complete", [True, False, None])
+def test_a_song_that_ends_early_is_told_where_the_upload_service_tells_it(
+    notifier: Notifier, complete: bool | None
+) -> None:
+    ready = told(uploads_pb2.UploadReady)
+    assert isinstance(ready.data, uploads_pb2.UploadReady)
+    ready.data.audio.ClearField("complete")
+    if complete is not None:
+        ready.data.audio.complete = complete
+    notifier.hear(ready)
+
+    [event] = notifier.feed()
+    assert event["data"]["upload"]["audio"].get("complete") is complete
+
+
 def test_what_is_told_again_is_no_news(notifier: Notifier) -> None:
     """Attempts, replays, answers to the questions of siblings."""
     low = heard(told(billing_pb2.CreditsLow))

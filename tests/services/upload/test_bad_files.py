@@ -66,6 +66,7 @@ def test_a_song_that_ends_early_is_ready_and_incomplete(shared: Service, make: s
 
     assert (half["status"], half["audio"]["complete"], whole["complete"]) == ("ready", False, True)
     assert 0 < half["audio"]["duration_seconds"] < whole["duration_seconds"] - 1
+    assert shared.events.all(half["id"])[-1].data.audio.complete is False
 
 
 def test_a_film_without_sound_is_rejected(shared: Service) -> None:

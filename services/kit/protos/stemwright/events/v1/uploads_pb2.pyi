@@ -59,7 +59,7 @@ class UploadDeleted(_message.Message):
     def __init__(self, upload_id: _Optional[str] = ..., account_id: _Optional[str] = ...) -> None: ...
 
 class AudioFacts(_message.Message):
-    __slots__ = ("duration_seconds", "samples", "sample_rate_hz", "channels", "codec", "container", "voice_start_seconds")
+    __slots__ = ("duration_seconds", "samples", "sample_rate_hz", "channels", "codec", "container", "voice_start_seconds", "complete")
     DURATION_SECONDS_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_RATE_HZ_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +67,7 @@ class AudioFacts(_message.Message):
     CODEC_FIELD_NUMBER: _ClassVar[int]
     CONTAINER_FIELD_NUMBER: _ClassVar[int]
     VOICE_START_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    COMPLETE_FIELD_NUMBER: _ClassVar[int]
     duration_seconds: float
     samples: int
     sample_rate_hz: int
@@ -74,4 +75,5 @@ class AudioFacts(_message.Message):
     codec: str
     container: str
     voice_start_seconds: float
-    def __init__(self, duration_seconds: _Optional[float] = ..., samples: _Optional[int] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., codec: _Optional[str] = ..., container: _Optional[str] = ..., voice_start_seconds: _Optional[float] = ...) -> None: ...
+    complete: bool
+    def __init__(self, duration_seconds: _Optional[float] = ..., samples: _Optional[int] = ..., sample_rate_hz: _Optional[int] = ..., channels: _Optional[int] = ..., codec: _Optional[str] = ..., container: _Optional[str] = ..., voice_start_seconds: _Optional[float] = ..., complete: _Optional[bool] = ...) -> None: ...
