@@ -2,7 +2,7 @@
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from services.kit.settings import StorageSettings
 from services.kit.storage import (
     BucketMissing,
+    Content,
     MultipartNotFound,
     ObjectInfo,
     ObjectNotFound,
@@ -23,6 +24,7 @@ from services.kit.storage import (
 
 if TYPE_CHECKING:
     from boto3.session import Session
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
 CHUNK_BYTES = 1 << 20
@@ -65,6 +67,11 @@ def _session() -> "Session":
     import boto3
 
     return boto3.session.Session()
+
+
+def _chunks(body: "StreamingBody") -> Generator[bytes]:
+    with translated(), body:
+        yield from body.iter_chunks(CHUNK_BYTES)
 
 
 class S3Storage:
@@ -205,14 +212,18 @@ class S3Storage:
             raise ValueError(f"object {key!r} is larger than {limit_bytes} bytes")
         return data
 
+    def open(self, key: str) -> Content:
+        with translated():
+            answer = self._s3.get_object(Bucket=self.bucket, Key=key)
+        return Content(answer["ContentLength"], _chunks(answer["Body"]))
+
     def stream(self, key: str, begin: int = 0, end: int | None = None) -> Iterator[bytes]:
         part: dict[str, Any] = {}
         if begin or end is not None:
             part["Range"] = f"bytes={begin}-{'' if end is None else end - 1}"
         with translated():
             body = self._s3.get_object(Bucket=self.bucket, Key=key, **part)["Body"]
-            with body:
-                yield from body.iter_chunks(CHUNK_BYTES)
+        yield from _chunks(body)
 
     def download(self, key: str, path: Path) -> str:
         digest = hashlib.sha256()

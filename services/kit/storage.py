@@ -1,6 +1,6 @@
 """Object storage: where uploads, stems and manifests lie. `services.kit.s3` is the real one; every call blocks."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -53,6 +53,14 @@ class ObjectInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """An object while it is read: its length, and its bytes in chunks of at most 1 MiB."""
+
+    size_bytes: int
+    chunks: Generator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One part of a multipart upload; numbers start at 1."""
 
@@ -90,6 +98,9 @@ class ObjectStorage(Protocol):
 
     def read_bytes(self, key: str, limit_bytes: int) -> bytes:
         """A small object whole; raises ValueError when it is larger than the limit."""
+
+    def open(self, key: str) -> Content:
+        """The object, of which nothing was read yet. Raises ObjectNotFound at once."""
 
     def stream(self, key: str, begin: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The object in chunks of at most 1 MiB, or only its bytes from `begin` up to `end`, one at least."""

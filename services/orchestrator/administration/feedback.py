@@ -14,7 +14,7 @@ from services.kit.database import Database, ReadSession
 from services.kit.errors import answers
 from services.kit.paging import JobCursor, Limit
 from services.kit.schemas import JobId, Line, Page
-from services.kit.storage import ObjectNotFound, ObjectStorage
+from services.kit.storage import Content, ObjectNotFound, ObjectStorage
 from services.orchestrator.administration import audit
 from services.orchestrator.administration.audit import Action
 from services.orchestrator.administration.routes import Operator
@@ -24,8 +24,8 @@ from services.orchestrator.jobs.models import Job
 from services.orchestrator.jobs.schemas import Mode, ModelRef
 from services.orchestrator.jobs.states import Status
 from services.orchestrator.results.errors import ResultGone, SegmentNotFound
-from services.orchestrator.results.playback import SEGMENT_LIMIT_BYTES, Tracks, key_of, tracks_of
-from services.orchestrator.results.routes import SegmentNumber, Track
+from services.orchestrator.results.playback import Tracks, key_of, tracks_of
+from services.orchestrator.results.routes import SegmentNumber, Track, flac
 
 LONGEST_SECONDS = 30.0
 """Of a marked region, no more than this from its beginning is heard."""
@@ -93,7 +93,7 @@ class MarkedRegions:
         with self._database.read() as session:
             return _marked(session, job_id)[0]
 
-    def segment(self, operator_id: str, job_id: str, track: str, number: int) -> bytes:
+    def segment(self, operator_id: str, job_id: str, track: str, number: int) -> Content:
         """A segment of the region as FLAC; that it is heard is noted first. Raises as `region`, SegmentNotFound."""
         with self._database.read() as session:
             region, tracks, account_id = _marked(session, job_id)
@@ -103,7 +103,7 @@ class MarkedRegions:
         key = key_of(tracks, track, number)
         self._note(operator_id, account_id, job_id, now)
         try:
-            return self._storage.read_bytes(key, SEGMENT_LIMIT_BYTES)
+            return self._storage.open(key)
         except ObjectNotFound as error:
             raise ResultGone from error
 
@@ -213,5 +213,4 @@ def get_marked_segment(
     job_id: JobId, track: Track, number: SegmentNumber, operator: Operator, regions: RegionsDep
 ) -> Response:
     """A segment of a track within the region. The audit log and the owner's own events say that it was heard."""
-    content = regions.segment(operator.account_id, job_id, track, number)
-    return Response(content, media_type="audio/flac", headers={"Cache-Control": "no-store"})
+    return flac(regions.segment(operator.account_id, job_id, track, number), {"Cache-Control": "no-store"})

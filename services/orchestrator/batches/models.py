@@ -28,6 +28,13 @@ class Batch(Base):
             sqlite_where=text("ask_at IS NOT NULL"),
             postgresql_where=text("ask_at IS NOT NULL"),
         ),
+        Index(
+            "ix_batches_fruitless",
+            "account_id",
+            "id",
+            sqlite_where=text("status IN ('rejected', 'canceled')"),
+            postgresql_where=text("status IN ('rejected', 'canceled')"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)

@@ -32,7 +32,7 @@ class BatchQuotes:
     def quote(self, account_id: str, request: NewBatch) -> BatchQuote:
         """The exact price, which binds as the quotes of its songs do. Raises what ordering it would, and UploadNotReady
         of a song that is still coming."""
-        self._uploads.learn_all({item.upload_id for item in request.items if item.upload_id is not None})
+        self._uploads.learn_all(account_id, {item.upload_id for item in request.items if item.upload_id is not None})
         balance = self._single.learn_balance(account_id)
         self._single.learn_rates()
         with self._database.read() as session:

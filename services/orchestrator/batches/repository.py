@@ -7,6 +7,7 @@ from sqlalchemy import delete, func, select, update
 
 from services.kit.database import ReadSession, WriteSession
 from services.orchestrator.batches.models import Batch
+from services.orchestrator.batches.states import Status as BatchStatus
 from services.orchestrator.jobs.models import Job
 from services.orchestrator.jobs.repository import OPEN
 from services.orchestrator.jobs.states import Status
@@ -100,6 +101,22 @@ def to_cancel_ids(session: ReadSession) -> Sequence[str]:
     """Batches that are canceled and have songs that are not: who began with it did not come to the end."""
     query = select(Batch.id).where(Batch.finished_at.is_(None), Batch.canceled_at.is_not(None))
     return session.scalars(query.limit(ASKED_AT_ONCE)).all()
+
+
+def forget_fruitless(session: WriteSession, before: datetime, most: int) -> bool:
+    """Deletes batches that were rejected or canceled before any song had run: those that ended before then, and of an
+    account with more than so many the oldest; some of them. Whether there may be more."""
+    ran = select(Job.id).where(Job.batch_id == Batch.id, Job.attempt > 0).exists()
+    ended = (Batch.status.in_([BatchStatus.REJECTED, BatchStatus.CANCELED]), Batch.finished_at.is_not(None))
+    fruitless = (*ended, Batch.ask_at.is_(None), ~ran)
+    ids = list(session.scalars(select(Batch.id).where(*fruitless, Batch.finished_at < before).limit(ASKED_AT_ONCE)))
+    crowded = select(Batch.account_id).where(*fruitless).group_by(Batch.account_id).having(func.count() > most)
+    account_id = session.scalar(crowded.limit(1))
+    if account_id is not None:
+        newest_first = select(Batch.id).where(*fruitless, Batch.account_id == account_id).order_by(Batch.id.desc())
+        ids += session.scalars(newest_first.offset(most).limit(ASKED_AT_ONCE))
+    session.execute(delete(Batch).where(Batch.id.in_(ids)).execution_options(synchronize_session=False))
+    return len(ids) >= ASKED_AT_ONCE or account_id is not None
 
 
 def empty(session: WriteSession, account_id: str) -> None:

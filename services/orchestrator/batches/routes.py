@@ -28,7 +28,7 @@ from services.orchestrator.jobs.errors import (
 )
 from services.orchestrator.jobs.routes import CallbackCheck, Caller
 from services.orchestrator.settings import Settings
-from services.orchestrator.uploads.errors import UploadNotFound, UploadNotReady, UploadRejected
+from services.orchestrator.uploads.errors import TooManyUnknownUploads, UploadNotFound, UploadNotReady, UploadRejected
 
 
 async def _batches(request: Request) -> Batches:
@@ -82,6 +82,7 @@ _MADE = {
         SourceNotAllowed,
         JobRejected,
         TooManyOpenBatches,
+        TooManyUnknownUploads,
     ),
 }
 
@@ -113,6 +114,7 @@ def create_batch(
     responses=answers(
         CallbacksForPartners,
         UploadNotFound,
+        TooManyUnknownUploads,
         UploadNotReady,
         UploadRejected,
         UnknownModel,

@@ -53,7 +53,7 @@ class Batches:
         All of its songs are ordered, or none. Raises what ordering one of them would, with `item` saying which. Songs
         of which no word has come are waited for, as those of single jobs are.
         """
-        self._uploads.look_for_all({item.upload_id for item in request.items if item.upload_id is not None})
+        self._uploads.look_for_all(account_id, {item.upload_id for item in request.items if item.upload_id is not None})
         return idempotent(
             self._database,
             account_id=account_id,

@@ -14,7 +14,7 @@ from services.orchestrator.jobs.errors import (
     UnknownModel,
 )
 from services.orchestrator.jobs.routes import Caller
-from services.orchestrator.uploads.errors import UploadNotFound, UploadNotReady, UploadRejected
+from services.orchestrator.uploads.errors import TooManyUnknownUploads, UploadNotFound, UploadNotReady, UploadRejected
 
 
 async def _quotes(request: Request) -> Quotes:
@@ -29,7 +29,15 @@ router = APIRouter(prefix="/v1", tags=["Jobs"])
 _UPLOAD = EXAMPLE_IDS["upl"]
 _QUOTES = examples({"upload_id": _UPLOAD, "mode": "full"}, relaxed={"upload_id": _UPLOAD, "tier": "relaxed"})
 
-_PRICED = answers(UploadNotFound, UploadNotReady, UploadRejected, UnknownModel, PreviewOutside, OutputUnsuitable)
+_PRICED = answers(
+    UploadNotFound,
+    UploadNotReady,
+    UploadRejected,
+    UnknownModel,
+    PreviewOutside,
+    OutputUnsuitable,
+    TooManyUnknownUploads,
+)
 
 
 @router.post("/quotes", summary="Ask for the price", responses=_PRICED)

@@ -29,7 +29,7 @@ class Quotes:
 
     def quote(self, account_id: str, request: NewQuote) -> Quote:
         """The exact price, and whether the account can pay it. Raises UploadNotReady while the song is still coming."""
-        self._uploads.learn(request.upload_id)
+        self._uploads.learn(account_id, request.upload_id)
 
         def settled() -> KnownUpload | None:
             with self._database.read() as session:

@@ -352,7 +352,8 @@ class Lifecycle:
             if job.preview_credit_credits:
                 preview_credits.give_back(session, job)
             job.playable_seconds = 0.0
-            self.remove_objects(session, stems_prefix(job.id))
+            if job.attempt:
+                self.remove_objects(session, stems_prefix(job.id))
         else:
             if job.mode == "preview":
                 preview_credits.note(session, job)

@@ -102,6 +102,13 @@ class Job(Base):
             postgresql_where=text("status IN ('reserving', 'queued', 'running')"),
         ),
         Index(
+            "ix_jobs_unrun",
+            "account_id",
+            "id",
+            sqlite_where=text("attempt = 0 AND status IN ('rejected', 'canceled')"),
+            postgresql_where=text("attempt = 0 AND status IN ('rejected', 'canceled')"),
+        ),
+        Index(
             "ix_jobs_queue",
             "account_id",
             "mode",

@@ -1,8 +1,9 @@
 """All SQL of jobs. Whatever a client may ask for is looked up together with the account it belongs to."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, delete, func, or_, select
+from sqlalchemy import ColumnElement, Exists, Select, delete, func, or_, select
 
 from services.kit.database import ReadSession, WriteSession
 from services.orchestrator.batches.models import Batch
@@ -127,11 +128,34 @@ def last_event(session: ReadSession, job_id: str) -> JobEvent | None:
 
 def forgotten_jobs(session: WriteSession) -> Sequence[Job]:
     """Deleted jobs that nobody needs any more; one of a batch is counted in it until that is over."""
-    of_open_batch = select(Batch.id).where(Batch.id == Job.batch_id, Batch.finished_at.is_(None)).exists()
     query = select(Job).where(
-        Job.deleted_at.is_not(None), Job.settled.is_(True), Job.status.in_(sorted(FINAL)), ~of_open_batch
+        Job.deleted_at.is_not(None), Job.settled.is_(True), Job.status.in_(sorted(FINAL)), ~_open_batch()
     )
     return session.scalars(query.limit(200)).all()
+
+
+def _open_batch() -> Exists:
+    return select(Batch.id).where(Batch.id == Job.batch_id, Batch.finished_at.is_(None)).exists()
+
+
+def forget_unrun(session: WriteSession, before: datetime, most: int) -> bool:
+    """Deletes jobs that no worker ever had and that are over: those from before then, and of an account with more than
+    so many the oldest; no more than one transaction should see to. Whether there may be more."""
+    unrun = (
+        Job.attempt == 0,
+        Job.status.in_([Status.REJECTED, Status.CANCELED]),
+        Job.settled.is_(True),
+        ~_open_batch(),
+    )
+    old = select(Job.id).where(*unrun, Job.finished_at < before).limit(AT_ONCE)
+    ids = list(session.scalars(old))
+    crowded = select(Job.account_id).where(*unrun).group_by(Job.account_id).having(func.count() > most).limit(1)
+    account_id = session.scalar(crowded)
+    if account_id is not None:
+        newest_first = select(Job.id).where(*unrun, Job.account_id == account_id).order_by(Job.id.desc())
+        ids += session.scalars(newest_first.offset(most).limit(AT_ONCE))
+    session.execute(delete(Job).where(Job.id.in_(ids)).execution_options(synchronize_session=False))
+    return len(ids) >= AT_ONCE or account_id is not None
 
 
 def locked_jobs_to_empty(session: WriteSession, account_id: str) -> Sequence[Job]:

@@ -33,7 +33,7 @@ from services.orchestrator.jobs.schemas import JobAnswer, ListedJob, NewJob
 from services.orchestrator.jobs.service import Jobs
 from services.orchestrator.jobs.states import Status
 from services.orchestrator.settings import Settings
-from services.orchestrator.uploads.errors import UploadNotFound, UploadNotReady, UploadRejected
+from services.orchestrator.uploads.errors import TooManyUnknownUploads, UploadNotFound, UploadNotReady, UploadRejected
 
 
 async def _jobs(request: Request) -> Jobs:
@@ -86,6 +86,7 @@ _MADE = {
         CallbackUrlRefused,
         JobRejected,
         TooManyOpenJobs,
+        TooManyUnknownUploads,
         TooManyWaitingJobs,
     ),
 }

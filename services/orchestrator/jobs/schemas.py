@@ -16,6 +16,8 @@ Tier = Literal["fast", "relaxed"]
 Stem = Literal["vocals", "instrumental"]
 
 MAX_METADATA_KEYS = 16
+MAX_METADATA_BYTES = 4_096
+"""They are kept with each of a thousand songs, and again in the events of each."""
 
 DAY_SECONDS = 24 * 3600
 
@@ -26,6 +28,12 @@ def _distinct(stems: list[Stem]) -> list[Stem]:
     if len(set(stems)) != len(stems):
         raise ValueError("must name each stem once")
     return stems
+
+
+def _short(notes: dict[str, str]) -> dict[str, str]:
+    if sum(len(text.encode()) for pair in notes.items() for text in pair) > MAX_METADATA_BYTES:
+        raise ValueError(f"must have at most {MAX_METADATA_BYTES} bytes, names and texts together, in UTF-8")
+    return notes
 
 
 ALL_STEMS: tuple[Stem, ...] = ("vocals", "instrumental")
@@ -44,6 +52,7 @@ ModelName = Annotated[Line, Field(min_length=1, max_length=80)]
 Metadata = Annotated[
     dict[Annotated[Line, Field(min_length=1, max_length=40)], Annotated[Line, Field(max_length=500)]],
     Field(max_length=MAX_METADATA_KEYS),
+    AfterValidator(_short),
 ]
 
 PublicUrl = Annotated[
@@ -132,7 +141,9 @@ class NewJob(RequestBody):
     output: Output = Field(default_factory=Output, description="How the stems are written; without it, FLAC.")
     model: ModelName | None = Field(None, description="A network by its name; without it, the platform's own choice.")
     metadata: Metadata | None = Field(
-        None, description="Whatever helps you to recognise the job; comes back with it and in its events."
+        None,
+        description="Whatever helps you to recognise the job; comes back with it and in its events. At most 4,096 "
+        "bytes in all.",
     )
     callback_url: PublicUrl | None = Field(
         None, description="Where the event of its end is sent, signed with the account's callback secret. For partners."

@@ -62,7 +62,7 @@ class Jobs:
         An upload of which no word has come may be ready for long, where the event log is slow or shares out its
         partitions anew. The job then waits for the word, and is rejected if there never was such an upload.
         """
-        heard = self._uploads.look_for(request.upload_id)
+        heard = self._uploads.look_for(account_id, request.upload_id)
 
         def make(session: WriteSession) -> str:
             model = self._models.model_for(session, request.upload_id, request.model)

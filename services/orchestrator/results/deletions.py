@@ -9,6 +9,7 @@ from datetime import timedelta
 from services.kit.database import Database
 from services.kit.periodic import Periodic
 from services.kit.storage import ObjectStorage
+from services.orchestrator.batches import repository as batch_rows
 from services.orchestrator.credits import preview_credits, quotes
 from services.orchestrator.jobs import repository as job_rows
 from services.orchestrator.results import repository
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 TRY_AGAIN_AFTER = timedelta(minutes=1)
 FORGET_SECONDS = 60.0
 FORGET_WORKERS_AFTER = timedelta(hours=1)
+UNRUN_KEPT = timedelta(days=30)
+UNRUN_JOBS_KEPT, FRUITLESS_BATCHES_KEPT = 5_000, 1_000
+"""The newest of an account: orders that come to nothing cost nothing, so anybody may place any number of them."""
 FORGET_UNKNOWN_UPLOADS_AFTER = timedelta(minutes=10)
 """How long it is remembered that an upload somebody named does not exist."""
 
@@ -36,19 +40,27 @@ class Deleter(Periodic):
         self._storage = storage
 
     def delete_due(self) -> None:
-        """One round. What the store refuses is put off, and the rest goes on."""
+        """One round, to the end of what is due. What the store refuses is put off, and the rest goes on."""
+        while self._delete_some():
+            pass
+
+    def _delete_some(self) -> bool:
+        """Whether there is more, and a store that takes it."""
         with self._database.read() as session:
             due = [(deletion.id, deletion.prefix) for deletion in repository.due_deletions(session, session.now())]
+        refused = False
         for deletion_id, prefix in due:
             try:
                 self._storage.delete_prefix(prefix)
             except Exception as error:
                 log.warning("objects under %s could not be deleted yet: %s", prefix, error, exc_info=error)
+                refused = True
                 with self._database.write() as session:
                     repository.put_off_deletion(session, deletion_id, session.now() + TRY_AGAIN_AFTER)
             else:
                 with self._database.write() as session:
                     repository.finish_deletion(session, deletion_id)
+        return len(due) == repository.DELETED_AT_ONCE and not refused
 
 
 class Forgetter(Periodic):
@@ -73,3 +85,13 @@ class Forgetter(Periodic):
                 job.result_prefix = None
             for job in job_rows.forgotten_jobs(session):
                 session.delete(job)
+        while self._forget_unrun():
+            pass
+
+    def _forget_unrun(self) -> bool:
+        """Whether there is more."""
+        with self._database.write() as session:
+            before = session.now() - UNRUN_KEPT
+            jobs = job_rows.forget_unrun(session, before, UNRUN_JOBS_KEPT)
+            batches = batch_rows.forget_fruitless(session, before, FRUITLESS_BATCHES_KEPT)
+        return jobs or batches

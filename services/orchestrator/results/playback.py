@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from services.kit.database import Database
 from services.kit.object_keys import stems_prefix
 from services.kit.playback import SEGMENT_SECONDS, segment_key
-from services.kit.storage import ObjectNotFound, ObjectStorage
+from services.kit.storage import Content, ObjectNotFound, ObjectStorage
 from services.orchestrator.jobs import repository as job_rows
 from services.orchestrator.jobs.errors import JobNotFinished, JobNotFound
 from services.orchestrator.jobs.models import Job
@@ -41,11 +41,11 @@ class Listening:
         """What there is to listen to. Raises JobNotFound, JobNotFinished or ResultGone."""
         return self._tracks(account_id, job_id).answer
 
-    def segment(self, account_id: str, job_id: str, track: str, number: int) -> bytes:
+    def segment(self, account_id: str, job_id: str, track: str, number: int) -> Content:
         """A segment's FLAC. Raises as `playback`, SegmentNotFound or SegmentNotReady."""
         tracks = self._tracks(account_id, job_id)
         try:
-            return self._storage.read_bytes(key_of(tracks, track, number), SEGMENT_LIMIT_BYTES)
+            return self._storage.open(key_of(tracks, track, number))
         except ObjectNotFound as error:
             raise _missing(tracks) from error
 

@@ -9,6 +9,8 @@ from services.kit.database import ReadSession, WriteSession
 from services.orchestrator.jobs.models import Job
 from services.orchestrator.results.models import Deletion
 
+DELETED_AT_ONCE = 100
+
 
 def expired_jobs(session: WriteSession, now: datetime) -> Sequence[Job]:
     """Jobs whose stems were kept long enough and are still stored."""
@@ -17,8 +19,9 @@ def expired_jobs(session: WriteSession, now: datetime) -> Sequence[Job]:
 
 
 def due_deletions(session: ReadSession, now: datetime) -> Sequence[Deletion]:
-    """Prefixes whose objects are to be removed now."""
-    return session.scalars(select(Deletion).where(Deletion.due_at <= now).order_by(Deletion.due_at).limit(100)).all()
+    """Prefixes whose objects are to be removed now, some of them."""
+    query = select(Deletion).where(Deletion.due_at <= now).order_by(Deletion.due_at)
+    return session.scalars(query.limit(DELETED_AT_ONCE)).all()
 
 
 def finish_deletion(session: WriteSession, deletion_id: int) -> None:

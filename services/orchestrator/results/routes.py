@@ -1,6 +1,7 @@
 """Stems, their proof, and listening to them, as in the public contract."""
 
 import re
+from collections.abc import Generator, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -9,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from services.kit.errors import answers
 from services.kit.schemas import JobId
-from services.kit.storage import attachment
+from services.kit.storage import Content, attachment
 from services.orchestrator.jobs.errors import (
     JobNotFinished,
     JobNotFound,
@@ -52,10 +53,10 @@ SegmentNumber = Annotated[int, Path(ge=0, le=MAX_SONG_SECONDS, description="From
 router = APIRouter(prefix="/v1", tags=["Jobs"])
 
 
-class Rendered(StreamingResponse):
-    """Ends the work as soon as the client has left, and not when the collector of garbage comes by."""
+class Closing(StreamingResponse):
+    """Ends the work behind it as soon as the client has left, and not when the collector of garbage comes by."""
 
-    def __init__(self, content: Rendering, *about: Any, **more: Any) -> None:
+    def __init__(self, content: Rendering | Generator[bytes], *about: Any, **more: Any) -> None:
         super().__init__(content, *about, **more)
         self._content = content
 
@@ -64,6 +65,12 @@ class Rendered(StreamingResponse):
             await super().__call__(scope, receive, send)
         finally:
             self._content.close()
+
+
+def flac(segment: Content, headers: Mapping[str, str] | None = None) -> StreamingResponse:
+    """A segment as it comes from the store: one of many channels has 20 MB, and a client may read it slowly."""
+    told = {"Content-Length": str(segment.size_bytes), **(headers or {})}
+    return Closing(segment.chunks, media_type="audio/flac", headers=told)
 
 
 _RESULT = answers(JobNotFound, ResultGone, JobNotFinished, ResultDamaged)
@@ -143,7 +150,7 @@ def get_stem_file(job_id: JobId, caller: Caller, results: ResultsDep) -> Streami
     is sent, so its length is not told beforehand; one at a time for each account.
     """
     name, content = results.stem_file(caller.account_id, job_id)
-    return Rendered(content, media_type="audio/mp4", headers={"Content-Disposition": attachment(name)})
+    return Closing(content, media_type="audio/mp4", headers={"Content-Disposition": attachment(name)})
 
 
 @router.get(
@@ -176,7 +183,7 @@ def get_mix(
     }
     if begin:
         headers["Content-Range"] = f"bytes {begin}-{mix.length_bytes - 1}/{mix.length_bytes}"
-    return Rendered(mix.content(begin), 206 if begin else 200, headers, media_type="audio/wav")
+    return Closing(mix.content(begin), 206 if begin else 200, headers, media_type="audio/wav")
 
 
 def _rest(request: Request, version: str, length_bytes: int) -> int:
@@ -219,8 +226,7 @@ def get_segment(
 
     409 `segment_not_ready` with `Retry-After`: it is still to come.
     """
-    content = listening.segment(caller.account_id, job_id, track, number)
-    return Response(content, media_type="audio/flac", headers=_NEVER_CHANGES)
+    return flac(listening.segment(caller.account_id, job_id, track, number), _NEVER_CHANGES)
 
 
 @router.get("/jobs/{job_id}/manifest", operation_id="getManifest", summary="Get the proof", responses=_RESULT)

@@ -11,7 +11,7 @@ from services.kit.validation import form
 from services.orchestrator.jobs.errors import JobNotFinished, JobNotFound
 from services.orchestrator.jobs.routes import Caller
 from services.orchestrator.results.errors import ResultDamaged, SegmentNotFound
-from services.orchestrator.results.routes import SegmentNumber, Track
+from services.orchestrator.results.routes import SegmentNumber, Track, flac
 from services.orchestrator.results.schemas import PlaybackAnswer, Waveforms
 from services.orchestrator.shares.errors import ShareNotFound, TooManyShares
 from services.orchestrator.shares.schemas import MadeShare, NewShare, ShareAnswer, SharedSong
@@ -90,7 +90,7 @@ def get_shared_playback(share: Token, shares: SharesDep) -> PlaybackAnswer:
 )
 def get_shared_segment(share: Token, track: Track, number: SegmentNumber, shares: SharesDep) -> Response:
     """As `GET /v1/jobs/{job_id}/playback/{track}/{number}`, but not to be kept: a link that has ended is silent."""
-    return Response(shares.segment(share, track, number), media_type="audio/flac")
+    return flac(shares.segment(share, track, number))
 
 
 @router.get(

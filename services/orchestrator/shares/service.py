@@ -14,6 +14,7 @@ from typing import Any
 
 from services.kit.database import Database
 from services.kit.ids import new_id
+from services.kit.storage import Content
 from services.orchestrator.jobs import repository as job_rows
 from services.orchestrator.jobs.errors import JobNotFinished, JobNotFound
 from services.orchestrator.jobs.states import Status
@@ -101,7 +102,7 @@ class Shares:
         with _gone_alike():
             return self._listening.playback(shared.account_id, shared.job_id)
 
-    def segment(self, token: str, track: str, number: int) -> bytes:
+    def segment(self, token: str, track: str, number: int) -> Content:
         """As `Listening.segment`."""
         shared = self._followed(token)
         with _gone_alike():

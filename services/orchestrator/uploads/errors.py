@@ -1,6 +1,6 @@
 """What is refused about uploads, and why."""
 
-from services.kit.errors import Conflict, Invalid, NotFound
+from services.kit.errors import Conflict, Invalid, NotFound, RateLimited
 
 
 class UploadNotFound(NotFound):
@@ -16,3 +16,8 @@ class UploadRejected(Invalid):
 class UploadNotReady(Conflict):
     code = "upload_not_ready"
     title = "The upload is not complete yet"
+
+
+class TooManyUnknownUploads(RateLimited):
+    code = "too_many_unknown_uploads"
+    title = "Too many uploads were named that there are not"

@@ -1,6 +1,9 @@
 """Songs that are asked about before they are known here."""
 
-from collections.abc import Collection
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
 
 from services.kit.database import Database, ReadSession
 from services.kit.errors import Unavailable
@@ -8,8 +11,34 @@ from services.orchestrator.jobs.lifecycle import Lifecycle
 from services.orchestrator.settings import Settings
 from services.orchestrator.signals import Signals
 from services.orchestrator.uploads import repository
-from services.orchestrator.uploads.errors import UploadNotFound, UploadRejected
+from services.orchestrator.uploads.errors import TooManyUnknownUploads, UploadNotFound, UploadRejected
 from services.orchestrator.uploads.models import KnownUpload
+
+UNKNOWN_A_MINUTE = 300
+
+
+class Questions:
+    """How many uploads that nobody has told of an account may ask about in a minute, of this process.
+
+    Each costs a record, an answer and a row, and anybody can make up ids. An account that has asked about fewer may ask
+    once about as many as an order has: after everything was lost here, all songs of a batch are unknown.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._minute = 0
+        self._asked: Counter[str] = Counter()
+
+    def take(self, account_id: str, count: int) -> None:
+        """Raises TooManyUnknownUploads."""
+        with self._lock:
+            minute = int(self._clock() // 60)
+            if minute != self._minute:
+                self._minute, self._asked = minute, Counter()
+            if self._asked[account_id] >= UNKNOWN_A_MINUTE:
+                raise TooManyUnknownUploads(retry_after_seconds=60)
+            self._asked[account_id] += count
 
 
 class Uploads:
@@ -20,11 +49,12 @@ class Uploads:
         self._settings = settings
         self._lifecycle = lifecycle
         self._signals = signals
+        self._questions = Questions()
 
-    def look_for(self, upload_id: str) -> bool:
+    def look_for(self, account_id: str, upload_id: str) -> bool:
         """Asks the upload service about an upload that is not known here, and waits a moment for the answer.
 
-        False where none comes: that the upload does not exist is then not known either.
+        False where none comes: that the upload does not exist is then not known either. Raises TooManyUnknownUploads.
         """
 
         def known() -> KnownUpload | None:
@@ -33,17 +63,18 @@ class Uploads:
 
         if known() is not None:
             return True
+        self._questions.take(account_id, 1)
         with self._database.write() as session:
             self._lifecycle.ask_for_upload(session, upload_id)
         return self._signals.wait_for(known, self._settings.answer_wait_seconds) is not None
 
-    def learn(self, upload_id: str) -> None:
+    def learn(self, account_id: str, upload_id: str) -> None:
         """The same. Raises Unavailable where no answer comes."""
-        if not self.look_for(upload_id):
+        if not self.look_for(account_id, upload_id):
             raise Unavailable("what became of the upload is not known yet", retry_after_seconds=2)
 
-    def look_for_all(self, upload_ids: Collection[str]) -> bool:
-        """Asks about several together. False where one of them is still not known."""
+    def look_for_all(self, account_id: str, upload_ids: Collection[str]) -> bool:
+        """Asks about several together. False where one of them is still not known. Raises TooManyUnknownUploads."""
 
         def unknown() -> set[str]:
             with self._database.read() as session:
@@ -51,6 +82,7 @@ class Uploads:
 
         missing = unknown()
         if missing:
+            self._questions.take(account_id, len(missing))
             with self._database.write() as session:
                 for upload_id in sorted(missing):
                     self._lifecycle.ask_for_upload(session, upload_id)
@@ -58,9 +90,9 @@ class Uploads:
             return told is not None
         return True
 
-    def learn_all(self, upload_ids: Collection[str]) -> None:
+    def learn_all(self, account_id: str, upload_ids: Collection[str]) -> None:
         """The same. Raises Unavailable where one is still not known."""
-        if not self.look_for_all(upload_ids):
+        if not self.look_for_all(account_id, upload_ids):
             raise Unavailable("what became of some uploads is not known yet", retry_after_seconds=2)
 
     @staticmethod

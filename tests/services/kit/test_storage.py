@@ -101,6 +101,19 @@ def test_streaming_comes_in_bounded_chunks(storage: ObjectStorage) -> None:
     assert max(map(len, chunks)) <= MEBIBYTE
 
 
+def test_an_object_that_is_opened_tells_its_length_first(storage: ObjectStorage) -> None:
+    data = os.urandom(3 * MEBIBYTE + 5)
+    storage.put_bytes("a", data, OCTETS)
+
+    opened = storage.open("a")
+    assert opened.size_bytes == len(data)
+    chunks = list(opened.chunks)
+
+    assert b"".join(chunks) == data
+    assert max(map(len, chunks)) <= MEBIBYTE
+    storage.open("a").chunks.close()  # nobody wanted it after all
+
+
 def test_a_part_of_an_object_is_streamed(storage: ObjectStorage) -> None:
     storage.put_bytes("a", b"0123456789", "text/plain")
     assert b"".join(storage.stream("a", 7)) == b"789"
@@ -119,6 +132,8 @@ def test_what_is_missing_says_so(storage: ObjectStorage, tmp_path: Path) -> None
     assert storage.head("nothing") is None
     with pytest.raises(ObjectNotFound):
         storage.read_bytes("nothing", 10)
+    with pytest.raises(ObjectNotFound):
+        storage.open("nothing")
     with pytest.raises(ObjectNotFound):
         next(iter(storage.stream("nothing")))
     with pytest.raises(ObjectNotFound):

@@ -22,7 +22,7 @@ from services.kit.handling import in_transaction
 from services.kit.ids import new_id
 from services.kit.object_keys import source_key
 from services.kit.protos import billing_pb2, prices_pb2, separation_pb2, uploads_pb2, workers_pb2
-from services.kit.storage import ObjectInfo, ObjectNotFound
+from services.kit.storage import Content, ObjectInfo, ObjectNotFound
 from services.kit.tables import OUTBOX
 from services.orchestrator.administration.errors import DeadLetterNotFound
 from services.orchestrator.administration.feedback import MarkedRegions
@@ -74,6 +74,10 @@ class MemoryStorage:
         if key not in self.objects:
             raise ObjectNotFound(key)
         return self.objects[key][:limit_bytes]
+
+    def open(self, key: str) -> Content:
+        data = self.read_bytes(key, 1 << 30)
+        return Content(len(data), (data[begin : begin + (1 << 20)] for begin in range(0, len(data), 1 << 20)))
 
     def stream(self, key: str, begin: int = 0, end: int | None = None) -> Iterator[bytes]:
         yield self.read_bytes(key, 1 << 20)[begin:end]

@@ -1,5 +1,8 @@
 """What a file by address is called."""
 
+from email.message import Message
+from urllib.parse import quote
+
 import pytest
 from pydantic import TypeAdapter
 
@@ -47,6 +50,25 @@ TOLD = {
 @pytest.mark.parametrize("header", list(TOLD))
 def test_what_a_server_calls_the_file_is_taken_with_care(header: str) -> None:
     assert name_told({"content-disposition": header}) == TOLD[header]
+
+
+@pytest.mark.parametrize("length", [4_001, 95_000])
+def test_no_server_makes_us_read_a_long_header(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library takes time by the square of its length: 95,000 semicolons took seven seconds."""
+    read: list[str] = []
+    monkeypatch.setattr(Message, "get_filename", lambda _message: read.append("it"))
+    header = 'attachment; filename="'
+    assert name_told({"content-disposition": header + ";" * (length - len(header))}) is None
+    assert read == []
+    name_told({"content-disposition": header + ";" * (4_000 - len(header))})
+    assert read == ["it"]
+
+
+def test_the_longest_name_is_read_however_it_is_written() -> None:
+    name = "ü" * 120 + ".wav"
+    encoded = quote(name)
+    header = f"attachment; filename=\"{'_' * 250}.wav\"; filename*=UTF-8''{encoded}"
+    assert name_told({"content-disposition": header}) == name
 
 
 def test_a_query_is_not_shown() -> None:

@@ -99,6 +99,7 @@ def test_no_credits_is_402_and_names_the_job(world: World) -> None:
         {"price_credits": 0},
         {"status": "queued"},
         {"metadata": {"a": "b\x00"}},
+        {"metadata": {str(number): "音" * 98 for number in range(14)}},
     ],
 )
 def test_what_cannot_be_made_is_422(world: World, body: dict[str, Any]) -> None:
@@ -109,6 +110,39 @@ def test_what_cannot_be_made_is_422(world: World, body: dict[str, Any]) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     listed = world.client.get("/v1/jobs", headers=bearer(account)).json()
     assert listed == {"items": [], "next_cursor": None}
+
+
+@on_sqlite
+def test_notes_of_4096_bytes_are_kept(world: World) -> None:
+    account = new_id("usr")
+    notes = {f"{number:x}": "音" * 85 for number in range(16)}
+    job = world.post_job(account, world.ready_upload(account), metadata=notes)
+    assert sum(len((name + text).encode()) for name, text in notes.items()) == 4096
+    assert job["metadata"] == notes
+
+
+def test_made_up_uploads_are_asked_about_so_often_and_no_more(world: World) -> None:
+    """Each costs a record, an answer and a row; anybody can make up a thousand."""
+    account, other = new_id("usr"), new_id("usr")
+    items = [{"upload_id": new_id("upl")} for _ in range(1000)]
+    first = world.client.post("/v1/batches/quote", json={"items": items}, headers=bearer(account))
+    assert first.status_code == 503, "the first may be about as many as a batch has: all may be lost here"
+    world.told()
+    again = [{"upload_id": new_id("upl")} for _ in range(1000)]
+    for path, body in (
+        ("/v1/batches/quote", {"items": again}),
+        ("/v1/batches", {"items": again}),
+        ("/v1/quotes", {"upload_id": new_id("upl")}),
+        ("/v1/jobs", {"upload_id": new_id("upl")}),
+    ):
+        seen = [world.client.post(path, json=body, headers=bearer(account)) for _ in range(302)]
+        assert (seen[-1].status_code, seen[-1].json()["code"]) == (429, "too_many_unknown_uploads"), path
+        assert seen[-1].headers["retry-after"] == "60"
+    asked = [event for event in world.told() if event.type.endswith("UploadStatusRequested")]
+    assert len(asked) < 4 * 1500
+    known = world.ready_upload(account)
+    assert world.client.post("/v1/jobs", json={"upload_id": known}, headers=bearer(account)).status_code == 202
+    assert world.client.post("/v1/quotes", json={"upload_id": new_id("upl")}, headers=bearer(other)).status_code == 503
 
 
 @on_sqlite

@@ -8,6 +8,7 @@ from services.kit.ids import new_id
 from services.kit.object_keys import stems_prefix
 from services.kit.playback import SEGMENT_SECONDS, segment_key
 from services.orchestrator.jobs.models import Job
+from services.orchestrator.results.playback import Listening
 from tests.databases import on_sqlite
 from tests.services.orchestrator.siblings import failed, succeeded
 from tests.services.orchestrator.world import World, bearer
@@ -80,6 +81,17 @@ def test_a_segment_is_served_as_soon_as_it_is_stored(world: World, account: str,
     assert answer.headers["content-type"] == "audio/flac"
     assert answer.headers["cache-control"] == "private, max-age=86400, immutable"
     assert answer.headers["content-length"] == str(len(b"vocals 0 of attempt 1"))
+
+
+def test_a_large_segment_is_never_whole_in_memory(world: World, account: str, job_id: str) -> None:
+    """One of eight channels at 192 kHz has 20 MB, and as many are read at once as there are downloads."""
+    key = segment_key(stems_prefix(job_id, 1), "vocals", 0)
+    world.storage.objects[key] = bytes(20 << 20)
+    listening = Listening(world.database, world.storage)  # type: ignore[arg-type]
+    pieces = [len(piece) for piece in listening.segment(account, job_id, "vocals", 0).chunks]
+    assert (sum(pieces), max(pieces)) == (20 << 20, 1 << 20)
+    answer = ask(world, account, job_id, "/vocals/0")
+    assert (len(answer.content), answer.headers["content-length"]) == (20 << 20, str(20 << 20))
 
 
 def test_one_that_is_still_to_come_is_asked_for_again(world: World, account: str, job_id: str) -> None:

@@ -10,7 +10,7 @@ from starlette.types import Message
 
 from services.orchestrator.results.errors import ResultDamaged, ResultGone
 from services.orchestrator.results.rendering import MIX_PROGRAM, STEM_FILE_PROGRAM, Renderer, RenderingBusy
-from services.orchestrator.results.routes import Rendered
+from services.orchestrator.results.routes import Closing
 
 PASSES_ON = (sys.executable, "-I", "-c", "import sys, shutil; shutil.copyfileobj(sys.stdin.buffer, sys.stdout.buffer)")
 BREAKS_OFF = (sys.executable, "-I", "-c", "print('some of it', flush=True); raise SystemExit('and no more')")
@@ -51,7 +51,7 @@ def test_who_has_the_end_of_a_file_may_ask_for_another() -> None:
 
 def test_the_end_of_the_connection_is_the_end_of_the_work() -> None:
     renderer = Renderer(NEVER_ENDS, 1)
-    answer = Rendered(renderer.render("me", {}, []))
+    answer = Closing(renderer.render("me", {}, []))
 
     async def serve() -> None:
         written = asyncio.Event()
