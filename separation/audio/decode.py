@@ -90,8 +90,8 @@ class AudioInfo:
 
 
 # How many seconds less than its header says a file may hold, by the demuxer: MP4 counts the encoder's padding, which is
-# not decoded. Others only estimate their length.
-_LENGTH_TOLERANCE_SECONDS = {"wav": 0.001, "flac": 0.001, "aiff": 0.001, "mov": 0.25}
+# not decoded. Others only estimate their length, or believe what a writer put there that did not know it yet.
+_LENGTH_TOLERANCE_SECONDS = {"flac": 0.001, "mov": 0.25}
 # The same in samples for an encoder's own note: LAME has twelve bits for its delay, and for what fills the last frame.
 _NOTE_TOLERANCE = 2 * 4096
 

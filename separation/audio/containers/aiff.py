@@ -36,11 +36,12 @@ def read_aiff(file: BinaryIO, begin: int, end: int) -> Aiff:
     file.seek(begin)
     head = file.read(12)
     kept: dict[bytes, tuple[int, int]] = {}
-    texts, id3, cut = Texts(), [], False
+    texts, id3, cut, sound = Texts(), [], False, (0, 0)
     for chunk in chunks(file, begin + 12, end, ">"):
         if chunk.name in _NEEDED:
             if chunk.name == b"SSND":
                 cut = ends_within(chunk, end)
+                sound = chunk.begin, min(end, chunk.begin + chunk.size)
             kept[chunk.name] = (chunk.begin - 8, min(end, chunk.begin + chunk.size + chunk.size % 2))
         elif chunk.name in _KEYS:
             file.seek(chunk.begin)
@@ -53,10 +54,9 @@ def read_aiff(file: BinaryIO, begin: int, end: int) -> Aiff:
     file.seek(begin + 8)
     little_endian = _little_endian(file.read(min(end - begin - 8, _LONGEST)))
     if little_endian is not None:
-        begin, end = kept[b"SSND"]
-        file.seek(begin + 8)
+        file.seek(sound[0])
         offset = int.from_bytes(file.read(4), "big")
-        return Aiff(((begin + 16 + offset, end),), little_endian, texts, tuple(id3), cut)
+        return Aiff(((sound[0] + 8 + offset, sound[1]),), little_endian, texts, tuple(id3), cut)
     return Aiff((head, *(kept[name] for name in _NEEDED if name in kept)), None, texts, tuple(id3), cut)
 
 

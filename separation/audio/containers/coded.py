@@ -6,7 +6,10 @@ such files often begin with silence, and of what a digital output carries it fin
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import BinaryIO, Literal
+
+from separation.audio.containers.checksums import crc_16
 
 # IEC 61937: the two words before each burst, and which kinds of data follow them; of pauses there is nothing to decode.
 _BURST = b"\x72\xf8\x1f\x4e"
@@ -27,18 +30,34 @@ _AC3_SAMPLES = 1536
 _LAST_AC3, _EAC3 = 8, 16
 # So many frames in a row are no accident.
 _FRAMES_IN_A_ROW = 4
+# Whose checksums are worked out; of a stream the first is right.
+_MOST_TRIED = 32
+_LAST_ZEROS = 4
 SEARCHED_BYTES = 128 * 1024
 _LONGEST_SILENCE_BYTES = 8 * 1024 * 1024
 _READ_BYTES = 64 * 1024
 
 
-def find_coded(file: BinaryIO, begin: int, end: int) -> tuple[str, int] | None:
-    """By which demuxer of FFmpeg's the bytes between the positions are read, and from where on; ``None``: they are
-    samples."""
+@dataclass(frozen=True)
+class Coded:
+    """By which demuxer of FFmpeg's bytes are read, and from where to where."""
+
+    demuxer: str
+    begin: int
+    end: int
+
+
+def find_coded(file: BinaryIO, begin: int, end: int) -> Coded | None:
+    """What is coded between the positions; ``None``: they are samples."""
     start = _behind_silence(file, begin, min(end, begin + _LONGEST_SILENCE_BYTES))
     file.seek(start)
     found = coded_as(file.read(min(SEARCHED_BYTES, end - start)))
-    return found and (found[0], start + found[1])
+    if found is None:
+        return None
+    demuxer, place = found
+    # FFmpeg takes zeros behind the last frame for a part of it, which is then none; bursts say how long they are.
+    last = end if demuxer == "spdif" else _before_silence(file, start + place, end)
+    return Coded(demuxer, start + place, last)
 
 
 def coded_as(data: bytes) -> tuple[str, int] | None:
@@ -50,9 +69,16 @@ def coded_as(data: bytes) -> tuple[str, int] | None:
         for place, distance in _again_and_again(data, sync):
             if distance == _dts_frame(data[place : place + 16], order, bits):
                 return "dts", place
+    tried = 0
     for match in re.finditer(_AC3_SYNC, data):
-        if demuxer := _ac3_frames(data, match.start()):
-            return demuxer, match.start()
+        demuxer, length = _ac3_frames(data, match.start())
+        if demuxer:
+            # A tone whose period divides a frame repeats one accident as often as it is looked for.
+            if not crc_16(data[match.start() + len(_AC3_SYNC) : match.start() + length]):
+                return demuxer, match.start()
+            tried += 1
+            if tried == _MOST_TRIED:
+                break
     return None
 
 
@@ -64,6 +90,16 @@ def _behind_silence(file: BinaryIO, begin: int, end: int) -> int:
         if sound := data.lstrip(b"\0"):
             zeros = len(data) - len(sound)
             return position + zeros - zeros % 2
+    return end
+
+
+def _before_silence(file: BinaryIO, begin: int, end: int) -> int:
+    """The position behind the last byte that is not zero, and a few more: the last of a frame may be some."""
+    for position in range(end, max(begin, end - _LONGEST_SILENCE_BYTES), -_READ_BYTES):
+        first = max(begin, position - _READ_BYTES)
+        file.seek(first)
+        if sound := file.read(position - first).rstrip(b"\0"):
+            return min(end, first + len(sound) + _LAST_ZEROS)
     return end
 
 
@@ -87,15 +123,17 @@ def _dts_frame(head: bytes, order: Literal["big", "little"], bits: int) -> int:
     return room if normal == 63 and length * 16 <= room * bits else 0
 
 
-def _ac3_frames(data: bytes, position: int) -> str:
-    """``ac3`` or ``eac3`` where frames of the one or the other follow each other from there; else nothing."""
-    kind = ""
-    for _ in range(_FRAMES_IN_A_ROW):
+def _ac3_frames(data: bytes, position: int) -> tuple[str, int]:
+    """``ac3`` or ``eac3`` where frames of the one or the other follow each other from there, and the length of the
+    first; else nothing."""
+    kind, first = _ac3_frame(data[position : position + 6])
+    length = first
+    for _ in range(_FRAMES_IN_A_ROW - 1):
+        position += length
         kind, length = _ac3_frame(data[position : position + 6])
         if not length:
-            return ""
-        position += length
-    return kind
+            return "", 0
+    return kind, first
 
 
 def _ac3_frame(head: bytes) -> tuple[str, int]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from separation.audio.containers.checksums import CRC_16, crc_8
 from separation.audio.containers.view import Source
 
 _SYNC = re.compile(rb"\xff[\xf8\xf9]")
@@ -177,7 +178,7 @@ def header_at(data: bytes, place: int, offset: int = 0) -> Header | None:
     else:
         block = _BLOCKS[block_code]
     end += {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
-    if end >= len(head) or _crc_8(head[:end]) != head[end]:
+    if end >= len(head) or crc_8(head[:end]) != head[end]:
         return None
     return Header(offset + place, number, block, bool(head[1] & 1))
 
@@ -188,31 +189,10 @@ def first_sample(head: bytes, block: int) -> int | None:
     return None if header is None else header.number * (1 if header.variable else block or header.block)
 
 
-def _table(bits: int, polynomial: int) -> tuple[int, ...]:
-    entries = []
-    for byte in range(256):
-        value = byte << (bits - 8)
-        for _ in range(8):
-            value = (value << 1) ^ (polynomial if value >> (bits - 1) else 0)
-        entries.append(value & ((1 << bits) - 1))
-    return tuple(entries)
-
-
-_CRC_8 = _table(8, 0x107)
-_CRC_16 = _table(16, 0x18005)
-
-
-def _crc_8(data: bytes) -> int:
-    value = 0
-    for byte in data:
-        value = _CRC_8[value ^ byte]
-    return value
-
-
 def ends(data: bytes) -> Iterator[int]:
     """Where the frame that begins the bytes may end: there its checksum comes out right."""
     value = 0
     for place, byte in enumerate(data, 1):
-        value = (value << 8 & 0xFFFF) ^ _CRC_16[value >> 8 ^ byte]
+        value = (value << 8 & 0xFFFF) ^ CRC_16[value >> 8 ^ byte]
         if not value and place > _SHORTEST_FRAME:
             yield place

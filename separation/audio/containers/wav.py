@@ -27,8 +27,9 @@ _FOLLOWING = (b"fmt ", b"data", b"fact", b"LIST", b"COMM", b"SSND")
 # Behind a length that a writer never filled in nothing can be found: the samples go on to the file's end.
 _NEVER_FILLED_IN = (0, 0xFFFFFFFF)
 _NEVER_FILLED_IN_LONG = (0, 0xFFFFFFFFFFFFFFFF)
-# What writers put there that do not know yet how long it gets: all the length that a program can bear.
-_LONG_ENOUGH = 0x7FFF0000
+# What writers put there that do not know yet how long it gets: all the length that a program can bear. SoX's AIFF has
+# the whole samples in 0x7F000000 bytes.
+_LONG_ENOUGH = 0x7EFFFF00
 # By so much lengths are wrong of which a writer has counted the headers, too.
 _MISCOUNTED_BYTES = 1024
 
@@ -133,7 +134,7 @@ def _by_samples(file: BinaryIO, wav: Wav, layout: bytes, order: str, data: tuple
     if int.from_bytes(layout[:2], "little") in _MPEG:
         return replace(wav, mpeg=data)
     coded = find_coded(file, *data) if _is_of_a_digital_output(layout) else None
-    return wav if coded is None else replace(wav, shown=((coded[1], data[1]),), coded=coded[0])
+    return wav if coded is None else replace(wav, shown=((coded.begin, coded.end),), coded=coded.demuxer)
 
 
 def _by_container(content: bytes, order: str) -> bytes:

@@ -38,3 +38,24 @@ def test_samples_with_the_low_byte_first_are_as_wide_as_the_file_says(
     assert probe(path).complete
     path.write_bytes(path.read_bytes()[: -len(raw) // 2])
     assert not probe(path).complete
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+def test_a_length_that_a_writer_to_a_pipe_made_up_is_not_believed(tmp_path: Path, bits: int) -> None:
+    """SoX says as many samples as fit in 0x7f000000 bytes."""
+    frame = 2 * bits // 8
+    many = 0x7F000000 // frame
+    common = struct.pack(">hIh", 2, many, bits) + _44100
+    sound = struct.pack(">4sIII", b"SSND", many * frame + 8, 0, 0) + bytes(22_050 * frame)
+    path = tmp_path / "song.aiff"
+    path.write_bytes(struct.pack(">4sI", b"FORM", 0x7F000000) + b"AIFF" + _chunk(b"COMM", common) + sound)
+    info = probe(path)
+    assert (info.samples, info.complete) == (22_050, True)
+
+
+def test_the_byte_that_makes_a_length_even_is_no_sample(tmp_path: Path) -> None:
+    common = struct.pack(">hIh", 1, 22_049, 8) + _44100 + b"sowt\0\0"
+    body = b"AIFC" + _chunk(b"COMM", common) + _chunk(b"SSND", bytes(8) + b"\1" * 22_049)
+    path = tmp_path / "song.aifc"
+    path.write_bytes(_chunk(b"FORM", body))
+    assert probe(path).samples == 22_049

@@ -87,6 +87,26 @@ def test_music_is_not_taken_for_frames(tmp_path: Path, period: int, level: tuple
     assert probe(in_wav(tmp_path / "song.wav", data.tobytes())).codec == "pcm_s16le"
 
 
+@pytest.mark.parametrize("rate", [48_000, 44_100])
+def test_a_tone_that_repeats_an_accident_is_a_tone(tmp_path: Path, rate: int) -> None:
+    """21 of its periods are 128 samples, so what once looks like the head of a frame does again a frame later."""
+    tone = np.rint(30622.642109754823 * np.sin(2 * np.pi * 21 * np.arange(96_000) / 128)).astype("<i2")
+    data = np.stack([tone, tone], axis=1).tobytes()
+    path = tmp_path / "song.wav"
+    path.write_bytes(wav_header(len(data), rate=rate) + data)
+    info = probe(path)
+    assert (info.codec, info.samples) == ("pcm_s16le", 96_000)
+
+
+@pytest.mark.parametrize("codec", ["ac3", "eac3"])
+@pytest.mark.parametrize("zeros", [2, 4, 100, 1536, 8000, 200_000])
+def test_zeros_behind_the_last_frame_are_no_part_of_it(tmp_path: Path, codec: str, zeros: int) -> None:
+    coded = write_encoded(tmp_path / "song", music(2), 44100, codec, codec).read_bytes()
+    whole = probe(in_wav(tmp_path / "whole.wav", coded))
+    padded = probe(in_wav(tmp_path / "padded.wav", coded + bytes(zeros)))
+    assert (padded.samples, padded.complete) == (whole.samples, True)
+
+
 def test_pauses_before_the_first_burst_are_passed_over(tmp_path: Path) -> None:
     """As a digital output has them while nothing plays, which FFmpeg does not read."""
     sound = write_encoded(tmp_path / "song", music(2), 44100, "spdif", "ac3").read_bytes()

@@ -276,3 +276,24 @@ def test_the_same_in_rf64(tmp_path: Path, said: int, complete: bool) -> None:
     path.write_bytes(_chunk(b"RF64", b"WAVE" + lengths + _chunk(b"fmt ", _format(1, 2, 44100, 16)) + samples))
     info = probe(path)
     assert (info.samples, info.complete) == (22_050, complete)
+
+
+@pytest.mark.parametrize(
+    ("kind", "bits", "said", "fact"),
+    [
+        (3, 32, 0x7FFFF000 - 0x7FFFF000 % 8, (0x7FFFF000 - 0x7FFFF000 % 8) // 8),
+        (3, 64, 0xFFFFFFFF, 0xFFFFFFFF),
+        (1, 16, 0, 44_100),
+        (6, 8, 0x7FFFF000, 0x7FFFF000 // 2),
+    ],
+)
+def test_a_count_that_a_writer_to_a_pipe_made_up_is_not_believed(
+    tmp_path: Path, kind: int, bits: int, said: int, fact: int
+) -> None:
+    """SoX counts as many samples as a program can bear; others leave the count open, or count those of all channels."""
+    samples = np.zeros((22_050, 2), {3: f"<f{bits // 8}", 1: "<i2", 6: "<i1"}[kind]).tobytes()
+    layout = _chunk(b"fmt ", _format(kind, 2, 44100, bits)) + _chunk(b"fact", struct.pack("<I", fact))
+    path = tmp_path / "song.wav"
+    path.write_bytes(_chunk(b"RIFF", b"WAVE" + layout + _chunk(b"data", samples, said), 0x7FFFFFFF))
+    info = probe(path)
+    assert (info.samples, info.complete) == (22_050, True)
