@@ -14,6 +14,7 @@ from separation.errors import AudioTooComplex
 _FIRST_PAGE = re.compile(rb"OggS\x00[\x02\x03\x06\x07]")
 _MAGIC = b"OggS\x00"
 _HEADER = 27
+_LONGEST_HEAD = _HEADER + 255
 _READ_BYTES = 1 << 20
 # The recording of a station has a link for each song.
 _MOST_STREAMS = 256
@@ -72,10 +73,20 @@ def _first_pages(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, _P
     while position < end:
         file.seek(position)
         data = before + file.read(min(_READ_BYTES, end - position))
+        start = position - len(before)
         for match in _FIRST_PAGE.finditer(data):
-            place = position - len(before) + match.start()
-            page = _page_at(file, place)
-            if page is not None and (page.end >= end or _page_at(file, page.end) is not None):
+            place = start + match.start()
+            # What looks like a first page may stand there a hundred thousand times: it is not read again each time.
+            head = data[match.start() : match.start() + _LONGEST_HEAD]
+            page = _page(head, place) if len(head) == _LONGEST_HEAD else _page_at(file, place)
+            if page is None:
+                continue
+            behind = page.end - start
+            if behind + _HEADER <= len(data):
+                followed = data.startswith(_MAGIC, behind)
+            else:
+                followed = page.end >= end or _page_at(file, page.end) is not None
+            if followed:
                 yield place, page
         position += _READ_BYTES
         before = data[-5:]
@@ -100,7 +111,10 @@ def _end_of_pages(file: BinaryIO, begin: int, end: int) -> int:
 
 def _page_at(file: BinaryIO, place: int) -> _Page | None:
     file.seek(place)
-    head = file.read(_HEADER + 255)
+    return _page(file.read(_LONGEST_HEAD), place)
+
+
+def _page(head: bytes, place: int) -> _Page | None:
     if len(head) < _HEADER or not head.startswith(_MAGIC):
         return None
     return _Page(head[14:18], head[_HEADER : _HEADER + head[26]], place + _HEADER + head[26])

@@ -1,11 +1,13 @@
 """Songs that follow each other in one Ogg file, its tags, and what it may not claim."""
 
+import io
 import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from separation.audio.containers import identify
 from separation.audio.decode import open_audio, probe
 from separation.errors import AudioChangesFormat, AudioTooComplex
 from tests.separation.signals import music, read, write_encoded
@@ -102,3 +104,20 @@ def test_more_streams_than_a_recording_has_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"".join(page(serial, head, flags=2) for serial in range(1000)))
     with pytest.raises(AudioTooComplex):
         probe(path)
+
+
+def test_what_looks_like_first_pages_is_read_once(tmp_path: Path) -> None:
+    class Counted(io.FileIO):
+        reads = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            self.reads += 1
+            return super().read(size) or b""
+
+    content, samples = _song(tmp_path / "link", "libopus", 48000)
+    path = tmp_path / "song.ogg"
+    path.write_bytes(content + b"OggS\0\2" * 100_000 + bytes(70_000))
+    with Counted(path) as raw:
+        identify(raw)
+        assert raw.reads < 200
+    np.testing.assert_array_equal(read(path), samples)
