@@ -60,9 +60,9 @@ class NightlyCheck:
 
 
 def tidy(accounts: Accounts) -> None:
-    """Deletes sessions that ended, registrations that nobody proved, secrets that need not be told again, counts and
-    tries of past days, old security events, addresses that were erased long ago; seals anew what a key sealed that is
-    to go."""
+    """Deletes sessions and API keys that ended, registrations that nobody proved, secrets that need not be told again,
+    counts and tries of past days, old security events, addresses that were erased long ago; seals anew what a key
+    sealed that is to go."""
     with accounts.database.write() as session:
         now = session.now()
         accounts.sessions.tidy(session)
@@ -74,5 +74,6 @@ def tidy(accounts: Accounts) -> None:
         reservations.delete_preview_uses(session, (now - KEEP_PREVIEW_USES).date())
         throttle.tidy(session)
         security_events.delete_old(session, now - accounts.security_events_kept)
+    accounts.api_keys.delete_ended()
     accounts.second_factors.reseal()
     accounts.webhooks.forget()

@@ -154,7 +154,7 @@ def _accounts() -> Iterable[Route]:
     yield Route("GET", "/v1/erasures/{token}", Upstream.ACCOUNTS, access=Access.ANYONE)
     yield Route("GET", "/v1/me/security-events", Upstream.ACCOUNTS, "account")
     yield Route("GET", "/v1/api-keys", Upstream.ACCOUNTS, "account")
-    yield Route("POST", "/v1/api-keys", Upstream.ACCOUNTS, "account")
+    yield Route("POST", "/v1/api-keys", Upstream.ACCOUNTS, "account", rate_class=RateClass.AUTH)
     yield Route("DELETE", "/v1/api-keys/{id}", Upstream.ACCOUNTS, "account")
     yield Route("GET", "/.well-known/jwks.json", Upstream.ACCOUNTS, access=Access.ANYONE)
 

@@ -117,7 +117,7 @@ class Settings(ServiceSettings, KafkaSettings, TokenVerifierSettings):
     address_rate: Rate = "2400/minute"
     """Requests of each client address, whoever signs them."""
     auth_rate: Rate = "60/minute"
-    """Of each client address on the routes that check passwords and send mail."""
+    """Of each client address on the routes that check passwords, send mail or make API keys."""
     uploads_at_once_per_account: int = Field(8, ge=1)
     """Songs that one account may be sending through this process at a time."""
     uploads_at_once_per_address: int = Field(32, ge=1)

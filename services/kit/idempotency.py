@@ -1,13 +1,14 @@
 """`Idempotency-Key`: the same request sent again makes nothing new and gets the first answer.
 
 The key is noted in the transaction that makes the thing, so of many parallel requests one makes it. The answer is
-stored when it is known; a request that comes in between waits for it a little, then gets 409 with `Retry-After`.
+stored when it is known; a request that comes in between waits for it a little, then gets 409 with `Retry-After`. Few
+may wait at once, for each keeps one of the threads that answer everybody; the others get the 409 at once.
 """
 
 import hashlib
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import BaseModel
@@ -26,6 +27,11 @@ ABANDONED_AFTER = timedelta(seconds=10)
 """The process that made the thing has died if it has not stored an answer by then; the answer is made anew."""
 
 POLL_SECONDS = 0.05
+
+WAITING_MAX = 8
+"""Requests that may wait at once in a process, of the forty threads that it answers with."""
+
+_room_to_wait = threading.BoundedSemaphore(WAITING_MAX)
 
 
 class IdempotencyConflict(Invalid):
@@ -59,7 +65,7 @@ def idempotent(
     `create` makes it in the given transaction and returns its id; `respond` turns the id into status and body, outside
     of any transaction, and may wait. Whatever `create` raises undoes everything, the key included. Raises
     IdempotencyConflict for another body or operation under the same key, IdempotencyInProgress when the first answer
-    is too long in coming.
+    is too long in coming or too many requests wait for theirs.
     """
     if key is None:
         with database.write() as session:
@@ -132,16 +138,23 @@ def _create_once(
 def _replay(
     database: Database, account_id: str, key: str, request_hash: str, respond: Callable[[str], Answer]
 ) -> JSONResponse:
+    row, _ = _repeated(database, account_id, key, request_hash)
+    if row.status is not None:
+        return _answer(row.status, row.body, replayed=True)
+    if not _room_to_wait.acquire(blocking=False):
+        raise IdempotencyInProgress
+    try:
+        return _wait_for_answer(database, account_id, key, request_hash, respond)
+    finally:
+        _room_to_wait.release()
+
+
+def _wait_for_answer(
+    database: Database, account_id: str, key: str, request_hash: str, respond: Callable[[str], Answer]
+) -> JSONResponse:
     pause = threading.Event()
     for _ in range(int(WAIT_SECONDS / POLL_SECONDS)):
-        with database.read() as session:
-            row = _find(session, account_id, key)
-            now = session.now()
-        if row is None:
-            # The first request failed and undid its row: the client may send it again.
-            raise IdempotencyInProgress
-        if row.request_hash != request_hash:
-            raise IdempotencyConflict
+        row, now = _repeated(database, account_id, key, request_hash)
         if row.status is not None:
             return _answer(row.status, row.body, replayed=True)
         if row.created_at < now - ABANDONED_AFTER:
@@ -150,6 +163,19 @@ def _replay(
             return _answer(status, content)
         pause.wait(POLL_SECONDS)
     raise IdempotencyInProgress
+
+
+def _repeated(database: Database, account_id: str, key: str, request_hash: str) -> tuple[Row[Any], datetime]:
+    """What is noted of the first request, and when it was looked up."""
+    with database.read() as session:
+        row = _find(session, account_id, key)
+        now = session.now()
+    if row is None:
+        # The first request failed and undid its row: the client may send it again.
+        raise IdempotencyInProgress
+    if row.request_hash != request_hash:
+        raise IdempotencyConflict
+    return row, now
 
 
 def _store(database: Database, account_id: str, key: str, status: int, content: dict[str, Any]) -> None:

@@ -60,7 +60,8 @@ class UploadQuestions:
         outbox.add(session, news_of_unknown(request.upload_id) if upload is None else news_of(upload))
 
     def fetch(self, session: WriteSession, event: Event) -> None:
-        """Takes the order to fetch a song, once, and tells what has become of it, every time."""
+        """Takes the order to fetch a song, once, and tells what has become of it, every time. One that was rejected and
+        not kept is looked at anew."""
         request: Any = event.data
         upload = repository.find_any(session, request.upload_id)
         if upload is None:

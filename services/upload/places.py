@@ -15,7 +15,7 @@ from services.upload.states import Step, UploadStatus, after
 
 
 class Places:
-    """Works inside the caller's transaction, which adds the row."""
+    """Works inside the caller's transaction, which adds the row; that of an order is added here."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -38,7 +38,8 @@ class Places:
 
     def take_order(self, session: WriteSession, upload_id: str, account_id: str, source_url: str) -> Upload:
         """A song that a batch names by its address, under an id that was given it; rejected at once where it cannot be
-        fetched or kept. How many of them wait is bounded by how many batches may be open."""
+        fetched or kept. How many of them wait is bounded by how many batches may be open. Rejected ones count among
+        the account's uploads too: where it has as many as it may, the one returned is told of and not kept."""
         repository.take_turns(session, f"uploads of {account_id}")
         upload = self.place_for(NewSource(source_url=source_url))
         upload.id, upload.account_id, upload.created_at, upload.ordered = upload_id, account_id, session.now(), True
@@ -50,6 +51,8 @@ class Places:
             upload.decided_at = session.now()
             upload.code, upload.reason = error.code, error.detail
             upload.source_url = shown(source_url)
+            if repository.usage(session, account_id).uploads >= self._settings.max_uploads_per_account:
+                return upload
         session.add(upload)
         return upload
 

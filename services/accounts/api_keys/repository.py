@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from services.accounts.api_keys.keys import NewKey
 from services.accounts.api_keys.models import ApiKey
@@ -94,6 +94,12 @@ def revoke_made_since(session: WriteSession, account_id: str, moment: datetime, 
         .returning(ApiKey.id)
     )
     return len(revoked.scalars().all())
+
+
+def delete_ended(session: WriteSession, before: datetime, *, limit: int) -> int:
+    """Deletes keys that were revoked or expired before this; how many."""
+    ended = select(ApiKey.id).where(or_(ApiKey.revoked_at < before, ApiKey.expires_at < before)).limit(limit)
+    return len(session.scalars(delete(ApiKey).where(ApiKey.id.in_(ended)).returning(ApiKey.id)).all())
 
 
 def note_use(session: WriteSession, key_id: str, now: datetime) -> None:

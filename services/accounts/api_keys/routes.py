@@ -80,7 +80,7 @@ def create_api_key(
 def list_api_keys(
     accounts: AccountsDep, owner: AccountOwner, limit: Limit = 20, cursor: ApiKeyCursor = None
 ) -> Page[ApiKeyView]:
-    """Keys that are not deleted, newest first."""
+    """Keys that are not deleted, newest first. One that expired is deleted a day later."""
     with accounts.database.read() as session:
         keys, more = accounts.api_keys.page(session, owner.account_id, before=cursor, limit=limit)
         return Page(items=[ApiKeyView.of(key) for key in keys], next_cursor=keys[-1].id if more else None)

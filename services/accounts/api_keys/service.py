@@ -23,6 +23,12 @@ from services.kit.ids import new_id
 USE_NOTED_EVERY = timedelta(minutes=5)
 """`last_used_at` is no more exact than this: a write for each request would cost more than the answer is worth."""
 
+ENDED_KEPT = timedelta(days=1)
+"""How long a key that was deleted or expired is remembered: longer than any access token that rests on it, for as long
+as gateways have to be told."""
+
+DELETED_TOGETHER = 1000
+
 
 @dataclass(frozen=True)
 class MadeKey:
@@ -108,6 +114,13 @@ class ApiKeys:
         if not api_keys.revoke(session, account_id, key_id, session.now()):
             raise ApiKeyNotFound
         security_events.add(session, account_id, Kind.API_KEY_DELETED, origin, key_id=key_id)
+
+    def delete_ended(self) -> None:
+        """Deletes keys that nobody needs to be told of any more, in transactions that nobody has to wait long for."""
+        deleted = DELETED_TOGETHER
+        while deleted == DELETED_TOGETHER:
+            with self._database.write() as session:
+                deleted = api_keys.delete_ended(session, session.now() - ENDED_KEPT, limit=DELETED_TOGETHER)
 
     def exchange(self, secret: str) -> tuple[str, int]:
         """An access token for a key, and its lifetime in seconds. Raises InvalidApiKey, alike for every wrong key."""

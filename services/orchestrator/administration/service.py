@@ -237,7 +237,7 @@ class Administration:
             case Status.FAILED:
                 if administration.tried_again(session, job):
                     raise JobNotRequeueable("it has been tried again already")
-                made = self._jobs.start_again(session, job)
+                made = self._jobs.start_again(session, job, callback_url=job.callback_url)
             case _:
                 raise JobNotRequeueable(f"it is {job.status}")
         audit.note(

@@ -38,5 +38,5 @@ def get_feedback(job_id: JobId, caller: Caller, feedback: FeedbackDep) -> Feedba
 def put_feedback(
     job_id: JobId, body: Annotated[NewFeedback, Body(openapi_examples=_FEEDBACK)], caller: Caller, feedback: FeedbackDep
 ) -> FeedbackAnswer:
-    """Gives feedback, in place of any given before."""
+    """Gives feedback on a job that succeeded, in place of any given before."""
     return feedback.give(caller.account_id, job_id, body)

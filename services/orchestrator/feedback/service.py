@@ -6,8 +6,9 @@ from services.orchestrator.feedback.errors import FeedbackNotFound
 from services.orchestrator.feedback.models import Feedback
 from services.orchestrator.feedback.schemas import FeedbackAnswer, NewFeedback
 from services.orchestrator.jobs import repository as job_rows
-from services.orchestrator.jobs.errors import JobNotFound
+from services.orchestrator.jobs.errors import JobNotFinished, JobNotFound
 from services.orchestrator.jobs.models import Job
+from services.orchestrator.jobs.states import Status
 
 
 class FeedbackService:
@@ -35,9 +36,12 @@ class FeedbackService:
         return page, page[-1].job_id if len(given) > limit else None
 
     def give(self, account_id: str, job_id: str, request: NewFeedback) -> FeedbackAnswer:
-        """Stores the feedback in place of any earlier."""
+        """Stores the feedback in place of any earlier. Raises JobNotFound, and JobNotFinished where the job made no
+        stems to think anything of."""
         with self._database.write() as session:
             job = _found(job_rows.locked_owned_job(session, account_id, job_id))
+            if job.state is not Status.SUCCEEDED:
+                raise JobNotFinished(f"the job is {job.status}: there are no stems to give feedback on")
             now = session.now()
             given = repository.feedback(session, job.id)
             if given is None:

@@ -6,11 +6,15 @@ from services.orchestrator.jobs.errors import CallbacksForPartners, CallbackUrlR
 from services.orchestrator.settings import Settings
 
 
+def may_have_callbacks(caller: Principal) -> bool:
+    return Role.PARTNER in caller.roles
+
+
 def check_callback(caller: Principal, url: str | None, settings: Settings) -> None:
     """By the rules for webhook endpoints. Raises CallbacksForPartners, CallbackUrlRefused."""
     if url is None:
         return
-    if Role.PARTNER not in caller.roles:
+    if not may_have_callbacks(caller):
         raise CallbacksForPartners
     try:
         target_of(url, allow_loopback=settings.outbound_allow_loopback)

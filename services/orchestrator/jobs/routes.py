@@ -13,7 +13,7 @@ from services.kit.idempotency import IdempotencyConflict, IdempotencyInProgress
 from services.kit.paging import JobCursor, Limit
 from services.kit.schemas import EXAMPLE_IDS, BatchId, JobId, Line, Page, examples
 from services.orchestrator.credits.errors import InsufficientCredits, PreviewAllowanceExhausted
-from services.orchestrator.jobs.callbacks import check_callback
+from services.orchestrator.jobs.callbacks import check_callback, may_have_callbacks
 from services.orchestrator.jobs.errors import (
     CallbacksForPartners,
     CallbackUrlRefused,
@@ -173,5 +173,6 @@ def cancel_job(job_id: JobId, caller: Caller, jobs: JobsDep) -> JobAnswer:
     responses={**_MADE, **answers(JobNotFound, UploadNotFound, JobNotRetryable, IdempotencyInProgress)},
 )
 def retry_job(job_id: JobId, caller: Caller, jobs: JobsDep, idempotency_key: IdempotencyKey = None) -> JSONResponse:
-    """A new job like this one, which failed, was canceled or was rejected."""
-    return jobs.retry(caller.account_id, job_id, idempotency_key)
+    """A new job like this one, which failed, was canceled or was rejected. Without the role of a partner it has no
+    `callback_url`, even if this one had."""
+    return jobs.retry(caller.account_id, job_id, idempotency_key, callback=may_have_callbacks(caller))

@@ -94,14 +94,15 @@ class Jobs:
             respond=lambda job_id: self._first_answer(account_id, job_id),
         )
 
-    def retry(self, account_id: str, job_id: str, key: str | None) -> JSONResponse:
-        """A new job like one that did not succeed; the old one stays as it is."""
+    def retry(self, account_id: str, job_id: str, key: str | None, *, callback: bool) -> JSONResponse:
+        """A new job like one that did not succeed; the old one stays as it is. `callback`: whether its address is told
+        of the new one too."""
 
         def make(session: WriteSession) -> str:
             old = self._owned(session, account_id, job_id)
             if old.state not in FINAL or old.state is Status.SUCCEEDED:
                 raise JobNotRetryable
-            return self.start_again(session, old)
+            return self.start_again(session, old, callback_url=old.callback_url if callback else None)
 
         return idempotent(
             self._database,
@@ -113,7 +114,7 @@ class Jobs:
             respond=lambda job_id: self._first_answer(account_id, job_id),
         )
 
-    def start_again(self, session: WriteSession, old: Job) -> str:
+    def start_again(self, session: WriteSession, old: Job, *, callback_url: str | None) -> str:
         """Makes a new job like one that has ended; its id. Raises what ordering it anew would."""
         if old.model_ordered:
             self._models.check_known(session, old.model_name)
@@ -130,7 +131,7 @@ class Jobs:
             model_name=old.model_name,
             model_ordered=old.model_ordered,
             job_metadata=old.job_metadata,
-            callback_url=old.callback_url,
+            callback_url=callback_url,
             canary=old.canary,
             retry_of=old.id,
         )

@@ -5,11 +5,10 @@ Storage is asked outside of any transaction.
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import chain
+from itertools import chain, count
 from typing import Any
 
 from zipstream import ZIP_STORED, ZipStream
@@ -92,16 +91,14 @@ class Results:
         return _file_name(upload, "stems", "zip"), len(archive), iter(archive)
 
     def archive_of_many(self, account_id: str, job_ids: Sequence[str]) -> tuple[int, Iterator[bytes]]:
-        """Length in bytes and content of a zip with a folder for each job; the same song's are numbered."""
-        archive, folders = _new_archive(), Counter[str]()
+        """Length in bytes and content of a zip with a folder for each job; those of the same name are numbered."""
+        archive, folders = _new_archive(), set[str]()
         for job_id in dict.fromkeys(job_ids):
             try:
                 job, upload = self._finished(account_id, job_id)
                 # Windows takes neither dots nor spaces at the end of a folder's name.
                 title = _shortened(_title(upload), MAX_NAME_BYTES - len(f" ({len(job_ids)})")).rstrip(". ")
-                folders[title] += 1
-                folder = title if folders[title] == 1 else f"{title} ({folders[title]})"
-                self._add(archive, job, upload, f"{folder}/")
+                self._add(archive, job, upload, f"{_free_name(title, folders)}/")
             except StemwrightError as error:
                 error.extra["job_id"] = job_id
                 raise
@@ -282,6 +279,14 @@ def _title(upload: KnownUpload | None) -> str:
     title = "".join("_" if c in FORBIDDEN_IN_NAMES or not c.isprintable() else c for c in title)
     # A name that begins with a dash is an option to whatever unpacks or plays it; one with a dot is hidden.
     return title.lstrip("-. ") or "song"
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """The name, numbered where it is taken, and takes it. Disks of many take capital and small letters for the same."""
+    numbered = chain((name,), (f"{name} ({number})" for number in count(2)))
+    free = next(each for each in numbered if each.casefold() not in taken)
+    taken.add(free.casefold())
+    return free
 
 
 def _shortened(text: str, most_bytes: int) -> str:

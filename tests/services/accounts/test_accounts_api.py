@@ -90,6 +90,36 @@ def test_a_key_works_until_it_expires_and_shows_when(client: TestClient, join: J
     assert person.delete(f"/v1/api-keys/{key['id']}").status_code == 204
 
 
+def test_keys_that_ended_leave_nothing_once_every_gateway_was_told(
+    join: Join, database: Database, accounts: Accounts, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.accounts.api_keys.service.DELETED_TOGETHER", 2)
+    person = join()
+
+    def make(**change: Any) -> str:
+        return str(person.post("/v1/api-keys", json=KEY | change).json()["id"])
+
+    def known() -> set[str]:
+        tidy(accounts)
+        with database.read() as session:
+            return set(session.execute(select(ApiKey.id)).scalars())
+
+    lasting = {make(), make(expires_at=(clock() + timedelta(days=30)).isoformat())}
+    ended = {make(expires_at=(clock() + timedelta(minutes=1)).isoformat())} | {make() for _ in range(4)}
+    for key in ended:
+        person.delete(f"/v1/api-keys/{key}")
+    expired = make(expires_at=(clock() + timedelta(hours=2)).isoformat())
+
+    clock.advance(hours=23)
+    assert known() == {*lasting, *ended, expired}
+    clock.advance(hours=2)
+    assert known() == {*lasting, expired}
+    clock.advance(hours=2)
+    assert known() == lasting
+    kinds = [event["kind"] for event in person.get("/v1/me/security-events?limit=100").json()["items"]]
+    assert (kinds.count("api_key_made"), kinds.count("api_key_deleted")) == (8, 5)
+
+
 def test_a_key_cannot_be_made_that_has_expired(join: Join, clock: Clock) -> None:
     answer = join().post("/v1/api-keys", json={**KEY, "expires_at": clock().isoformat()})
 

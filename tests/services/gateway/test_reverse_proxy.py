@@ -155,6 +155,10 @@ def test_rates_answer_429_with_what_is_left() -> None:
         assert gateway.client.get("/v1/me", headers=bearer(token("usr_other"))).status_code == 200
         assert gateway.client.post("/v1/auth/register", json={}).status_code == 200
         problem(gateway.client.post("/v1/auth/register", json={}), 429, "rate_limited")
+        # Made and deleted in turn, keys are bounded by nothing else.
+        makes_keys = bearer(token("usr_third"))
+        assert gateway.client.get("/v1/api-keys", headers=makes_keys).status_code == 200
+        problem(gateway.client.post("/v1/api-keys", json={}, headers=makes_keys), 429, "rate_limited")
 
 
 def test_uploads_at_once_are_capped_per_account() -> None:

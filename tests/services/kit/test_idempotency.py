@@ -1,6 +1,7 @@
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -9,12 +10,13 @@ from pydantic import BaseModel
 from services.kit.database import Database, WriteSession
 from services.kit.errors import Conflict
 from services.kit.idempotency import (
+    WAITING_MAX,
     Answer,
     IdempotencyConflict,
     IdempotencyInProgress,
     idempotent,
 )
-from tests.databases import MakeDatabase
+from tests.databases import PATIENCE_SECONDS, MakeDatabase
 
 
 class Body(BaseModel):
@@ -38,7 +40,7 @@ class Maker:
 
     def respond(self, resource_id: str) -> Answer:
         if self.hold is not None:
-            self.hold.wait(60)
+            self.hold.wait(PATIENCE_SECONDS)
         self.answered += 1
         return 201, {"id": resource_id, "answer": self.answered}
 
@@ -78,9 +80,9 @@ def test_keys_of_two_accounts_have_nothing_to_do_with_each_other(database: Datab
     assert maker.made == 2
 
 
-def test_fifty_at_once_make_one_thing_and_get_one_answer(database: Database) -> None:
+def test_fifty_in_a_row_as_many_at_once_as_may_wait_make_one_thing_and_get_one_answer(database: Database) -> None:
     maker = Maker()
-    with ThreadPoolExecutor(50) as pool:
+    with ThreadPoolExecutor(1 + WAITING_MAX) as pool:
         answers = {bytes(answer.body) for answer in pool.map(lambda _: maker.post(database), range(50))}
     assert maker.made == 1
     assert len(answers) == 1
@@ -113,6 +115,45 @@ def test_who_asks_while_the_first_answer_is_long_in_coming_is_told_to_come_back(
             maker.hold.set()
         assert first.result(timeout=60).status_code == 201
     assert refused.value.headers["Retry-After"] == "1"
+
+
+def test_of_many_that_ask_meanwhile_few_wait_and_the_others_are_told_to_come_back_at_once(
+    make_database: MakeDatabase,
+) -> None:
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    database = make_database("orchestrator", clock=lambda: now)
+    maker = Maker()
+    maker.hold = threading.Event()
+    with ThreadPoolExecutor(64) as pool:
+        requests = [pool.submit(maker.post, database) for _ in range(64)]
+        try:
+            # The first answer is not there before the others are: none of those that wait ends by itself.
+            others = list(islice(as_completed(requests, timeout=PATIENCE_SECONDS / 2), 63 - WAITING_MAX))
+        finally:
+            maker.hold.set()
+    for other in others:
+        assert isinstance(other.exception(), IdempotencyInProgress)
+    answers = {bytes(request.result().body) for request in requests if request not in others}
+    assert len(answers) == 1
+    assert maker.made == 1
+
+
+def test_a_place_to_wait_is_free_again_whatever_came_of_waiting(database: Database, monkeypatch: Any) -> None:
+    monkeypatch.setattr("services.kit.idempotency.WAIT_SECONDS", 0)
+    maker = Maker()
+    maker.hold = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(maker.post, database)
+        try:
+            while not maker.made:
+                assert not first.done()
+                threading.Event().wait(0.01)
+            for _ in range(2 * WAITING_MAX):
+                with pytest.raises(IdempotencyInProgress):
+                    maker.post(database)
+        finally:
+            maker.hold.set()
+    assert maker.post(database).body == first.result().body
 
 
 def test_the_answer_of_a_process_that_died_in_between_is_made_anew(make_database: MakeDatabase) -> None:

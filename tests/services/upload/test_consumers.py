@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from services.kit.database import Database
 from services.kit.ids import new_id
@@ -103,7 +104,7 @@ def test_songs_of_batches_are_not_among_those_that_an_account_may_have_waiting(
     [
         ("https://127.0.0.1/a.flac", {}, "source_not_allowed"),
         (URL, {"fetchers": 0}, "source_not_allowed"),
-        (URL, {"max_uploads_per_account": 1}, "storage_quota_exceeded"),
+        (URL, {"max_ready_uploads_per_account": 1}, "storage_quota_exceeded"),
     ],
 )
 def test_what_cannot_be_fetched_or_kept_is_rejected_with_its_reason(
@@ -121,6 +122,46 @@ def test_what_cannot_be_fetched_or_kept_is_rejected_with_its_reason(
     row = row_of(database, upload_id)
     assert row is not None
     assert "secret" not in (row.source_url or "")
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [("https://127.0.0.1/a.flac", "source_not_allowed"), (URL, "storage_quota_exceeded")],
+)
+def test_of_songs_that_are_rejected_no_more_are_kept_than_an_account_may_have(
+    database: Database, events: Events, url: str, code: str
+) -> None:
+    insert(database, "ready")
+    insert(database, "rejected")
+    ids = [new_id("upl") for _ in range(5)]
+
+    for upload_id in ids * 2:
+        hear_order(database, order(upload_id, url=url), max_uploads_per_account=2)
+
+    with database.read() as session:
+        assert repository.usage(session, ADA).uploads == 2
+    for upload_id in ids:
+        told = events.all(upload_id)
+        assert {(event.data.code, event.data.account_id, bool(event.data.reason)) for event in told} == {
+            (code, ADA, True)
+        }
+        assert events.types(upload_id) == ["UploadRejected"] * 2
+        hear_order(database, question(upload_id))
+        assert events.types(upload_id)[-1] == "UploadDeleted"
+
+
+def test_a_song_that_was_not_kept_is_taken_where_it_is_ordered_again_and_there_is_room(
+    database: Database, events: Events
+) -> None:
+    kept, upload_id = insert(database, "rejected"), new_id("upl")
+    hear_order(database, order(upload_id), max_uploads_per_account=1)
+    with database.write() as session:
+        session.execute(update(Upload).where(Upload.id == kept).values(status="deleted"))
+
+    hear_order(database, order(upload_id), max_uploads_per_account=1)
+
+    assert events.types(upload_id) == ["UploadRejected", "UploadCreated"]
+    assert row_of(database, upload_id) is not None
 
 
 def test_an_order_from_before_what_is_remembered_brings_nothing_back(database: Database, events: Events) -> None:

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from services.kit.ids import new_id
 from services.kit.protos import audit_pb2, separation_pb2
 from services.orchestrator.administration.models import QueueSample
+from services.orchestrator.jobs.models import Job
 from tests.services.orchestrator.siblings import failed, succeeded
 from tests.services.orchestrator.world import World, bearer
 
@@ -94,6 +96,9 @@ def test_a_running_job_is_taken_from_its_worker_and_begun_anew(world: World, des
 def test_a_failed_job_is_ordered_anew_once_in_its_owners_name(world: World, desk: Desk) -> None:
     owner = new_id("usr")
     old = world.running_job(WORKER, owner)
+    url = "https://hooks.partner.com/stemwright?order=7"
+    with world.database.write() as session:
+        session.execute(update(Job).where(Job.id == old).values(callback_url=url))
     world.beat(WORKER, finished=[failed(WORKER, old, 1, "out_of_memory", retryable=False)])
     assert world.job(old).status == "failed"
     assert desk.get(f"jobs/{old}")["job"]["requeueable"]
@@ -103,6 +108,7 @@ def test_a_failed_job_is_ordered_anew_once_in_its_owners_name(world: World, desk
     status, answer = first
 
     assert (status, answer["retry_of"], answer["account_id"]) == (200, old, owner)
+    assert world.job(answer["id"]).callback_url == url
     assert desk.audited() == [("job_requeued", old, BECAUSE["reason"])]
     assert [desk.post(f"jobs/{job}/requeue", BECAUSE)[1]["code"] for job in (old, answer["id"])] == [
         "job_not_requeueable",

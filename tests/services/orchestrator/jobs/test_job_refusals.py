@@ -54,6 +54,20 @@ def test_an_order_for_an_upload_that_turns_out_not_to_be_ones_own_is_rejected(wo
     assert (again.status_code, again.json()["code"]) == (404, "upload_not_found")
 
 
+@on_sqlite
+def test_a_retry_is_told_to_an_address_only_while_its_owner_is_a_partner(world: World) -> None:
+    account, url = new_id("usr"), "https://hooks.partner.com/stemwright?order=7"
+    partner = bearer(f"{account}/partner")
+    order = {"upload_id": world.ready_upload(account), "callback_url": url}
+    job = world.client.post("/v1/jobs", json=order, headers=partner).json()["id"]
+    world.client.post(f"/v1/jobs/{job}/cancel", headers=partner)
+
+    for caller, told in ((bearer(account), None), (partner, url)):
+        again = world.client.post(f"/v1/jobs/{job}/retry", headers=caller)
+        assert again.status_code == 202
+        assert again.json()["callback_url"] == told
+
+
 def test_no_credits_is_402_and_names_the_job(world: World) -> None:
     account = new_id("usr")
     job = world.post_job(account, world.ready_upload(account))

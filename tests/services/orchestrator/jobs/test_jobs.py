@@ -20,7 +20,7 @@ from services.orchestrator.tables import Base
 from services.orchestrator.uploads.models import KnownUpload
 from tests.bench.test_capacity import UNET
 from tests.databases import on_sqlite
-from tests.services.orchestrator.siblings import SHA256, succeeded
+from tests.services.orchestrator.siblings import SHA256, failed, succeeded
 from tests.services.orchestrator.world import World, bearer
 
 WORKER = new_id("wrk")
@@ -239,8 +239,11 @@ def test_a_finished_job_cannot_be_canceled_and_a_good_one_not_retried(world: Wor
 
 def test_feedback(world: World) -> None:
     account = new_id("usr")
-    job_id = world.post_job(account, world.ready_upload(account))["id"]
+    job_id = world.running_job(WORKER, account)
     path = f"/v1/jobs/{job_id}/feedback"
+    early = world.client.put(path, json={"rating": 4}, headers=bearer(account))
+    assert (early.status_code, early.json()["code"]) == (409, "job_not_finished")
+    world.hear(succeeded(WORKER, job_id, 1))
     assert world.client.get(path, headers=bearer(account)).json()["code"] == "feedback_not_found"
     for bad in (
         {"rating": 6},
@@ -253,6 +256,19 @@ def test_feedback(world: World) -> None:
     assert world.client.put(path, json=given, headers=bearer(account)).status_code == 200
     assert world.client.put(path, json={**given, "rating": 2}, headers=bearer(account)).json()["rating"] == 2
     assert world.client.get(path, headers=bearer(account)).json()["comment"] == "drums\nat 1:02"
+
+
+@pytest.mark.parametrize("end", ["failed", "canceled"])
+def test_there_is_no_feedback_on_a_job_without_stems(world: World, end: str) -> None:
+    account = new_id("usr")
+    job_id = world.running_job(WORKER, account)
+    if end == "failed":
+        world.hear(failed(WORKER, job_id, 1, "audio_undecodable", retryable=False))
+    else:
+        world.client.post(f"/v1/jobs/{job_id}/cancel", headers=bearer(account))
+    assert world.job(job_id).status == end
+    answer = world.client.put(f"/v1/jobs/{job_id}/feedback", json={"rating": 1}, headers=bearer(account))
+    assert (answer.status_code, answer.json()["code"]) == (409, "job_not_finished")
 
 
 def test_lists_are_paged_newest_first(world: World) -> None:

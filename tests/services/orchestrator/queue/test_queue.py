@@ -4,9 +4,14 @@ import io
 import zipfile
 from typing import Any
 
+from sqlalchemy import select, update
+
 from services.kit.ids import new_id
+from services.orchestrator.jobs.models import Job
 from services.orchestrator.results.service import Results
 from services.orchestrator.settings import Settings
+from services.orchestrator.uploads.models import KnownUpload
+from tests.databases import on_sqlite
 from tests.services.orchestrator.results.test_results import Stored
 from tests.services.orchestrator.siblings import succeeded
 from tests.services.orchestrator.world import World, bearer
@@ -104,6 +109,25 @@ def test_the_stems_of_several_jobs_come_in_folders(world: World) -> None:
         assert archive.namelist() == [
             f"{folder}/Song ({stem}).flac" for folder in ("Song", "Song (2)") for stem in ("vocals", "instrumental")
         ]
+
+
+@on_sqlite
+def test_each_of_several_jobs_has_a_folder_of_its_own_whatever_the_songs_are_called(world: World) -> None:
+    names = ["A.mp3", "A.wav", "A (2).flac", "a.mp3", "Straße.mp3", "STRASSE.mp3"]
+    jobs = queued(world, *[ADA] * len(names))
+    for _ in jobs:
+        placed(world)
+    with world.database.write() as session:
+        for job_id, name in zip(jobs, names, strict=True):
+            song = select(Job.upload_id).where(Job.id == job_id).scalar_subquery()
+            session.execute(update(KnownUpload).where(KnownUpload.id == song).values(filename=name))
+    stored = Stored(vocals_flac=b"v" * 10, instrumental_flac=b"i" * 10)
+    results = Results(world.database, stored, Settings())  # type: ignore[arg-type]
+
+    with zipfile.ZipFile(io.BytesIO(b"".join(results.archive_of_many(ADA, jobs)[1]))) as archive:
+        folders = [name.partition("/")[0] for name in archive.namelist()[::2]]
+
+    assert folders == ["A", "A (2)", "A (2) (2)", "a (3)", "Straße", "STRASSE (2)"]
 
 
 def test_where_one_of_several_has_no_stems_it_is_named(world: World) -> None:
