@@ -1,6 +1,8 @@
 """Songs and stems into a folder and back: files of the local store, or objects of a bucket."""
 
+import os
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,16 +18,15 @@ CONTENT_TYPES = {".json": "application/json", ".flac": "audio/flac", ".wav": "au
 def back_up_files(objects: Path, folder: Path) -> int:
     """Copies all that the local store holds; how many files. What is deleted meanwhile is left out."""
     count = 0
-    for source in sorted(objects.rglob("*")):
-        target = folder / source.relative_to(objects)
-        if source.is_dir():
-            make_private(target)
-            continue
-        try:
-            shutil.copy2(source, target)
-        except FileNotFoundError:
-            continue
-        count += 1
+    for where, names in _folders(objects):
+        there = folder / where.relative_to(objects)
+        make_private(there)
+        for name in names:
+            try:
+                shutil.copy2(where / name, there / name)
+            except FileNotFoundError:
+                continue
+            count += 1
     return count
 
 
@@ -53,10 +54,23 @@ def restore_bucket(storage: S3Storage, folder: Path) -> int:
         kind = CONTENT_TYPES.get(source.suffix, "application/octet-stream")
         storage.put_file(source.relative_to(folder).as_posix(), source, kind)
 
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    files = [where / name for where, names in _folders(folder) for name in names]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(put, files))
     return len(files)
+
+
+def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Each folder from `root` down, with the names of its files. Raises OSError where one cannot be read, which pathlib
+    would pass over: nobody would know that something is missing."""
+
+    def told(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for where, folders, files in os.walk(root, onerror=told):
+        folders.sort()
+        yield Path(where), sorted(files)
 
 
 def _inside(folder: Path, key: str) -> Path:

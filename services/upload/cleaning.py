@@ -65,10 +65,12 @@ class Sweeper(Periodic):
         self._tombstone = timedelta(seconds=settings.tombstone_seconds)
 
     def sweep(self) -> None:
-        """One round."""
-        self._expire()
+        """One round, to the end of what is due: whoever makes and deletes uploads is not quicker than that."""
+        while self._expire():
+            pass
         self._clean_litter()
-        self._purge_deleted()
+        while self._purge_deleted():
+            pass
         if time.monotonic() >= self._look_for_multiparts_at:
             self._look_for_multiparts_at = time.monotonic() + self._multipart_seconds
             self.abort_unknown_multiparts()
@@ -91,7 +93,8 @@ class Sweeper(Periodic):
         except (StorageUnavailable, StorageRefused) as error:
             log.warning("unfinished multipart uploads could not be thrown away, a later sweep tries again: %s", error)
 
-    def _expire(self) -> None:
+    def _expire(self) -> bool:
+        """Some of them; whether there may be more."""
         with self._database.read() as session:
             ids = repository.pending_since_before(session, session.now() - self._pending, BATCH)
         for upload_id in ids:
@@ -108,6 +111,7 @@ class Sweeper(Periodic):
                 upload.litter = True
                 outbox.add(session, news_of(upload))
             log.info("%s expired", upload_id)
+        return len(ids) == BATCH
 
     def _clean_litter(self) -> None:
         last = ""
@@ -121,15 +125,19 @@ class Sweeper(Periodic):
             if len(uploads) < BATCH:
                 return
 
-    def _purge_deleted(self) -> None:
-        """Forgets deleted uploads, and cleans once more: a late part or a validator that slept may have written."""
+    def _purge_deleted(self) -> bool:
+        """Forgets some deleted uploads, and cleans once more: a late part or a validator that slept may have written.
+
+        Whether there may be more, and the store lets us.
+        """
         with self._database.read() as session:
             uploads = repository.deleted_before(session, session.now() - self._tombstone, BATCH)
         for upload in uploads:
             if not self._cleaner.clean(upload):
-                return
+                return False
             with self._database.write() as session:
                 repository.purge(session, upload.id)
+        return len(uploads) == BATCH
 
 
 def batched(ids: Iterable[str]) -> Iterator[list[str]]:

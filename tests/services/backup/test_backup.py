@@ -1,12 +1,14 @@
 """A backup of a platform, and the platform anew from it."""
 
+import errno
 import json
+import os
 import shutil
 import sqlite3
 import sysconfig
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -22,6 +24,7 @@ from services.kit import outbox
 from services.kit.database import Database
 from services.kit.ids import new_id
 from services.kit.migrations import migrate
+from services.kit.s3 import S3Storage
 from services.kit.schema import check_schema
 from services.kit.settings import StorageSettings
 from services.kit.tables import OUTBOX
@@ -163,6 +166,27 @@ def test_a_bucket_is_copied_and_filled_anew(object_store: ObjectStore, tmp_path:
         (found.key, found.size_bytes) for found in storage.list_objects("")
     }
     assert other.read_bytes("stems/job_7/1/vocals.flac", 10) == b"7"
+
+
+@pytest.mark.parametrize("way", ["back_up_files", "restore_bucket"])
+def test_a_folder_that_cannot_be_read_is_no_empty_one(
+    tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pathlib passes over it, and the copy would lack what is in it without a word."""
+    (tmp_path / "objects" / "stems").mkdir(parents=True)
+    scandir = os.scandir
+
+    def refuse(path: str) -> Any:
+        if str(path).endswith("stems"):
+            raise OSError(errno.EIO, "Input/output error", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        if way == "back_up_files":
+            objects.back_up_files(tmp_path / "objects", tmp_path / "copy")
+        else:
+            objects.restore_bucket(cast("S3Storage", None), tmp_path / "objects")
 
 
 def test_no_object_is_written_outside_the_backup(tmp_path: Path) -> None:

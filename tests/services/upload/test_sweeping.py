@@ -6,7 +6,7 @@ import pytest
 
 from services.kit.database import Database
 from services.kit.storage import MultipartNotFound, StorageUnavailable
-from services.upload import repository
+from services.upload import cleaning, repository
 from services.upload.cleaning import Cleaner
 from services.upload.schemas import NewUpload
 from tests.clocks import Clock
@@ -90,6 +90,20 @@ def test_a_deleted_upload_is_forgotten_after_one_more_look(parts: Parts, clock: 
     assert parts.storage.head(f"sources/{upload_id}/original") is None
     with parts.database.read() as session:
         assert repository.find_any(session, upload_id) is None
+
+
+def test_a_round_comes_to_the_end_of_what_is_due(parts: Parts, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who makes and deletes uploads would else be quicker than what forgets them."""
+    monkeypatch.setattr(cleaning, "BATCH", 2)
+    deleted, pending = [create(parts) for _ in range(5)], [create(parts) for _ in range(5)]
+    for upload_id in deleted:
+        parts.uploads.delete(ACCOUNT, upload_id)
+    parts.sweeper.sweep()
+    clock.advance(max(parts.settings.tombstone_seconds, parts.settings.pending_seconds) + 1)
+    parts.sweeper.sweep()
+    with parts.database.read() as session:
+        assert [repository.find_any(session, upload_id) for upload_id in deleted] == [None] * 5
+    assert {parts.uploads.get(ACCOUNT, upload_id).code for upload_id in pending} == {"upload_expired"}
 
 
 def test_parts_that_nobody_knows_are_thrown_away_once_they_are_old(parts: Parts, clock: Clock) -> None:

@@ -3,13 +3,21 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+from sqlalchemy import delete, func, select
+
 from services.kit.ids import new_id
+from services.kit.protos import billing_pb2
+from services.kit.storage import StorageUnavailable
+from services.kit.tables import OUTBOX
 from services.orchestrator.jobs.models import Job
+from services.orchestrator.results import deletions
 from services.orchestrator.results.deletions import Forgetter
+from services.orchestrator.results.models import Deletion
 from tests.clocks import Clock
 from tests.databases import MakeDatabase
 from tests.services.orchestrator.siblings import succeeded
-from tests.services.orchestrator.world import World, running_world
+from tests.services.orchestrator.world import World, bearer, running_world
 
 WORKER, ACCOUNT = new_id("wrk"), new_id("usr")
 HEADERS = {"Authorization": f"Bearer {ACCOUNT}"}
@@ -80,3 +88,95 @@ def test_no_address_is_told_to_outlast_the_stem(world: World) -> None:
     headers = {**HEADERS, "Accept": "application/json"}
     link = world.client.get(f"/v1/jobs/{job_id}/stems/vocals", headers=headers).json()
     assert datetime.now(UTC) < datetime.fromisoformat(link["expires_at"]) <= goes
+
+
+def unrun_job(world: World, account: str = ACCOUNT, *, settled: bool = True) -> str:
+    """Canceled before any worker had it."""
+    job_id = world.queued_job(account)
+    assert world.client.post(f"/v1/jobs/{job_id}/cancel", headers=bearer(account)).status_code == 200
+    if settled:
+        world.settle(job_id, billing_pb2.SETTLEMENT_RELEASED)
+    return job_id
+
+
+def jobs_of(world: World, account: str = ACCOUNT) -> set[str]:
+    return {job["id"] for job in world.client.get("/v1/jobs", headers=bearer(account)).json()["items"]}
+
+
+def test_of_jobs_that_never_ran_an_account_keeps_the_newest(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They cost nothing, so anybody may order any number of them."""
+    monkeypatch.setattr(deletions, "UNRUN_JOBS_KEPT", 2)
+    other, ran = new_id("usr"), finished_job(world)
+    others = {unrun_job(world, other) for _ in range(2)}
+    unsettled = unrun_job(world, settled=False)
+    unrun = [unrun_job(world) for _ in range(5)]
+    passed(world, 1)
+    assert jobs_of(world) == {ran, unsettled, *unrun[-2:]}
+    assert jobs_of(world, other) == others
+    passed(world, 30)
+    assert (jobs_of(world), jobs_of(world, other)) == ({ran, unsettled}, set())
+
+
+def test_batches_of_which_nothing_ran_are_forgotten_with_their_songs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deletions, "FRUITLESS_BATCHES_KEPT", 1)
+    balance = billing_pb2.Balance(available_credits=0, version=1)
+    made = []
+    for _ in range(3):
+        batch = world.post_batch(ACCOUNT, [world.ready_upload(ACCOUNT)], metadata={"album": "7"})
+        world.hear(
+            billing_pb2.BatchReservationRefused(
+                batch_id=batch["id"], account_id=ACCOUNT, code="insufficient_credits", detail="No.", balance=balance
+            )
+        )
+        for job_id in jobs_of(world):
+            world.settle(job_id, billing_pb2.SETTLEMENT_RELEASED)
+        with world.database.write() as session:
+            session.execute(delete(OUTBOX))  # it was sent
+        world.pass_time(15)
+        made.append(batch["id"])
+    running = world.post_batch(ACCOUNT, [world.ready_upload(ACCOUNT)])
+    world.grant_batch(running, ACCOUNT)
+
+    def left() -> list[str]:
+        answers = [world.client.get(f"/v1/batches/{batch_id}", headers=HEADERS) for batch_id in made]
+        return [answer.json().get("status", "gone") for answer in answers if answer.status_code == 200]
+
+    passed(world, 1)
+    assert left() == ["rejected"]
+    passed(world, 30)
+    assert left() == []
+    assert len(jobs_of(world)) == 1
+    assert world.client.get(f"/v1/batches/{running['id']}", headers=HEADERS).json()["status"] == "running"
+
+
+def test_what_never_ran_has_nothing_to_delete_and_a_round_deletes_all_that_is_due(world: World) -> None:
+    for _ in range(3):
+        unrun_job(world)
+
+    def due() -> int:
+        with world.database.read() as session:
+            return session.scalar(select(func.count()).select_from(Deletion)) or 0
+
+    assert due() == 0
+    with world.database.write() as session:
+        now = session.now()
+        session.add_all(Deletion(prefix=f"stems/{number}/", due_at=now) for number in range(250))
+    world.deleter.delete_due()
+    assert due() == 0
+
+
+def test_a_store_that_refuses_is_not_asked_for_all_that_is_due(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def refuse(prefix: str) -> int:
+        asked.append(prefix)
+        raise StorageUnavailable("away")
+
+    monkeypatch.setattr(world.storage, "delete_prefix", refuse)
+    with world.database.write() as session:
+        now = session.now()
+        session.add_all(Deletion(prefix=f"stems/{number}/", due_at=now) for number in range(250))
+    world.deleter.delete_due()
+    assert len(asked) == 100

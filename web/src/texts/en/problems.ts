@@ -83,6 +83,7 @@ export const problems = {
     job_already_final: "This separation has ended already.",
     job_not_retryable: "Only what failed, was canceled or was not accepted can be tried again.",
     too_many_open_jobs: "Many of your separations have not ended yet. Wait for some of them.",
+    too_many_unknown_uploads: "Songs were named that are not there. Wait for a minute.",
     too_many_waiting_jobs: "Many of your orders wait for their songs. Wait for some of them.",
     result_gone: "The stems are not stored any more.",
     result_damaged: "What is stored of these stems is damaged.",
