@@ -99,6 +99,8 @@ class Admission:
             per_address=settings.streams_per_address,
             in_all=settings.streams_in_all,
         )
+        # Each may hold some 30 MiB while the longest notes pass.
+        self.exports = Cap("exports", per_account=1, per_address=4, in_all=16)
         self.bodies = WaitingPool(per_client=settings.bodies_at_once_per_address, in_all=settings.bodies_at_once)
         self.answers = WaitingPool(per_client=ANSWERS_BYTES, in_all=ANSWERS_BYTES)
         self._services = services
