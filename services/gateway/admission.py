@@ -41,6 +41,8 @@ from services.kit.session_cookie import CSRF_HEADER, SECRET, CookieNames, is_csr
 MAX_TARGET_BYTES = 8 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 MAX_EXCHANGE_BYTES = 16 * 1024
+ANSWERS_BYTES = 128 * 1024 * 1024
+"""Most that answers to calls take while clients read them; the oldest of whoever has most are given up first."""
 MAX_REVOCATIONS_BYTES = 16 * 1024 * 1024
 REVOCATIONS_TIMEOUT_SECONDS = 30.0
 """Longest silence of accounts before it says what was ended. Requests that can go on do not wait so long for it."""
@@ -97,7 +99,10 @@ class Admission:
             per_address=settings.streams_per_address,
             in_all=settings.streams_in_all,
         )
+        # Each may hold some 30 MiB while the longest notes pass.
+        self.exports = Cap("exports", per_account=1, per_address=4, in_all=16)
         self.bodies = WaitingPool(per_client=settings.bodies_at_once_per_address, in_all=settings.bodies_at_once)
+        self.answers = WaitingPool(per_client=ANSWERS_BYTES, in_all=ANSWERS_BYTES)
         self._services = services
         behind = settings.object_store_url is not None
         objects = object_routes(settings.object_store_bucket) if behind else ()

@@ -1,11 +1,13 @@
 """`GET /v1/me/export`: what the platform has of an account, as one zip.
 
 It is what the services answer the account about itself, every list to its last page. They are asked here, because
-nobody else may ask them, and the zip is made while it is sent: a few pages are in memory, however much there is.
+nobody else may ask them, and the zip is made while it is sent: a page and a file are in memory, however much there is.
+Threads read and write it, since a page of the longest notes takes longer than other callers should wait.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -19,15 +21,16 @@ from starlette.types import Scope
 from zipstream import ZIP_DEFLATED, ZipStream
 
 from services.gateway.admission import Admission
-from services.gateway.proxy import Outgoing, Services, read_whole
-from services.gateway.routes import Load, Upstream
+from services.gateway.proxy import MAX_ANSWER_BYTES, Outgoing, Services, read_whole
+from services.gateway.routes import Upstream
 from services.kit.errors import Forbidden, Unauthorized, Unavailable
 from services.kit.storage import attachment
 from services.kit.telemetry import current_traceparent
 
 PAGE_ITEMS = 100
 PAGES_IN_A_FILE = 20
-MAX_PAGE_BYTES = 8 * 1024 * 1024
+FULL_FILE_BYTES = 4 * 1024 * 1024
+"""A file that holds so much takes no further page."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,12 @@ class Answers:
         self._admission = admission
         self._scope = scope
 
-    async def page(self, part: Part, cursor: str | None = None) -> Any:
-        """One page of a list, or one document, None where there is none.
+    async def ask(self, part: Part, cursor: str | None = None, *, limit: int = PAGE_ITEMS) -> bytes:
+        """One page of a list, or one document, `null` where there is none, as JSON.
 
         Raises Unauthorized, Forbidden, Unavailable or what `request` does.
         """
-        query = {"limit": str(PAGE_ITEMS), **({"cursor": cursor} if cursor else {})} if part.listed else {}
+        query = {"limit": str(limit), **({"cursor": cursor} if cursor else {})} if part.listed else {}
         own = {
             # Asked for anew each time: a long export may outlive its first token, and must end with its sign-in.
             b"authorization": await self._admission.renew(self._scope),
@@ -102,12 +105,12 @@ class Answers:
         target = f"{part.path}?{urlencode(query)}".removesuffix("?").encode()
         outgoing = Outgoing("GET", target, headers, repeatable=True)
         async with self._services[part.upstream].request(outgoing) as response:
-            answer = await read_whole(response, MAX_PAGE_BYTES)
+            answer = await read_whole(response, MAX_ANSWER_BYTES)
         match response.status:
             case HTTPStatus.OK:
-                return json.loads(answer)
+                return answer
             case HTTPStatus.NOT_FOUND if not part.listed:
-                return None
+                return b"null"
             case HTTPStatus.UNAUTHORIZED:
                 raise Unauthorized
             case HTTPStatus.FORBIDDEN:
@@ -118,40 +121,45 @@ class Answers:
 
 @dataclass(frozen=True)
 class Export:
-    """An export whose first pages are there: what could be refused was."""
+    """An export that every service has begun to answer: what could be refused was."""
 
     answers: Answers
-    first: Mapping[str, Any]
     made_at: datetime
+    finished: Callable[[], None]
 
     async def zip(self) -> AsyncIterator[bytes]:
-        """The zip, file by file. An error cuts it off, so that it cannot be taken for a whole one."""
-        archive = ZipStream(compress_type=ZIP_DEFLATED)
-        async for name, content in self._files():
-            archive.add(content, name)
-            yield await run_in_threadpool(b"".join, archive.file())
-        yield b"".join(archive.finalize())
+        """The zip, file by file. An error cuts it off, so that it cannot be taken for a whole one.
 
-    async def _files(self) -> AsyncIterator[tuple[str, bytes]]:
-        yield "README.txt", readme(self.made_at).encode()
+        While the client reads, nothing of a file is kept but what goes out.
+        """
+        archive = ZipStream(compress_type=ZIP_DEFLATED)
+        yield await run_in_threadpool(_packed, archive, "README.txt", readme(self.made_at).encode())
         for part in PARTS:
             if part.listed:
-                async for file in self._lists(part):
+                async for file in self._lists(archive, part):
                     yield file
             else:
-                yield f"{part.name}.json", _written(self.first[part.name])
+                content = await run_in_threadpool(_document, await self.answers.ask(part))
+                yield await run_in_threadpool(_packed, archive, f"{part.name}.json", content)
+        yield b"".join(archive.finalize())
+        # The client is told only after this that it has everything, and may then ask for the next one.
+        self.finished()
 
-    async def _lists(self, part: Part) -> AsyncIterator[tuple[str, bytes]]:
-        """`jobs.json`, `jobs-2.json` and so on, each with a bounded number of items."""
-        page, pages, number = self.first[part.name], 1, 1
-        items = list(page["items"])
-        while page["next_cursor"] is not None:
-            if pages % PAGES_IN_A_FILE == 0:
-                yield _name(part, number), _written(items)
-                items, number = [], number + 1
-            page, pages = await self.answers.page(part, page["next_cursor"]), pages + 1
-            items += page["items"]
-        yield _name(part, number), _written(items)
+    async def _lists(self, archive: ZipStream, part: Part) -> AsyncIterator[bytes]:
+        """`jobs.json`, `jobs-2.json` and so on, each with a bounded number of items and of bytes."""
+        number, cursor = 1, None
+        pages: list[bytes] = []
+        while True:
+            items, cursor = await run_in_threadpool(_items, await self.answers.ask(part, cursor))
+            pages.append(items)
+            del items
+            if cursor is None or len(pages) == PAGES_IN_A_FILE or sum(map(len, pages)) >= FULL_FILE_BYTES:
+                name = f"{part.name}.json" if number == 1 else f"{part.name}-{number}.json"
+                packed = await run_in_threadpool(_packed, archive, name, _list(pages))
+                number, pages = number + 1, []
+                yield packed
+            if cursor is None:
+                return
 
 
 def readme(made_at: datetime) -> str:
@@ -162,8 +170,8 @@ def readme(made_at: datetime) -> str:
 {files}
 
 All of it is JSON (RFC 8259) in UTF-8; times are UTC, sizes bytes. A list of more than {PAGE_ITEMS * PAGES_IN_A_FILE:,}
-items goes on in a second file, such as jobs-2.json. The fields are those of the API; /docs of the platform explains
-them.
+items, or of many MiB, goes on in a second file, such as jobs-2.json. The fields are those of the API; /docs of the
+platform explains them.
 
 Songs and stems are not in here. Each stem is at /v1/jobs/<id of the job>/stems/<name>, all of a job at
 /v1/jobs/<id of the job>/archive, and the song itself at /v1/jobs/<id of the job>/stems/mixture.
@@ -176,11 +184,13 @@ async def open_export(request: Request) -> AsyncIterator[Export]:
     """Everything that can fail, before the first byte goes out."""
     admission: Admission = request.app.state.admission
     admitted = await admission.admit(request.scope)
-    with admission.caps[Load.DOWNLOAD].one(admitted.address, admitted.account_id):
+    with ExitStack() as place:
+        place.enter_context(admission.exports.one(admitted.address, admitted.account_id))
         answers = Answers(request.app.state.services, admission, request.scope)
-        first = {part.name: await answers.page(part) for part in PARTS}
+        for part in PARTS:
+            await answers.ask(part, limit=1)
         request.state.rate_headers = admitted.rate_headers
-        yield Export(answers, first, datetime.now(UTC))
+        yield Export(answers, datetime.now(UTC), place.close)
 
 
 @router.get(
@@ -192,7 +202,8 @@ async def open_export(request: Request) -> AsyncIterator[Export]:
 )
 async def export_me(request: Request, export: Annotated[Export, Depends(open_export)]) -> StreamingResponse:
     """What the platform has of you, in one zip: profile, keys, security events, credits, payments, uploads, jobs,
-    events, webhook endpoints and feedback as JSON, and a README that says what each file is."""
+    events, webhook endpoints and feedback as JSON, and a README that says what each file is. One at a time: while it is
+    read, another is refused with 429 `too_many_at_once`."""
     name = f"stemwright-export-{export.made_at:%Y-%m-%d}.zip"
     headers = {"Content-Disposition": attachment(name), "Cache-Control": "no-store"}
     response = StreamingResponse(export.zip(), media_type="application/zip", headers=headers)
@@ -200,9 +211,27 @@ async def export_me(request: Request, export: Annotated[Export, Depends(open_exp
     return response
 
 
-def _name(part: Part, number: int) -> str:
-    return f"{part.name}.json" if number == 1 else f"{part.name}-{number}.json"
+def _document(answer: bytes) -> bytes:
+    return _written(json.loads(answer)) + b"\n"
+
+
+def _items(answer: bytes) -> tuple[bytes, str | None]:
+    """The items of a page as they stand between the brackets of a list, and the cursor of the next page."""
+    page = json.loads(answer)
+    return _written(page["items"])[2:-2], page["next_cursor"]
+
+
+def _list(pages: list[bytes]) -> bytes:
+    """A file of the items of these pages."""
+    items = b",\n".join(filter(None, pages))
+    return b"[\n" + items + b"\n]\n" if items else b"[]\n"
 
 
 def _written(content: Any) -> bytes:
-    return (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode()
+    return json.dumps(content, ensure_ascii=False, indent=2).encode()
+
+
+def _packed(archive: ZipStream, name: str, content: bytes) -> bytes:
+    """The next file of the zip."""
+    archive.add(content, name)
+    return b"".join(archive.file())

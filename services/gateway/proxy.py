@@ -1,4 +1,4 @@
-"""Requests to the services behind the gateway, streamed both ways with bounded memory.
+"""Requests to the services behind the gateway, with bounded memory: songs and files are streamed, calls read whole.
 
 httpcore2 is used, the layer below httpx2: headers and target go out byte for byte as we wrote them, bodies are pulled
 chunk by chunk (so a slow reader slows the writer), and nothing is decoded.
@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -32,7 +33,11 @@ FAILED = Counter(
 )
 
 WHOLE_ANSWER_BYTES = 64 * 1024
-"""Answers up to this size are read whole and written at once."""
+"""Files up to this size are read whole and written at once."""
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+"""Most that a service answers to a call: a page of 100 jobs with the longest notes is half of it."""
+PIECE_BYTES = 64 * 1024
+"""An answer that was read whole is written in pieces of this size, the next one when the client has read."""
 
 # Below the time after which the services close an idle connection (5 s), so that a request rarely meets one.
 KEEP_ALIVE_SECONDS = 4.0
@@ -212,6 +217,24 @@ async def read_whole(response: httpcore2.Response, limit_bytes: int) -> bytes:
     except (*_BROKE_OFF, httpcore2.ReadTimeout) as error:
         raise UpstreamBroken from error
     return bytes(pieces)
+
+
+def size_of(response: httpcore2.Response) -> int:
+    """How long an answer's body is, as it says; else the most that it may be. Raises UpstreamBroken if it is longer."""
+    length = first(response.headers, b"content-length")
+    if length is None:
+        return 0 if response.status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED} else MAX_ANSWER_BYTES
+    if int(length) > MAX_ANSWER_BYTES:
+        raise UpstreamBroken("A service answered more than was expected.")
+    return int(length)
+
+
+async def write_whole(status: int, headers: Headers, body: bytes, send: Send) -> None:
+    """Writes an answer to the client as fast as that one reads."""
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    for begin in range(0, max(1, len(body)), PIECE_BYTES):
+        end = begin + PIECE_BYTES
+        await send({"type": "http.response.body", "body": body[begin:end], "more_body": end < len(body)})
 
 
 async def relay(

@@ -1,7 +1,9 @@
 """The proxy as an ASGI application: what no route of the gateway itself answered comes here."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import httpcore2
 from starlette.types import Message, Receive, Scope, Send
@@ -9,15 +11,29 @@ from starlette.types import Message, Receive, Scope, Send
 from services.gateway import headers as http
 from services.gateway import object_store
 from services.gateway.admission import Admission, Admitted
-from services.gateway.errors import BodyTimeout
-from services.gateway.proxy import ClientGone, Outgoing, Services, relay, relay_head, target_of
-from services.gateway.routes import Access, Body, Route, Upstream
+from services.gateway.errors import BodyTimeout, Overloaded
+from services.gateway.proxy import (
+    MAX_ANSWER_BYTES,
+    PIECE_BYTES,
+    ClientGone,
+    Outgoing,
+    Services,
+    read_whole,
+    relay,
+    relay_head,
+    size_of,
+    target_of,
+    write_whole,
+)
+from services.gateway.routes import Access, Body, Load, Route, Upstream
 from services.gateway.settings import Settings
 from services.gateway.slow_clients import TimeBudget, WaitingPool
 from services.kit.addresses import network_of
 from services.kit.errors import PayloadTooLarge, RouteNotFound, StemwrightError
 from services.kit.problems import problem_response
 from services.kit.telemetry import current_traceparent
+
+log = logging.getLogger(__name__)
 
 LINGER_BYTES = 8 * 1024 * 1024
 LINGER_SECONDS = 2.0
@@ -26,8 +42,8 @@ LINGER_SECONDS = 2.0
 class ReverseProxy:
     """Admits a request, sends it on by the route table, and writes the answer back.
 
-    A request counts against caps from when services work on it. Until its body is here it only sits in a pool from
-    which the slowest are sent away, so half a request never keeps a whole one out.
+    A request counts against caps while services work on it. Until its body is here, and once a call's answer is, it
+    only sits in a pool from which the slowest are sent away: whoever sends or reads slowly keeps nobody out.
     """
 
     def __init__(self, admission: Admission, services: Services) -> None:
@@ -64,8 +80,11 @@ class ReverseProxy:
             body = incoming.chunks(limit_bytes)
         else:
             body = await incoming.whole(limit_bytes, self._admission.bodies, network_of(admitted.address))
+        outgoing = self._outgoing(admitted, incoming.scope, body)
+        if route.load is Load.CALL:
+            await self._call(admitted, outgoing, incoming, answer)
+            return
         with self._admission.caps[route.load].one(admitted.address, admitted.account_id):
-            outgoing = self._outgoing(admitted, incoming.scope, body)
             service, rates = self._services[route.upstream], admitted.rate_headers
             if route.upstream is Upstream.OBJECT_STORE:
                 async with object_store.fetched(service, outgoing) as found:
@@ -74,6 +93,28 @@ class ReverseProxy:
                 return
             async with service.request(outgoing) as response:
                 await self._relay(response, rates, incoming, answer)
+
+    async def _call(self, admitted: Admitted, outgoing: Outgoing, incoming: "Incoming", answer: "Answer") -> None:
+        """The answer is read whole, and what the call took is free for others before the client is waited for."""
+        admission = self._admission
+        try:
+            async with AsyncExitStack() as waiting:
+                with admission.caps[Load.CALL].one(admitted.address, admitted.account_id):
+                    async with self._services[admitted.route.upstream].request(outgoing) as response:
+                        # Services are asked with GET, also where the client wants the head alone.
+                        read = incoming.scope["method"] != "HEAD"
+                        # At least what the answer before it may have left in the connection's buffer.
+                        size = max(PIECE_BYTES, size_of(response) if read else 0)
+                        client = network_of(admitted.address)
+                        await waiting.enter_async_context(admission.answers.place(client, size))
+                        body = await read_whole(response, MAX_ANSWER_BYTES) if read else b""
+                headers = [*http.to_client(response.headers), *admitted.rate_headers]
+                await write_whole(response.status, headers, body, answer.send)
+        except TimeoutError:
+            if not answer.started:
+                raise Overloaded("Others needed the memory for this answer.", retry_after_seconds=2) from None
+            # Nothing ends the answer, so it is cut off and does not look whole.
+            log.warning("an answer that was read slowly was given up")
 
     @staticmethod
     async def _relay(

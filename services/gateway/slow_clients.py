@@ -2,15 +2,13 @@
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from services.gateway.errors import BodyTimeout
-
 
 class WaitingPool:
-    """Those who keep us waiting for their bytes: so many of each client, so many in all.
+    """Those who keep us waiting: so many of each client, so many in all, or so many bytes that they take meanwhile.
 
     When there is no place, nobody is refused: of the client who has most here, the one who has waited longest has to
     go. So who sends what they have to send passes through at once, however many sit here and say nothing. Used from
@@ -20,50 +18,50 @@ class WaitingPool:
     def __init__(self, *, per_client: int, in_all: int) -> None:
         self._per_client = per_client
         self._in_all = in_all
-        self._clients: dict[str, OrderedDict[object, Callable[[], None]]] = {}
+        self._clients: dict[str, OrderedDict[object, tuple[int, Callable[[], None]]]] = {}
+        self._sizes: Counter[str] = Counter()
         self._total = 0
 
     def __len__(self) -> int:
         return self._total
 
     def of(self, client: str) -> int:
-        """How many of this client wait."""
-        return len(self._clients.get(client, ()))
+        """What those of this client who wait take together."""
+        return self._sizes[client]
 
-    def enter(self, client: str, who: object, evict: Callable[[], None]) -> None:
-        """Takes a place; `evict` is called, once, if it is needed for another."""
-        if self.of(client) >= self._per_client:
+    def enter(self, client: str, who: object, evict: Callable[[], None], size: int = 1) -> None:
+        """Takes a place of this size; `evict` is called, once, if it is needed for another."""
+        while client in self._clients and self.of(client) + size > self._per_client:
             self._clear_one(client)
-        elif self._total >= self._in_all:
+        while self._clients and self._total + size > self._in_all:
             self._clear_one(max(self._clients, key=self.of))
-        self._clients.setdefault(client, OrderedDict())[who] = evict
-        self._total += 1
+        self._clients.setdefault(client, OrderedDict())[who] = size, evict
+        self._sizes[client] += size
+        self._total += size
 
     def leave(self, client: str, who: object) -> None:
         """Frees the place, if `who` still has one."""
         waiting = self._clients.get(client)
         if waiting is None or who not in waiting:
             return
-        del waiting[who]
-        self._total -= 1
+        size, _ = waiting.pop(who)
+        self._sizes[client] -= size
+        self._total -= size
         if not waiting:
-            del self._clients[client]
+            del self._clients[client], self._sizes[client]
 
     @asynccontextmanager
-    async def place(self, client: str) -> AsyncIterator[None]:
-        """A place for the length of the block, which ends with BodyTimeout if it is needed for another."""
-        try:
-            async with asyncio.timeout(None) as stay:
-                self.enter(client, stay, lambda: stay.reschedule(0))
-                try:
-                    yield
-                finally:
-                    self.leave(client, stay)
-        except TimeoutError:
-            raise BodyTimeout("The request did not arrive before others needed its place.") from None
+    async def place(self, client: str, size: int = 1) -> AsyncIterator[None]:
+        """A place for the length of the block, which ends with TimeoutError if it is needed for another."""
+        async with asyncio.timeout(None) as stay:
+            self.enter(client, stay, lambda: stay.reschedule(0), size)
+            try:
+                yield
+            finally:
+                self.leave(client, stay)
 
     def _clear_one(self, client: str) -> None:
-        who, evict = next(iter(self._clients[client].items()))
+        who, (_, evict) = next(iter(self._clients[client].items()))
         self.leave(client, who)
         evict()
 

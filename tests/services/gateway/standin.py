@@ -7,7 +7,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -330,22 +330,25 @@ def _whole(answer: bytes) -> bool:
 
 
 @contextmanager
-def unfinished_answer(gateway: Platform, path: str = "/v1/jobs/job_1/archive") -> Iterator[None]:
-    """While this is open, the orchestrator has begun an answer to a client and goes on with it."""
-    over = threading.Event()
+def unfinished_call(gateway: Platform) -> Iterator[None]:
+    """While this is open, the orchestrator has begun to answer a call and goes on with it."""
+    begun, over = threading.Event(), threading.Event()
 
     async def pieces() -> AsyncIterator[bytes]:
+        begun.set()
         yield b"x"
         while not over.is_set():
             await asyncio.sleep(0.005)
 
     gateway.orchestrator.answer = lambda _: Reply(200, {}, pieces=pieces)
-    with gateway.client.stream("GET", path, headers=bearer()) as response:
-        rest = response.iter_raw()
-        assert next(rest) == b"x"
-        yield
-        over.set()
-        assert list(rest) == []
+    with ThreadPoolExecutor(1) as other:
+        asked = other.submit(gateway.client.get, "/v1/jobs/job_1", headers=bearer())
+        try:
+            assert begun.wait(PATIENCE_SECONDS)
+            yield
+        finally:
+            over.set()
+        assert asked.result().content == b"x"
 
 
 @contextmanager

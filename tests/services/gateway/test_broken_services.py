@@ -25,7 +25,7 @@ from tests.services.gateway.standin import (
     problem,
     serving,
     token,
-    unfinished_answer,
+    unfinished_call,
 )
 
 
@@ -161,7 +161,7 @@ def test_a_service_that_is_too_slow() -> None:
 
 
 def test_more_requests_than_a_service_has_connections_for() -> None:
-    with platform(upstream_connections=1) as gateway, unfinished_answer(gateway, "/v1/jobs/job_1"):
+    with platform(upstream_connections=1) as gateway, unfinished_call(gateway):
         # From here on: what came before had to be connected, however long that took.
         impatient = gateway.app.state.settings.model_copy(update={"connect_timeout_seconds": 0.1})
         gateway.app.state.services["orchestrator"]._settings = impatient

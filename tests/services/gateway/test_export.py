@@ -1,18 +1,32 @@
 """What a person gets who asks for all that the platform has of them."""
 
+import asyncio
 import io
 import json
+import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
 
-from services.gateway.export import PAGE_ITEMS, PAGES_IN_A_FILE, PARTS
+from services.gateway.export import FULL_FILE_BYTES, PAGE_ITEMS, PAGES_IN_A_FILE, PARTS
+from services.gateway.proxy import MAX_ANSWER_BYTES
 from services.gateway.routes import ROUTES, Access
-from tests.services.gateway.standin import Platform, Reply, Seen, bearer, platform, problem, token
+from tests.services.gateway.standin import (
+    PATIENCE_SECONDS,
+    Platform,
+    Reply,
+    Seen,
+    bearer,
+    platform,
+    problem,
+    token,
+)
 
 JOBS = PAGE_ITEMS * PAGES_IN_A_FILE + 50
 
@@ -65,6 +79,76 @@ def test_the_zip_has_every_list_to_its_end_and_says_what_each_file_is(services: 
     assert files["uploads.json"] == [{"number": 0}, {"number": 1}]
     assert len(files["jobs.json"]) == PAGE_ITEMS * PAGES_IN_A_FILE
     assert [job["number"] for job in files["jobs.json"] + files["jobs-2.json"]] == list(range(JOBS))
+
+
+def test_a_file_of_long_notes_ends_before_it_is_large(services: Platform) -> None:
+    """What is in memory at a time is a page and a file."""
+    note = "\U0001d11e" * (MAX_ANSWER_BYTES // 3 // 4 // PAGE_ITEMS)
+
+    def long(seen: Seen) -> Reply:
+        reply = documents(seen)
+        if not seen.target.startswith("/v1/jobs"):
+            return reply
+        page = json.loads(reply.body)
+        page["items"] = [{**item, "metadata": {"note": note}} for item in page["items"]]
+        return Reply(body=json.dumps(page, ensure_ascii=False).encode())
+
+    services.orchestrator.answer = long
+    answer = export(services)
+
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        files = [info for info in archive.infolist() if info.filename.startswith("jobs")]
+        numbers = [job["number"] for file in files for job in json.loads(archive.read(file))]
+    assert len(files) > JOBS // (PAGE_ITEMS * PAGES_IN_A_FILE) + 1
+    assert max(file.file_size for file in files) < FULL_FILE_BYTES + MAX_ANSWER_BYTES
+    assert numbers == list(range(JOBS))
+
+
+def test_nothing_is_read_or_written_where_other_callers_wait(
+    services: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[bool] = set()
+
+    def noted(work: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **named: Any) -> Any:
+            threads.add(asyncio._get_running_loop() is not None)
+            return work(*args, **named)
+
+        return run
+
+    watched = SimpleNamespace(loads=noted(json.loads), dumps=noted(json.dumps))
+    monkeypatch.setattr("services.gateway.export.json", watched)
+    assert export(services).status_code == 200
+    assert threads == {False}
+
+
+def test_an_account_has_one_export_at_a_time(services: Platform) -> None:
+    reached, over = threading.Event(), threading.Event()
+
+    async def held() -> AsyncIterator[bytes]:
+        reached.set()
+        while not over.is_set():
+            await asyncio.sleep(0.005)
+        yield b'{"items": [], "next_cursor": null}'
+
+    def answer(seen: Seen) -> Reply:
+        mine = seen.header("authorization") == f"Bearer {first}"
+        return Reply(pieces=held) if mine and "cursor=" in seen.target else documents(seen)
+
+    first = token("usr_alice")
+    services.orchestrator.answer = answer
+    with ThreadPoolExecutor(1) as other:
+        exported = other.submit(export, services, first)
+        try:
+            assert reached.wait(PATIENCE_SECONDS)
+            refused = export(services, token("usr_alice", jti="second"))
+            problem(refused, 429, "too_many_at_once")
+            assert int(refused.headers["retry-after"]) >= 1
+            assert export(services, token("usr_bob")).status_code == 200
+        finally:
+            over.set()
+        assert exported.result().status_code == 200
+    assert export(services, first).status_code == 200
 
 
 def test_services_are_asked_in_the_callers_name(services: Platform) -> None:

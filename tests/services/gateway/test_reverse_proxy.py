@@ -16,7 +16,7 @@ from tests.services.gateway.standin import (
     platform,
     problem,
     token,
-    unfinished_answer,
+    unfinished_call,
 )
 
 
@@ -185,13 +185,13 @@ def test_uploads_at_once_are_capped_per_account() -> None:
 
 def test_more_requests_than_the_gateway_serves() -> None:
     with platform(max_concurrent_requests=1) as gateway:
-        with unfinished_answer(gateway, "/v1/jobs/job_1"):
+        with unfinished_call(gateway):
             problem(gateway.client.get("/v1/me", headers=bearer()), 503, "overloaded")
         eventually(lambda: gateway.client.get("/v1/me", headers=bearer()).status_code == 200)
 
 
 def test_requests_at_once_are_capped_per_account() -> None:
-    with platform(requests_at_once_per_account=1) as gateway, unfinished_answer(gateway, "/v1/jobs/job_1"):
+    with platform(requests_at_once_per_account=1) as gateway, unfinished_call(gateway):
         refused = gateway.client.get("/v1/me", headers=bearer())
         problem(refused, 429, "too_many_at_once")
         assert int(refused.headers["retry-after"]) >= 1
@@ -199,7 +199,7 @@ def test_requests_at_once_are_capped_per_account() -> None:
 
 
 def test_requests_at_once_are_capped_per_address() -> None:
-    with platform(requests_at_once_per_address=1) as gateway, unfinished_answer(gateway, "/v1/jobs/job_1"):
+    with platform(requests_at_once_per_address=1) as gateway, unfinished_call(gateway):
         problem(gateway.client.get("/v1/me", headers=bearer(token("usr_other"))), 429, "too_many_at_once")
         elsewhere = httpx2.Client(
             base_url=gateway.url,

@@ -4,16 +4,15 @@ import asyncio
 
 import pytest
 
-from services.gateway.errors import BodyTimeout
 from services.gateway.slow_clients import TimeBudget, WaitingPool
 
 
 class Client:
     """A client in a pool, and how often it was evicted."""
 
-    def __init__(self, pool: WaitingPool, client: str) -> None:
+    def __init__(self, pool: WaitingPool, client: str, size: int = 1) -> None:
         self.evicted = 0
-        pool.enter(client, self, self.go)
+        pool.enter(client, self, self.go, size)
 
     def go(self) -> None:
         self.evicted += 1
@@ -36,6 +35,17 @@ def test_a_full_room_takes_from_whoever_has_most() -> None:
     assert len(pool) == 4
 
 
+def test_a_large_place_takes_as_many_small_ones_as_it_needs() -> None:
+    pool = WaitingPool(per_client=10, in_all=10)
+    few = Client(pool, "b", 3)
+    many = [Client(pool, "a", 2) for _ in range(3)]
+    large = Client(pool, "c", 4)
+    assert [guest.evicted for guest in (*many, few, large)] == [1, 1, 0, 0, 0]
+    assert (pool.of("a"), pool.of("b"), pool.of("c"), len(pool)) == (2, 3, 4, 9)
+    pool.leave("c", large)
+    assert (pool.of("c"), len(pool)) == (0, 5)
+
+
 def test_who_has_left_is_not_sent_away_and_takes_no_place() -> None:
     pool = WaitingPool(per_client=1, in_all=1)
     first = Client(pool, "a")
@@ -46,6 +56,7 @@ def test_who_has_left_is_not_sent_away_and_takes_no_place() -> None:
     assert (first.evicted, second.evicted, len(pool)) == (0, 0, 1)
     pool.leave("a", second)
     assert not pool._clients
+    assert not pool._sizes
 
 
 def test_a_place_that_is_needed_ends_with_a_timeout_for_its_holder_alone() -> None:
@@ -61,7 +72,7 @@ def test_a_place_that_is_needed_ends_with_a_timeout_for_its_holder_alone() -> No
         waiting = asyncio.create_task(wait_for_ever())
         await here.wait()
         async with pool.place("a"):
-            with pytest.raises(BodyTimeout):
+            with pytest.raises(TimeoutError):
                 await waiting
             assert pool.of("a") == 1
         assert len(pool) == 0

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from tests.services.gateway.process import Process, running
 from tests.services.gateway.standin import (
     PATIENCE_SECONDS,
+    Platform,
     Reply,
     StandIn,
     bearer,
@@ -93,6 +94,10 @@ def archive(account: str) -> bytes:
     )
 
 
+def jobs(account: str) -> bytes:
+    return b"GET /v1/jobs HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n" % token(account).encode()
+
+
 async def large() -> AsyncIterator[bytes]:
     for _ in range(2000):
         yield b"\xbb" * 65_536
@@ -161,6 +166,50 @@ def test_archives_that_nobody_reads_keep_nobody_out() -> None:
             with client.stream("GET", "/v1/jobs/job_1/archive", headers=bearer()) as response:
                 assert response.status_code == 200
                 assert next(response.iter_raw())
+
+
+def test_large_answers_that_nobody_reads_keep_nobody_out() -> None:
+    service = StandIn()
+    page = b"x" * (4 * MIB)
+    service.answer = lambda seen: Reply(body=page) if seen.target == "/v1/jobs" else Reply()
+    few = {
+        "STEMWRIGHT_GATEWAY_UPSTREAM_CONNECTIONS": "3",
+        "STEMWRIGHT_GATEWAY_MAX_CONCURRENT_REQUESTS": "4",
+        "STEMWRIGHT_GATEWAY_REQUESTS_AT_ONCE_PER_ACCOUNT": "3",
+    }
+    with running(service, **few) as gateway, ExitStack() as slow:
+        for _ in range(6):
+            [peer] = slow.enter_context(peers(gateway, 1, jobs("usr_slow")))
+            assert peer.status() == 200
+        with client_from(gateway, "127.0.0.1") as client:
+            for account in ("usr_slow", "usr_alice"):
+                assert client.get("/v1/jobs", headers=bearer(token(account))).content == page
+
+
+def test_answers_that_are_not_read_give_way_where_memory_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.gateway.admission.ANSWERS_BYTES", 6 * MIB)
+    page = b"x" * (4 * MIB)
+    with platform() as gateway:
+        gateway.orchestrator.answer = lambda _: Reply(body=page)
+        with socket.create_connection(("127.0.0.1", gateway.port), timeout=PATIENCE_SECONDS) as connection:
+            connection.sendall(jobs("usr_slow"))
+            slow = Peer(connection)
+            assert slow.status() == 200
+            answers = gateway.app.state.admission.answers
+            assert len(answers) == len(page)
+            assert gateway.client.get("/v1/jobs", headers=bearer()).content == page
+            eventually(lambda: len(answers) == 0)
+            received = b""
+            connection.settimeout(PATIENCE_SECONDS)
+            while data := connection.recv(MIB):
+                received += data
+        assert len(received) < len(page)
+
+
+@pytest.mark.parametrize("headers", [{"content-length": str(100 * MIB)}, {}])
+def test_an_answer_that_is_longer_than_any_is_a_problem(gateway: Platform, headers: dict[str, str]) -> None:
+    gateway.orchestrator.answer = lambda _: Reply(200, headers, pieces=large)
+    problem(gateway.client.get("/v1/jobs", headers=bearer()), 502, "upstream_broken")
 
 
 def test_a_reader_that_stands_still_loses_its_connection_and_its_place() -> None:
