@@ -206,4 +206,4 @@ def check_scope(principal: Principal, scope: str) -> None:
 def check_roles(principal: Principal, roles: Collection[str]) -> None:
     """Raises Forbidden for who has none of these roles."""
     if principal.roles.isdisjoint(roles):
-        raise Forbidden
+        raise Forbidden(f"this needs the role {' or '.join(sorted(roles))}")
