@@ -11,11 +11,14 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.accounts.api_keys import keys
 from services.kit.auth import (
     FETCH_INTERVAL_SECONDS,
     FETCH_TIMEOUT_SECONDS,
     FIRST_FETCH_TIMEOUT_SECONDS,
     KEY_SET_SECONDS,
+    PERSON_SCOPE,
+    SCOPES,
     InvalidToken,
     KeySet,
     KeySetUnavailable,
@@ -284,3 +287,9 @@ def test_a_refusal_says_which_role_or_scope_is_missing() -> None:
         check_roles(somebody, (Role.OPERATOR, Role.ADMIN))
     with pytest.raises(Forbidden, match=r"^this key lacks the scope 'uploads'$"):
         check_scope(somebody, "uploads")
+    with pytest.raises(Forbidden, match=r"^this needs a person who signed in; no API key may do it$"):
+        check_scope(somebody, PERSON_SCOPE)
+
+
+def test_every_scope_but_one_can_be_given_to_a_key() -> None:
+    assert set(SCOPES) - set(keys.SCOPES) == {PERSON_SCOPE}
