@@ -14,7 +14,7 @@ import click
 from pydantic import BaseModel
 
 from stemwright_client import Client, JobFailed, Order, Outcome, StemwrightError, UnexpectedAnswer
-from stemwright_client.terminal import FILE_CODE, Display, Notices, failure_of, written
+from stemwright_client.terminal import Display, Notices, failure_of, file_code, written
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,7 +37,8 @@ def told() -> Iterator[None]:
         _fail(error.code, f"{error}{_advice(error)}", error)
     except OSError as error:
         about = f"{error.filename}: " if error.filename else ""
-        _fail(FILE_CODE, f"{about}{error.strerror or error}", error)
+        songs = click.get_current_context().params.get("songs", ())
+        _fail(file_code(error, songs), f"{about}{error.strerror or error}", error)
     finally:
         log.removeHandler(notices)
 

@@ -119,6 +119,38 @@ def test_what_is_wrong_is_an_object_where_objects_are_wanted(run: Run, double: D
     }
 
 
+@pytest.mark.parametrize("output", ["taken", "taken/below"])
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_uploaded(
+    run: Run, double: Double, song: Path, output: str
+) -> None:
+    Path("taken").write_bytes(b"a file")
+    folder = f"{output}/my song"
+    refused = run("separate", "my song.wav", "-o", output)
+    assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    assert refused.stderr.startswith("my song.wav: taken")
+    error = json.loads(run("separate", "my song.wav", "-o", output, "--json").stdout)["error"]
+    assert error == {"code": "output_write_failed", "message": f"{folder}: Not a directory"}
+    assert double.requests == []
+
+
+def test_a_folder_in_which_nothing_can_be_written_is_told(
+    run: Run, double: Double, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the tests are root's, who may write everywhere but on what is mounted for reading."""
+    monkeypatch.setattr("os.access", lambda path, _mode: str(path) != "out/my song")
+    assert run("separate", "my song.wav", "-o", "out").stderr == "my song.wav: out/my song: Permission denied\n"
+    assert double.requests == []
+
+
+def test_a_file_is_named_where_it_is_not_the_song(run: Run, double: Double, song: Path) -> None:
+    run("separate", "my song.wav", "-o", "out")
+    Path("taken").write_bytes(b"a file")
+    fetched = json.loads(run("fetch", JOB, "-o", "taken", "--json").stdout)["error"]
+    assert fetched == {"code": "output_write_failed", "message": "taken: File exists"}
+    quoted = json.loads(run("quote", "absent.wav", "--json").stdout)["error"]
+    assert quoted == {"code": "file_unreadable", "message": "absent.wav: No such file or directory"}
+
+
 @pytest.mark.parametrize("name", sorted(set(client.commands) - {"mcp"}))
 def test_every_command_speaks_to_programs_too(name: str) -> None:
     assert any("--json" in option.opts for option in client.commands[name].params)

@@ -241,6 +241,7 @@ def test_a_file_that_is_no_song_is_refused_with_the_platforms_code(
     with pytest.raises(UploadRejected, match=r"This is no song\.") as rejected:
         client.separate(tmp_path / "text.mp3", tmp_path / "out")
     assert rejected.value.code == "audio_undecodable"
+    assert not (tmp_path / "out" / "text").exists()
     assert double.jobs == {}
 
 
