@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from stemwright_client import (
+    ApiError,
     AsyncClient,
     Client,
     EventsMissed,
@@ -105,6 +106,14 @@ def test_a_refusal_is_an_error_with_its_code(client: Client, double: Double) -> 
     double.faults.append(Fault("GET /v1/billing/balance", 307))
     with pytest.raises(Exception, match="leads elsewhere"):
         client.balance()
+
+
+def test_each_field_that_is_refused_is_said_once() -> None:
+    fields = [{"at": f"body.output.{name}", "problem": "is wrong"} for name in ("format", "bit_depth", "a", "b")]
+    said = "; ".join(f"output.{name} is wrong" for name in ("format", "bit_depth", "a"))
+    told = {"code": "invalid_request", "detail": said, "errors": fields[:3]}
+    assert str(ApiError(422, told)) == f"{said} [invalid_request]"
+    assert str(ApiError(422, {**told, "errors": fields})) == f"{said} (output.b is wrong) [invalid_request]"
 
 
 def test_what_is_no_platform_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
