@@ -52,7 +52,7 @@ def _fail(code: str, message: str, error: Exception) -> NoReturn:
 
 def _advice(error: StemwrightError) -> str:
     if isinstance(error, UnexpectedAnswer) or error.code == "route_not_found":
-        return " Is STEMWRIGHT_URL the address of a platform?"
+        return ("" if str(error).endswith("]") else ".") + " Is STEMWRIGHT_URL the address of a platform?"
     return ""
 
 

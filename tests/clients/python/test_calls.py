@@ -21,7 +21,8 @@ from stemwright_client import (
     UnexpectedAnswer,
     UploadRejected,
 )
-from stemwright_client.flows.sending import retry_after
+from stemwright_client.flows.sending import is_passing, refuse, retry_after
+from stemwright_client.steps import Answer
 from tests.clients.python.double import KEY, Double, Fault, named, valid
 
 ROOT = Path(__file__).parents[3]
@@ -130,6 +131,22 @@ def test_what_may_have_happened_is_not_asked_for_again_without_a_key(client: Cli
     with pytest.raises(NotFound):
         client.call("POST", "/v1/anything", body={}, idempotency_key="mine")
     assert double.count("POST /v1/anything") == 6
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(404, b"<html>"), (404, b'{"detail": "Not Found"}'), (401, b""), (405, b"null"), (501, b"<html>")],
+)
+def test_a_refusal_of_another_server_is_told(status: int, body: bytes) -> None:
+    with pytest.raises(UnexpectedAnswer, match=f"no platform at this address: it answered {status}"):
+        refuse(Answer(status, {}, body))
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_proxy_before_the_platform_passes_by_itself(status: int) -> None:
+    with pytest.raises(ApiError, match="without a reason") as refused:
+        refuse(Answer(status, {}, b"<html>"))
+    assert (is_passing(refused.value), refused.value.code) == (True, f"status_{status}")
 
 
 @pytest.mark.parametrize(("header", "seconds"), [(None, None), ("7", 7.0), ("soon", None), ("-1", None)])

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,21 @@ def test_what_is_wrong_is_an_object_where_objects_are_wanted(run: Run, double: D
         "status": "failed",
         "error": {"code": "file_unreadable", "message": "absent.wav: No such file or directory"},
     }
+
+
+def test_another_servers_answer_asks_for_the_address(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Another(BaseHTTPRequestHandler):
+        def log_message(self, *_arguments: object) -> None:
+            """Says nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Another) as server:  # which answers 501 to whatever it is asked
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        monkeypatch.setenv("STEMWRIGHT_URL", f"http://127.0.0.1:{server.server_port}")
+        told = run("balance")
+    assert told.stderr == (
+        "Error: there is no platform at this address: it answered 501, without a code."
+        " Is STEMWRIGHT_URL the address of a platform?\n"
+    )
 
 
 @pytest.mark.parametrize("output", ["taken", "taken/below"])
