@@ -199,6 +199,8 @@ def main() -> None:
     api = Stemwright(os.environ.get("STEMWRIGHT_URL", "http://127.0.0.1:8080"))
     upload = api.upload(wanted.song)
     print(f"{wanted.song.name}: {upload['audio']['duration_seconds']:.1f} s, {upload['audio']['codec']}")
+    if not upload["audio"]["complete"]:
+        print("  it is damaged or ends early: no more of it can be read")
 
     order = {
         "upload_id": upload["id"],
