@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from services.cli import main, named_with_its_extra
+from stemwright_client import Client
 from stemwright_client.cli import client
 from tests.clients.python.double import KEY, Double, Fault, named
 
@@ -134,6 +135,48 @@ def test_another_servers_answer_asks_for_the_address(run: Run, monkeypatch: pyte
         "Error: there is no platform at this address: it answered 501, without a code."
         " Is STEMWRIGHT_URL the address of a platform?\n"
     )
+
+
+def test_a_folder_without_songs_is_told(run: Run) -> None:
+    Path("empty").mkdir()
+    told = run("separate", "empty")
+    assert (told.exit_code, told.stdout, told.stderr) == (1, "", "Error: There is no audio in this folder.\n")
+    error = json.loads(run("separate", "empty", "--json").stdout)["error"]
+    assert error["code"] == "folder_without_songs"
+
+
+def test_ctrl_c_ends_with_130_and_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_client: Client) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Client, "balance", interrupted)
+    told = run("balance")
+    assert (told.exit_code, told.stdout, told.stderr) == (130, "", "Stopped.\n")
+    told = run("balance", "--json")
+    assert (told.exit_code, told.stderr) == (130, "")
+    assert json.loads(told.stdout)["error"] == {"code": "interrupted", "message": "Stopped."}
+
+
+def test_an_address_without_a_scheme_is_refused_with_those_that_there_are(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEMWRIGHT_URL", "stems.example.com")
+    assert "it begins with http:// or https://" in run("balance").stderr
+
+
+def test_output_that_nobody_reads_any_more_ends_it_without_a_word(double: Double) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as output:
+        told = subprocess.run(
+            [sys.executable, "-m", "stemwright_client.cli", "balance"],
+            env={**os.environ, "STEMWRIGHT_URL": double.url, "STEMWRIGHT_API_KEY": KEY},
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (told.returncode, told.stderr) == (1, "")
 
 
 @pytest.mark.parametrize("output", ["taken", "taken/below"])
