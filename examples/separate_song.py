@@ -102,6 +102,8 @@ class Stemwright:
     def upload(self, song: Path) -> dict[str, Any]:
         """Sends the parts that have not arrived yet, each to its own signed address, and waits for the verdict."""
         size, digest = song.stat().st_size, sha256_of(song)
+        if size == 0:
+            raise SystemExit(f"{song.name} cannot be separated: The file is empty.")
         # The key is made of the request: the same song sent again is the same upload, with what is still missing of it.
         wanted = {"filename": song.name, "size_bytes": size, "sha256": digest}
         made = self.call("POST", "/v1/uploads", wanted, Idempotency_Key=key_of(wanted))
@@ -197,6 +199,8 @@ def main() -> None:
     api = Stemwright(os.environ.get("STEMWRIGHT_URL", "http://127.0.0.1:8080"))
     upload = api.upload(wanted.song)
     print(f"{wanted.song.name}: {upload['audio']['duration_seconds']:.1f} s, {upload['audio']['codec']}")
+    if not upload["audio"]["complete"]:
+        print("  it is damaged or ends early: no more of it can be read")
 
     order = {
         "upload_id": upload["id"],

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import click
 from click.shell_completion import CompletionItem, get_completion_class
 
-from separation.cli.brief import BriefGroup, NearChoice
+from separation.cli.brief import BriefGroup, NearChoice, end_interrupted
 from separation.machine.console import forgive_encodings
 from services.known_settings import unknown_settings
 
@@ -90,6 +90,14 @@ class LazyGroup(BriefGroup):
             raise named_with_its_extra(error, cmd_name) from error
         assert isinstance(command, click.Command)  # noqa: S101 - the table above is ours
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except KeyboardInterrupt:  # while the command is imported
+            end_interrupted(as_json=args[0] == "separate" and "--json" in args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from separation.cli.brief import STOPPED
 from separation.cli.names import Pattern
 from separation.cli.outcome import Failure, Outcome, RunLine, summary
 from separation.cli.places import Wanted, place
@@ -75,11 +76,10 @@ def run(arguments: Sequence[str], out: Path, options: RunOptions, load: Callable
 
 
 def _say_stopped(options: RunOptions) -> None:
-    message = "Stopped; nothing half done is left behind."
     if options.as_json:
-        write_json(RunLine(error=Failure(code="interrupted", message=message)).model_dump_json())
+        write_json(RunLine(error=Failure(code="interrupted", message=STOPPED)).model_dump_json())
     else:
-        click.echo(message, err=True)
+        click.echo(STOPPED, err=True)
 
 
 class Batch:

@@ -1,15 +1,19 @@
 """Commands that say what is wrong in one or two lines, guess what was meant, and whose help is never cut off."""
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import click
 from click.exceptions import NoArgsIsHelpError, NoSuchCommand
 
 from separation.errors import did_you_mean
+from separation.machine.console import write_json
 
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+STOPPED = "Stopped; nothing half done is left behind."
 _WIDE_ENOUGH_FOR_ANY_SENTENCE = 500
 
 
@@ -48,6 +52,13 @@ def told_briefly() -> Iterator[None]:
         raise
     except click.ClickException as error:
         raise Brief(error) from error
+
+
+def end_interrupted(*, as_json: bool) -> NoReturn:
+    """After Ctrl-C, of which click would say that it "aborted", with 1. Loads nothing: a module may be half loaded."""
+    if as_json:
+        write_json(json.dumps({"status": "failed", "error": {"code": "interrupted", "message": STOPPED}}))
+    raise click.exceptions.Exit(EXIT_INTERRUPTED)
 
 
 class BriefCommand(click.Command):

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, get_args
 
 import click
 
-from separation.cli.brief import Brief, BriefCommand, NearChoice
+from separation.cli.brief import Brief, BriefCommand, NearChoice, end_interrupted
 from separation.cli.model_commands import complete_models, repository_option
 from separation.cli.names import FIELDS, BadPattern, Pattern, parse_pattern
 from separation.errors import RequestError, SeparationError, did_you_mean
@@ -16,7 +16,6 @@ from separation.models.repository import DEFAULT_MODEL, ModelRepository
 from separation.settings import Device, OutputFormat, OutputFormatName, Overs, SeparationSettings, Window
 
 EXIT_FAILED, EXIT_USAGE = 1, 2
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 class _Command(BriefCommand):
@@ -32,6 +31,8 @@ class _Command(BriefCommand):
             if "--json" in options:
                 _end_in_json("usage", error.message, error.exit_code)
             raise
+        except KeyboardInterrupt:
+            end_interrupted(as_json="--json" in options)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -41,6 +42,8 @@ class _Command(BriefCommand):
                 code = "usage" if error.exit_code == EXIT_USAGE else "separation_failed"
                 _end_in_json(code, error.message, error.exit_code)
             raise
+        except KeyboardInterrupt:  # before the first song: nothing to tidy up
+            end_interrupted(as_json=ctx.params["as_json"])
 
 
 def _end_in_json(code: str, message: str, exit_code: int) -> NoReturn:
@@ -206,8 +209,6 @@ def separate(
         models = ModelRepository(repository)
         load = partial(models.load, model_name, threads=threads, device=device)
         code = run(songs, out, options, load)
-    except KeyboardInterrupt:  # before the first song: nothing to tidy up
-        code = EXIT_INTERRUPTED
     except ModuleNotFoundError:  # which the group tells by the extra that brings it
         raise
     except Exception as error:

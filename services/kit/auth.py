@@ -19,7 +19,9 @@ import jwt
 from services.kit.errors import Forbidden, Unauthorized, Unavailable
 from services.kit.settings import TokenVerifierSettings
 
-SCOPES = ("uploads", "jobs", "billing:read", "webhooks", "events", "account")
+PERSON_SCOPE = "account"
+"""Of a person who signed in; no API key can have it."""
+SCOPES = ("uploads", "jobs", "billing:read", "webhooks", "events", PERSON_SCOPE)
 """All scopes; a person who signed in has every one, an API key those it was made with."""
 CANARY_SCOPE = "canary"
 """Of the one key that `stemwright accounts canary-key` makes, and of nobody else's: what is ordered with it costs
@@ -200,10 +202,12 @@ class TokenVerifier:
 def check_scope(principal: Principal, scope: str) -> None:
     """Raises Forbidden where the credential is not good for this."""
     if scope not in principal.scopes:
+        if scope == PERSON_SCOPE:
+            raise Forbidden("this needs a person who signed in; no API key may do it")
         raise Forbidden(f"this key lacks the scope {scope!r}")
 
 
 def check_roles(principal: Principal, roles: Collection[str]) -> None:
     """Raises Forbidden for who has none of these roles."""
     if principal.roles.isdisjoint(roles):
-        raise Forbidden
+        raise Forbidden(f"this needs the role {' or '.join(sorted(roles))}")

@@ -64,6 +64,8 @@ def test_the_guides_own_program_works_as_it_is_pasted_and_again(platform: Platfo
         assert "The stems sum to the song exactly." in done.stdout
         stems = [read(tmp_path / f"my song ({name}).flac")[0] for name in ("vocals", "instrumental")]
         assert len(stems[0]) == len(stems[1]) == len(read(song)[0])
+    (tmp_path / "half.wav").write_bytes(song.read_bytes()[: song.stat().st_size // 2])
+    assert "half.wav is damaged or ends early: 1.5 s of it can be read\n" in run("half.wav").stdout
     for name, why in (("absent.wav", "No such file"), ("separate.py", "separate.py: ")):
         refused = run(name)
         assert (refused.returncode, refused.stderr.count("\n")) == (1, 1), refused.stderr
@@ -89,6 +91,7 @@ def test_the_program_separates_a_song_and_goes_on_where_it_was(platform: Platfor
 
     told = run()
     assert "succeeded" in told
+    assert "ends early" not in told
     assert "sum to the song exactly" in told
     paths = [tmp_path / "stems" / f"my song ({name}).wav" for name in ("vocals", "instrumental")]
     vocals, instrumental = (read(path)[0] for path in paths)
@@ -104,6 +107,8 @@ def test_the_program_separates_a_song_and_goes_on_where_it_was(platform: Platfor
         run(STEMWRIGHT_API_KEY=key)
         assert sha256_of(paths[0]) == digest
         assert client.call("GET", "/v1/billing/balance") == before
+    song.write_bytes(song.read_bytes()[: song.stat().st_size // 2])
+    assert "it is damaged or ends early" in run()
 
 
 @pytest.mark.parametrize(("song", "why"), [("no song.mp3", "invalid_api_key"), ("absent.mp3", "No such file")])

@@ -4,6 +4,7 @@ import importlib
 import json
 import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -127,6 +128,21 @@ def test_every_path_that_it_names_is_one() -> None:
 def test_what_it_links_to_is_there() -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", GUIDE):
         assert (ROOT / "docs" / link).exists(), link
+
+
+def programs() -> dict[str, str]:
+    (pasted,) = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    return {"guide": pasted, "example": (ROOT / "examples" / "separate_song.py").read_text(encoding="utf-8")}
+
+
+@pytest.mark.parametrize("program", ["guide", "example"])
+def test_an_empty_file_is_refused_before_anything_is_sent(program: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.wav").touch()
+    nobody = {"STEMWRIGHT_URL": "http://127.0.0.1:9", "STEMWRIGHT_EMAIL": "me@example.com", "STEMWRIGHT_PASSWORD": "x"}
+    command = [sys.executable, "-c", programs()[program], "empty.wav"]
+    refused = subprocess.run(command, env=nobody, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert re.fullmatch(r"empty\.wav.*: The file is empty\.\n", refused.stderr)
 
 
 @pytest.mark.parametrize(

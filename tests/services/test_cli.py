@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import sqlite3
@@ -8,8 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from services.cli import named_with_its_extra
+from services.cli import main, named_with_its_extra
 from services.kit.migrations import migrate
 from services.kit.settings import load
 from services.orchestrator.settings import Settings
@@ -173,3 +175,15 @@ def test_what_a_command_has_loaded_is_never_searched_for_garbage(tmp_path: Path)
         [sys.executable, "-c", program + counts], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert ended.stdout == "True True\n"
+
+
+def test_ctrl_c_while_a_command_is_imported_ends_as_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_module: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("services.cli.import_module", interrupted)
+    told = CliRunner().invoke(main, ["separate", "song.mp3"])
+    assert (told.exit_code, told.output) == (130, "")
+    told = CliRunner().invoke(main, ["separate", "song.mp3", "--json"])
+    assert (told.exit_code, told.stderr) == (130, "")
+    assert json.loads(told.stdout)["error"]["code"] == "interrupted"

@@ -14,11 +14,12 @@ import click
 from pydantic import BaseModel
 
 from stemwright_client import Client, JobFailed, Order, Outcome, StemwrightError, UnexpectedAnswer
-from stemwright_client.terminal import FILE_CODE, Display, Notices, failure_of, written
+from stemwright_client.terminal import Display, Notices, failure_of, file_code, written
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 FORMATS = ("flac", "wav", "mp3", "m4a", "ogg", "opus")
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 output = click.option(
@@ -35,23 +36,40 @@ def told() -> Iterator[None]:
         yield
     except StemwrightError as error:
         _fail(error.code, f"{error}{_advice(error)}", error)
+    except BrokenPipeError:  # `| head`: click ends without a word
+        raise
+    except KeyboardInterrupt:
+        _say_interrupted()
+        sys.exit(EXIT_INTERRUPTED)
     except OSError as error:
         about = f"{error.filename}: " if error.filename else ""
-        _fail(FILE_CODE, f"{about}{error.strerror or error}", error)
+        songs = click.get_current_context().params.get("songs", ())
+        _fail(file_code(error, songs), f"{about}{error.strerror or error}", error)
     finally:
         log.removeHandler(notices)
 
 
-def _fail(code: str, message: str, error: Exception) -> NoReturn:
+def _fail(code: str, message: str, error: Exception | None = None) -> NoReturn:
     if click.get_current_context().params.get("as_json"):
-        _print({"status": "failed", "error": {"code": code, "message": message}})
+        _print_failure(code, message)
         sys.exit(1)
     raise click.ClickException(message) from error
 
 
+def _say_interrupted() -> None:
+    if click.get_current_context().params.get("as_json"):
+        _print_failure("interrupted", "Stopped.")
+    else:
+        click.echo("Stopped.", err=True)
+
+
+def _print_failure(code: str, message: str) -> None:
+    _print({"status": "failed", "error": {"code": code, "message": message}})
+
+
 def _advice(error: StemwrightError) -> str:
     if isinstance(error, UnexpectedAnswer) or error.code == "route_not_found":
-        return " Is STEMWRIGHT_URL the address of a platform?"
+        return ("" if str(error).endswith("]") else ".") + " Is STEMWRIGHT_URL the address of a platform?"
     return ""
 
 
@@ -148,6 +166,8 @@ def separate(api: Client, songs: tuple[Path, ...], output: Path, parallel: int, 
         outcomes = api.separate_many(
             songs, output, order_of(**wanted), parallel=parallel, on_progress=display.progress, on_outcome=tell
         )
+    if not outcomes:
+        _fail("folder_without_songs", "There is no audio in this folder.")
     failed = sum(outcome.error is not None for outcome in outcomes)
     if not as_json and len(outcomes) != 1:
         click.echo(f"{len(outcomes) - failed} separated" + (f", {failed} failed" if failed else ""))

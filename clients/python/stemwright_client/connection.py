@@ -50,7 +50,7 @@ class Connection:
             raise NoKey("the API key has characters that no key has")
         address = (url or os.environ.get("STEMWRIGHT_URL") or DEFAULT_URL).rstrip("/").removesuffix("/v1")
         if not address.startswith(("http://", "https://")):
-            raise NoAddress(f"{address} is no address of a platform: it begins with https://")
+            raise NoAddress(f"{address} is no address of a platform: it begins with http:// or https://")
         return cls(address, key)
 
     def options(self, step: Send, chunks: Callable[[bytes, Callable[[int], None]], Any]) -> dict[str, Any]:

@@ -52,8 +52,12 @@ class ApiError(StemwrightError):
         self.problem = problem
         """The whole document: `errors` of a request that is not valid, `missing_parts` and the like."""
         self.retry_after_seconds = retry_after_seconds
-        fields = [f"{each.get('at')} {each.get('problem')}" for each in problem.get("errors") or ()]
-        about = f" ({'; '.join(fields)})" if fields and fields[0] not in self.detail else ""
+        # The detail names the first few fields, without where in the request they are.
+        fields = [
+            f"{str(each.get('at')).removeprefix('body.')} {each.get('problem')}" for each in problem.get("errors") or ()
+        ]
+        unsaid = [field for field in fields if field not in self.detail]
+        about = f" ({'; '.join(unsaid)})" if unsaid else ""
         super().__init__(f"{self.detail}{about} [{self.code}]")
 
 

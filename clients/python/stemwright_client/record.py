@@ -4,7 +4,9 @@ It is written before anything is paid and after each step, so that a run that wa
 however much later that is.
 """
 
+import errno
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,6 +70,17 @@ class Place:
         if known is None or (known.sha256, known.order) != (fresh.sha256, fresh.order):
             return fresh
         return known
+
+    def make_folder(self) -> None:
+        """Raises OSError where nothing can be written in it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(self.folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self.folder))
+
+    def leave_folder(self) -> None:
+        """Removes it where nothing is in it."""
+        with suppress(OSError):
+            self.folder.rmdir()
 
     def write(self, record: Record) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

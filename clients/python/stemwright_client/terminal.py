@@ -4,6 +4,8 @@ import logging
 import shutil
 import sys
 import threading
+from collections.abc import Iterable
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,9 +14,6 @@ import click
 from stemwright_client.models import Job
 from stemwright_client.progress import Progress
 from stemwright_client.songs import Outcome
-
-FILE_CODE = "file_unreadable"
-"""Of what the machine's own files have said."""
 
 
 class Notices(logging.Handler):
@@ -65,10 +64,25 @@ class Display:
         return f"separated for {job.price_credits} credits" if job.price_credits else "separated"
 
 
+def file_code(error: OSError, songs: Iterable[Path]) -> str:
+    """Of what the machine's own files have said.
+
+    What has no name broke off in the middle of a file: as a rule the disk is full.
+    """
+    unreadable = error.filename is not None and any(_is_of(song, Path(error.filename)) for song in songs)
+    return "file_unreadable" if unreadable else "output_write_failed"
+
+
+def _is_of(song: Path, path: Path) -> bool:
+    """Whether it is the song, or in the folder of songs, that was named."""
+    return path == song or (path.is_relative_to(song) and song.is_dir())
+
+
 def failure_of(outcome: Outcome) -> str:
     error = outcome.error
     if isinstance(error, OSError):
-        return error.strerror or str(error)
+        about = f"{error.filename}: " if error.filename not in (None, str(outcome.song)) else ""
+        return about + (error.strerror or str(error))
     code = f"[{getattr(error, 'code', '')}]"
     return str(error) if code in str(error) else f"{error} {code}"
 
@@ -76,7 +90,8 @@ def failure_of(outcome: Outcome) -> str:
 def written(outcome: Outcome) -> dict[str, Any]:
     """As `separate --json` prints it."""
     if outcome.separation is None:
-        code = getattr(outcome.error, "code", FILE_CODE)
+        error = outcome.error
+        code = file_code(error, [outcome.song]) if isinstance(error, OSError) else getattr(error, "code", "")
         message = failure_of(outcome).removesuffix(f" [{code}]")
         return {"song": str(outcome.song), "status": "failed", "error": {"code": code, "message": message}}
     made = outcome.separation

@@ -90,7 +90,7 @@ export async function once(connection: Connection, url: string, init: RequestIni
   }
 }
 
-/** The open answer of the platform, once. Throws ApiError where it refused. */
+/** The open answer of the platform, once. Throws ApiError where it refused, `unexpected_answer` where another did. */
 export async function opened(connection: Connection, call: Call): Promise<Response> {
   const headers: Record<string, string> = {
     Accept: "application/json",
@@ -139,11 +139,12 @@ function parsed(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new StemwrightError(
-      "unexpected_answer",
-      "there is no platform at this address: the answer is no JSON",
-    );
+    throw noPlatform("the answer is no JSON");
   }
+}
+
+function noPlatform(why: string): StemwrightError {
+  return new StemwrightError("unexpected_answer", `there is no platform at this address: ${why}`);
 }
 
 function queryOf(query: Call["query"]): string {
@@ -155,9 +156,14 @@ function queryOf(query: Call["query"]): string {
   return found.size > 0 ? `?${found}` : "";
 }
 
-async function refusal(response: Response): Promise<ApiError> {
-  const problem: Problem = await response.json().catch(() => ({}));
-  return new ApiError(response.status, problem ?? {}, retryAfter(response.headers.get("Retry-After")));
+async function refusal(response: Response): Promise<StemwrightError> {
+  const { status } = response;
+  const problem: Problem | null = await response.json().catch(() => null);
+  // A proxy before the platform answers too, for a while.
+  if (problem?.code === undefined && status >= 400 && !PASSING.has(status)) {
+    return noPlatform(`it answered ${status}, without a code`);
+  }
+  return new ApiError(status, problem ?? {}, retryAfter(response.headers.get("Retry-After")));
 }
 
 /** Seconds from now: the header names a number of them, or a date. */

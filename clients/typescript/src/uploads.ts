@@ -19,6 +19,7 @@ export interface UploadOptions {
 }
 
 export async function upload(connection: Connection, song: Blob, options: UploadOptions): Promise<Upload> {
+  if (song.size === 0) throw new UploadRejected("audio_empty", "The file is empty.");
   const filename = options.filename ?? (song instanceof File ? song.name : "song");
   const sha256 = options.sha256 ?? (song.size <= HASHED_BYTES ? await sha256Of(song) : undefined);
   const tell = options.onProgress ?? (() => {});

@@ -74,8 +74,28 @@ test("a refusal is told at once, with its code", async () => {
 });
 
 test("what is no platform is told", async () => {
-  const { client } = answeredBy(new Response("<html>"));
-  await assert.rejects(client.balance(), { code: "unexpected_answer" });
+  const others = [
+    new Response("<html>"),
+    new Response("<html>", { status: 404 }),
+    new Response("<html>", { status: 501 }),
+    Response.json({ detail: "Not Found" }, { status: 404 }),
+    Response.json(null, { status: 405 }),
+  ];
+  for (const other of others) {
+    const { client, asked } = answeredBy(other);
+    await assert.rejects(client.balance(), { code: "unexpected_answer" });
+    assert.equal(asked.length, 1);
+  }
+});
+
+test("a proxy before the platform passes by itself", async () => {
+  const { client, asked } = answeredBy(
+    new Response("<html>", { status: 502 }),
+    new Response("<html>", { status: 429 }),
+    Response.json(balance),
+  );
+  assert.deepEqual(await client.balance(), balance);
+  assert.equal(asked.length, 3);
 });
 
 test("patience ends", async () => {

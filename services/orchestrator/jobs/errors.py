@@ -15,7 +15,7 @@ class UnknownModel(Invalid):
 
 class PreviewOutside(Invalid):
     code = "preview_outside_song"
-    title = "The preview lies outside of the song"
+    title = "The preview lies outside of the song, or is too long"
 
 
 class OutputUnsuitable(Invalid):

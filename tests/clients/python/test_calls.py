@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from stemwright_client import (
+    ApiError,
     AsyncClient,
     Client,
     EventsMissed,
@@ -20,7 +21,8 @@ from stemwright_client import (
     UnexpectedAnswer,
     UploadRejected,
 )
-from stemwright_client.flows.sending import retry_after
+from stemwright_client.flows.sending import is_passing, refuse, retry_after
+from stemwright_client.steps import Answer
 from tests.clients.python.double import KEY, Double, Fault, named, valid
 
 ROOT = Path(__file__).parents[3]
@@ -107,6 +109,14 @@ def test_a_refusal_is_an_error_with_its_code(client: Client, double: Double) -> 
         client.balance()
 
 
+def test_each_field_that_is_refused_is_said_once() -> None:
+    fields = [{"at": f"body.output.{name}", "problem": "is wrong"} for name in ("format", "bit_depth", "a", "b")]
+    said = "; ".join(f"output.{name} is wrong" for name in ("format", "bit_depth", "a"))
+    told = {"code": "invalid_request", "detail": said, "errors": fields[:3]}
+    assert str(ApiError(422, told)) == f"{said} [invalid_request]"
+    assert str(ApiError(422, {**told, "errors": fields})) == f"{said} (output.b is wrong) [invalid_request]"
+
+
 def test_what_is_no_platform_is_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.clients.python.double_server.valid", lambda _schema, _instance: {"hello": "world"})
     with pytest.raises(UnexpectedAnswer, match="the answer is no Balance: available_credits: Field required"):
@@ -121,6 +131,22 @@ def test_what_may_have_happened_is_not_asked_for_again_without_a_key(client: Cli
     with pytest.raises(NotFound):
         client.call("POST", "/v1/anything", body={}, idempotency_key="mine")
     assert double.count("POST /v1/anything") == 6
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(404, b"<html>"), (404, b'{"detail": "Not Found"}'), (401, b""), (405, b"null"), (501, b"<html>")],
+)
+def test_a_refusal_of_another_server_is_told(status: int, body: bytes) -> None:
+    with pytest.raises(UnexpectedAnswer, match=f"no platform at this address: it answered {status}"):
+        refuse(Answer(status, {}, body))
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_proxy_before_the_platform_passes_by_itself(status: int) -> None:
+    with pytest.raises(ApiError, match="without a reason") as refused:
+        refuse(Answer(status, {}, b"<html>"))
+    assert (is_passing(refused.value), refused.value.code) == (True, f"status_{status}")
 
 
 @pytest.mark.parametrize(("header", "seconds"), [(None, None), ("7", 7.0), ("soon", None), ("-1", None)])

@@ -4,12 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from services.cli import main, named_with_its_extra
+from stemwright_client import Client
 from stemwright_client.cli import client
 from tests.clients.python.double import KEY, Double, Fault, named
 
@@ -117,6 +120,95 @@ def test_what_is_wrong_is_an_object_where_objects_are_wanted(run: Run, double: D
         "status": "failed",
         "error": {"code": "file_unreadable", "message": "absent.wav: No such file or directory"},
     }
+
+
+def test_another_servers_answer_asks_for_the_address(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Another(BaseHTTPRequestHandler):
+        def log_message(self, *_arguments: object) -> None:
+            """Says nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Another) as server:  # which answers 501 to whatever it is asked
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        monkeypatch.setenv("STEMWRIGHT_URL", f"http://127.0.0.1:{server.server_port}")
+        told = run("balance")
+    assert told.stderr == (
+        "Error: there is no platform at this address: it answered 501, without a code."
+        " Is STEMWRIGHT_URL the address of a platform?\n"
+    )
+
+
+def test_a_folder_without_songs_is_told(run: Run) -> None:
+    Path("empty").mkdir()
+    told = run("separate", "empty")
+    assert (told.exit_code, told.stdout, told.stderr) == (1, "", "Error: There is no audio in this folder.\n")
+    error = json.loads(run("separate", "empty", "--json").stdout)["error"]
+    assert error["code"] == "folder_without_songs"
+
+
+def test_ctrl_c_ends_with_130_and_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_client: Client) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Client, "balance", interrupted)
+    told = run("balance")
+    assert (told.exit_code, told.stdout, told.stderr) == (130, "", "Stopped.\n")
+    told = run("balance", "--json")
+    assert (told.exit_code, told.stderr) == (130, "")
+    assert json.loads(told.stdout)["error"] == {"code": "interrupted", "message": "Stopped."}
+
+
+def test_an_address_without_a_scheme_is_refused_with_those_that_there_are(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STEMWRIGHT_URL", "stems.example.com")
+    assert "it begins with http:// or https://" in run("balance").stderr
+
+
+def test_output_that_nobody_reads_any_more_ends_it_without_a_word(double: Double) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as output:
+        told = subprocess.run(
+            [sys.executable, "-m", "stemwright_client.cli", "balance"],
+            env={**os.environ, "STEMWRIGHT_URL": double.url, "STEMWRIGHT_API_KEY": KEY},
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (told.returncode, told.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("output", ["taken", "taken/below"])
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_uploaded(
+    run: Run, double: Double, song: Path, output: str
+) -> None:
+    Path("taken").write_bytes(b"a file")
+    folder = f"{output}/my song"
+    refused = run("separate", "my song.wav", "-o", output)
+    assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    assert refused.stderr.startswith("my song.wav: taken")
+    error = json.loads(run("separate", "my song.wav", "-o", output, "--json").stdout)["error"]
+    assert error == {"code": "output_write_failed", "message": f"{folder}: Not a directory"}
+    assert double.requests == []
+
+
+def test_a_folder_in_which_nothing_can_be_written_is_told(
+    run: Run, double: Double, song: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the tests are root's, who may write everywhere but on what is mounted for reading."""
+    monkeypatch.setattr("os.access", lambda path, _mode: str(path) != "out/my song")
+    assert run("separate", "my song.wav", "-o", "out").stderr == "my song.wav: out/my song: Permission denied\n"
+    assert double.requests == []
+
+
+def test_a_file_is_named_where_it_is_not_the_song(run: Run, double: Double, song: Path) -> None:
+    run("separate", "my song.wav", "-o", "out")
+    Path("taken").write_bytes(b"a file")
+    fetched = json.loads(run("fetch", JOB, "-o", "taken", "--json").stdout)["error"]
+    assert fetched == {"code": "output_write_failed", "message": "taken: File exists"}
+    quoted = json.loads(run("quote", "absent.wav", "--json").stdout)["error"]
+    assert quoted == {"code": "file_unreadable", "message": "absent.wav: No such file or directory"}
 
 
 @pytest.mark.parametrize("name", sorted(set(client.commands) - {"mcp"}))

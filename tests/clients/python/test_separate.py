@@ -241,7 +241,16 @@ def test_a_file_that_is_no_song_is_refused_with_the_platforms_code(
     with pytest.raises(UploadRejected, match=r"This is no song\.") as rejected:
         client.separate(tmp_path / "text.mp3", tmp_path / "out")
     assert rejected.value.code == "audio_undecodable"
+    assert not (tmp_path / "out" / "text").exists()
     assert double.jobs == {}
+
+
+def test_an_empty_file_is_refused_before_anything_is_sent(client: Client, double: Double, tmp_path: Path) -> None:
+    (tmp_path / "empty.mp3").touch()
+    with pytest.raises(UploadRejected, match=r"^The file is empty\.$") as rejected:
+        client.separate(tmp_path / "empty.mp3", tmp_path / "out")
+    assert rejected.value.code == "audio_empty"
+    assert double.requests == []
 
 
 def test_a_stem_that_comes_otherwise_than_it_was_made_is_no_file(

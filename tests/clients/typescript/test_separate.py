@@ -114,6 +114,13 @@ def test_what_is_refused_has_its_code(double: Double, song: Path, tmp_path: Path
     assert separate(double, tmp_path / "text.mp3", tmp_path / "out")["error"] == "audio_undecodable"
 
 
+def test_an_empty_file_is_refused_before_anything_is_sent(double: Double, tmp_path: Path) -> None:
+    (tmp_path / "empty.mp3").touch()
+    refused = separate(double, tmp_path / "empty.mp3", tmp_path / "out")
+    assert refused == {"error": "audio_empty", "message": "The file is empty."}
+    assert double.requests == []
+
+
 def test_a_song_that_ends_early_is_separated_and_its_sender_is_told(double: Double, tmp_path: Path) -> None:
     half = tmp_path / "half.mp3"
     half.write_bytes(b"half of it")

@@ -150,3 +150,18 @@ def test_every_option_and_field_is_on_the_page() -> None:
 )
 def test_what_is_too_long_is_cut_with_a_mark(text: str, width: int | None, first: str, last: str) -> None:
     assert (beginning(text, width), end(text, width)) == (first, last)
+
+
+@pytest.mark.parametrize("place", ["ModelRepository", "parse_pattern"])
+def test_ctrl_c_before_the_first_song_ends_with_130_and_is_told_in_json(
+    monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"separation.cli.command.{place}", interrupted)
+    arguments = ("a.wav", "--filename", "{song}-{stem}")
+    told = separate(*arguments)
+    assert (told.exit_code, told.output) == (130, "")
+    code, (line,), errors = _run(*arguments)
+    assert (code, line["error"]["code"], errors) == (130, "interrupted", "")

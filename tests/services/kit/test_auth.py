@@ -11,16 +11,24 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.accounts.api_keys import keys
 from services.kit.auth import (
     FETCH_INTERVAL_SECONDS,
     FETCH_TIMEOUT_SECONDS,
     FIRST_FETCH_TIMEOUT_SECONDS,
     KEY_SET_SECONDS,
+    PERSON_SCOPE,
+    SCOPES,
     InvalidToken,
     KeySet,
     KeySetUnavailable,
+    Principal,
+    Role,
     TokenVerifier,
+    check_roles,
+    check_scope,
 )
+from services.kit.errors import Forbidden
 from tests.clocks import MonotonicClock
 
 LIFETIME_SECONDS = 86_400
@@ -267,3 +275,21 @@ def test_while_accounts_is_away_it_is_asked_twice_a_minute_and_known_keys_go_on(
         assert verifier.verify(token()).account_id == "usr_1"
         clock.now += 1
     assert accounts.asked == 1 + 120 // FETCH_INTERVAL_SECONDS
+
+
+def test_a_refusal_says_which_role_or_scope_is_missing() -> None:
+    somebody = Principal("usr_1", roles=frozenset({Role.USER}), scopes=frozenset({"jobs"}), token_id="key_1")
+    check_scope(somebody, "jobs")
+    check_roles(somebody, (Role.USER, Role.PARTNER))
+    with pytest.raises(Forbidden, match=r"^this needs the role partner$"):
+        check_roles(somebody, (Role.PARTNER,))
+    with pytest.raises(Forbidden, match=r"^this needs the role admin or operator$"):
+        check_roles(somebody, (Role.OPERATOR, Role.ADMIN))
+    with pytest.raises(Forbidden, match=r"^this key lacks the scope 'uploads'$"):
+        check_scope(somebody, "uploads")
+    with pytest.raises(Forbidden, match=r"^this needs a person who signed in; no API key may do it$"):
+        check_scope(somebody, PERSON_SCOPE)
+
+
+def test_every_scope_but_one_can_be_given_to_a_key() -> None:
+    assert set(SCOPES) - set(keys.SCOPES) == {PERSON_SCOPE}

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from stemwright_client.calls import Call
-from stemwright_client.errors import ApiError, ConnectionFailed, StemwrightError, StoreError, api_error
+from stemwright_client.errors import (
+    ApiError,
+    ConnectionFailed,
+    StemwrightError,
+    StoreError,
+    UnexpectedAnswer,
+    api_error,
+)
 from stemwright_client.models import Page
 from stemwright_client.steps import Answer, Emit, Flow, Sleep
 
@@ -85,7 +92,7 @@ def send(call: Call[T], patience_seconds: float) -> Flow[T]:
 
 
 def refuse(answer: Answer) -> None:
-    """Raises the ApiError that a refusal is."""
+    """Raises the ApiError that a refusal is, or UnexpectedAnswer where no platform has refused."""
     if answer.status < 400:
         if answer.status >= 300:
             raise api_error(answer.status, {"detail": f"it leads elsewhere: {answer.headers.get('location')}"})
@@ -94,7 +101,10 @@ def refuse(answer: Answer) -> None:
         problem = json.loads(answer.body)
     except ValueError:
         problem = None
-    if not isinstance(problem, dict):
+    if not (isinstance(problem, dict) and "code" in problem):
+        # A proxy before the platform answers too, for a while.
+        if answer.status not in _PASSING:
+            raise UnexpectedAnswer(f"there is no platform at this address: it answered {answer.status}, without a code")
         problem = {"detail": f"the answer was {answer.status}, without a reason"}
     raise api_error(answer.status, problem, retry_after(answer.headers.get("retry-after")))
 

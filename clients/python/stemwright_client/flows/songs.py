@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from stemwright_client import calls
-from stemwright_client.errors import ApiError, Conflict, JobFailed, NotFound
+from stemwright_client.errors import ApiError, Conflict, JobFailed, NotFound, UploadRejected
 from stemwright_client.flows.downloads import download
 from stemwright_client.flows.jobs import wait
 from stemwright_client.flows.sending import PAGE, send
@@ -91,7 +91,12 @@ def _ordered(
     report: Report,
     patience_seconds: float,
 ) -> Flow[tuple[Record, Job]]:
-    sent = yield from upload(place.song, report, patience_seconds)
+    yield from blocking(place.make_folder)  # nothing is uploaded whose stems could not be written
+    try:
+        sent = yield from upload(place.song, report, patience_seconds)
+    except UploadRejected:
+        yield from blocking(place.leave_folder)
+        raise
     # A record of this order under an upload that is gone is of another order.
     record = record if record.upload_id in (None, sent.id) else record.again()
     record = record.changed(upload_id=sent.id)

@@ -47,10 +47,13 @@ def upload_url(source_url: str, filename: str | None, patience_seconds: float) -
 
 
 def measured(song: Path) -> tuple[int, str]:
-    """Length in bytes and SHA-256 of a file."""
+    """Length in bytes and SHA-256 of a file. Raises UploadRejected where it is empty, OSError."""
     with song.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return file.tell(), digest
+        size_bytes = file.tell()
+    if size_bytes == 0:
+        raise UploadRejected("audio_empty", "The file is empty.")
+    return size_bytes, digest
 
 
 def _begun(filename: str, size_bytes: int, sha256: str, patience_seconds: float) -> Flow[Upload]:

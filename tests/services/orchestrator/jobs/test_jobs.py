@@ -139,6 +139,17 @@ def test_a_window_outside_of_a_song_that_comes_later_is_the_reason_given(world: 
 
 
 @on_sqlite
+def test_a_window_that_is_too_long_is_told_as_such(world: World) -> None:
+    account = new_id("usr")
+    preview = {"start_seconds": 0, "duration_seconds": 31}
+    body = {"upload_id": world.ready_upload(account), "mode": "preview", "preview": preview}
+    refused = world.client.post("/v1/jobs", json=body, headers=bearer(account))
+    assert (refused.status_code, refused.json()["code"]) == (422, "preview_outside_song")
+    assert "or is too long" in refused.json()["title"]
+    assert refused.json()["detail"] == "a preview is at most 30 seconds long"
+
+
+@on_sqlite
 @pytest.mark.parametrize("output", [{"format": "m4a", "bitrate_kbps": 256}, {"format": "ogg"}, {"format": "opus"}])
 def test_every_format_reaches_the_worker(world: World, output: dict[str, Any]) -> None:
     account = new_id("usr")

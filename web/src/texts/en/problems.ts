@@ -71,7 +71,7 @@ export const problems = {
     // Orders, and what becomes of them.
     insufficient_credits: "You have too few credits for this.",
     preview_allowance_exhausted: "Today's free previews are used up.",
-    preview_outside_song: "The preview lies outside of the song.",
+    preview_outside_song: "The preview lies outside of the song, or is too long.",
     output_format_unsuitable: "This format cannot hold this song. Choose another, such as FLAC or WAV.",
     unknown_model: "This model is not offered.",
     callbacks_for_partners: "Only partners are called back.",

@@ -71,7 +71,7 @@ export const problems: Texts["problems"] = {
 
     insufficient_credits: "اعتبار شما برای این کار بس نیست.",
     preview_allowance_exhausted: "پیش‌نمایش‌های رایگان امروز تمام شده‌اند.",
-    preview_outside_song: "پیش‌نمایش بیرون از آهنگ است.",
+    preview_outside_song: "پیش‌نمایش بیرون از آهنگ یا بیش از اندازه طولانی است.",
     output_format_unsuitable: "این قالب برای این آهنگ نیست. قالب دیگری مانند FLAC یا WAV انتخاب کنید.",
     unknown_model: "چنین مدلی نیست.",
     callbacks_for_partners: "فقط به همکاران خبر داده می‌شود.",
