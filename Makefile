@@ -78,7 +78,7 @@ check: $(VENV)/dev ## Style and the quick tests of one room (ROOM=services/gatew
 	$(BIN)/ruff check $(ROOM) tests/$(ROOM)
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "$(QUICK)" tests/$(ROOM)
 
-test: ## Every check and test (12 to 20 minutes on two idle processors, with the installs)
+test: ## Every check and test (12 to 25 minutes on two idle processors, with the installs)
 	@# Where there is no Python for it, that is said once; both environments are filled side by side.
 	@$(ENVIRONMENT) $(VENV) "$(PYTHON)"
 	@test -e "$(TRAINING)/installed" || echo "$(ANNOUNCEMENT)"

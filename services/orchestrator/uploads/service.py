@@ -1,9 +1,9 @@
 """Songs that are asked about before they are known here."""
 
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from datetime import datetime
 
 from services.kit.database import Database, ReadSession
 from services.kit.errors import Unavailable
@@ -24,16 +24,15 @@ class Questions:
     once about as many as an order has: after everything was lost here, all songs of a batch are unknown.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._minute = 0
         self._asked: Counter[str] = Counter()
 
-    def take(self, account_id: str, count: int) -> None:
+    def take(self, account_id: str, count: int, now: datetime) -> None:
         """Raises TooManyUnknownUploads."""
         with self._lock:
-            minute = int(self._clock() // 60)
+            minute = int(now.timestamp() // 60)
             if minute != self._minute:
                 self._minute, self._asked = minute, Counter()
             if self._asked[account_id] >= UNKNOWN_A_MINUTE:
@@ -63,8 +62,8 @@ class Uploads:
 
         if known() is not None:
             return True
-        self._questions.take(account_id, 1)
         with self._database.write() as session:
+            self._questions.take(account_id, 1, session.now())
             self._lifecycle.ask_for_upload(session, upload_id)
         return self._signals.wait_for(known, self._settings.answer_wait_seconds) is not None
 
@@ -82,8 +81,8 @@ class Uploads:
 
         missing = unknown()
         if missing:
-            self._questions.take(account_id, len(missing))
             with self._database.write() as session:
+                self._questions.take(account_id, len(missing), session.now())
                 for upload_id in sorted(missing):
                     self._lifecycle.ask_for_upload(session, upload_id)
             told = self._signals.wait_for(lambda: not unknown() or None, self._settings.answer_wait_seconds)

@@ -135,28 +135,35 @@ def test_notes_of_4096_bytes_are_kept(world: World) -> None:
     assert job["metadata"] == notes
 
 
-def test_made_up_uploads_are_asked_about_so_often_and_no_more(world: World) -> None:
+def test_made_up_uploads_are_asked_about_so_often_and_no_more(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each costs a record, an answer and a row; anybody can make up a thousand."""
+    monkeypatch.setattr("services.orchestrator.uploads.service.UNKNOWN_A_MINUTE", 3)
     account, other = new_id("usr"), new_id("usr")
-    items = [{"upload_id": new_id("upl")} for _ in range(1000)]
-    first = world.client.post("/v1/batches/quote", json={"items": items}, headers=bearer(account))
-    assert first.status_code == 503, "the first may be about as many as a batch has: all may be lost here"
+
+    def several(count: int) -> dict[str, Any]:
+        return {"items": [{"upload_id": new_id("upl")} for _ in range(count)]}
+
+    def send(path: str, body: dict[str, Any], account_id: str = account) -> Any:
+        return world.client.post(path, json=body, headers=bearer(account_id))
+
+    assert send("/v1/batches/quote", several(1000)).status_code == 503, "all of a batch may be lost here, once"
     world.told()
-    again = [{"upload_id": new_id("upl")} for _ in range(1000)]
     for path, body in (
-        ("/v1/batches/quote", {"items": again}),
-        ("/v1/batches", {"items": again}),
-        ("/v1/quotes", {"upload_id": new_id("upl")}),
-        ("/v1/jobs", {"upload_id": new_id("upl")}),
+        ("/v1/batches/quote", lambda: several(1000)),
+        ("/v1/batches", lambda: several(2)),
+        ("/v1/quotes", lambda: {"upload_id": new_id("upl")}),
+        ("/v1/jobs", lambda: {"upload_id": new_id("upl")}),
     ):
-        seen = [world.client.post(path, json=body, headers=bearer(account)) for _ in range(302)]
-        assert (seen[-1].status_code, seen[-1].json()["code"]) == (429, "too_many_unknown_uploads"), path
-        assert seen[-1].headers["retry-after"] == "60"
+        refused = [send(path, body()) for _ in range(4)][-1]
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_unknown_uploads"), path
+        assert refused.headers["retry-after"] == "60"
     asked = [event for event in world.told() if event.type.endswith("UploadStatusRequested")]
-    assert len(asked) < 4 * 1500
+    assert len(asked) < 20, "of a thousand that were asked for again none was asked about"
     known = world.ready_upload(account)
-    assert world.client.post("/v1/jobs", json={"upload_id": known}, headers=bearer(account)).status_code == 202
-    assert world.client.post("/v1/quotes", json={"upload_id": new_id("upl")}, headers=bearer(other)).status_code == 503
+    assert send("/v1/jobs", {"upload_id": known}).status_code == 202
+    assert send("/v1/quotes", {"upload_id": new_id("upl")}, other).status_code == 503
+    world.clock.advance(60)
+    assert send("/v1/quotes", {"upload_id": new_id("upl")}).status_code == 503
 
 
 @on_sqlite
