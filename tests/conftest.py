@@ -9,6 +9,11 @@ from pathlib import Path
 
 import httpcore2
 import pytest
+from hypothesis import settings
+
+# A machine may be busy: no example fails for what it took.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 pytest_plugins = ["tests.apache_kafka", "tests.broker", "tests.databases", "tests.object_store", "tests.triton_server"]
 
