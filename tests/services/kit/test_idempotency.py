@@ -1,5 +1,5 @@
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -47,6 +47,13 @@ class Maker:
     def post(self, database: Database, **changes: Any) -> Any:
         call = {"account_id": "usr_1", "key": "k", "operation": "make", "body": Body(), **changes}
         return idempotent(database, create=self.create, respond=self.respond, **call)
+
+
+def begun(maker: Maker, first: "Future[Any]") -> None:
+    """Waits until the first request is under way, which is held."""
+    while not maker.made:
+        assert not first.done()
+        threading.Event().wait(0.01)
 
 
 def test_the_first_answer_is_given_again(database: Database) -> None:
@@ -106,9 +113,7 @@ def test_who_asks_while_the_first_answer_is_long_in_coming_is_told_to_come_back(
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(maker.post, database)
         try:
-            while not maker.made:
-                assert not first.done()
-                threading.Event().wait(0.01)
+            begun(maker, first)
             with pytest.raises(IdempotencyInProgress) as refused:
                 maker.post(database)
         finally:
@@ -145,9 +150,7 @@ def test_a_place_to_wait_is_free_again_whatever_came_of_waiting(database: Databa
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(maker.post, database)
         try:
-            while not maker.made:
-                assert not first.done()
-                threading.Event().wait(0.01)
+            begun(maker, first)
             for _ in range(2 * WAITING_MAX):
                 with pytest.raises(IdempotencyInProgress):
                     maker.post(database)
