@@ -106,7 +106,7 @@ class _Admin(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=0,
+                timeout_graceful_shutdown=1,  # at 0 uvicorn tells of an error each time, without one
             )
         )
         self._sockets = sockets

@@ -1,24 +1,27 @@
-"""What the orchestrator hears: uploads, answers about credits, ended attempts, heartbeats.
+"""What the orchestrator hears: uploads, answers about credits, ended attempts, heartbeats, changed accounts.
 
 Every handler may meet the same news twice, late or out of order. Job ids, attempts, sequence numbers and versions
 decide what still counts; that is why no inbox is needed here.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC
 from typing import Any
+
+from google.protobuf.message import Message
 
 from services.kit.database import Database, WriteSession
 from services.kit.erasures import Eraser, is_erased
 from services.kit.events.brokers import Brokers
 from services.kit.events.codec import Event
-from services.kit.events.consumer import Consumer
+from services.kit.events.consumer import Consumer, Handler
 from services.kit.events.errors import InvalidMessage
 from services.kit.events.rights import writes_of
 from services.kit.events.topics import ACCOUNTS, BILLING, FINISHED, PRICES, UPLOADS, WORKERS
 from services.kit.handling import in_transaction
 from services.kit.object_keys import source_key, stems_prefix
-from services.kit.protos import billing_pb2, prices_pb2, separation_pb2, uploads_pb2, workers_pb2
+from services.kit.protos import accounts_pb2, billing_pb2, prices_pb2, separation_pb2, uploads_pb2, workers_pb2
 from services.orchestrator.batches import repository as batch_rows
 from services.orchestrator.batches.models import Batch
 from services.orchestrator.batches.states import Status as BatchStatus
@@ -31,6 +34,7 @@ from services.orchestrator.jobs.models import Job
 from services.orchestrator.jobs.states import Status
 from services.orchestrator.results.manifests import UnreadableManifest, read_manifest
 from services.orchestrator.settings import Settings
+from services.orchestrator.shares import repository as share_rows
 from services.orchestrator.signals import Signals
 from services.orchestrator.uploads import repository as upload_rows
 from services.orchestrator.uploads.models import KnownUpload
@@ -57,9 +61,10 @@ class Handlers:
         self._signals = signals
         self._heartbeats = heartbeats
 
-    def consumer(self, settings: Settings, eraser: Eraser) -> Consumer:
-        """The background task that feeds these handlers, and those of `eraser`."""
-        handlers: dict[Any, Callable[[WriteSession, Event], None]] = {
+    @property
+    def of_types(self) -> Mapping[type[Message], Callable[[WriteSession, Event], None]]:
+        """What each type of event is given to, in a transaction."""
+        return {
             uploads_pb2.UploadCreated: self.upload_created,
             uploads_pb2.UploadReady: self.upload_ready,
             uploads_pb2.UploadRejected: self.upload_rejected,
@@ -73,8 +78,14 @@ class Handlers:
             billing_pb2.BatchReservationRefused: self.batch_reservation_refused,
             separation_pb2.SeparationFinished: self.separation_finished,
             workers_pb2.WorkerHeartbeat: self.heartbeat,
+            accounts_pb2.AccountChanged: self.account_changed,
         }
-        transactions = {kind: in_transaction(self._database, handle) for kind, handle in handlers.items()}
+
+    def consumer(self, settings: Settings, eraser: Eraser) -> Consumer:
+        """The background task that feeds these handlers, and those of `eraser`."""
+        transactions: dict[type[Message] | str, Handler] = {
+            kind: in_transaction(self._database, handle) for kind, handle in self.of_types.items()
+        }
         return Consumer(
             Brokers.of(settings),
             name="orchestrator",
@@ -325,6 +336,13 @@ class Handlers:
             elif not any(f.job_id == running.job_id and f.attempt == running.attempt for f in beat.finished):
                 self._lifecycle.recall(session, worker.id, running.job_id, running.attempt)
         session.after_commit(self._signals.placement.set)
+
+    def account_changed(self, session: WriteSession, event: Event) -> None:
+        """An account may do something else now: of a disabled one nobody listens by a link until it is enabled."""
+        told: accounts_pb2.AccountChanged = event.data
+        if not is_erased(session, told.account_id):
+            changed_at = told.changed_at.ToDatetime(tzinfo=UTC)
+            share_rows.note_account(session, told.account_id, disabled=told.disabled, changed_at=changed_at)
 
 
 def _prefixes(job: Job) -> set[str]:

@@ -41,6 +41,7 @@ class Forgetting:
             batch_rows.forget_account(session, account_id)
             credit_rows.forget_account(session, account_id)
             upload_rows.forget_account(session, account_id)
+            share_rows.forget_account(session, account_id)
             return not job_rows.has_jobs(session, account_id)
 
     def _empty_some(self, account_id: str) -> int:

@@ -6,7 +6,7 @@ from services.orchestrator.credits.models import KnownBalance, KnownRate, Previe
 from services.orchestrator.feedback.models import Feedback
 from services.orchestrator.jobs.models import Job, JobEvent
 from services.orchestrator.results.models import Deletion
-from services.orchestrator.shares.models import Share
+from services.orchestrator.shares.models import KnownAccount, Share
 from services.orchestrator.tables import Base
 from services.orchestrator.uploads.models import KnownUpload
 from services.orchestrator.workers.models import Worker
@@ -20,6 +20,7 @@ __all__ = [
     "Job",
     "JobEvent",
     "JobMeasure",
+    "KnownAccount",
     "KnownBalance",
     "KnownRate",
     "KnownUpload",

@@ -183,7 +183,9 @@ def _in_words(tool: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         except StemwrightError as error:
             raise ToolError(f"{error.code}: {error}") from error
         except OSError as error:
-            raise ToolError(f"{error.strerror or error}") from error
+            # Its name alone: assistants are told of files in the opened folder only.
+            named = f"{Path(error.filename).name}: " if isinstance(error.filename, str) else ""
+            raise ToolError(f"{named}{error.strerror or error}") from error
 
     return called
 

@@ -131,6 +131,7 @@ async function separateInto(
     job = undefined;
   }
   if (job === undefined) {
+    await write(folder, record); // a folder that cannot be written to is told of before the song is sent
     const blob = await openAsBlob(song);
     const upload = await client.upload(blob, { filename: basename(song), sha256, onProgress });
     try {

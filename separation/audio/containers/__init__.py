@@ -56,9 +56,8 @@ _MP3, _AAC = Container("mp3", "mp3"), Container("aac", "aac")
 _AIFF, _MP4 = Container("aiff", "aiff"), Container("mp4", "mov")
 _MATROSKA = Container("matroska", "matroska")
 
-# How many bytes FFmpeg may read of a stream before its first frame. Of AAC it holds each thing that looks like one; in
-# samples of 16 bits it looks for AC-3 and DTS with all that it knows, which took 30 ms of half a minute of music.
-_OPTIONS = {"aac": (("probesize", "65536"),), "wav": (("probesize", "131072"),)}
+# How many bytes FFmpeg may read of a stream before its first frame. Of AAC it holds each thing that looks like one.
+_OPTIONS = {"aac": (("probesize", "65536"),)}
 _RIFF_KINDS = (b"RIFF", b"RF64", b"BW64", b"RIFX")
 _BY_FOUR_BYTES = {b"fLaC": _FLAC, b"OggS": _OGG, b"\x1aE\xdf\xa3": _MATROSKA}
 _MP4_BOXES = (

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from separation.audio.containers.plain import Plain, plain
 from separation.audio.containers.texts import Texts, either_encoding
-from separation.audio.containers.view import Piece
+from separation.audio.containers.view import Piece, View
 from separation.audio.containers.wav import Chunk, chunks, ends_within
 from separation.errors import UndecodableAudio
 
@@ -15,6 +15,7 @@ from separation.errors import UndecodableAudio
 _NEEDED = (b"FVER", b"COMM", b"CHAN", b"wave", b"SSND")
 _KEYS = {b"NAME": "title", b"AUTH": "artist"}
 _LONGEST = 4096
+_MOST_BYTES = 0x7FFFFFFF  # FFmpeg reads lengths of AIFF with a sign
 # Samples with the low byte first: 16 bits by Apple's list, of any width by what its own programs write; 24 and 32 bits.
 _LITTLE_ENDIAN = (b"sowt", b"42ni", b"23ni")
 
@@ -35,14 +36,21 @@ def read_aiff(file: BinaryIO, begin: int, end: int) -> Aiff:
     """What is in the file between the two positions. Raises ``UndecodableAudio`` where no samples are."""
     file.seek(begin)
     head = file.read(12)
-    kept: dict[bytes, tuple[int, int]] = {}
-    texts, id3, cut, sound = Texts(), [], False, (0, 0)
+    kept: dict[bytes, tuple[Piece, ...]] = {}
+    common, texts, id3, cut, sound = b"", Texts(), [], False, (0, 0)
     for chunk in chunks(file, begin + 12, end, ">"):
+        if chunk.name == b"SSND" and not chunk.size:  # FFmpeg to a pipe: nobody came back to fill it in
+            sound = chunk.begin, end
+            kept[chunk.name] = (struct.pack(">4sI", b"SSND", min(end - chunk.begin, _MOST_BYTES)), sound)
+            break
         if chunk.name in _NEEDED:
             if chunk.name == b"SSND":
                 cut = ends_within(chunk, end)
                 sound = chunk.begin, min(end, chunk.begin + chunk.size)
-            kept[chunk.name] = (chunk.begin - 8, min(end, chunk.begin + chunk.size + chunk.size % 2))
+            elif chunk.name == b"COMM":
+                file.seek(chunk.begin)
+                common = file.read(min(chunk.size, _LONGEST))
+            kept[chunk.name] = ((chunk.begin - 8, min(end, chunk.begin + chunk.size + chunk.size % 2)),)
         elif chunk.name in _KEYS:
             file.seek(chunk.begin)
             texts.add(_KEYS[chunk.name], either_encoding(file.read(min(chunk.size, _LONGEST))))
@@ -50,14 +58,15 @@ def read_aiff(file: BinaryIO, begin: int, end: int) -> Aiff:
             id3.append(chunk)
     if b"COMM" not in kept or b"SSND" not in kept:
         raise UndecodableAudio("The aiff file is damaged or cut off: it does not say where or what its samples are.")
-    begin, end = kept[b"COMM"]
-    file.seek(begin + 8)
-    little_endian = _little_endian(file.read(min(end - begin - 8, _LONGEST)))
+    little_endian = _little_endian(common)
     if little_endian is not None:
         file.seek(sound[0])
         offset = int.from_bytes(file.read(4), "big")
         return Aiff(((sound[0] + 8 + offset, sound[1]),), little_endian, texts, tuple(id3), cut)
-    return Aiff((head, *(kept[name] for name in _NEEDED if name in kept)), None, texts, tuple(id3), cut)
+    shown = [piece for name in _NEEDED for piece in kept.get(name, ())]
+    # How long the whole is writers to a pipe do not say, and FFmpeg would look no further than they do.
+    size = min(View(file, shown).size + 4, _MOST_BYTES)
+    return Aiff((struct.pack(">4sI4s", head[:4], size, head[8:]), *shown), None, texts, tuple(id3), cut)
 
 
 def _little_endian(common: bytes) -> Plain | None:

@@ -1,6 +1,6 @@
 """Samples as they lie, which FFmpeg is shown without the header of their container.
 
-It takes RIFX for little-endian, and AIFF-C's ``sowt`` for 16 bits wide.
+It takes RIFX for little-endian, AIFF-C's ``sowt`` for 16 bits wide, and 16 bits of WAV for whatever they look like.
 """
 
 from dataclasses import dataclass

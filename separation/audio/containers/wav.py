@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 from separation.audio.containers.coded import find_coded
 from separation.audio.containers.plain import Plain, plain
@@ -89,7 +89,7 @@ def read_wav(file: BinaryIO, begin: int, end: int) -> Wav:
     """What is in the file between the two positions. Raises ``UndecodableAudio`` where no samples are."""
     file.seek(begin)
     head = file.read(12)
-    order = ">" if head[:4] == b"RIFX" else "<"
+    order: Literal["<", ">"] = ">" if head[:4] == b"RIFX" else "<"
     kept: dict[bytes, tuple[Piece, ...]] = {}
     layout, data, cut, really = b"", (0, 0), False, 0
     info: list[Chunk] = []
@@ -111,7 +111,8 @@ def read_wav(file: BinaryIO, begin: int, end: int) -> Wav:
             kept[chunk.name] = (place,)
         elif chunk.name == b"data" and chunk.name not in kept:
             long = chunk.size in _NEVER_FILLED_IN
-            data = chunk.begin, end if long else place[1]
+            size = (really or end) if long else chunk.size
+            data = chunk.begin, min(end, chunk.begin + size)
             cut = ends_within(chunk, end, really)
             kept[chunk.name] = ((chunk.begin - 8, data[1]),)
             if long and not (b"ds64" in kept and chunk.size):
@@ -126,15 +127,18 @@ def read_wav(file: BinaryIO, begin: int, end: int) -> Wav:
     return _by_samples(file, Wav((head, *shown), tuple(info), tuple(id3), cut=cut), layout, order, data)
 
 
-def _by_samples(file: BinaryIO, wav: Wav, layout: bytes, order: str, data: tuple[int, int]) -> Wav:
+def _by_samples(file: BinaryIO, wav: Wav, layout: bytes, order: Literal["<", ">"], data: tuple[int, int]) -> Wav:
     """The same where FFmpeg would take the ``data`` for something else than they are."""
-    if order == ">":
-        samples = _big_endian(layout)
-        return wav if samples is None else replace(wav, shown=(data,), plain=samples)
-    if int.from_bytes(layout[:2], "little") in _MPEG:
+    if order == "<" and int.from_bytes(layout[:2], "little") in _MPEG:
         return replace(wav, mpeg=data)
-    coded = find_coded(file, *data) if _is_of_a_digital_output(layout) else None
-    return wav if coded is None else replace(wav, shown=((coded.begin, coded.end),), coded=coded.demuxer)
+    samples = _plain(layout, order)
+    if samples is None:
+        return wav
+    of_a_digital_output = order == "<" and int.from_bytes(layout[2:4], "little") == 2
+    coded = find_coded(file, *data) if of_a_digital_output else None
+    if coded is not None:
+        return replace(wav, shown=((coded.begin, coded.end),), coded=coded.demuxer)
+    return replace(wav, shown=(data,), plain=samples)
 
 
 def _by_container(content: bytes, order: str) -> bytes:
@@ -165,27 +169,18 @@ def _by_container(content: bytes, order: str) -> bytes:
     return content[:12] + sizes + extension
 
 
-def _is_of_a_digital_output(content: bytes) -> bool:
-    """Whether that is the format of a RIFF file, after ``_by_container``: PCM of two channels and 16 bits."""
-    if len(content) < _PLAIN_FORMAT_BYTES:
-        return False
-    kind, channels, bits = struct.unpack_from("<HH10xH", content)
-    if kind == _EXTENSIBLE and len(content) >= 40:
-        (kind,) = struct.unpack_from("<H", content, 24)
-    return (kind, channels, bits) == (_PCM, 2, 16)
-
-
-def _big_endian(content: bytes) -> Plain | None:
-    """The samples of a RIFX file whose format that is, after ``_by_container``."""
+def _plain(content: bytes, order: Literal["<", ">"]) -> Plain | None:
+    """Samples of that format, after ``_by_container``, that FFmpeg does not read from WAV as they are: big-endian ones,
+    and those of 16 bits, among which it looks for whatever it knows."""
     if len(content) < _PLAIN_FORMAT_BYTES:
         return None
-    kind, channels, rate, _, _, bits = struct.unpack_from(">HHIIHH", content)
+    kind, channels, rate, _, _, bits = struct.unpack_from(f"{order}HHIIHH", content)
     mask = 0
     if kind == _EXTENSIBLE and len(content) >= 40:
-        mask, kind = struct.unpack_from(">IH", content, 20)
-    if kind not in (_PCM, _FLOAT) or bits == 8:
+        mask, kind = struct.unpack_from(f"{order}IH", content, 20)
+    if kind not in (_PCM, _FLOAT) or bits == 8 or (order == "<" and (kind, bits) != (_PCM, 16)):
         return None
-    return plain("f" if kind == _FLOAT else "s", bits // 8, ">", rate, channels, mask)
+    return plain("f" if kind == _FLOAT else "s", bits // 8, order, rate, channels, mask)
 
 
 def read_info(file: BinaryIO, lists: Sequence[Chunk]) -> Texts:

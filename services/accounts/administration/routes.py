@@ -57,7 +57,8 @@ def change_user(
     origin: OriginDep,
 ) -> AccountWithCredits:
     """Changes what is given. It counts everywhere within five seconds: access tokens from before are refused, and are
-    refreshed with what the account may do now. Who is disabled is signed out, and neither keys nor passwords work."""
+    refreshed with what the account may do now. Who is disabled is signed out, neither keys nor passwords work, and by
+    links to what the account separated nobody listens until it is enabled."""
     with accounts.database.write() as session:
         user = accounts.administration.user(session, account_id)
         if body.roles is not None:

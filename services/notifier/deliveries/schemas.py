@@ -65,6 +65,8 @@ class Redelivery(RequestBody):
     def _both_or_none(self) -> Self:
         if (self.from_sequence is None) != (self.to_sequence is None):
             raise ValueError("from_sequence and to_sequence go together")
+        if self.from_sequence is not None and self.to_sequence is not None and self.to_sequence < self.from_sequence:
+            raise ValueError("to_sequence must not be less than from_sequence")
         return self
 
 

@@ -127,11 +127,12 @@ def last_event(session: ReadSession, job_id: str) -> JobEvent | None:
 
 
 def forgotten_jobs(session: WriteSession) -> Sequence[Job]:
-    """Deleted jobs that nobody needs any more; one of a batch is counted in it until that is over."""
+    """Deleted jobs that nobody needs any more, no more than one transaction should see to; one of a batch is counted
+    in it until that is over."""
     query = select(Job).where(
         Job.deleted_at.is_not(None), Job.settled.is_(True), Job.status.in_(sorted(FINAL)), ~_open_batch()
     )
-    return session.scalars(query.limit(200)).all()
+    return session.scalars(query.limit(AT_ONCE)).all()
 
 
 def _open_batch() -> Exists:

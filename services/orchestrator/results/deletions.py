@@ -83,10 +83,18 @@ class Forgetter(Periodic):
             for job in repository.expired_jobs(session, now):
                 session.add(Deletion(prefix=job.result_prefix, due_at=now))
                 job.result_prefix = None
-            for job in job_rows.forgotten_jobs(session):
-                session.delete(job)
+        while self._forget_deleted():
+            pass
         while self._forget_unrun():
             pass
+
+    def _forget_deleted(self) -> bool:
+        """Whether there is more."""
+        with self._database.write() as session:
+            jobs = job_rows.forgotten_jobs(session)
+            for job in jobs:
+                session.delete(job)
+        return len(jobs) == job_rows.AT_ONCE
 
     def _forget_unrun(self) -> bool:
         """Whether there is more."""

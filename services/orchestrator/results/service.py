@@ -5,6 +5,7 @@ Storage is asked outside of any transaction.
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -282,11 +283,16 @@ def _title(upload: KnownUpload | None) -> str:
 
 
 def _free_name(name: str, taken: set[str]) -> str:
-    """The name, numbered where it is taken, and takes it. Disks of many take capital and small letters for the same."""
+    """The name, numbered where it is taken, and takes it."""
     numbered = chain((name,), (f"{name} ({number})" for number in count(2)))
-    free = next(each for each in numbered if each.casefold() not in taken)
-    taken.add(free.casefold())
+    free = next(each for each in numbered if _on_disk(each) not in taken)
+    taken.add(_on_disk(free))
     return free
+
+
+def _on_disk(name: str) -> str:
+    """Disks of many take capital and small letters, and a letter with its accent in one or in two, for the same."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _shortened(text: str, most_bytes: int) -> str:

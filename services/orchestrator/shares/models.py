@@ -1,4 +1,4 @@
-"""Tables of links to listen."""
+"""Tables of links to listen, and of whose links rest."""
 
 from datetime import datetime
 
@@ -20,3 +20,14 @@ class Share(Base):
     """All that listeners are told of the song."""
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class KnownAccount(Base):
+    """Whether an account is disabled, as the events of accounts told of it; its links play nothing as long as it is."""
+
+    __tablename__ = "accounts"
+
+    account_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    disabled: Mapped[bool]
+    changed_at: Mapped[datetime]
+    """By the clock of accounts: of two words the later one counts."""

@@ -1,4 +1,4 @@
-"""All SQL of links to listen."""
+"""All SQL of links to listen, and of whose links rest."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from sqlalchemy import CursorResult, delete, select
 
 from services.kit.database import ReadSession, WriteSession
 from services.orchestrator.jobs.models import Job
-from services.orchestrator.shares.models import Share
+from services.orchestrator.shares.models import KnownAccount, Share
 
 
 def shares(session: ReadSession, job_id: str, now: datetime) -> Sequence[Share]:
@@ -25,8 +25,9 @@ def owned_shares(session: ReadSession, account_id: str, *, limit: int, before: s
 
 
 def shared_job(session: ReadSession, token_digest: str, now: datetime) -> tuple[Share, Job] | None:
-    """The link with this token and its job, whoever owns it; None where it does not work any more."""
-    works = (Share.token_digest == token_digest, Share.expires_at > now, Job.deleted_at.is_(None))
+    """The link with this token and its job, whoever owns it; None where it does not work, any more or at present."""
+    disabled = select(KnownAccount).where(KnownAccount.account_id == Job.account_id, KnownAccount.disabled).exists()
+    works = (Share.token_digest == token_digest, Share.expires_at > now, Job.deleted_at.is_(None), ~disabled)
     found = session.execute(select(Share, Job).join(Job, Job.id == Share.job_id).where(*works)).one_or_none()
     return None if found is None else (found.Share, found.Job)
 
@@ -47,3 +48,17 @@ def delete_shares(session: WriteSession, job_id: str) -> int:
 def forget_shares(session: WriteSession, now: datetime) -> None:
     """Drops links that have expired."""
     session.execute(delete(Share).where(Share.expires_at <= now))
+
+
+def note_account(session: WriteSession, account_id: str, *, disabled: bool, changed_at: datetime) -> None:
+    """Notes whether the account is disabled, unless something later is known."""
+    known = session.get(KnownAccount, account_id)
+    if known is None:
+        session.add(KnownAccount(account_id=account_id, disabled=disabled, changed_at=changed_at))
+    elif changed_at > known.changed_at:
+        known.disabled, known.changed_at = disabled, changed_at
+
+
+def forget_account(session: WriteSession, account_id: str) -> None:
+    """Drops what is known of the account."""
+    session.execute(delete(KnownAccount).where(KnownAccount.account_id == account_id))

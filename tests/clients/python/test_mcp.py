@@ -95,9 +95,17 @@ def test_nothing_outside_the_opened_folder_is_read_or_written(double: Double, tm
             assert "There is no file absent.wav" in await call(tools, "separate", song="absent.wav")
             assert "lies outside the folder" in await call(tools, "fetch", job_id=JOB, output="..")
             assert "job_not_found" in await call(tools, "fetch", job_id=JOB)
+            # Of what cannot be written or read the name is told, and not where the folder lies.
+            (opened / "song.wav").write_bytes(b"a song")
+            (opened / "taken").touch()
+            done = await call(tools, "separate", song="song.wav")
+            await call(tools, "wait", job_id=done["job_id"])
+            refused = await call(tools, "fetch", job_id=done["job_id"], output="taken")
+            assert "taken: File exists" in refused
+            assert str(tmp_path) not in refused
 
     asyncio.run(session())
-    assert double.uploads == {}
+    assert len(double.uploads) == 1
 
 
 @pytest.mark.parametrize("program", [["services.cli", "client"], ["stemwright_client.cli"]], ids=str)

@@ -114,6 +114,14 @@ def test_what_is_refused_has_its_code(double: Double, song: Path, tmp_path: Path
     assert separate(double, tmp_path / "text.mp3", tmp_path / "out")["error"] == "audio_undecodable"
 
 
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_uploaded(
+    double: Double, song: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").touch()
+    assert "taken" in separate(double, song, tmp_path / "taken")["message"]
+    assert double.requests == []
+
+
 def test_an_empty_file_is_refused_before_anything_is_sent(double: Double, tmp_path: Path) -> None:
     (tmp_path / "empty.mp3").touch()
     refused = separate(double, tmp_path / "empty.mp3", tmp_path / "out")

@@ -101,9 +101,10 @@ def test_told_to_stop_it_is_not_ready_at_once_and_serves_on_until_others_have_he
 
 
 def test_the_drain_ends_and_what_is_under_way_is_finished() -> None:
-    port = free_port(LOOPBACK)
-    with running(STEMWRIGHT_PORT=str(port), STEMWRIGHT_DRAIN_SECONDS="0.2") as child:
-        until(LOOPBACK, port, "/readyz", 200)
+    port, admin = free_port(LOOPBACK), free_port(LOOPBACK)
+    ports = {"STEMWRIGHT_PORT": str(port), "STEMWRIGHT_ADMIN_PORT": str(admin)}
+    with running(**ports, STEMWRIGHT_DRAIN_SECONDS="0.2") as child:
+        until(LOOPBACK, admin, "/readyz", 200)
         connection = HTTPConnection(LOOPBACK, port, timeout=PATIENCE_SECONDS)
         connection.request("GET", "/slow")
         assert child.stdout is not None
@@ -112,7 +113,10 @@ def test_the_drain_ends_and_what_is_under_way_is_finished() -> None:
         child.send_signal(signal.SIGTERM)
         assert connection.getresponse().read() == b'"done"'
         connection.close()
-        assert child.wait(PATIENCE_SECONDS) == 0
+        said = "".join(child.communicate(timeout=PATIENCE_SECONDS))
+        assert child.returncode == 0
+        assert "Shutting down" in said
+        assert '"level": "ERROR"' not in said
 
 
 @needs_ipv6

@@ -207,6 +207,10 @@ def test_an_endpoint_that_is_gone_is_left_alone_until_it_is_enabled(notifier: No
         whole = {"from_sequence": 1, "to_sequence": 100}
         assert notifier.call("POST", f"{ENDPOINTS}/{gone['id']}/redeliver", json=whole, status=202)["deliveries"] == 3
         until(lambda: len({received.headers["webhook-id"] for received in partner.at("/gone")}) == 3, "the range")
+    backwards = notifier.call(
+        "POST", f"{ENDPOINTS}/{gone['id']}/redeliver", json={"from_sequence": 2, "to_sequence": 1}, status=422
+    )
+    assert backwards["errors"][0]["problem"] == "to_sequence must not be less than from_sequence"
 
 
 def test_days_of_failure_disable_an_endpoint(notifier: Notifier, partner: Sink) -> None:

@@ -66,6 +66,7 @@ def test_jobs_stems_feedback_and_what_was_known_of_songs_and_credits_go(world: W
     kept = finished_job(world, BOB)
     finished_job(world, ADA)
     finished_job(world, ADA, "preview")
+    world.change_account(ADA, disabled=True)
     assert rows_of(world.database, ADA)
 
     hear(eraser, ADA)

@@ -1,6 +1,6 @@
 """The orchestrator on a migrated database, with its siblings' voices and a clock in the test's hand."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from services.kit.app import create_app
 from services.kit.auth import Principal
-from services.kit.database import Database, WriteSession
+from services.kit.database import Database
 from services.kit.errors import Unauthorized
 from services.kit.events.codec import Draft, Event, Record, decode
 from services.kit.events.contracts import broken
@@ -21,7 +21,7 @@ from services.kit.events.errors import InvalidMessage
 from services.kit.handling import in_transaction
 from services.kit.ids import new_id
 from services.kit.object_keys import source_key
-from services.kit.protos import billing_pb2, prices_pb2, separation_pb2, uploads_pb2, workers_pb2
+from services.kit.protos import accounts_pb2, billing_pb2, prices_pb2, separation_pb2, uploads_pb2, workers_pb2
 from services.kit.storage import Content, ObjectInfo, ObjectNotFound
 from services.kit.tables import OUTBOX
 from services.orchestrator.administration.errors import DeadLetterNotFound
@@ -129,25 +129,13 @@ class World:
         problem = broken(message)
         if problem is not None:
             raise InvalidMessage(problem)
-        in_transaction(self.database, self._handler_of(type(message)))(event_of(message, self.clock()))
+        in_transaction(self.database, self.handlers.of_types[type(message)])(event_of(message, self.clock()))
 
-    def _handler_of(self, kind: type[Message]) -> Callable[[WriteSession, Event], None]:
-        types: dict[type[Message], Callable[[WriteSession, Event], None]] = {
-            uploads_pb2.UploadCreated: self.handlers.upload_created,
-            uploads_pb2.UploadReady: self.handlers.upload_ready,
-            uploads_pb2.UploadRejected: self.handlers.upload_rejected,
-            uploads_pb2.UploadDeleted: self.handlers.upload_deleted,
-            billing_pb2.BalanceChanged: self.handlers.balance_changed,
-            prices_pb2.RatesTold: self.handlers.rates_told,
-            billing_pb2.ReservationGranted: self.handlers.reservation_granted,
-            billing_pb2.ReservationRefused: self.handlers.reservation_refused,
-            billing_pb2.ReservationSettled: self.handlers.reservation_settled,
-            billing_pb2.BatchReservationGranted: self.handlers.batch_reservation_granted,
-            billing_pb2.BatchReservationRefused: self.handlers.batch_reservation_refused,
-            separation_pb2.SeparationFinished: self.handlers.separation_finished,
-            workers_pb2.WorkerHeartbeat: self.handlers.heartbeat,
-        }
-        return types[kind]
+    def change_account(self, account_id: str, *, disabled: bool, at: int = 0) -> None:
+        """Accounts tells, at a second of its own, whether the account is disabled."""
+        news = accounts_pb2.AccountChanged(account_id=account_id, roles=["user"], plan="free", disabled=disabled)
+        news.changed_at.FromSeconds(1_800_000_000 + at)
+        self.hear(news)
 
     def tell_rates(self, *rates: prices_pb2.Rate) -> None:
         """Accounts tells what a second costs."""

@@ -53,6 +53,22 @@ def test_a_length_that_a_writer_to_a_pipe_made_up_is_not_believed(tmp_path: Path
     assert (info.samples, info.complete) == (22_050, True)
 
 
+@pytest.mark.parametrize("bits", [16, 24])
+@pytest.mark.parametrize("low_byte_first", [False, True])
+def test_the_lengths_of_a_writer_to_a_pipe_are_not_there(tmp_path: Path, bits: int, low_byte_first: bool) -> None:
+    """FFmpeg says that the file, its samples and their bytes are none, and does not come back."""
+    whole = np.rint(music(0.3).astype(np.float64) * 2 ** (bits - 1)).astype("<i4" if low_byte_first else ">i4")
+    octets = np.ascontiguousarray(whole).view(np.uint8).reshape(-1, 4)
+    raw = (octets[:, : bits // 8] if low_byte_first else octets[:, -bits // 8 :]).tobytes()
+    common = struct.pack(">hIh", 2, 0, bits) + _44100 + (b"sowt\0\0" if low_byte_first else b"")
+    form = b"AIFC" if low_byte_first else b"AIFF"
+    path = tmp_path / "song.aiff"
+    sound = struct.pack(">4sIII", b"SSND", 0, 0, 0) + raw
+    path.write_bytes(struct.pack(">4sI4s", b"FORM", 0, form) + _chunk(b"COMM", common) + sound)
+    np.testing.assert_array_equal(read(path), (whole / 2.0 ** (bits - 1)).astype(np.float32))
+    assert probe(path).complete
+
+
 def test_the_byte_that_makes_a_length_even_is_no_sample(tmp_path: Path) -> None:
     common = struct.pack(">hIh", 1, 22_049, 8) + _44100 + b"sowt\0\0"
     body = b"AIFC" + _chunk(b"COMM", common) + _chunk(b"SSND", bytes(8) + b"\1" * 22_049)

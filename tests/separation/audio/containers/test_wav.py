@@ -278,6 +278,18 @@ def test_the_same_in_rf64(tmp_path: Path, said: int, complete: bool) -> None:
     assert (info.samples, info.complete) == (22_050, complete)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("head", ["ffffc400", "fffb9400"])
+def test_samples_that_look_like_frames_of_mpeg_stay_samples(tmp_path: Path, head: str, channels: int) -> None:
+    """A loop repeats one accident as often as it is looked for; FFmpeg takes these for layers 1 and 3."""
+    once = bytes.fromhex(head) + np.random.default_rng(1).integers(-50, 50, 190).astype("<i2").tobytes()
+    content = _chunk(b"fmt ", _format(1, channels, 44100, 16)) + _chunk(b"data", 200 * once)
+    path = tmp_path / "song.wav"
+    path.write_bytes(_chunk(b"RIFF", b"WAVE" + content))
+    expected = np.frombuffer(200 * once, "<i2").reshape(-1, channels) / 2**15
+    assert np.array_equal(read(path), expected)
+
+
 @pytest.mark.parametrize(
     ("kind", "bits", "said", "fact"),
     [

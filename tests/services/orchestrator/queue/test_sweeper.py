@@ -274,19 +274,22 @@ def test_objects_of_ended_attempts_go_and_those_of_late_writers_too(world: World
     assert list(world.storage.objects) == [f"stems/{job_id}/2/vocals.flac"]
 
 
-def test_deletion_removes_objects_and_once_settled_the_row(world: World) -> None:
+def test_deletion_removes_objects_and_once_settled_the_rows(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     account = new_id("usr")
-    job_id = world.running_job(WORKER, account)
+    jobs = [world.running_job(new_id("wrk"), account) for _ in range(3)]
     headers = {"Authorization": f"Bearer {account}"}
-    world.storage.objects[f"stems/{job_id}/1/vocals.flac"] = b""
-    assert world.client.delete(f"/v1/jobs/{job_id}", headers=headers).status_code == 204
-    assert world.client.get(f"/v1/jobs/{job_id}", headers=headers).status_code == 404
+    for job_id in jobs:
+        world.storage.objects[f"stems/{job_id}/1/vocals.flac"] = b""
+        assert world.client.delete(f"/v1/jobs/{job_id}", headers=headers).status_code == 204
+        assert world.client.get(f"/v1/jobs/{job_id}", headers=headers).status_code == 404
     world.deleter.delete_due()
     assert world.storage.objects == {}
-    world.settle(job_id, billing_pb2.SETTLEMENT_RELEASED)
+    for job_id in jobs:
+        world.settle(job_id, billing_pb2.SETTLEMENT_RELEASED)
+    monkeypatch.setattr("services.orchestrator.jobs.repository.AT_ONCE", 2)
     Forgetter(world.database).forget()
     with world.database.read() as session:
-        assert session.get(Job, job_id) is None
+        assert [session.get(Job, job_id) for job_id in jobs] == [None] * 3
 
 
 @pytest.mark.postgres

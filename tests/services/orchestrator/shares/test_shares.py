@@ -190,6 +190,23 @@ def test_what_is_not_made_yet_cannot_be_shared_and_links_have_a_limit(world: Wor
     made(world, account, job_id)
 
 
+def test_those_of_a_disabled_account_rest_until_it_is_enabled(world: World, account: str, job_id: str) -> None:
+    share = made(world, account, job_id)
+
+    def answers() -> set[tuple[int, str]]:
+        return {code(follow(world, share, path)) for path in ("", "/playback", "/playback/vocals/0", "/waveforms")}
+
+    world.change_account(account, disabled=False, at=0)
+    world.change_account(new_id("usr"), disabled=True, at=9)
+    assert follow(world, share).status_code == 200
+    world.change_account(account, disabled=True, at=2)
+    assert answers() == {NOTHING}
+    world.change_account(account, disabled=False, at=1)  # told late
+    assert answers() == {NOTHING}
+    world.change_account(account, disabled=False, at=3)
+    assert follow(world, share, "/playback").status_code == 200
+
+
 def test_of_links_that_ended_nothing_is_kept(world: World, account: str, job_id: str) -> None:
     made(world, account, job_id, expires_in_seconds=60)
     kept = made(world, account, job_id, expires_in_seconds=7200)
