@@ -4,36 +4,41 @@ BIN := $(VENV)/bin
 PACKAGES := separation services training clients/python/stemwright_client
 C_SOURCES := $(wildcard separation/*/*.c separation/*/*/*/*.c)
 ENVIRONMENT := $(SHELL) requirements/environment.sh
-INSTALL = UV_CACHE_DIR="$${UV_CACHE_DIR:-$(CACHE)/uv}"
+INSTALL = UV_CACHE_DIR="$${UV_CACHE_DIR:-$$MAKE_CACHE/uv}"
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock"
-CACHE = $(shell folder="$${STEMWRIGHT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/stemwright}"; \
+# Recipes have it from their environment: a shell would read quotes and dollars in a path that stands in them.
+export MAKE_CACHE := $(shell folder="$${STEMWRIGHT_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/stemwright}"; \
 	if mkdir -p "$$folder" 2>/dev/null && test -w "$$folder"; then echo "$$folder"; else echo "$(CURDIR)/.cache"; fi)
 # Spleeter itself, in an environment of its own: TensorFlow and NumPy 1.
-RIVAL = $(or $(STEMWRIGHT_PEER),$(CACHE)/spleeter)
+RIVAL = $${STEMWRIGHT_PEER:-$$MAKE_CACHE/spleeter}
 # Torch and what goes with it, in an environment of its own that every checkout with the same locks shares (record 0130).
 TORCH ?= torch==2.13.0
 TRAINING_LOCKS := requirements/run.lock requirements/dev.lock requirements/train.lock
-TRAINING = $(CACHE)/training-$(shell (cat $(TRAINING_LOCKS); echo $(TORCH)) | sha256sum | cut -c 1-16)
+TRAINING = $$MAKE_CACHE/training-$(shell (cat $(TRAINING_LOCKS); echo $(TORCH)) | sha256sum | cut -c 1-16)
 # Twice as many processes of tests as processors, eight at most: many tests wait for something (record 0098).
 TEST_PROCESSES = $(shell count=$$((2 * $$(nproc))); test $$count -lt 8 || count=8; echo $$count)
 # In `make test`, for all but the tests of the whole platform: those wait for one thing after the other and would else
 # end last; whatever needs no waiting fills the processors meanwhile (record 0093).
 BESIDE := nice -n 10
 # What mypy has read, of which a checkout without its own takes a copy: mypy compares every file with it, by its hash.
-TYPES = $(CACHE)/types
+TYPES = $$MAKE_CACHE/types
 KEEP_TYPES = { draft=$$(mktemp -d "$(TYPES).XXXXXX") && cp -R .mypy_cache/. "$$draft" && rm -rf "$(TYPES)" && \
 	mv -T "$$draft" "$(TYPES)"; } 2>/dev/null || rm -rf "$$draft"
 # What `make check` leaves to `make test`: the second database, the Triton server, Apache Kafka, and what takes long.
 QUICK = not postgres and not triton and not apache_kafka and not slow
 ROOMS = $(patsubst tests/%/,ROOM=%,$(filter-out %__pycache__/ %vectors/,$(wildcard tests/services/*/ tests/separation/*/ tests/clients/)))
 
-# Tests and demo start hundreds of processes of the same code: each would compile all of it anew.
-unexport PYTHONDONTWRITEBYTECODE
+# Tests and demo start hundreds of processes of the same code: each would compile all of it anew. With CDPATH `cd` says
+# where it went, or goes elsewhere.
+unexport PYTHONDONTWRITEBYTECODE CDPATH
+
+# An environment whose folder was moved or copied, or whose Python is gone, is none: its programs lead elsewhere.
+ELSEWHERE := $(shell test ! -s $(VENV)/run || { test "$$(cat $(VENV)/run)" = "$$(pwd -P)" && test -x $(BIN)/python; } || echo so)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up dev web web-dev triton check test test-units test-platform test-triton test-kafka test-train test-chart test-image rehearse chart test-web check-web check-typescript screenshots \
-	train-env train-installed lint format bench bench-engine rival dist release-check proto openapi lock clean
+	train-env train-installed lint format bench bench-engine rival dist release-check proto openapi lock clean elsewhere cache
 
 help: ## List the targets
 	@while IFS= read -r line; do case $$line in [a-z]*:*"## "*) \
@@ -180,7 +185,7 @@ clean: ## Remove the environment, caches and the data of `make up`
 	rm -rf "$(TYPES)" $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .stemwright .cache
 
 # Lines with a plus are said at once, where the rest of what a target says is kept until it has ended (`make test`).
-$(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py $(C_SOURCES)
+$(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py $(C_SOURCES) $(if $(ELSEWHERE),elsewhere)
 	+@echo "Installing into $(VENV) (half a minute, once) ..."
 	@$(ENVIRONMENT) $(VENV) "$(PYTHON)"
 	@$(INSTALL) $(BIN)/python requirements/install.py --require-hashes -r requirements/run.lock
@@ -190,7 +195,13 @@ $(VENV)/run: requirements/run.lock pyproject.toml hatch_build.py $(C_SOURCES)
 	@for site in $(VENV)/lib/python3.*/site-packages; do \
 		rm -f $$site/_editable_impl_stemwright.pth; \
 		for package in $(PACKAGES); do ln -sfn ../../../../$$package $$site/$${package##*/}; done; done
-	@touch $@
+	@pwd -P > $@
+
+elsewhere:
+	@rm -rf $(VENV)
+
+cache: # where what all checkouts share lies
+	@echo "$$MAKE_CACHE"
 
 $(VENV)/dev: requirements/dev.lock $(VENV)/run
 	+@echo "Installing what the checks need ..."

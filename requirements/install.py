@@ -16,6 +16,16 @@ PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 INSTALLER = Path(__file__).with_name("installer.lock")
 OF_PIP = ("global", "install", ":env:")
 """Where pip's settings stand, the strongest last."""
+DETOURS = frozenset(
+    f"{of}_{name}"
+    for of in ("PIP", "UV")
+    for name in (
+        *("TARGET", "PREFIX", "ROOT", "PYTHON", "SYSTEM_PYTHON", "DRY_RUN", "REPORT", "REQUIREMENT", "EDITABLE"),
+        *("CONSTRAINT", "OVERRIDE", "EXCLUDE", "EXCLUDE_NEWER", "NO_DEPS", "PRE", "PRERELEASE", "RESOLUTION"),
+        *("REQUIRE_HASHES", "NO_BUILD_ISOLATION", "UPGRADE"),
+    )
+)
+"""Variables that somebody has set for installations of his own."""
 
 
 def settings_of_pip(listed: str) -> dict[str, str]:
@@ -47,6 +57,12 @@ def settings_of_uv(pip: Mapping[str, str]) -> dict[str, str]:
     return {"UV_INDEX_STRATEGY": "unsafe-best-match"} | {name: value for name, value in told.items() if value}
 
 
+def without_detours(environment: Mapping[str, str]) -> dict[str, str]:
+    """The same without what would have something else installed than was asked for, or elsewhere."""
+    kept = {name: value for name, value in environment.items() if name not in DETOURS}
+    return kept | {"PIP_USER": "0"}  # its file of settings may say so, too
+
+
 def uv_is_there() -> bool:
     """Whether the environment has the uv of the lock already: pip takes two seconds to find that out."""
     try:
@@ -67,6 +83,9 @@ def by_uv(arguments: list[str]) -> bool:
 
 
 if __name__ == "__main__":
+    told = without_detours(os.environ)
+    os.environ.clear()
+    os.environ.update(told)
     if not by_uv(sys.argv[1:]):
         sys.stderr.write("uv could not install it; pip tries ...\n")
         sys.stderr.flush()

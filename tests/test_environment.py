@@ -130,3 +130,39 @@ def test_the_makefile_is_read_where_nothing_else_is_installed(path: Path) -> Non
         command, cwd=ROOT, env={"PATH": str(path), "HOME": os.devnull}, capture_output=True, text=True, check=False
     )
     assert (read.returncode, read.stderr) == (0, "")
+
+
+def test_an_environment_of_another_folder_or_without_its_python_is_made_anew(tmp_path: Path) -> None:
+    """A checkout that was moved or copied; a distribution that has another Python since."""
+    checkout = tmp_path / "a checkout"
+    shutil.copytree(ROOT / "requirements", checkout / "requirements")
+    for name in ("Makefile", "pyproject.toml", "hatch_build.py"):
+        shutil.copy(ROOT / name, checkout)
+    (checkout / ".venv" / "bin").mkdir(parents=True)
+    program, stamp = checkout / ".venv" / "bin" / "python", checkout / ".venv" / "run"
+    program.symlink_to(sys.executable)
+    stamp.write_text(f"{checkout.resolve()}\n")
+
+    def to_be_done(at: Path = checkout) -> str:
+        command = [str(shutil.which("make")), "--dry-run", "--silent", ".venv/run"]
+        return subprocess.run(command, cwd=at, capture_output=True, text=True, check=True).stdout
+
+    assert to_be_done() == ""
+    link = tmp_path / "link"
+    link.symlink_to(checkout)
+    assert to_be_done(link) == "", "the same folder by another way"
+    program.unlink()
+    program.symlink_to("/nowhere/python3.11")
+    assert to_be_done().startswith("rm -rf .venv\n")
+    program.unlink()
+    program.symlink_to(sys.executable)
+    moved = checkout.rename(tmp_path / "elsewhere")
+    assert to_be_done(moved).startswith("rm -rf .venv\n")
+
+
+def test_a_path_with_what_a_shell_reads_is_a_path(tmp_path: Path) -> None:
+    cache = tmp_path / 'a"b $HOME `id`'
+    told = {**os.environ, "STEMWRIGHT_CACHE": str(cache)}
+    command = [str(shutil.which("make")), "--silent", "cache"]
+    made = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=False)
+    assert (made.returncode, made.stdout, made.stderr) == (0, f"{cache}\n", "")

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 RECORDING = """
 import json, os, sys
 with open({calls!r}, "a") as calls:
-    names = [name for name in os.environ if name.startswith("UV_") or name in ("SSL_CERT_FILE", "ALL_PROXY")]
+    names = [name for name in os.environ if name.startswith(("UV_", "PIP_")) or name in ("SSL_CERT_FILE", "ALL_PROXY")]
     told = {{name: os.environ[name] for name in names}}
     calls.write(json.dumps([{name!r}, sys.argv[1:], told]) + "\\n")
 if "config" in sys.argv:
@@ -42,9 +42,9 @@ class Installers:
         metadata.parent.mkdir(exist_ok=True)
         metadata.write_text(f"Name: uv\nVersion: {version}\n")
 
-    def install(self) -> subprocess.CompletedProcess[str]:
+    def install(self, **inherited: str) -> subprocess.CompletedProcess[str]:
         command = (sys.executable, ROOT / "requirements" / "install.py", *WANTED)
-        told = {"PYTHONPATH": str(self._folder), "PATH": os.devnull}
+        told = {**inherited, "PYTHONPATH": str(self._folder), "PATH": os.devnull}
         return subprocess.run(command, env=told, capture_output=True, text=True, check=False)
 
     def calls(self, name: str) -> list[tuple[list[str], dict[str, str]]]:
@@ -61,7 +61,7 @@ def test_uv_installs_what_was_asked_for(installers: Installers) -> None:
     assert installers.install().returncode == 0
     [(arguments, told)] = installers.calls("uv")
     assert arguments == ["--quiet", "pip", "install", "--python", sys.executable, *WANTED]
-    assert told == {"UV_INDEX_STRATEGY": "unsafe-best-match"}
+    assert told == {"PIP_USER": "0", "UV_INDEX_STRATEGY": "unsafe-best-match"}
     assert not [arguments for arguments, _ in installers.calls("pip") if arguments[-3:] == list(WANTED)]
 
 
@@ -99,6 +99,7 @@ def test_settings_of_pip_hold_for_uv(installers: Installers, tmp_path: Path) -> 
     assert installers.install().returncode == 0
     [(arguments, told)] = installers.calls("uv")
     assert told == {
+        "PIP_USER": "0",
         "UV_DEFAULT_INDEX": "https://of-the-environment/simple",
         "UV_INDEX": "https://another/simple https://third/simple",
         "UV_FIND_LINKS": f"{wheels},https://page/links",
@@ -110,6 +111,16 @@ def test_settings_of_pip_hold_for_uv(installers: Installers, tmp_path: Path) -> 
         "ALL_PROXY": "http://user:secret@proxy:3128",
     }
     assert not any("secret" in argument for argument in arguments)
+
+
+def test_what_is_set_for_other_installations_leads_neither_elsewhere(installers: Installers) -> None:
+    installers.add("uv", ends=2)
+    registry = {"PIP_INDEX_URL": "https://of-the-environment/simple", "UV_CACHE_DIR": "/cache"}
+    others = {"PIP_USER": "1", "PIP_TARGET": "/t", "PIP_NO_DEPS": "1", "UV_TARGET": "/t", "UV_CONSTRAINT": "/none"}
+    assert installers.install(**registry, **others).returncode == 0
+    told = {**registry, "PIP_USER": "0"}
+    assert installers.calls("uv")[0][1] == {**told, "UV_INDEX_STRATEGY": "unsafe-best-match"}
+    assert [told for _, told in installers.calls("pip")] == [told] * 3
 
 
 def test_where_uv_gives_up_pip_does_it(installers: Installers) -> None:

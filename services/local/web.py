@@ -90,8 +90,9 @@ def _npm() -> Path:
 
 def _environment() -> dict[str, str]:
     path = f"{_node_folder() / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    # Options that somebody has set for programs of their own may stop these.
-    inherited = {name: value for name, value in os.environ.items() if name != "NODE_OPTIONS"}
+    # What somebody has set for programs of their own may stop these, or leave out what they are built and checked with.
+    theirs = ("NODE_OPTIONS", "NODE_ENV")
+    inherited = {name: value for name, value in os.environ.items() if name not in theirs}
     # Who reaches the registry through a proxy of their company has its certificate among those of the system.
     return {"NODE_USE_SYSTEM_CA": "1", **_cache_of_npm(), **inherited, "PATH": path}
 
@@ -111,14 +112,14 @@ def _link_modules(source: Path) -> None:
     if link.is_dir() and not link.is_symlink():
         return  # somebody works with packages of their own
     digest = _digest(source, PACKAGES)
-    modules = cache_directory() / "web" / f"packages-{digest}"
+    modules = cache_directory() / "web" / f"modules-{digest}"
     if not modules.is_dir():
         with tempfile.TemporaryDirectory(dir=modules.parent) as folder:
             draft = Path(folder, "packages")
             draft.mkdir()
             for name in PACKAGES:
                 shutil.copy(source / name, draft)
-            _node(_npm(), "ci", "--no-progress", "--loglevel=error", folder=draft)
+            _node(_npm(), "ci", "--include=dev", "--no-progress", "--loglevel=error", folder=draft)
             draft.rename(modules)
     if link.is_symlink():
         link.unlink()

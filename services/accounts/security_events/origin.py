@@ -11,7 +11,7 @@ MAX_USER_AGENT_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class Origin:
-    """`network` is an IPv4 address or the /64 of an IPv6 address; both are None where nobody asked over HTTP."""
+    """`network` is an IPv4 address or the /56 of an IPv6 address; both are None where nobody asked over HTTP."""
 
     network: str | None = None
     user_agent: str | None = None

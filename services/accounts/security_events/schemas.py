@@ -14,7 +14,7 @@ class SecurityEventView(BaseModel):
     kind: Kind
     occurred_at: datetime
     by: Literal["account", "platform"] = Field(description="Who did it: the account, or those who run the platform.")
-    network: str | None = Field(description="Where the request came from: an IPv4 address, or the /64 of an IPv6 one.")
+    network: str | None = Field(description="Where the request came from: an IPv4 address, or the /56 of an IPv6 one.")
     user_agent: str | None
     details: dict[str, Any]
 

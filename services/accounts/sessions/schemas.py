@@ -70,7 +70,7 @@ class KeySetView(BaseModel):
 class SignInView(BaseModel):
     id: str
     client: str | None = Field(description="What the client called itself (`User-Agent`).")
-    network: str | None = Field(description="Where it was used last: an IPv4 address, or the /64 of an IPv6 address.")
+    network: str | None = Field(description="Where it was used last: an IPv4 address, or the /56 of an IPv6 address.")
     created_at: datetime
     last_used_at: datetime = Field(description="When tokens were last asked for, or a cookie's use noted (hourly).")
     current: bool = Field(description="Whether this request belongs to it.")

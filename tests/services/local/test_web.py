@@ -30,7 +30,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         folder.mkdir(parents=True)
     for name in ("index.html", "vite.config.ts", "postcss.config.js", "package-lock.json", ".npmrc"):
         (source / name).touch()
-    (source / "package.json").write_text(json.dumps({"scripts": {"say": "echo said"}}))
+    (source / "package.json").write_text(json.dumps({"scripts": {"say": "echo said$NODE_ENV"}}))
     (source / "src" / "page.ts").write_text("first")
     vite.write_text(VITE)
     monkeypatch.setattr(web, "SOURCE", source)
@@ -140,10 +140,14 @@ def test_without_a_registry_the_command_says_so_in_few_lines(checkout: Path) -> 
     assert "127.0.0.1:9" in done.stderr
     assert done.stderr.count("\n") < 12
     assert not (checkout / "served").exists()
-    assert list((checkout / "cache" / "web").glob("packages-*")) == []
+    assert list((checkout / "cache" / "web").glob("modules-*")) == []
 
 
-def test_a_script_of_the_app_runs_with_the_wheels_node(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_script_of_the_app_runs_with_the_wheels_node_and_nobodys_options(
+    checkout: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE_ENV", "production")
+    monkeypatch.setenv("NODE_OPTIONS", "--no-such-option")
     assert web.run("say") == 0
     assert capfd.readouterr().out == "said\n"
 

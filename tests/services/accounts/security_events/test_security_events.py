@@ -40,7 +40,7 @@ def test_an_account_sees_where_it_signed_in_and_what_was_done(client: TestClient
     assert [item["kind"] for item in items] == ["api_key_deleted", "api_key_made", "signed_in", "registered"]
     assert {item["by"] for item in items} == {"account"}
     signed_in = items[2]
-    assert signed_in["network"] == "2001:db8:1:2::/64"
+    assert signed_in["network"] == "2001:db8:1::/56"
     assert signed_in["user_agent"].startswith("Browser/1 [31mxx")
     assert len(signed_in["user_agent"]) == 200
     assert items[1]["details"] == {"key_id": key["id"], "name": "mine"}

@@ -57,7 +57,7 @@ def test_a_person_sees_where_they_are_signed_in_and_ends_one_of_them(
     phone = sign_in_from(client, person.email, "A phone", "2001:db8:1:2:3::4")
 
     first, second = listed(person)
-    assert (first["client"], first["network"], first["current"]) == ("A phone", "2001:db8:1:2::/64", False)
+    assert (first["client"], first["network"], first["current"]) == ("A phone", "2001:db8:1::/56", False)
     assert (second["current"], second["id"] != first["id"]) == (True, True)
     assert first["created_at"] > second["created_at"]
 
