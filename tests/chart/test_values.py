@@ -45,6 +45,23 @@ REFUSED = {
     "Triton without its key": ("gpu", ("triton.secret=",), "triton.secret"),
     "Triton without a digest in production": ("gpu", ("triton.image.digest=",), "triton.image.digest"),
     "a canary without its key": ("production", ("canary.enabled=true",), "secret"),
+    "a pool with more workers at the least than at the most": (
+        "production",
+        ("workers.pools[0].scaling.minReplicas=21",),
+        "minReplicas",
+    ),
+    "two pools of one name": (
+        "small",
+        ("workers.pools[0].name=cpu", "workers.pools[1].name=cpu", "workers.pools[1].model=spleeter-2stems"),
+        "two are named cpu",
+    ),
+    "a service with more pods at the least than at the most": (
+        "production",
+        ("upload.autoscaling.enabled=true", "upload.autoscaling.minReplicas=9"),
+        "minReplicas",
+    ),
+    "more replicas in sync than there are": ("small", ("kafka.minInsyncReplicas=2",), "minInsyncReplicas"),
+    "more replicas in sync than Strimzi makes": ("air-gapped", ("kafka.minInsyncReplicas=4",), "minInsyncReplicas"),
     "scaling without Prometheus": ("production", ("workers.prometheusUrl=",), "workers.prometheusUrl"),
 }
 
@@ -67,7 +84,14 @@ def test_values_that_would_do_harm_are_refused(case: str) -> None:
     ("name", "sets"),
     [
         ("small", ("gateway.replicas=2", "rateLimits.secret=redis")),
-        ("small", ("gateway.autoscaling.enabled=true", "gateway.autoscaling.maxReplicas=1")),
+        (
+            "small",
+            (
+                "gateway.autoscaling.enabled=true",
+                "gateway.autoscaling.minReplicas=1",
+                "gateway.autoscaling.maxReplicas=1",
+            ),
+        ),
         ("production", ("kafka.securityProtocol=PLAINTEXT", "settings.STEMWRIGHT_KAFKA_ALLOW_PLAINTEXT=true")),
         ("production", ("route.enabled=false", "gateway.trustedProxies={none}")),
         ("production", ("runAsUser=", "networkPolicy.enabled=false")),
@@ -80,6 +104,27 @@ def test_values_that_do_none_are_taken(name: str, sets: tuple[str, ...]) -> None
 
 def test_the_older_helm_refuses_too() -> None:
     assert render("production", "image.digest=", major="3")[0] != 0
+
+
+def test_a_pool_that_would_grow_with_every_song_is_refused() -> None:
+    pool = {"name": "cpu", "scaling": {"enabled": True, "targetWaitSeconds": 1, "speed": 0.5}}
+    pools = f"workers.pools={json.dumps([pool])}"
+    values = ("--set=workers.prometheusUrl=http://prometheus:9090", f"--set-json={pools}")
+    ended = helm(HELMS[0], "template", "stemwright", str(CHART), *EXAMPLES["small"].arguments(), *values)
+    assert ended.returncode != 0
+    assert "less than a second of music" in ended.stderr
+
+
+def test_a_service_and_its_check_of_the_schema_have_the_same_settings() -> None:
+    _, rendered, _ = render("small", "upload.settings.STEMWRIGHT_DATABASE_POOLED=true")
+    [upload] = [
+        document
+        for document in yaml.safe_load_all(rendered)
+        if (document["kind"], document["metadata"]["name"]) == ("Deployment", "stemwright-upload")
+    ]
+    pod = upload["spec"]["template"]["spec"]
+    for container in (*pod["initContainers"], *pod["containers"]):
+        assert {"name": "STEMWRIGHT_DATABASE_POOLED", "value": "true"} in container["env"], container["name"]
 
 
 def test_pools_that_scale_count_no_music_twice() -> None:

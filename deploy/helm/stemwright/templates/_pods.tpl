@@ -84,7 +84,7 @@ topologySpreadConstraints:
 - {{- include "stemwright.container" (merge (dict "container" "schema") .) | nindent 2 }}
   args: [migrate, --check, {{ .name }}]
   env:
-    {{- include "stemwright.environment" (merge (dict "groups" (list "process" "database") "over" (list)) .) | trim | nindent 4 }}
+    {{- include "stemwright.environment" (merge (dict "groups" (list "process" "database") "over" (list .values.settings)) .) | trim | nindent 4 }}
   resources:
     {{- toYaml .root.Values.migrate.resources | nindent 4 }}
   volumeMounts:
@@ -186,6 +186,9 @@ spec:
 {{- define "stemwright.autoscaler" -}}
 {{- with .values.autoscaling }}
 {{- if .enabled }}
+{{- if gt (int .minReplicas) (int .maxReplicas) }}
+{{- fail (printf "%s.autoscaling: minReplicas is above maxReplicas" $.name) }}
+{{- end }}
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler
 metadata:

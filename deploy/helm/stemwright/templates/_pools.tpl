@@ -5,10 +5,21 @@ Pools that scale may not count the same music twice.
 {{- define "stemwright.pools" -}}
 {{- $pools := list -}}
 {{- $shares := dict -}}
+{{- $names := list -}}
 {{- range .Values.workers.pools -}}
 {{- $pool := mergeOverwrite (deepCopy $.Values.workers.defaults) (deepCopy .) -}}
 {{- $pools = append $pools $pool -}}
+{{- if has $pool.name $names -}}
+{{- fail (printf "workers.pools: two are named %s" $pool.name) -}}
+{{- end -}}
+{{- $names = append $names $pool.name -}}
 {{- if $pool.scaling.enabled -}}
+{{- if gt (int $pool.scaling.minReplicas) (int $pool.scaling.maxReplicas) -}}
+{{- fail (printf "workers.pools: %s has a scaling.minReplicas above its maxReplicas" $pool.name) -}}
+{{- end -}}
+{{- if lt (include "stemwright.threshold" (dict "targetWaitSeconds" $pool.scaling.targetWaitSeconds "speed" $pool.scaling.speed "slots" $pool.slots) | int) 1 -}}
+{{- fail (printf "workers.pools: %s scales by less than a second of music; raise scaling.targetWaitSeconds or scaling.speed" $pool.name) -}}
+{{- end -}}
 {{- range $model := splitList "," $pool.model -}}
 {{- $share := addf (get $shares $model | default 0) $pool.scaling.share -}}
 {{- if gt $share 1.001 -}}

@@ -73,7 +73,15 @@ STEMWRIGHT_KAFKA_CA_FILE: /etc/stemwright/kafka-ca/{{ $kafka.caKey }}
 
 {{- define "stemwright.settings.topics" -}}
 STEMWRIGHT_KAFKA_REPLICATION_FACTOR: {{ .root.Values.kafka.replicationFactor }}
-STEMWRIGHT_KAFKA_MIN_INSYNC_REPLICAS: {{ .root.Values.kafka.minInsyncReplicas }}
+STEMWRIGHT_KAFKA_MIN_INSYNC_REPLICAS: {{ include "stemwright.min-insync-replicas" .root }}
+{{- end -}}
+
+{{/* How many replicas have to have what is written; with more than there are nothing could be. */}}
+{{- define "stemwright.min-insync-replicas" -}}
+{{- if gt (int .Values.kafka.minInsyncReplicas) (int .Values.kafka.replicationFactor) -}}
+{{- fail "kafka: minInsyncReplicas is above replicationFactor, with which nothing can be written" -}}
+{{- end -}}
+{{ .Values.kafka.minInsyncReplicas }}
 {{- end -}}
 
 {{/* Of a process's own, or of all; Strimzi calls a user's secret as the user. */}}
