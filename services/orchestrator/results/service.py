@@ -5,6 +5,7 @@ Storage is asked outside of any transaction.
 
 import hashlib
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ WAV_LIMIT_BYTES = 2**32 - 1
 """Sizes in the file have 32 bits."""
 MAX_NAME_BYTES = 255
 """What file systems take."""
+_ENDING = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 FORBIDDEN_IN_NAMES = frozenset('<>:"|?*')
 """What Windows does not."""
 
@@ -276,7 +278,8 @@ def _title(upload: KnownUpload | None) -> str:
     """What the song is called, as a name of files. Only the last part of the upload's name counts: no path."""
     given = upload.filename if upload is not None and upload.filename else ""
     name = given.replace("\\", "/").rpartition("/")[2]
-    title = name.rpartition(".")[0] or name
+    # What follows a full stop is an ending of a file's name only where it looks like one: "feat. Somebody" does not.
+    title = _ENDING.sub("", name) or name
     title = "".join("_" if c in FORBIDDEN_IN_NAMES or not c.isprintable() else c for c in title)
     # A name that begins with a dash is an option to whatever unpacks or plays it; one with a dot is hidden.
     return title.lstrip("-. ") or "song"
