@@ -190,6 +190,13 @@ METRICS = (
         "subscriptions and invoices that nobody here has ordered",
         steady=0,
     ),
+    Metric(
+        "stemwright_accounts_second_subscriptions_total",
+        "counter",
+        ("accounts",),
+        "plans that began while their account paid for another one",
+        steady=0,
+    ),
     Metric("stemwright_accounts_mails_total", "counter", ("accounts",), "attempts to send a mail", ("outcome",)),
     Metric(
         "stemwright_accounts_oldest_mail_seconds",

@@ -19,6 +19,7 @@ from services.accounts.mail.service import Composer, Mail
 from services.accounts.mail.webhook_notices import WebhookNotices
 from services.accounts.payments.building import build_cashier
 from services.accounts.payments.feed import ProviderFeed
+from services.accounts.payments.places import Places
 from services.accounts.payments.prices import PriceList
 from services.accounts.payments.refunds import Refunds
 from services.accounts.payments.service import Payments
@@ -62,6 +63,7 @@ class Accounts:
     erasures: Erasures
     welcomed: WelcomedAddresses
     security_events_kept: timedelta
+    provider_places: Places
     payments: Payments
     webhooks: Webhooks
     refunds: Refunds
@@ -135,6 +137,7 @@ class Accounts:
             erasures=Erasures(database, mail, welcomed),
             welcomed=welcomed,
             security_events_kept=timedelta(days=settings.security_events_days),
+            provider_places=cashier.places,
             payments=cashier.payments,
             webhooks=cashier.webhooks,
             refunds=cashier.refunds,

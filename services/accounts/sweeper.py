@@ -15,24 +15,27 @@ from services.accounts.security_events import repository as security_events
 from services.accounts.users import repository as users
 from services.accounts.users.mail_tokens import Purpose
 from services.kit.database import Database
+from services.kit.events.topics import DEAD_LETTER_RETENTION
 from services.kit.housekeeping import KEEP_IDEMPOTENCY
 
 log = logging.getLogger(__name__)
 
 COMPARED_DAYS = 3
 KEEP_PREVIEW_USES = timedelta(days=7)
+KEEP_REFUSED = DEAD_LETTER_RETENTION
+"""Of jobs and batches that get no hold. A question or the end of a job comes again from its topic within days, from the
+dead letters within this time; the orchestrator itself asks until it has an answer, and one that it gets after that is
+as good as the first."""
 
 
 def sweep_holds(accounts: Accounts) -> None:
     """Gives back every hold that has outlived its limit."""
-    while expire_due_holds(accounts.database, accounts.billing):
-        pass
+    expire_due_holds(accounts.database, accounts.billing)
 
 
 def sweep_credits(accounts: Accounts) -> None:
     """Takes all credits that have come to their end."""
-    while lapse_due_credits(accounts.database, accounts.credits):
-        pass
+    lapse_due_credits(accounts.database, accounts.credits)
 
 
 class NightlyCheck:
@@ -61,8 +64,8 @@ class NightlyCheck:
 
 def tidy(accounts: Accounts) -> None:
     """Deletes sessions and API keys that ended, registrations that nobody proved, secrets that need not be told again,
-    counts and tries of past days, old security events, addresses that were erased long ago; seals anew what a key
-    sealed that is to go."""
+    counts and tries of past days, old security events, addresses that were erased long ago, notes of orders that were
+    refused; seals anew what a key sealed that is to go."""
     with accounts.database.write() as session:
         now = session.now()
         accounts.sessions.tidy(session)
@@ -77,3 +80,12 @@ def tidy(accounts: Accounts) -> None:
     accounts.api_keys.delete_ended()
     accounts.second_factors.reseal()
     accounts.webhooks.forget()
+    _forget_refused(accounts.database)
+
+
+def _forget_refused(database: Database) -> None:
+    """Some at a time: an account that cannot pay may order as often as its rate allows."""
+    forgotten = True
+    while forgotten:
+        with database.write() as session:
+            forgotten = bool(reservations.forget_refused(session, session.now() - KEEP_REFUSED))

@@ -155,19 +155,23 @@ class Credits:
 
 
 def lapse_due_credits(database: Database, credits_: Credits) -> int:
-    """Takes what has come to its end, of some accounts; returns of how many."""
-    with database.read() as session:
-        due = lots.accounts_due(session)
+    """Takes all that has come to its end; returns of how many accounts. Each has one turn, as holds have."""
     lapsed = 0
-    for account_id in due:
-        # One transaction each, as with holds: a fault costs one account, not the round.
-        try:
-            with database.write() as session:
-                credits_.lapse(session, account_id)
-        except DATABASE_AWAY:
-            raise
-        except Exception:
-            log.exception("the expired credits of %s could not be taken", account_id)
-        else:
-            lapsed += 1
-    return lapsed
+    last = ""
+    while True:
+        with database.read() as session:
+            due = lots.accounts_due(session, after=last)
+        if not due:
+            return lapsed
+        for account_id in due:
+            # One transaction each, as with holds: a fault costs one account, not the round.
+            try:
+                with database.write() as session:
+                    credits_.lapse(session, account_id)
+            except DATABASE_AWAY:
+                raise
+            except Exception:
+                log.exception("the expired credits of %s could not be taken", account_id)
+            else:
+                lapsed += 1
+        last = due[-1]

@@ -2,12 +2,15 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, literal, select, tuple_, update
 
 from services.accounts.ledger.holds import Refusal, State
 from services.accounts.ledger.models import BatchHold, PreviewUse, Reservation
-from services.kit.database import ReadSession, WriteSession
+from services.kit.database import ReadSession, UtcDateTime, WriteSession
+
+FORGOTTEN_AT_ONCE = 500
 
 
 def get(session: ReadSession, job_id: str) -> Reservation | None:
@@ -83,15 +86,23 @@ def set_ended(session: WriteSession, job_id: str, state: State, now: datetime) -
     )
 
 
-def due(session: ReadSession, now: datetime, limit: int) -> Sequence[tuple[str, str]]:
-    """Job and account of holds that have outlived their limit, the longest overdue first."""
-    rows = session.execute(
-        select(Reservation.job_id, Reservation.account_id)
-        .where(Reservation.state == State.HELD, Reservation.expires_at <= now)
-        .order_by(Reservation.expires_at, Reservation.job_id)
-        .limit(limit)
+class DueHold(NamedTuple):
+    job_id: str
+    account_id: str
+    expires_at: datetime
+
+
+def due(
+    session: ReadSession, now: datetime, limit: int, *, after: tuple[datetime, str] | None = None
+) -> Sequence[DueHold]:
+    """Holds that have outlived their limit, the longest overdue first; those behind the one of this limit and job."""
+    place = (Reservation.expires_at, Reservation.job_id)
+    query = select(Reservation.job_id, Reservation.account_id, Reservation.expires_at).where(
+        Reservation.state == State.HELD, Reservation.expires_at <= now
     )
-    return [(row.job_id, row.account_id) for row in rows]
+    if after is not None:
+        query = query.where(tuple_(*place) > tuple_(literal(after[0], UtcDateTime), literal(after[1])))
+    return [DueHold(*row) for row in session.execute(query.order_by(*place).limit(limit))]
 
 
 def previews_used(session: ReadSession, account_id: str, day: date) -> int:
@@ -106,3 +117,21 @@ def set_previews_used(session: WriteSession, account_id: str, day: date, used: i
 
 def delete_preview_uses(session: WriteSession, before: date) -> None:
     session.query(PreviewUse).where(PreviewUse.day < before).delete()
+
+
+def forget_refused(session: WriteSession, before: datetime) -> int:
+    """Deletes notes that a job or a batch gets no hold which were made before then, some of them; how many."""
+    jobs = select(Reservation.job_id).where(Reservation.refusal_code.is_not(None), Reservation.ended_at < before)
+    batches = select(BatchHold.batch_id).where(BatchHold.refusal_code.is_not(None), BatchHold.created_at < before)
+    forgotten = [
+        session.scalars(gone).all()
+        for gone in (
+            delete(Reservation)
+            .where(Reservation.job_id.in_(jobs.limit(FORGOTTEN_AT_ONCE)))
+            .returning(Reservation.job_id),
+            delete(BatchHold)
+            .where(BatchHold.batch_id.in_(batches.limit(FORGOTTEN_AT_ONCE)))
+            .returning(BatchHold.batch_id),
+        )
+    ]
+    return sum(len(ids) for ids in forgotten)

@@ -112,10 +112,11 @@ def lapse_due(session: WriteSession, account_id: str, balance: Balance) -> Balan
     return balance
 
 
-def accounts_due(session: ReadSession) -> Sequence[str]:
-    """Some of the accounts that have something to lapse."""
+def accounts_due(session: ReadSession, *, after: str = "") -> Sequence[str]:
+    """Some of the accounts that have something to lapse, in the order of their ids, from the one behind `after` on."""
     due = select(CreditLot.account_id).where(CreditLot.available > 0, CreditLot.expires_at <= session.now())
-    return session.scalars(due.distinct().limit(BATCH)).all()
+    behind = due.where(CreditLot.account_id > after).order_by(CreditLot.account_id)
+    return session.scalars(behind.distinct().limit(BATCH)).all()
 
 
 def expiring(session: ReadSession, account_id: str) -> Sequence[tuple[int, datetime]]:

@@ -131,6 +131,12 @@ class Reservation(Base):
             sqlite_where=text("batch_id IS NOT NULL"),
             postgresql_where=text("batch_id IS NOT NULL"),
         ),
+        Index(
+            "ix_reservations_refused",
+            "ended_at",
+            sqlite_where=text("refusal_code IS NOT NULL"),
+            postgresql_where=text("refusal_code IS NOT NULL"),
+        ),
     )
 
     job_id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -152,7 +158,15 @@ class BatchHold(Base):
     """The one hold of a batch of jobs, or the note that it gets none. The shares of its jobs are reservations."""
 
     __tablename__ = "batch_holds"
-    __table_args__ = (CheckConstraint("price_credits >= 0", name="price_not_negative"),)
+    __table_args__ = (
+        CheckConstraint("price_credits >= 0", name="price_not_negative"),
+        Index(
+            "ix_batch_holds_refused",
+            "created_at",
+            sqlite_where=text("refusal_code IS NOT NULL"),
+            postgresql_where=text("refusal_code IS NOT NULL"),
+        ),
+    )
 
     batch_id: Mapped[str] = mapped_column(String(40), primary_key=True)
     account_id: Mapped[str] = mapped_column(ForeignKey("balances.account_id"), index=True)

@@ -126,6 +126,11 @@ class StatementLine:
 
 def statement(session: ReadSession, account_id: str, *, before: int | None, limit: int) -> Sequence[StatementLine]:
     """The account's movements, newest first, from the one before version `before` on."""
+    # Which they are is decided before their entries are joined: a page reads a page's rows, however many there are.
+    page = select(LedgerTransfer.id).where(LedgerTransfer.account_id == account_id)
+    if before is not None:
+        page = page.where(LedgerTransfer.version < before)
+    chosen = page.order_by(LedgerTransfer.version.desc()).limit(limit).subquery()
     lines = (
         select(
             LedgerTransfer,
@@ -133,14 +138,11 @@ def statement(session: ReadSession, account_id: str, *, before: int | None, limi
             sum_of(LedgerAccount.RESERVED).label("reserved_change"),
             sum_of(LedgerAccount.DEBT).label("paid_off"),
         )
+        .join(chosen, chosen.c.id == LedgerTransfer.id)
         .join(LedgerEntry, LedgerEntry.transfer_id == LedgerTransfer.id)
-        .where(LedgerTransfer.account_id == account_id)
         .group_by(LedgerTransfer.id)
         .order_by(LedgerTransfer.version.desc())
-        .limit(limit)
     )
-    if before is not None:
-        lines = lines.where(LedgerTransfer.version < before)
     return [
         StatementLine(
             id=transfer.id,

@@ -6,6 +6,7 @@ that harmless is that the effect of a question is bound to its job's id, not to 
 
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 
 from google.protobuf.message import Message
 from prometheus_client import Counter
@@ -270,21 +271,30 @@ _REASONS = {
 
 
 def expire_due_holds(database: Database, billing: Billing) -> int:
-    """Gives back what holds that outlived their limit still hold; returns how many there were."""
-    with database.read() as session:
-        due = reservations.due(session, session.now(), SWEEP_BATCH)
-    for job_id, account_id in due:
-        # One transaction each: none waits for another account's lock, and a fault costs one hold, not the round.
-        try:
-            with database.write() as session:
-                billing.end_hold(session, job_id, account_id, Ending.EXPIRE)
-        except DATABASE_AWAY:
-            raise
-        except Exception:
-            log.exception("the hold of job %s could not be given back", job_id)
-        else:
-            log.warning("the hold of job %s outlived its limit and was given back", job_id)
-    return len(due)
+    """Gives back all that holds hold which outlived their limit; returns how many there were.
+
+    Each has one turn: what cannot be given back keeps no other from theirs, and is tried again the next time.
+    """
+    given_back = 0
+    last: tuple[datetime, str] | None = None
+    while True:
+        with database.read() as session:
+            due = reservations.due(session, session.now(), SWEEP_BATCH, after=last)
+        if not due:
+            return given_back
+        for job_id, account_id, _ in due:
+            # One transaction each: none waits for another account's lock, and a fault costs one hold, not the round.
+            try:
+                with database.write() as session:
+                    billing.end_hold(session, job_id, account_id, Ending.EXPIRE)
+            except DATABASE_AWAY:
+                raise
+            except Exception:
+                log.exception("the hold of job %s could not be given back", job_id)
+            else:
+                given_back += 1
+                log.warning("the hold of job %s outlived its limit and was given back", job_id)
+        last = (due[-1].expires_at, due[-1].job_id)
 
 
 def check_owner(reservation: Reservation, account_id: str) -> None:

@@ -101,7 +101,8 @@ def refund_payment(
         return accounts.refunds.begin(session, payment_id, body.amount_minor, body.reason, origin, admin.account_id)
 
     def respond(refund_id: str) -> tuple[int, dict[str, Any]]:
-        refund, payment = accounts.refunds.carry_out(refund_id)
+        with accounts.provider_places.one():
+            refund, payment = accounts.refunds.carry_out(refund_id)
         if refund.state == RefundState.REFUSED:
             return RefundRefused.status, RefundRefused().problem()
         return 201, RefundView.of(refund, payment).model_dump(mode="json")
@@ -125,5 +126,6 @@ def compare_totals(
 ) -> ProviderTotalsView:
     """What the payment provider took on each day, and what of it was paid back or disputed until now, beside what our
     books say of the same payments. The last three days are also compared by themselves every night."""
-    totals = accounts.provider_totals.of_last(days)
+    with accounts.provider_places.one():
+        totals = accounts.provider_totals.of_last(days)
     return ProviderTotalsView(ok=all(day.agree for day in totals), days=[DayTotalsView.of(day) for day in totals])

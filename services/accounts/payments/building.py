@@ -8,6 +8,7 @@ from services.accounts.mail.service import Mail
 from services.accounts.payments.books import Books
 from services.accounts.payments.feed import ProviderFeed
 from services.accounts.payments.letters import Letters
+from services.accounts.payments.places import REQUESTS_AT_PROVIDER, Places
 from services.accounts.payments.prices import PriceBook
 from services.accounts.payments.providers import Provider
 from services.accounts.payments.refunds import Refunds
@@ -26,6 +27,8 @@ from services.kit.database import Database
 class Cashier:
     """What takes money and hears of it."""
 
+    places: Places
+    """What a request has one of while it asks the provider."""
     payments: Payments
     webhooks: Webhooks
     refunds: Refunds
@@ -62,10 +65,11 @@ def cashier(
     books = Books(credits_, terms.seller, letters)
     subscriptions = Subscriptions(books, prices, terms, letters, provider=name, default_plan=default_plan)
     payments = Payments(database, books, subscriptions, prices, terms, provider=provider)
-    webhooks = Webhooks(database, payments, subscriptions, books, provider)
+    places = Places(REQUESTS_AT_PROVIDER)
+    webhooks = Webhooks(database, payments, subscriptions, books, provider, places)
     refunds = Refunds(database, books, provider)
     feed = ProviderFeed(database, webhooks, provider, terms.poll_pause / 2)
-    return Cashier(payments, webhooks, refunds, feed, ProviderTotals(database, provider))
+    return Cashier(places, payments, webhooks, refunds, feed, ProviderTotals(database, provider))
 
 
 def terms_of(settings: Settings) -> PaymentTerms:

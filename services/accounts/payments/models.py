@@ -23,10 +23,24 @@ class Checkout(Base):
             sqlite_where=text("ended_at IS NULL"),
             postgresql_where=text("ended_at IS NULL"),
         ),
+        Index(
+            "ix_checkouts_account_id_open",
+            "account_id",
+            sqlite_where=text("ended_at IS NULL"),
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index(
+            "ix_checkouts_customer",
+            "account_id",
+            "provider",
+            "id",
+            sqlite_where=text("customer_id IS NOT NULL"),
+            postgresql_where=text("customer_id IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    account_id: Mapped[str] = mapped_column(ForeignKey("balances.account_id"), index=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("balances.account_id"))
     provider: Mapped[str] = mapped_column(String(20))
     session_id: Mapped[str | None] = mapped_column(String(255))
     """Its name at the provider; None until the provider has given it one."""
@@ -58,10 +72,11 @@ class Payment(Base):
         CheckConstraint("refunded_minor >= 0 AND refunded_minor <= total_minor", name="refunded_at_most_all"),
         CheckConstraint("failed_refunds_minor >= 0", name="failed_refunds_not_negative"),
         CheckConstraint("returned_credits >= 0 AND returned_credits <= credits", name="returned_at_most_all"),
+        Index("ix_payments_account_id_id", "account_id", "id"),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    account_id: Mapped[str] = mapped_column(ForeignKey("balances.account_id"), index=True)
+    account_id: Mapped[str] = mapped_column(ForeignKey("balances.account_id"))
     provider: Mapped[str] = mapped_column(String(20))
     provider_id: Mapped[str] = mapped_column(String(255))
     """The provider's session or invoice that was paid."""

@@ -39,7 +39,7 @@ POLICY = (
 def show_return(checkout_id: CheckoutId, accounts: AccountsDep) -> HTMLResponse:
     """Where a provider sends the person back to, which is as good a reason as a webhook to look what happened."""
     try:
-        checkout = accounts.payments.fulfil(checkout_id)
+        checkout = accounts.payments.look(checkout_id)
     except ProviderUnavailable:
         title, body = "Thank you", "<p>We are still waiting for word of your payment. Look again in a minute.</p>"
     else:

@@ -203,6 +203,9 @@ class Provider(Protocol):
     def session(self, session_id: str) -> ProviderSession:
         """The session as it is now."""
 
+    def expire(self, session_id: str) -> None:
+        """Has nobody pay it any more, unless that was done. Harmless where it is over."""
+
     def event(self, body: bytes, signature: str | None) -> ProviderEvent:
         """What a webhook says, once its signature and its age are right. Raises WrongSignature."""
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import func, select, update
 
 from services.accounts.payments.models import Checkout, Payment
-from services.accounts.payments.prices import Price
+from services.accounts.payments.prices import Price, PriceKind
 from services.kit.database import ReadSession, WriteSession
 from services.kit.ids import new_id
 
@@ -62,6 +62,13 @@ def count_open(session: ReadSession, account_id: str) -> int:
     ).scalar_one()
 
 
+def open_plans(session: ReadSession, account_id: str, provider: str) -> Sequence[Checkout]:
+    """The account's checkouts of plans at this provider that have not ended, the newest first."""
+    unended = (Checkout.account_id == account_id, Checkout.provider == provider, Checkout.ended_at.is_(None))
+    query = select(Checkout).where(*unended, Checkout.kind == PriceKind.PLAN).order_by(Checkout.id.desc())
+    return session.scalars(query).all()
+
+
 def open_checkouts(session: ReadSession, checked_before: datetime, limit: int) -> Sequence[str]:
     """Ids of checkouts that have not ended, the longest unasked about first."""
     return (
@@ -78,6 +85,13 @@ def open_checkouts(session: ReadSession, checked_before: datetime, limit: int) -
 
 def note_checked(session: WriteSession, checkout_id: str, now: datetime) -> None:
     session.execute(update(Checkout).where(Checkout.id == checkout_id).values(checked_at=now))
+
+
+def note_look(session: WriteSession, checkout: Checkout, now: datetime) -> bool:
+    """The provider is about to be asked about it; False where somebody else is, or has ended it, since it was read."""
+    unasked = (Checkout.id == checkout.id, Checkout.checked_at == checkout.checked_at, Checkout.ended_at.is_(None))
+    noted = session.execute(update(Checkout).where(*unasked).values(checked_at=now).returning(Checkout.id))
+    return noted.scalar_one_or_none() is not None
 
 
 def add_payment(session: WriteSession, payment: Payment) -> None:

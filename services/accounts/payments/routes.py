@@ -55,7 +55,8 @@ def create_checkout(
     owner: AccountOwner,
     idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
-    """Begins a checkout at the payment provider. `url` is where the person pays; afterwards the credits are there."""
+    """Begins a checkout at the payment provider. `url` is where the person pays; afterwards the credits are there. Of a
+    plan whose checkout is open already the answer is that one; an open checkout of another plan expires."""
 
     def create(session: WriteSession) -> str:
         return accounts.payments.begin(session, owner.account_id, body.price_id)
@@ -63,15 +64,17 @@ def create_checkout(
     def respond(checkout_id: str) -> tuple[int, dict[str, Any]]:
         return 201, CheckoutView.of(accounts.payments.open(checkout_id)).model_dump(mode="json")
 
-    return idempotent(
-        accounts.database,
-        account_id=owner.account_id,
-        key=idempotency_key,
-        operation="createCheckout",
-        body=body,
-        create=create,
-        respond=respond,
-    )
+    # Before anything is noted: who gets no place leaves no checkout behind.
+    with accounts.provider_places.one():
+        return idempotent(
+            accounts.database,
+            account_id=owner.account_id,
+            key=idempotency_key,
+            operation="createCheckout",
+            body=body,
+            create=create,
+            respond=respond,
+        )
 
 
 @router.get("/checkouts/{checkout_id}", summary="Get a checkout", responses=answers(CheckoutNotFound))
@@ -145,7 +148,8 @@ def open_portal(accounts: AccountsDep, owner: AccountOwner) -> PortalView:
     and how it is paid."""
     with accounts.database.read() as session:
         subscription = accounts.payments.subscription(session, owner.account_id)
-    return PortalView(url=accounts.payments.portal(subscription))
+    with accounts.provider_places.one():
+        return PortalView(url=accounts.payments.portal(subscription))
 
 
 _Provider = Annotated[str, Path(pattern=form(r"^[a-z]{1,20}$", "must be the name of a provider"))]

@@ -88,6 +88,9 @@ class Sandbox:
         with self._database.read() as session:
             return session_as_told(session, known(session.get(SandboxSession, session_id)), self._public_url)
 
+    def expire(self, session_id: str) -> None:
+        self.tester.decide(session_id, SessionState.EXPIRED)
+
     def event(self, body: bytes, signature: str | None) -> ProviderEvent:  # noqa: ARG002 - as the protocol has it
         """Nobody signs for the sandbox."""
         raise WrongSignature

@@ -7,7 +7,8 @@
 
 Nothing that comes from outside is believed: a webhook, the page that the person lands on, and the poller all do no more
 than call `fulfil`, which asks the provider what has become of the session. `paid` is final; whatever else a checkout
-was thought to be, money that did come in is granted.
+was thought to be, money that did come in is granted. The page, which anybody may open as often as they like, asks only
+now and then (`look`).
 """
 
 import logging
@@ -31,6 +32,7 @@ from services.accounts.payments.errors import (
     TooManyCheckouts,
 )
 from services.accounts.payments.models import Checkout, Payment, Subscription
+from services.accounts.payments.places import LOOKS_AT_PROVIDER, Places
 from services.accounts.payments.prices import Price, PriceBook, PriceKind
 from services.accounts.payments.providers import (
     Order,
@@ -55,6 +57,10 @@ REFUSED = Counter(
 )
 
 POLL_BATCH = 50
+LOOK_PAUSE = timedelta(seconds=5)
+"""So long nobody who looks at a checkout has the provider asked about it again."""
+TIME_TO_PAY = timedelta(minutes=10)
+"""Who orders a plan once more is sent to the open checkout again, if so much of its time is left."""
 LOST_AFTER = timedelta(hours=1)
 """So long after its time a checkout that its provider never knew is given up."""
 
@@ -95,6 +101,7 @@ class Payments:
         self._prices = prices
         self._terms = terms
         self._provider = provider
+        self._looks = Places(LOOKS_AT_PROVIDER)
         if provider is not None:
             REFUSED.labels(provider.name)  # from 0 on: an alert is about the first of them
 
@@ -110,7 +117,8 @@ class Payments:
         return self._terms
 
     def begin(self, session: WriteSession, account_id: str, price_id: str) -> str:
-        """Notes a checkout and returns its id; `open` then takes it to the provider.
+        """Notes a checkout and returns its id; `open` then takes it to the provider. Of a plan whose checkout is open
+        already, it is that one.
 
         Raises PaymentsOff, PriceNotFound, AlreadySubscribed, TooManyCheckouts.
         """
@@ -121,8 +129,12 @@ class Payments:
         if price is None:
             raise PriceNotFound
         session.serialize(f"checkouts of {account_id}")
-        if price.kind is PriceKind.PLAN and self.has_plan(session, account_id):
-            raise AlreadySubscribed
+        if price.kind is PriceKind.PLAN:
+            if self.has_plan(session, account_id):
+                raise AlreadySubscribed
+            begun = self._begun(session, account_id, price)
+            if begun is not None:
+                return begun.id
         if payments.count_open(session, account_id) >= self._terms.open_checkouts_max:
             raise TooManyCheckouts
         return payments.add_checkout(
@@ -134,6 +146,16 @@ class Payments:
             expires_at=session.now() + self._terms.checkout_lifetime,
         ).id
 
+    def _begun(self, session: ReadSession, account_id: str, price: Price) -> Checkout | None:
+        """The open checkout of this plan, while there is time to pay it. Raises TooManyCheckouts while a bank is at
+        work on any: it may still be paid."""
+        for one in payments.open_plans(session, account_id, self.provider.name):
+            if one.status == CheckoutStatus.PROCESSING:
+                raise TooManyCheckouts("A plan was ordered, and your bank is at work on its payment.")
+            if one.price_id == price.id and one.expires_at >= session.now() + TIME_TO_PAY:
+                return one
+        return None
+
     def has_plan(self, session: ReadSession, account_id: str) -> bool:
         """Whether the account pays for a plan that counts now."""
         now = session.now()
@@ -142,16 +164,26 @@ class Payments:
     def open(self, checkout_id: str) -> Checkout:
         """Takes a checkout to its provider, once, and returns it with the address to pay at. Blocks.
 
-        Raises ProviderUnavailable; it may be called again.
+        An account pays for one plan: older checkouts of plans are over before this one can be paid. Raises
+        ProviderUnavailable; it may be called again. Raises AlreadySubscribed where an older one is paid meanwhile.
         """
         with self._database.read() as session:
             checkout = payments.checkout(session, checkout_id)
             if checkout is None:
                 raise CheckoutNotFound
+            plans = payments.open_plans(session, checkout.account_id, checkout.provider)
+        if checkout.session_id is not None or checkout.ended_at is not None:
+            return checkout
+        if checkout.kind == PriceKind.PLAN:
+            for older in (one for one in plans if one.id < checkout.id):
+                self._end_older(older, checkout)
+        return self._take(checkout)
+
+    def _take(self, checkout: Checkout) -> Checkout:
+        """The checkout with the session that it has at its provider."""
+        with self._database.read() as session:
             buyer = users.get(session, checkout.account_id)
             customer_id = payments.customer_of(session, checkout.account_id, checkout.provider)
-        if checkout.session_id is not None:
-            return checkout
         made = self._provider_of(checkout).open(
             Order(
                 checkout_id=checkout.id,
@@ -164,9 +196,24 @@ class Payments:
             )
         )
         with self._database.write() as session:
-            checkout = payments.lock_checkout(session, checkout_id)
+            checkout = payments.lock_checkout(session, checkout.id)
             checkout.session_id, checkout.url = made.id, made.url
             return checkout
+
+    def _end_older(self, older: Checkout, newer: Checkout) -> None:
+        """Has nobody pay the older of two checkouts of plans. Where somebody has, the newer one is over instead, and
+        AlreadySubscribed is raised."""
+        if older.session_id is None:
+            # Whether its provider knows it is not known: now it does, and by the same key makes no second session.
+            older = self._take(older)
+        assert older.session_id is not None  # noqa: S101 - it is there now
+        self._provider_of(older).expire(older.session_id)
+        if self.fulfil(older.id).status not in (CheckoutStatus.PAID, CheckoutStatus.PROCESSING):
+            return
+        with self._database.write() as session:
+            checkout = payments.lock_checkout(session, newer.id)
+            checkout.status, checkout.ended_at = CheckoutStatus.EXPIRED, session.now()
+        raise AlreadySubscribed
 
     def fulfil(self, checkout_id: str) -> Checkout:
         """Asks the provider what has become of a checkout, and grants it when it is paid. Blocks.
@@ -181,12 +228,31 @@ class Payments:
         if checkout.status == CheckoutStatus.PAID:
             return checkout
         if checkout.session_id is None:
-            checkout = self.open(checkout_id)
+            # One that was given up is asked about too: what told of it may know better.
+            checkout = self.open(checkout_id) if checkout.ended_at is None else self._take(checkout)
         assert checkout.session_id is not None  # noqa: S101 - `open` has put it there
         found = self._provider_of(checkout).session(checkout.session_id)
         plan = self._plan_bought(checkout, found)
         with self._database.write() as session:
             return self._settle(session, checkout_id, found, plan)
+
+    def look(self, checkout_id: str) -> Checkout:
+        """What has become of a checkout, for whoever opens its page: the provider is asked about one that has not
+        ended, the first time and then once in LOOK_PAUSE, however many look. Blocks.
+
+        Raises CheckoutNotFound, ProviderUnavailable.
+        """
+        with self._database.read() as session:
+            checkout, now = payments.checkout(session, checkout_id), session.now()
+        if checkout is None:
+            raise CheckoutNotFound
+        was_asked = checkout.checked_at > checkout.created_at
+        if checkout.status in _ENDED or (was_asked and now < checkout.checked_at + LOOK_PAUSE):
+            return checkout
+        with self._looks.one():
+            with self._database.write() as session:
+                is_first = payments.note_look(session, checkout, now)
+            return self.fulfil(checkout_id) if is_first else checkout
 
     def reconcile(self) -> None:
         """Asks about the open checkouts that were not asked about lately. Blocks.

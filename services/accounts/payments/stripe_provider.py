@@ -24,6 +24,7 @@ from services.accounts.payments.providers import (
     ProviderSession,
     ProviderSubscription,
     Refunded,
+    SessionState,
     SubscriptionState,
     Taking,
 )
@@ -43,7 +44,9 @@ from services.kit.errors import StemwrightError
 
 log = logging.getLogger(__name__)
 
-NETWORK_RETRIES = 2
+ANSWER_SECONDS = 10.0
+"""For connecting, and then for each piece of an answer; most take a tenth of it. A person waits for it."""
+NETWORK_RETRIES = 1
 PAGE = 100
 """Of a list: the most that Stripe gives at once."""
 
@@ -67,13 +70,14 @@ class Stripe:
 
     def __init__(self, options: StripeOptions) -> None:
         """Raises ModuleNotFoundError where the extra `stripe` is not installed."""
-        from stripe import StripeClient
+        from stripe import StripeClient, new_default_http_client
 
         self._options = options
         self._client = StripeClient(
             options.secret_key,
             base_addresses={"api": options.api_url},
             max_network_retries=NETWORK_RETRIES,
+            http_client=new_default_http_client(timeout=ANSWER_SECONDS),
         )
 
     def open(self, order: Order) -> ProviderSession:
@@ -92,6 +96,10 @@ class Stripe:
                 lambda: self._client.v1.checkout.sessions.retrieve(session_id, {"expand": ["payment_intent"]}),
             )
         )
+
+    def expire(self, session_id: str) -> None:
+        if self.session(session_id).state is SessionState.OPEN:
+            self._ask("the end of a checkout", lambda: self._client.v1.checkout.sessions.expire(session_id))
 
     def event(self, body: bytes, signature: str | None) -> ProviderEvent:
         from stripe import SignatureVerificationError

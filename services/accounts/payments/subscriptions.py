@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 REFUSED = Counter(
     "stemwright_accounts_subscriptions_refused_total", "Subscriptions and invoices that nobody here has ordered."
 )
+SECOND = Counter(
+    "stemwright_accounts_second_subscriptions_total", "Plans that began while their account paid for another one."
+)
 
 
 class Subscriptions:
@@ -59,6 +62,7 @@ class Subscriptions:
         # Of the first news of it there may be several at once, and no row to lock yet.
         session.serialize(f"subscription {found.id}")
         known = subscriptions.lock(session, found.id)
+        counted = known is not None and counts(known, session.now())
         if known is None:
             known = self._first(session, found)
         if known is None or known.account_id != found.account_id:
@@ -80,6 +84,8 @@ class Subscriptions:
         known.customer_id = found.customer_id
         known.updated_at = now
         session.flush()
+        if not counted:
+            self._look_for_another(session, known)
         self.apply(session, known.account_id)
         return known
 
@@ -130,6 +136,19 @@ class Subscriptions:
         if user.plan != plan:
             log.info("account %s has the plan %s now", account_id, plan)
             user.plan, user.updated_at = plan, now
+
+    def _look_for_another(self, session: WriteSession, begun: Subscription) -> None:
+        """Two checkouts of plans are never open at once; should two plans be paid for all the same, a person has to end
+        one and pay it back: which, the buyer knows."""
+        now = session.now()
+        others = [
+            one.id
+            for one in subscriptions.of_account(session, begun.account_id)
+            if one.id != begun.id and counts(one, now)
+        ]
+        if others and counts(begun, now):
+            session.after_commit(SECOND.inc)
+            log.error("account %s pays for subscription %s beside %s", begun.account_id, begun.id, ", ".join(others))
 
     def _first(self, session: WriteSession, found: ProviderSubscription) -> Subscription | None:
         checkout = payments.checkout(session, found.checkout_id)

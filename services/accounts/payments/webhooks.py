@@ -16,6 +16,7 @@ from services.accounts.payments import subscription_repository as told
 from services.accounts.payments.books import Books
 from services.accounts.payments.errors import ProviderNotFound, ProviderUnavailable
 from services.accounts.payments.models import Payment
+from services.accounts.payments.places import Places
 from services.accounts.payments.providers import Provider, ProviderCharge, ProviderEvent, Subject
 from services.accounts.payments.service import Payments
 from services.accounts.payments.subscriptions import Subscriptions
@@ -49,12 +50,14 @@ class Webhooks:
         subscriptions: Subscriptions,
         books: Books,
         provider: Provider | None,
+        places: Places,
     ) -> None:
         self._database = database
         self._checkouts = checkouts
         self._subscriptions = subscriptions
         self._books = books
         self._provider = provider
+        self._places = places
 
     def receive(self, provider_name: str, body: bytes, signature: str | None) -> None:
         """Acts on a webhook; whatever it raises, the provider sends it again.
@@ -64,7 +67,9 @@ class Webhooks:
         provider = self._provider
         if provider is None or provider.name != provider_name:
             raise ProviderNotFound
-        self.hear(provider, provider.event(body, signature))
+        event = provider.event(body, signature)
+        with self._places.one():
+            self.hear(provider, event)
 
     def hear(self, provider: Provider, event: ProviderEvent) -> bool:
         """Acts on an event, by whatever way it came; whether it was news. Blocks. Raises ProviderUnavailable."""

@@ -9,6 +9,8 @@ from services.kit.database import RowNumber
 from services.notifier.tables import Base
 
 PENDING = text("status = 'pending'")
+FAILED = text("status = 'failed'")
+OF_CALLBACKS = text("callback_url IS NOT NULL")
 
 
 class Delivery(Base):
@@ -18,11 +20,21 @@ class Delivery(Base):
     __table_args__ = (
         UniqueConstraint("endpoint_id", "event_id", name="uq_webhook_deliveries_endpoint_id_event_id"),
         Index("ix_webhook_deliveries_due", "endpoint_id", "due_at", sqlite_where=PENDING, postgresql_where=PENDING),
+        # Pages are read along these: none sorts all that was ever delivered.
+        Index("ix_webhook_deliveries_endpoint_id_id", "endpoint_id", "id"),
+        Index("ix_webhook_deliveries_failed", "endpoint_id", "id", sqlite_where=FAILED, postgresql_where=FAILED),
+        Index(
+            "ix_webhook_deliveries_callbacks",
+            "account_id",
+            "id",
+            sqlite_where=OF_CALLBACKS,
+            postgresql_where=OF_CALLBACKS,
+        ),
     )
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     endpoint_id: Mapped[str] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
-    account_id: Mapped[str] = mapped_column(String(40), index=True)
+    account_id: Mapped[str] = mapped_column(String(40))
     event_id: Mapped[str] = mapped_column(String(40))
     event_type: Mapped[str] = mapped_column(String(40))
     sequence: Mapped[int] = mapped_column(BigInteger)

@@ -4,21 +4,25 @@ import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.kit.database import ReadSession
 from services.kit.events.codec import OutgoingEvent
 from services.kit.events.topics import ACCOUNTS
+from services.kit.ids import new_id
 from services.kit.protos import accounts_pb2
 from services.kit.telemetry import current_traceparent, span
+from services.notifier.deliveries import repository
 from services.notifier.deliveries.schedule import DELAYS, pause_after, wish_in
 from services.notifier.endpoints.routes import EXAMPLE
 from services.notifier.events.pruning import Pruner
 from services.notifier.models import Base
 from services.notifier.settings import Settings
-from tests.databases import PATIENCE_SECONDS
+from tests.databases import PATIENCE_SECONDS, on_sqlite
 from tests.erasing import everything_in
 from tests.ids import numbered
 from tests.messages import sample
@@ -26,6 +30,7 @@ from tests.services.notifier.asking import ENDPOINTS, add, deliveries, letters, 
 from tests.services.notifier.conftest import ADA, BEGIN, BOB, Notifier, job_event
 from tests.services.notifier.sending import dispatching
 from tests.services.notifier.sink import Sink, until
+from tests.steps import steps_of
 
 JOB = numbered("job", 1)
 
@@ -339,3 +344,25 @@ DAY = timedelta(hours=24)
 )
 def test_an_endpoint_may_ask_for_patience_within_bounds(header: str | None, wish: timedelta | None) -> None:
     assert wish_in(header, BEGIN.astimezone(UTC)) == wish
+
+
+@on_sqlite
+def test_a_page_of_many_deliveries_takes_no_more_than_one_of_few(notifier: Notifier) -> None:
+    endpoint = add(notifier, "http://127.0.0.1:9/hook")["id"]
+    questions: list[Callable[[ReadSession], object]] = [
+        partial(repository.page, endpoint_id=endpoint, status=None, before=None, limit=5),
+        partial(repository.page, endpoint_id=endpoint, status="failed", before=None, limit=5),
+        partial(repository.page_of_callbacks, account_id=ADA, status=None, before=None, limit=5),
+        partial(repository.failed, endpoint_id=endpoint, limit=5),
+    ]
+
+    def deliver(count: int, status: str) -> None:
+        row = {"endpoint_id": endpoint, "account_id": ADA, "event_type": "job.queued", "sequence": 1, "tries": 1}
+        row |= {"status": status, "created_at": notifier.clock(), "callback_url": "http://127.0.0.1:9/"}
+        with notifier.database.write() as session:
+            repository.add(session, [{**row, "id": new_id("whd"), "event_id": new_id("evt")} for _ in range(count)])
+
+    deliver(10, "failed")
+    few = [steps_of(notifier.database, question) for question in questions]
+    deliver(100, "succeeded")
+    assert [steps_of(notifier.database, question) for question in questions] == pytest.approx(few, rel=0.1)

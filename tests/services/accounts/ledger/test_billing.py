@@ -1,18 +1,24 @@
 """Holds and what the orchestrator is told of them, on a migrated database."""
 
+from functools import partial
+
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from services.accounts.accounts import Accounts
+from services.accounts.ledger import repository as ledger
 from services.accounts.ledger.holds import Answer, Ending
-from services.accounts.ledger.models import AccountBalance
+from services.accounts.ledger.models import AccountBalance, BatchHold, Reservation
 from services.accounts.ledger.service import AccountMismatchError
 from services.accounts.ledger.transfers import Balance
+from services.accounts.sweeper import tidy
 from services.kit.ids import new_id
 from services.kit.protos import billing_pb2
 from tests.clocks import Clock
+from tests.databases import on_sqlite
 from tests.services.accounts.conftest import Outbox
 from tests.services.accounts.ledger.billing_cases import Money, assert_books_add_up
+from tests.steps import steps_of
 
 
 @pytest.fixture
@@ -138,15 +144,16 @@ def test_a_hold_expires_and_the_orchestrator_is_told(money: Money, outbox: Outbo
 
 
 def test_a_hold_that_cannot_be_given_back_is_not_in_the_way_of_others(
-    accounts: Accounts, money: Money, clock: Clock
+    accounts: Accounts, money: Money, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("services.accounts.ledger.service.SWEEP_BATCH", 1)
     money.reserve(100)
     other = Money.of_new_user(accounts)
     other.reserve(100)
     with accounts.database.write() as session:
         session.execute(update(AccountBalance).where(AccountBalance.account_id == money.account_id).values(reserved=0))
     clock.advance(days=3)
-    assert money.expire() == 2
+    assert money.expire() == 1
     assert (other.balance.available, other.balance.reserved) == (600, 0)
     assert money.balance.reserved == 0
 
@@ -202,3 +209,42 @@ def test_another_accounts_hold_is_left_alone(accounts: Accounts, money: Money) -
         stranger.reserve(200, job_id)
 
     assert money.balance.reserved == 200
+
+
+@on_sqlite
+def test_a_page_of_a_long_statement_takes_no_more_than_one_of_a_short_one(money: Money) -> None:
+    def steps(before: int | None) -> int:
+        read = partial(ledger.statement, account_id=money.account_id, before=before, limit=5)
+        return steps_of(money.accounts.database, read)
+
+    for _ in range(10):
+        money.grant(1)
+    short = steps(None), steps(8)
+    for _ in range(100):
+        money.grant(1)
+    assert [steps(None), steps(8)] == pytest.approx(short, rel=0.1)
+
+
+def test_what_was_refused_is_forgotten_when_nobody_asks_again(
+    accounts: Accounts, money: Money, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.accounts.ledger.hold_repository.FORGOTTEN_AT_ONCE", 2)
+    refused = [money.reserve(10_000)[0] for _ in range(5)]
+    money.reserve_batch({new_id("job"): 10_000})
+    canceled_before = new_id("job")
+    money.end(canceled_before, Ending.RELEASE)
+    held, canceled = money.reserve(100)[0], money.reserve(100)[0]
+    money.end(canceled, Ending.RELEASE)
+
+    def known() -> set[str]:
+        with accounts.database.read() as session:
+            return {*session.scalars(select(Reservation.job_id)), *session.scalars(select(BatchHold.batch_id))}
+
+    clock.advance(days=13)
+    tidy(accounts)
+    assert len(known()) == 9
+    assert money.reserve(100, refused[0])[1] is Answer.REFUSED
+    clock.advance(days=2)
+    tidy(accounts)
+    assert known() == {held, canceled}
+    assert_books_add_up(money)

@@ -217,6 +217,7 @@ def test_sweepers_at_once_take_it_once(money: Money, soon: datetime, clock: Cloc
 def test_one_account_that_trips_the_sweeper_keeps_no_other_waiting(
     accounts: Accounts, soon: datetime, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("services.accounts.ledger.lots.BATCH", 1)
     people = [Money.of_new_user(accounts) for _ in range(3)]
     for person in people:
         person.promote(30, soon)

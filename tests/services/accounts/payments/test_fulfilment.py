@@ -1,6 +1,8 @@
 """Fulfilment: what was paid is granted once, whatever happens on the way, and nothing else is."""
 
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 from typing import Any
 
@@ -8,10 +10,11 @@ import pytest
 
 from services.accounts.accounts import Accounts
 from services.accounts.payments.errors import ProviderUnavailable
-from services.accounts.payments.providers import SessionState
+from services.accounts.payments.places import LOOKS_AT_PROVIDER
+from services.accounts.payments.providers import ProviderSession, SessionState
 from services.kit.protos import billing_pb2
 from tests.clocks import Clock
-from tests.databases import on_sqlite
+from tests.databases import PATIENCE_SECONDS, on_sqlite
 from tests.ids import numbered
 from tests.services.accounts.conftest import Outbox, in_parallel
 from tests.services.accounts.killing import KilledHere, killed_at
@@ -197,3 +200,47 @@ def test_one_that_cannot_be_asked_about_is_in_nobodys_way(
 
     assert shop.money.balance.available == GRANTED
     assert f"checkout {broken} could not be asked about" in caplog.text
+
+
+def test_whoever_looks_has_the_provider_asked_now_and_then_and_not_about_what_has_ended(
+    shop: Shop, clock: Clock
+) -> None:
+    checkout_id = shop.order()
+    asked = shop.till.asked
+    clock.advance(seconds=1)
+    for _ in range(3):
+        assert shop.payments.look(checkout_id).status == "open"
+    assert shop.till.asked == asked + 1
+
+    clock.advance(seconds=5)
+    shop.becomes(checkout_id, SessionState.EXPIRED)
+    for _ in range(3):
+        assert shop.payments.look(checkout_id).status == "expired"
+    clock.advance(hours=1)
+    shop.payments.look(checkout_id)
+    assert shop.till.asked == asked + 2
+
+
+@on_sqlite
+def test_a_slow_provider_has_few_who_look_wait_for_it(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkouts = [shop.order() for _ in range(LOOKS_AT_PROVIDER + 1)]
+    asked, answers = threading.Semaphore(0), threading.Event()
+    session = shop.till.session
+
+    def slowly(session_id: str) -> ProviderSession:
+        asked.release()
+        answers.wait(PATIENCE_SECONDS)
+        return session(session_id)
+
+    monkeypatch.setattr(shop.till, "session", slowly)
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(shop.payments.look, checkout_id) for checkout_id in checkouts[:-1]]
+        try:
+            for _ in waiting:
+                assert asked.acquire(timeout=PATIENCE_SECONDS)
+            with pytest.raises(ProviderUnavailable):
+                shop.payments.look(checkouts[-1])
+        finally:
+            answers.set()
+        assert [one.result().status for one in waiting] == ["open"] * LOOKS_AT_PROVIDER
+    assert shop.payments.look(checkouts[-1]).status == "open"

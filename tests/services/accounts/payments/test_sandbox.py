@@ -1,16 +1,20 @@
 """Buying in the sandbox: a tester pays, fails, or lets it expire."""
 
 import re
+from contextlib import ExitStack
 
 import pytest
 from pydantic import ValidationError
 
 from services.accounts.app import build
+from services.accounts.payments import repository as payments
+from services.accounts.payments.places import REQUESTS_AT_PROVIDER
 from services.accounts.sessions.tokens import SigningKeys
 from services.accounts.settings import Settings
 from services.kit.database import Database
 from tests.app_client import AppClient
 from tests.clocks import Clock
+from tests.databases import on_sqlite
 from tests.ids import numbered
 from tests.services.accounts.conftest import Join
 from tests.services.accounts.payments.conftest import Buyer, heading
@@ -160,3 +164,17 @@ def test_where_nothing_is_sold_nothing_is_bought(buyer: Buyer, database: Databas
 
     assert page.status_code == 409
     assert (answer.status_code, answer.json()["code"]) == (409, "payments_off")
+
+
+@on_sqlite
+def test_where_the_provider_keeps_all_waiting_others_are_told_so_at_once(buyer: Buyer) -> None:
+    accounts = buyer.person.client.app.state.accounts  # type: ignore[attr-defined]
+    with ExitStack() as taken:
+        for _ in range(REQUESTS_AT_PROVIDER):
+            taken.enter_context(accounts.provider_places.one())
+        refused = buyer.person.post("/v1/billing/checkouts", json=buyer.order)
+        assert (refused.status_code, refused.json()["code"]) == (503, "payment_provider_unavailable")
+        assert refused.headers["retry-after"] == "2"
+        with accounts.database.read() as session:
+            assert payments.count_open(session, buyer.person.account_id) == 0
+    assert buyer.checkout()["status"] == "open"

@@ -7,6 +7,8 @@ import pytest
 from services.accounts.accounts import Accounts
 from services.accounts.ledger.check import check_books
 from services.accounts.payments.sandbox import Sandbox
+from services.accounts.plans.models import PriceKind
+from services.accounts.plans.service import NewPrice, set_price
 from tests.clocks import Clock
 from tests.services.accounts.conftest import Join, Mailbox
 from tests.services.accounts.payments.conftest import Buyer, heading
@@ -67,6 +69,38 @@ def test_a_second_plan_is_not_sold(plan: Buyer) -> None:
     answer = plan.person.post("/v1/billing/checkouts", json=plan.order)
 
     assert (answer.status_code, answer.json()["code"]) == (409, "already_subscribed")
+
+
+def test_a_plan_that_is_ordered_twice_is_one_checkout(subscriber: Buyer) -> None:
+    first, second = subscriber.checkout(), subscriber.checkout()
+
+    assert second == first
+    subscriber.press(first, "pay")
+    subscriber.press(second, "pay")
+    assert [payment["amount_minor"] for payment in subscriber.payments()] == [1490]
+
+
+def test_who_orders_another_plan_can_pay_the_first_no_more(subscriber: Buyer, accounts: Accounts) -> None:
+    first = subscriber.checkout()
+    more = NewPrice(
+        kind=PriceKind.PLAN, code="more", name="20 hours a month", credits=72_000, amount_minor=2490, currency="eur"
+    )
+    with accounts.database.write() as session:
+        subscriber.order = {"price_id": set_price(session, more).id}
+    second = subscriber.checkout()
+
+    assert heading(subscriber.press(first, "pay")) == "The checkout has expired"
+    assert heading(subscriber.press(second, "pay")) == "Paid. Thank you!"
+    assert [payment["amount_minor"] for payment in subscriber.payments()] == [2490]
+
+
+def test_a_checkout_of_a_plan_that_is_almost_over_is_followed_by_a_new_one(subscriber: Buyer, clock: Clock) -> None:
+    first = subscriber.checkout()
+    clock.advance(minutes=55)
+    second = subscriber.checkout()
+
+    assert second["id"] != first["id"]
+    assert (subscriber.look(first)["status"], subscriber.look(second)["status"]) == ("expired", "open")
 
 
 def test_each_month_is_paid_and_brings_its_credits(plan: Buyer) -> None:

@@ -71,6 +71,11 @@ class Till:
         self._answer()
         return self.sessions[session_id]
 
+    def expire(self, session_id: str) -> None:
+        self._answer()
+        if self.sessions[session_id].state is SessionState.OPEN:
+            self.sessions[session_id] = replace(self.sessions[session_id], state=SessionState.EXPIRED)
+
     def refund(self, payment_ref: str, amount_minor: int, refund_id: str) -> Refunded:
         self._answer()
         if self.refuses:

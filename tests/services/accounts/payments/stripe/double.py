@@ -166,6 +166,7 @@ class StripeDouble:
     def _routes(self) -> Iterator[tuple[str, str, Callable[..., Document | None]]]:
         yield "POST", "/v1/checkout/sessions", self._open_session
         yield "GET", "/v1/checkout/sessions/(.+)", self._get
+        yield "POST", "/v1/checkout/sessions/(.+)/expire", self._expire
         yield "GET", "/v1/subscriptions/(.+)", self._get
         yield "DELETE", "/v1/subscriptions/(.+)", self._cancel
         yield "GET", "/v1/invoices/(.+)", self._get
@@ -196,6 +197,12 @@ class StripeDouble:
             if isinstance(found.get(expanded), str):
                 found[expanded] = self.objects[found[expanded]]
         return found
+
+    def _expire(self, _asked: Document, name: str) -> Document | None:
+        if self.objects[name]["status"] != "open":
+            return None
+        self.expire(name)
+        return self.objects[name]
 
     def _lists(self, kind: str) -> Callable[[Document], Document]:
         def answer(asked: Document) -> Document:

@@ -5,6 +5,9 @@ import logging
 
 import pytest
 
+from services.accounts.payments import repository as payments
+from services.accounts.payments.errors import AlreadySubscribed, TooManyCheckouts
+from services.accounts.payments.subscriptions import SECOND
 from services.accounts.users.models import User
 from tests.clocks import Clock
 from tests.databases import on_sqlite
@@ -128,3 +131,39 @@ def test_who_is_erased_pays_no_more(shop: Shop) -> None:
 
     assert shop.double.objects[subscription_id]["status"] == "canceled"
     assert shop.subscription().state == "ended"
+
+
+def test_an_older_checkout_that_is_paid_meanwhile_is_the_plan(shop: Shop) -> None:
+    older, session_id = shop.order("plus")
+    shop.double.pay(session_id)
+
+    with pytest.raises(AlreadySubscribed):
+        shop.order("studio")
+
+    assert (shop.status(older), shop.plan) == ("paid", "plus")
+    sessions = [path for method, path, _ in shop.double.calls if (method, path) == ("POST", "/v1/checkout/sessions")]
+    assert len(sessions) == 1, "nothing else can be paid"
+
+
+def test_while_a_bank_is_at_work_on_a_plan_no_other_is_sold(shop: Shop) -> None:
+    older, _ = shop.order("plus")
+    with shop.database.write() as session:
+        payments.lock_checkout(session, older).status = "processing"
+
+    for price_id in ("plus", "studio"):
+        with pytest.raises(TooManyCheckouts):
+            shop.order(price_id)
+
+
+def test_two_plans_that_are_paid_for_all_the_same_are_told_of(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
+    _, first = shop.order("plus")
+    _, second = shop.order("studio")
+    assert shop.double.objects[first]["status"] == "expired"
+    before = SECOND._value.get()
+    with caplog.at_level(logging.ERROR):
+        shop.tell(*shop.double.pay(first), times=2)
+        assert SECOND._value.get() == before
+        shop.tell(*shop.double.pay(second), times=2)
+
+    assert SECOND._value.get() == before + 1
+    assert f"account {shop.money.account_id} pays for subscription" in caplog.text

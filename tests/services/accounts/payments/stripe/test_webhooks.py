@@ -1,20 +1,26 @@
 """What Stripe tells: over HTTP, signed, and each once."""
 
 import logging
+import socket
+from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
 
 from services.accounts.app import build
 from services.accounts.payments import subscription_repository as subscriptions
+from services.accounts.payments.errors import ProviderUnavailable
+from services.accounts.payments.places import REQUESTS_AT_PROVIDER
 from services.accounts.payments.stripe_objects import SUBJECTS
+from services.accounts.payments.stripe_provider import NETWORK_RETRIES, Stripe
 from services.accounts.settings import Settings
 from services.kit.database import Database
 from tests.app_client import AppClient
 from tests.clocks import Clock
-from tests.databases import on_sqlite
+from tests.databases import PATIENCE_SECONDS, on_sqlite
 from tests.services.accounts.payments.stripe.serving import WEBHOOK_SECRET, signed
-from tests.services.accounts.payments.stripe.shop import Shop
+from tests.services.accounts.payments.stripe.shop import Shop, options
 
 
 def test_an_event_that_was_dealt_with_costs_no_call(shop: Shop) -> None:
@@ -114,3 +120,32 @@ def test_every_event_of_the_list_is_one_that_stripe_has() -> None:
 
     known = str(WebhookEndpointCreateParams.__annotations__["enabled_events"])
     assert [kind for kind in SUBJECTS if f"'{kind}'" not in known] == []
+
+
+def test_a_webhook_that_finds_no_place_comes_again(shop: Shop) -> None:
+    checkout_id, session_id = shop.order()
+    events = shop.double.pay(session_id)
+    with ExitStack() as taken:
+        for _ in range(REQUESTS_AT_PROVIDER):
+            taken.enter_context(shop.made.places.one())
+        with pytest.raises(ProviderUnavailable):
+            shop.tell(*events)
+    shop.tell(*events)
+    assert shop.status(checkout_id) == "paid"
+
+
+@on_sqlite
+def test_one_that_never_answers_is_not_waited_for_long(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.accounts.payments.stripe_provider.ANSWER_SECONDS", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(PATIENCE_SECONDS)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        stripe = Stripe(replace(options(shop.double), api_url=url))
+        with pytest.raises(ProviderUnavailable):
+            stripe.session("cs_1")
+        tried = [silent.accept()[0] for _ in range(1 + NETWORK_RETRIES)]
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+        for connection in tried:
+            connection.close()
