@@ -34,6 +34,8 @@ ROUND_SECONDS = 0.05
 """From one round of the database to the next, at least."""
 ANSWER_BYTES = 2048
 """Of an answer that are kept."""
+NO_SECRET = "its secret cannot be read any more, so nothing can be signed: rotate the secret"  # noqa: S105
+"""The problem of a try at an endpoint whose secret no key opens."""
 USER_AGENT = "Stemwright-Webhooks/1"
 
 
@@ -150,6 +152,9 @@ class Dispatcher:
 
     async def _send(self, parcel: Parcel) -> Outcome:
         started_at, started = datetime.now(UTC), time.monotonic()
+        if not parcel.secrets:
+            # Tried by the schedule like what fails: the owner may make another, the operator may put the key back.
+            return Outcome(started_at, 0.0, problem=NO_SECRET)
         headers = signed_headers(parcel.secrets, parcel.event_id, int(started_at.timestamp()), parcel.body)
         answer: Answer | None = None
         problem = None

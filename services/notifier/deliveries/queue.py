@@ -1,6 +1,7 @@
 """What is to be sent, and to whom: the database is the queue."""
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,8 @@ from services.notifier.events.models import PublicEvent
 from services.notifier.events.schemas import EventView
 from services.notifier.events.types import TEST
 
+log = logging.getLogger(__name__)
+
 Room = Callable[[str, bool], int]
 """How many may be taken for an endpoint, given whether it fails; asked once for each in a round."""
 
@@ -38,7 +41,7 @@ class Parcel:
     failing: bool
     url: str
     secrets: tuple[str, ...] = field(repr=False)
-    """No log shall have them, whatever it is told of."""
+    """No log shall have them, whatever it is told of. None: it cannot be signed, so it is not sent."""
     event_id: str
     body: bytes = field(repr=False)
     traceparent: str | None = None
@@ -140,10 +143,13 @@ class DeliveryQueue:
             )
         ]
         told = events.of_ids(session, {delivery.event_id for delivery in taken})
-        bodies = {event_id: body_of(EventView.of(event)) for event_id, event in told.items()}
+        bodies, unreadable = _bodies_of(told)
         secrets = {key: tuple(self._endpoints.signing_secrets(session, found[key], now)) for key in found}
         parcels, not_kept = [], []
         for delivery in taken:
+            if delivery.event_id in unreadable:
+                # Due again when its lease ends: maybe with a process that can read it.
+                continue
             endpoint = found[delivery.endpoint_id]
             body = bodies.get(delivery.event_id)
             if body is None:
@@ -210,6 +216,19 @@ def settled(
         "next_due_at": due_at,
         "ended_at": ended_at,
     }
+
+
+def _bodies_of(told: Mapping[str, PublicEvent]) -> tuple[Mapping[str, bytes], Collection[str]]:
+    """Events as they go over the wire, by id, and the ids of those that cannot be read: one of a type that only a
+    newer version knows stops nobody else's."""
+    bodies, unreadable = {}, set()
+    for event_id, event in told.items():
+        try:
+            bodies[event_id] = body_of(EventView.of(event))
+        except ValueError:
+            log.exception("event %s cannot be told: its deliveries wait", event_id)
+            unreadable.add(event_id)
+    return bodies, unreadable
 
 
 def body_of(view: EventView) -> bytes:
