@@ -23,8 +23,8 @@ from services.notifier.events.types import TEST
 
 log = logging.getLogger(__name__)
 
-Room = Callable[[str, bool], int]
-"""How many may be taken for an endpoint, given whether it fails; asked once for each in a round."""
+Room = Callable[[deliveries.Due], int]
+"""How many may be taken for an endpoint; asked once for each in a round."""
 
 AT_ONCE_TO_A_FAILING_ENDPOINT = 1
 AGAIN_AT_ONCE = 1000
@@ -38,6 +38,7 @@ class Parcel:
     delivery_id: str
     claim: str
     endpoint_id: str
+    account_id: str
     failing: bool
     url: str
     secrets: tuple[str, ...] = field(repr=False)
@@ -124,7 +125,7 @@ class DeliveryQueue:
         """Takes what is due, as much as `room` has."""
         now = session.now()
         due = deliveries.due_endpoints(session, now)
-        wanted = {endpoint_id: number for endpoint_id, failing in due if (number := room(endpoint_id, failing)) > 0}
+        wanted = {each.endpoint_id: number for each in due if (number := room(each)) > 0}
         return self._claim(session, now, wanted) if wanted else []
 
     def give_back(self, session: WriteSession, parcels: Sequence[Parcel]) -> None:
@@ -163,6 +164,7 @@ class DeliveryQueue:
                     delivery.id,
                     claim,
                     endpoint.id,
+                    endpoint.account_id,
                     endpoint.failing_since is not None,
                     delivery.callback_url or endpoint.url,
                     secrets[endpoint.id],

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Integer, Row, Table, bindparam, delete, insert, select, update
 
@@ -122,8 +122,16 @@ def of_events(session: ReadSession, endpoint_id: str, event_ids: Collection[str]
     return {delivery.event_id: delivery for delivery in session.scalars(query)}
 
 
-def due_endpoints(session: ReadSession, now: datetime) -> list[tuple[str, bool]]:
-    """Endpoints that something is due for, and whether they fail: those that do not come first.
+class Due(NamedTuple):
+    """An endpoint that something is due for."""
+
+    endpoint_id: str
+    account_id: str
+    failing: bool
+
+
+def due_endpoints(session: ReadSession, now: datetime) -> list[Due]:
+    """Endpoints that something is due for: those that do not fail come first.
 
     One look into the index for each endpoint, however much waits for it.
     """
@@ -136,13 +144,13 @@ def due_endpoints(session: ReadSession, now: datetime) -> list[tuple[str, bool]]
         .scalar_subquery()
     )
     found = (
-        select(WebhookEndpoint.id, WebhookEndpoint.failing_since, first.label("due_at"))
+        select(WebhookEndpoint.id, WebhookEndpoint.account_id, WebhookEndpoint.failing_since, first.label("due_at"))
         .where(WebhookEndpoint.enabled)
         .subquery()
     )
     query = select(found).where(found.c.due_at.is_not(None))
     rows = session.execute(query.order_by(found.c.failing_since.is_not(None), found.c.due_at))
-    return [(row.id, row.failing_since is not None) for row in rows]
+    return [Due(row.id, row.account_id, row.failing_since is not None) for row in rows]
 
 
 def claim_due(

@@ -20,7 +20,7 @@ def test_of_two_processes_each_delivery_is_with_one_and_who_was_too_slow_changes
     endpoint = add(notifier, "https://hooks.example.com/")
     notifier.hear(*(job_event("queued", numbered("job", number)) for number in range(3)))
     slow, quick = notifier.rounds, notifier.rounds
-    theirs = slow.turn([], lambda _endpoint, _failing: 2)
+    theirs = slow.turn([], lambda _due: 2)
     assert len({parcel.delivery_id for parcel in (*theirs, *quick.turn([], any_number))}) == 3
 
     notifier.clock.advance(seconds=notifier.settings.webhook_lease.total_seconds())
@@ -62,7 +62,7 @@ def test_tries_that_end_together_are_noted_each_for_itself(notifier: Notifier) -
 def test_what_is_gone_for_several_tries_at_a_time_is_told_once(notifier: Notifier) -> None:
     endpoint = add(notifier, "https://hooks.example.com/", event_types=["job.queued"])
     notifier.hear(*(job_event("queued", numbered("job", number)) for number in range(6)))
-    parcels = notifier.rounds.turn([], lambda _endpoint, _failing: 4)
+    parcels = notifier.rounds.turn([], lambda _due: 4)
 
     assert notifier.rounds.turn([Tried(parcel, outcome(410)) for parcel in parcels], any_number) == []
 
