@@ -18,6 +18,7 @@ from services.kit.leadership import Leadership
 from services.kit.measures import measures_of
 from services.kit.outbound.fetcher import Fetcher
 from services.kit.outbox import OutboxRelay
+from services.kit.periodic import Periodic
 from services.kit.process import BackgroundTask
 from services.kit.schema import check_schema
 from services.notifier.consumers import news_consumer
@@ -39,6 +40,8 @@ from services.notifier.events.readers import Readers
 from services.notifier.events.recorder import Recorder
 from services.notifier.routes import ROUTERS
 from services.notifier.settings import Settings
+
+RESEAL_SECONDS = 300
 
 
 def build(settings: Settings) -> FastAPI:
@@ -72,6 +75,7 @@ def build(settings: Settings) -> FastAPI:
             *leadership.where_held(
                 Pruner(database, kept=settings.events_kept),
                 Housekeeping(database),
+                Periodic("secret-resealing", RESEAL_SECONDS, partial(endpoints.reseal, database)),
                 TopicPublisher(database, partners_producer, partners, look_seconds=look_seconds),
             ),
         ],

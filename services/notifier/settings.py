@@ -37,7 +37,8 @@ class Settings(ServiceSettings, DatabaseSettings, ConsumerGroupSettings, TokenVe
     endpoints_max: int = Field(20, ge=1)
     """Webhook endpoints that one account may have."""
     webhooks_at_once: int = Field(256, ge=2)
-    """Webhooks that this process sends at the same time; half of them at most to endpoints that fail."""
+    """Webhooks that this process sends at the same time; half of them at most to endpoints that fail, and half of
+    either to those of one account."""
     webhooks_at_once_per_endpoint: int = Field(4, ge=1)
     """The same, to one endpoint; to one that fails it is one."""
     webhook_timeout_seconds: float = Field(15.0, gt=0, le=60)

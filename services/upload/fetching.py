@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from services.kit import outbox
 from services.kit.database import Database
-from services.kit.outbound.fetcher import Download, Fetcher, FetchFailed, NotPublic, Pace, TooSlow
+from services.kit.outbound.fetcher import Download, Fetcher, FetchFailed, NoPlace, NotPublic, Pace, TooSlow
 from services.kit.outbound.urls import AddressRefused
 from services.kit.storage import MultipartNotFound, ObjectStorage, Part, StorageRefused, StorageUnavailable
 from services.kit.telemetry import span
@@ -135,6 +135,9 @@ class SourceFetcher:
             # Nothing is wrong with the file: the store is away.
             log.warning("the fetching of %s is put off: %s", upload.id, error)
             self._leases.put_off(lease, seconds=self._settings.fetch_retry_seconds)
+        except NoPlace as error:
+            log.info("%s is fetched later: %s", upload.id, error)
+            self._leases.put_off(lease, seconds=self._settings.fetch_retry_seconds)
         except SQLAlchemyError:
             raise
         except Exception:
@@ -143,7 +146,7 @@ class SourceFetcher:
             self._leases.put_off(lease, seconds=self._settings.fetch_retry_seconds, counts=True)
 
     async def _watched(self, lease: Lease) -> None:
-        """Fetches while the lease stands. Raises Unusable, LeaseLost, Stopping and what the store raises."""
+        """Fetches while the lease stands. Raises Unusable, LeaseLost, Stopping, NoPlace and what the store raises."""
         incoming = await asyncio.to_thread(self._begin, lease)
         fetching = asyncio.create_task(self._streamed(lease, incoming))
         try:
@@ -174,7 +177,9 @@ class SourceFetcher:
     async def _streamed(self, lease: Lease, incoming: "Incoming") -> None:
         assert lease.upload.source_url is not None  # noqa: S101 - or it would not have been claimed
         try:
-            async with self._fetcher.stream(lease.upload.source_url, headers=HEADERS, pace=self._pace) as download:
+            async with self._fetcher.stream(
+                lease.upload.source_url, asker=lease.upload.account_id, headers=HEADERS, pace=self._pace
+            ) as download:
                 _check_answer(download)
                 incoming.expect(download.announced_bytes)
                 async for piece in download:
@@ -186,6 +191,8 @@ class SourceFetcher:
             raise Unusable(Rejection("source_not_allowed", f"The address, or where it leads: {error}.")) from error
         except TooSlow as error:
             raise Unusable(Rejection("source_too_slow", f"The file came too slowly: {error}."), again=True) from error
+        except NoPlace:
+            raise
         except FetchFailed as error:
             verdict = Rejection("source_unreachable", f"The file could not be fetched: {error}.")
             raise Unusable(verdict, again=True) from error

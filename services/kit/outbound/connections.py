@@ -113,7 +113,7 @@ class KeptConnections:
     Belongs to one event loop.
     """
 
-    def __init__(self, connect: Callable[[Target], Awaitable[Wire]], *, seconds: float) -> None:
+    def __init__(self, connect: Callable[[Target, str], Awaitable[Wire]], *, seconds: float) -> None:
         self._connect = connect
         self._seconds = seconds
         self._ends: dict[httpcore2.AsyncHTTP11Connection, asyncio.TimerHandle] = {}
@@ -122,11 +122,12 @@ class KeptConnections:
         self._closing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def to(self, target: Target) -> AsyncIterator[tuple[httpcore2.AsyncHTTP11Connection, bool]]:
-        """A connection to where this leads, for one request, and whether it was kept. Raises as `connect` does."""
+    async def to(self, target: Target, asker: str) -> AsyncIterator[tuple[httpcore2.AsyncHTTP11Connection, bool]]:
+        """A connection to where this leads, for one request, and whether it was kept; it is made for `asker`. Raises as
+        `connect` does."""
         origin = (target.scheme, target.host, target.port)
         kept = self._take(origin)
-        connection = kept or await self._made(origin, target)
+        connection = kept or await self._made(origin, target, asker)
         try:
             yield connection, kept is not None
         finally:
@@ -143,9 +144,9 @@ class KeptConnections:
                 self._end(origin, connection)
         await asyncio.gather(*self._closing)
 
-    async def _made(self, origin: Origin, target: Target) -> httpcore2.AsyncHTTP11Connection:
+    async def _made(self, origin: Origin, target: Target, asker: str) -> httpcore2.AsyncHTTP11Connection:
         scheme, host, port = origin
-        wire = await self._connect(target)
+        wire = await self._connect(target, asker)
         made = httpcore2.AsyncHTTP11Connection(httpcore2.Origin(scheme.encode(), host.encode(), port), wire)
         if len(self._ends) < MOST_KEPT:
             loop = asyncio.get_running_loop()

@@ -10,11 +10,9 @@ With an egress proxy the name is given to the proxy, which alone reaches the net
 
 import asyncio
 import logging
-import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -25,20 +23,18 @@ from urllib.parse import urldefrag, urljoin
 import httpcore2
 
 from services.kit.outbound.connections import KEPT_SECONDS, KeptConnections, Pinned, Wire
+from services.kit.outbound.lookups import LONGEST_WAIT_SECONDS, Lookups
 from services.kit.outbound.networks import is_public
 from services.kit.outbound.urls import Target, target_of
 from services.kit.settings import OutboundSettings
 
 log = logging.getLogger(__name__)
 
-RESOLVER_THREADS = 64
-"""A name server that is silent holds a thread for as long as the system's resolver asks it."""
-
 MAX_REDIRECTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The IP addresses of a host, as text; raises OSError where there are none."""
+Resolve = Callable[[str, int, str], Awaitable[Sequence[str] | None]]
+"""The IP addresses of a host, as text, for whoever asks; see `Lookups`."""
 
 
 class FetchFailed(Exception):
@@ -47,6 +43,10 @@ class FetchFailed(Exception):
 
 class NotPublic(FetchFailed):
     """The name stands for an address that is not on the public internet."""
+
+
+class NoPlace(FetchFailed):
+    """It was not tried: who asked has as many names looked up as may be. Nobody's at the address is to blame."""
 
 
 class _Abandoned(httpcore2.NetworkError):
@@ -89,6 +89,8 @@ def _of_system() -> ssl.SSLContext:
 class Fetcher:
     """Sends requests; all that `send` sends are of one event loop.
 
+    `asker` is who named the address, an account: one whose name servers are silent takes others no lookups.
+
     `resolve` and `ssl_context` replace the system's resolver and certificates in tests.
     """
 
@@ -104,8 +106,8 @@ class Fetcher:
         self._allow_loopback = settings.outbound_allow_loopback
         self._proxy = settings.outbound_proxy_url
         self._timeout_seconds = timeout_seconds
-        self._resolvers = ThreadPoolExecutor(RESOLVER_THREADS, thread_name_prefix="resolver")
-        self._resolve = resolve or self._ask_system
+        self._lookups = Lookups(wait_seconds=min(LONGEST_WAIT_SECONDS, timeout_seconds / 4))
+        self._resolve = resolve or self._lookups
         self._ssl_context = ssl_context or _of_system()
         self._ssl_context.set_alpn_protocols(["http/1.1"])
         self._kept = KeptConnections(self._connect, seconds=keep_seconds)
@@ -117,7 +119,7 @@ class Fetcher:
 
     def close(self) -> None:
         """Lets go of the threads; lookups that hang end by themselves."""
-        self._resolvers.shutdown(wait=False, cancel_futures=True)
+        self._lookups.close()
 
     async def aclose(self) -> None:
         """Closes what `send` has kept, and lets go of the threads."""
@@ -129,6 +131,7 @@ class Fetcher:
         method: str,
         url: str,
         *,
+        asker: str,
         headers: Mapping[str, str],
         body: bytes = b"",
         limit_bytes: int,
@@ -142,13 +145,13 @@ class Fetcher:
                     async with self._through_proxy() as proxy:
                         return await _read(await proxy.handle_async_request(request), limit_bytes)
                 try:
-                    return await self._exchange(target, request, limit_bytes)
+                    return await self._exchange(target, request, asker, limit_bytes)
                 except _Abandoned:
-                    return await self._exchange(target, request, limit_bytes)
+                    return await self._exchange(target, request, asker, limit_bytes)
 
-    async def _exchange(self, target: Target, request: httpcore2.Request, limit_bytes: int) -> Answer:
+    async def _exchange(self, target: Target, request: httpcore2.Request, asker: str, limit_bytes: int) -> Answer:
         """Raises _Abandoned where another connection may fare better; the one that failed is not used again."""
-        async with self._kept.to(target) as (connection, was_kept):
+        async with self._kept.to(target, asker) as (connection, was_kept):
             try:
                 response = await connection.handle_async_request(request)
             except (httpcore2.RemoteProtocolError, httpcore2.NetworkError) as error:
@@ -158,7 +161,9 @@ class Fetcher:
             return await _read(response, limit_bytes)
 
     @asynccontextmanager
-    async def stream(self, url: str, *, headers: Mapping[str, str], pace: Pace) -> AsyncIterator["Download"]:
+    async def stream(
+        self, url: str, *, asker: str, headers: Mapping[str, str], pace: Pace
+    ) -> AsyncIterator["Download"]:
         """The answer to a GET, whose body is still to be read; at most three redirects are followed.
 
         Raises AddressRefused, also for where a redirect leads, and FetchFailed. So does reading.
@@ -168,7 +173,7 @@ class Fetcher:
         try:
             async with whole:
                 for _ in range(MAX_REDIRECTS + 1):
-                    async with self._answered(target, headers) as response:
+                    async with self._answered(target, asker, headers) as response:
                         download = Download(response, pace, target)
                         if download.redirect is None:
                             yield download
@@ -181,12 +186,14 @@ class Fetcher:
             raise TooSlow(f"the file did not arrive within {pace.whole_seconds:g} seconds") from None
 
     @asynccontextmanager
-    async def _answered(self, target: Target, headers: Mapping[str, str]) -> AsyncIterator[httpcore2.Response]:
+    async def _answered(
+        self, target: Target, asker: str, headers: Mapping[str, str]
+    ) -> AsyncIterator[httpcore2.Response]:
         pool, response = None, None
         try:
             with _in_our_words(f"no answer within {self._timeout_seconds:g} seconds"):
                 async with asyncio.timeout(self._timeout_seconds):
-                    pool = await self._pool_for(target)
+                    pool = await self._pool_for(target, asker)
                     request = _request("GET", target, {**headers, "Connection": "close"})
                     response = await pool.handle_async_request(request)
             yield response
@@ -210,20 +217,20 @@ class Fetcher:
             self._proxy.get_secret_value(), ssl_context=self._ssl_context, max_keepalive_connections=0
         )
 
-    async def _pool_for(self, target: Target) -> httpcore2.AsyncConnectionPool:
+    async def _pool_for(self, target: Target, asker: str) -> httpcore2.AsyncConnectionPool:
         if self._is_proxied(target):
             return self._through_proxy()
-        pinned = Pinned(await self._addresses_of(target))
+        pinned = Pinned(await self._addresses_of(target, asker))
         return httpcore2.AsyncConnectionPool(
             ssl_context=self._ssl_context, max_keepalive_connections=0, network_backend=pinned
         )
 
-    async def _connect(self, target: Target) -> Wire:
+    async def _connect(self, target: Target, asker: str) -> Wire:
         secured: dict[str, Any] = {}
         if target.scheme == "https":
             secured = {"ssl": self._ssl_context, "server_hostname": target.host.strip("[]")}
         problem: OSError | None = None
-        for address in await self._addresses_of(target):
+        for address in await self._addresses_of(target, asker):
             try:
                 _, wire = await asyncio.get_running_loop().create_connection(Wire, address, target.port, **secured)
             except OSError as error:
@@ -232,25 +239,20 @@ class Fetcher:
                 return wire
         raise httpcore2.ConnectError from problem
 
-    async def _addresses_of(self, target: Target) -> Sequence[str]:
+    async def _addresses_of(self, target: Target, asker: str) -> Sequence[str]:
         """Those that the name stands for, all of them public. Raises FetchFailed."""
         host = target.host.strip("[]")
         try:
-            found = await self._resolve(host, target.port)
+            found = await self._resolve(host, target.port, asker)
         except OSError:
             found = ()
+        if found is None:
+            raise NoPlace("too many other names are being looked up")
         if not found:
             raise FetchFailed("there is no such host")
         if not target.is_loopback and not all(is_public(ip_address(address)) for address in found):
             raise NotPublic("the host is not on the public internet")
         return found
-
-    async def _ask_system(self, host: str, port: int) -> Sequence[str]:
-        found = await asyncio.get_running_loop().run_in_executor(
-            self._resolvers, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        )
-        # The scope of a link-local address is not part of it, and makes it none the better.
-        return [str(address[0]).partition("%")[0] for *_, address in found]
 
 
 class Download:

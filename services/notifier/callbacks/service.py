@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from services.kit.database import ReadSession, WriteSession
+from services.kit.database import Database, ReadSession, WriteSession
 from services.kit.ids import new_id
 from services.notifier.callbacks import repository as callbacks
 from services.notifier.callbacks.models import CallbackAccount
@@ -18,13 +18,14 @@ from services.notifier.endpoints import repository as endpoints
 from services.notifier.endpoints.models import WebhookEndpoint
 from services.notifier.endpoints.sealing import Sealer
 
+BATCH = 200
 BOTH_SECRETS_FOR = timedelta(hours=24)
 MOST_HOSTS = 100
 OTHER_HOSTS = "*"
 
 
 class Callbacks:
-    """Each method works inside the caller's transaction."""
+    """Each method works inside the caller's transaction, except `reseal`."""
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
@@ -64,25 +65,34 @@ class Callbacks:
         return found
 
     def rotate_secret(self, session: WriteSession, account_id: str) -> tuple[str, datetime | None]:
-        """The new secret, and until when the one before signs as well; None where there was none."""
+        """The new secret, and until when the one before signs too; None where there was none, or no key opens it."""
         secret = new_secret()
         account = self._locked(session, account_id)
         if account is None:
             self._add(session, account_id, secret)
             return secret, None
-        account.sealed_previous, account.previous_until = account.sealed_secret, session.now() + BOTH_SECRETS_FOR
-        account.sealed_secret = self._sealer.seal(secret, account_id)
+        self._sealer.rotate(account, secret, session.now() + BOTH_SECRETS_FOR)
         return secret, account.previous_until
 
     def signing_secrets(self, session: ReadSession, account_id: str, now: datetime) -> Sequence[str]:
-        """The secrets that sign at this moment, the newest first."""
+        """The secrets that sign at this moment, the newest first; none where no key opens the newest."""
         account = callbacks.account(session, account_id)
-        if account is None:
-            return ()
-        secrets, until = [self._sealer.unseal(account.sealed_secret, account_id)], account.previous_until
-        if account.sealed_previous is not None and until is not None and now < until:
-            secrets.append(self._sealer.unseal(account.sealed_previous, account_id))
-        return secrets
+        return () if account is None else self._sealer.signing_secrets(account, now)
+
+    def reseal(self, database: Database) -> None:
+        """Seals anew what a key sealed that is not the first; opens its transactions."""
+        after = ""
+        while True:
+            with database.read() as session:
+                batch = [(row.account_id, self._sealer.is_stale(row)) for row in callbacks.page(session, after, BATCH)]
+            for account_id in [account_id for account_id, stale in batch if stale]:
+                with database.write() as session:
+                    account = self._locked(session, account_id)
+                    if account is not None:
+                        self._sealer.renew(account)
+            if len(batch) < BATCH:
+                return
+            after = batch[-1][0]
 
     def close(self, session: WriteSession, account_id: str, told_at: datetime) -> None:
         """The account is no partner any more: what it ordered until then is not told, and what waits is given up."""

@@ -1,7 +1,8 @@
 """Sends what is due: one thread with an event loop, a coroutine per try.
 
-Whoever hangs takes places, never a thread. An endpoint has a few at a time, one that fails has one, and all those that
-fail together have no more than half of all: what else is due always finds one.
+Whoever hangs takes places, never a thread. An endpoint has a few at a time, one that fails has one, all those that fail
+together have no more than half of all, and those of one account no more than half of either: what else is due always
+finds one.
 """
 
 import asyncio
@@ -17,11 +18,12 @@ import prometheus_client
 from opentelemetry.trace import SpanKind
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.kit.outbound.fetcher import Answer, Fetcher, FetchFailed
+from services.kit.outbound.fetcher import Answer, Fetcher, FetchFailed, NoPlace
 from services.kit.outbound.urls import AddressRefused
 from services.kit.telemetry import current_traceparent, span
 from services.notifier.deliveries.outcomes import Outcome, Tried
 from services.notifier.deliveries.queue import AT_ONCE_TO_A_FAILING_ENDPOINT, Parcel, Room
+from services.notifier.deliveries.repository import Due
 from services.notifier.deliveries.rounds import Rounds
 from services.notifier.deliveries.signing import signed_headers
 from services.notifier.settings import Settings
@@ -34,6 +36,8 @@ ROUND_SECONDS = 0.05
 """From one round of the database to the next, at least."""
 ANSWER_BYTES = 2048
 """Of an answer that are kept."""
+NO_SECRET = "its secret cannot be read any more, so nothing can be signed: rotate the secret"  # noqa: S105
+"""The problem of a try at an endpoint whose secret no key opens."""
 USER_AGENT = "Stemwright-Webhooks/1"
 
 
@@ -49,7 +53,8 @@ class Dispatcher:
         self._most_per_endpoint = settings.webhooks_at_once_per_endpoint
         self._poll_seconds = settings.webhook_poll_seconds
         self._under_way: Counter[str] = Counter()
-        self._failing_under_way = 0
+        self._accounts_under_way: Counter[str] = Counter()
+        self._accounts_failing_under_way: Counter[str] = Counter()
         self._tried: list[Tried] = []
         """Tries that have ended and are still to be noted; their places count as taken."""
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -117,39 +122,52 @@ class Dispatcher:
 
     def _room(self, tried: Sequence[Tried]) -> Room | None:
         """The places that are free once these have given up theirs; None where there is nothing to do with any."""
-        under_way = self._under_way - Counter(each.parcel.endpoint_id for each in tried)
-        failing_under_way = self._failing_under_way - sum(each.parcel.failing for each in tried)
-        free, free_for_failing = self._most - under_way.total(), self._most // 2 - failing_under_way
+        ended = [each.parcel for each in tried]
+        under_way = self._under_way - Counter(parcel.endpoint_id for parcel in ended)
+        accounts = self._accounts_under_way - Counter(parcel.account_id for parcel in ended)
+        failing = self._accounts_failing_under_way - Counter(parcel.account_id for parcel in ended if parcel.failing)
+        most, most_failing = self._most, self._most // 2
 
-        def room(endpoint_id: str, failing: bool) -> int:
-            nonlocal free, free_for_failing
-            most = AT_ONCE_TO_A_FAILING_ENDPOINT if failing else self._most_per_endpoint
-            places = min(free, most - under_way[endpoint_id])
-            if failing:
-                places = min(places, free_for_failing)
-                free_for_failing -= max(0, places)
-            free -= max(0, places)
+        def room(due: Due) -> int:
+            most_to_it = AT_ONCE_TO_A_FAILING_ENDPOINT if due.failing else self._most_per_endpoint
+            places = min(
+                most_to_it - under_way[due.endpoint_id],
+                most - accounts.total(),
+                max(1, most // 2) - accounts[due.account_id],
+            )
+            if due.failing:
+                places = min(
+                    places,
+                    most_failing - failing.total(),
+                    max(1, most_failing // 2) - failing[due.account_id],
+                )
+                failing[due.account_id] += max(0, places)
+            accounts[due.account_id] += max(0, places)
             return places
 
-        return room if tried or free > 0 else None
+        return room if tried or accounts.total() < most else None
 
     async def _try(self, parcel: Parcel) -> None:
         try:
             with span("POST webhook", parcel.traceparent, SpanKind.CLIENT) as sent:
                 outcome = await self._send(parcel)
-                sent.set_attribute("http.response.status_code", outcome.status_code or 0)
+                sent.set_attribute("http.response.status_code", (outcome and outcome.status_code) or 0)
         except Exception:
             # The delivery is due again when its lease has ended.
             log.exception("a try of %s failed", parcel.delivery_id)
             self._count(parcel, -1)
         else:
-            TRIES.labels("succeeded" if outcome.succeeded else "failed").inc()
+            TRIES.labels("put_off" if outcome is None else "succeeded" if outcome.succeeded else "failed").inc()
             self._tried.append(Tried(parcel, outcome))
         if self._news is not None:
             self._news.set()
 
-    async def _send(self, parcel: Parcel) -> Outcome:
+    async def _send(self, parcel: Parcel) -> Outcome | None:
+        """What came of it; None where there was no place for it."""
         started_at, started = datetime.now(UTC), time.monotonic()
+        if not parcel.secrets:
+            # Tried by the schedule like what fails: the owner may make another, the operator may put the key back.
+            return Outcome(started_at, 0.0, problem=NO_SECRET)
         headers = signed_headers(parcel.secrets, parcel.event_id, int(started_at.timestamp()), parcel.body)
         answer: Answer | None = None
         problem = None
@@ -157,6 +175,7 @@ class Dispatcher:
             answer = await self._fetcher.send(
                 "POST",
                 parcel.url,
+                asker=parcel.account_id,
                 headers={
                     **headers,
                     "Content-Type": "application/json",
@@ -166,6 +185,8 @@ class Dispatcher:
                 body=parcel.body,
                 limit_bytes=ANSWER_BYTES,
             )
+        except NoPlace:
+            return None
         except (AddressRefused, FetchFailed) as error:
             problem = str(error)
         seconds = time.monotonic() - started
@@ -176,8 +197,10 @@ class Dispatcher:
         return Outcome(started_at, seconds, answer.status, text, answer.headers.get("retry-after"))
 
     def _count(self, parcel: Parcel, number: int) -> None:
-        self._under_way[parcel.endpoint_id] += number
-        if not self._under_way[parcel.endpoint_id]:
-            del self._under_way[parcel.endpoint_id]
+        counts = [(self._under_way, parcel.endpoint_id), (self._accounts_under_way, parcel.account_id)]
         if parcel.failing:
-            self._failing_under_way += number
+            counts.append((self._accounts_failing_under_way, parcel.account_id))
+        for counter, key in counts:
+            counter[key] += number
+            if not counter[key]:
+                del counter[key]

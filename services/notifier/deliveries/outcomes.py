@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 GONE = 410
 MAX_PROBLEM_CHARACTERS = 200
+PUT_OFF_FOR = timedelta(seconds=5)
+"""Until what there was no place for is taken up again, at least; at most twice as long."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Tried:
-    """A try that has ended."""
+    """A try that has ended; without an outcome where there was no place for it, which is nothing of the endpoint's."""
 
     parcel: Parcel
-    outcome: Outcome
+    outcome: Outcome | None
 
 
 class Outcomes:
@@ -70,23 +72,32 @@ class Outcomes:
         if not counted:
             return
         now = session.now()
-        rows, given_up = [], {}
+        rows, attempts, given_up = [], [], {}
         for tried in counted:
             endpoint, number = locked[tried.parcel.endpoint_id], mine[tried.parcel.delivery_id] + 1
-            rows.append(self._settled(endpoint, tried, number, now))
+            if tried.outcome is None:
+                due_at = now + PUT_OFF_FOR * random.uniform(1, 2)  # noqa: S311 - jitter
+                rows.append(
+                    settled(tried.parcel.delivery_id, number - 1, status="pending", due_at=due_at, ended_at=None)
+                )
+                continue
+            attempts.append(_attempt(tried.parcel, tried.outcome))
+            rows.append(self._settled(endpoint, tried.parcel.delivery_id, tried.outcome, number, now))
             because = self._why_disabled(endpoint, tried.outcome, now)
             if because is not None:
                 # It may be disabled again another day: what happens once is what this try brought about.
                 given_up[endpoint.id] = because, f"{tried.parcel.delivery_id}.{number}"
-        deliveries.add_attempts(session, [_attempt(tried) for tried in counted])
+        if attempts:
+            deliveries.add_attempts(session, attempts)
         deliveries.settle(session, rows)
         for endpoint_id, (because, cause) in given_up.items():
             self._disable(session, locked[endpoint_id], because, cause)
 
     @staticmethod
-    def _settled(endpoint: WebhookEndpoint, tried: Tried, number: int, now: datetime) -> dict[str, Any]:
+    def _settled(
+        endpoint: WebhookEndpoint, delivery_id: str, outcome: Outcome, number: int, now: datetime
+    ) -> dict[str, Any]:
         """How the delivery stands after this try; whether its endpoint fails is noted on that."""
-        delivery_id, outcome = tried.parcel.delivery_id, tried.outcome
         if outcome.succeeded:
             endpoint.failing_since = None
             return settled(delivery_id, number, status="succeeded", ended_at=now)
@@ -131,14 +142,13 @@ class Outcomes:
         outbox.add(session, OutgoingEvent(WEBHOOKS, endpoint.account_id, letter, account_id=endpoint.account_id))
 
 
-def _attempt(tried: Tried) -> dict[str, Any]:
+def _attempt(parcel: Parcel, outcome: Outcome) -> dict[str, Any]:
     """The try as a row, by its columns."""
-    outcome = tried.outcome
     return {
-        "delivery_id": tried.parcel.delivery_id,
+        "delivery_id": parcel.delivery_id,
         "started_at": outcome.started_at,
         "seconds": outcome.seconds,
-        "url": tried.parcel.url,
+        "url": parcel.url,
         "status_code": outcome.status_code,
         "problem": outcome.problem[:MAX_PROBLEM_CHARACTERS] if outcome.problem else None,
         "answer": outcome.answer,

@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Integer, Row, Table, bindparam, delete, insert, select, update
+from sqlalchemy import Integer, Row, Table, bindparam, delete, func, insert, select, update
 
 from services.kit.database import ReadSession, WriteSession
 from services.notifier.deliveries.models import Attempt, Delivery
+from services.notifier.deliveries.schedule import ATTEMPTS_KEPT
 from services.notifier.endpoints.models import WebhookEndpoint
 
 # What every try passes through is done by statements that are made once, on rows instead of objects: most of what a
@@ -49,6 +50,18 @@ _SETTLE = (
         finished_at=bindparam("ended_at"),
     )
 )
+_NUMBERED = (
+    select(
+        _ATTEMPTS.c.id,
+        func.row_number().over(partition_by=_ATTEMPTS.c.delivery_id, order_by=_ATTEMPTS.c.id.desc()).label("place"),
+    )
+    .where(_ATTEMPTS.c.delivery_id.in_(bindparam("ids", expanding=True)))
+    .subquery()
+)
+"""The attempts of deliveries, each with its place from the newest on."""
+_DROP_OLDER = delete(_ATTEMPTS).where(
+    _ATTEMPTS.c.id.in_(select(_NUMBERED.c.id).where(_NUMBERED.c.place > ATTEMPTS_KEPT))
+)
 _GIVE_BACK = (
     update(_DELIVERIES)
     .where(_DELIVERIES.c.id == bindparam("delivery"), _DELIVERIES.c.claim == bindparam("old_claim"))
@@ -62,8 +75,9 @@ def add(session: WriteSession, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def add_attempts(session: WriteSession, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Inserts what came of tries, by column name."""
+    """Inserts what came of tries, by column name; of each delivery the newest `ATTEMPTS_KEPT` stay."""
     session.execute(insert(_ATTEMPTS), rows)
+    session.execute(_DROP_OLDER, {"ids": list({row["delivery_id"] for row in rows})})
 
 
 def find(session: ReadSession, account_id: str, delivery_id: str) -> Delivery | None:
@@ -103,9 +117,10 @@ def page_of_callbacks(
 
 
 def attempts_of(session: ReadSession, delivery_ids: Collection[str]) -> Mapping[str, list[Attempt]]:
-    """What was tried, by delivery, in its order."""
+    """What was tried, by delivery, in its order; the newest `ATTEMPTS_KEPT` of each."""
     found: dict[str, list[Attempt]] = {delivery_id: [] for delivery_id in delivery_ids}
-    for attempt in session.scalars(select(Attempt).where(Attempt.delivery_id.in_(delivery_ids)).order_by(Attempt.id)):
+    shown = select(Attempt).join(_NUMBERED, _NUMBERED.c.id == Attempt.id).where(_NUMBERED.c.place <= ATTEMPTS_KEPT)
+    for attempt in session.scalars(shown.order_by(Attempt.id), {"ids": list(delivery_ids)}):
         found[attempt.delivery_id].append(attempt)
     return found
 
@@ -122,8 +137,16 @@ def of_events(session: ReadSession, endpoint_id: str, event_ids: Collection[str]
     return {delivery.event_id: delivery for delivery in session.scalars(query)}
 
 
-def due_endpoints(session: ReadSession, now: datetime) -> list[tuple[str, bool]]:
-    """Endpoints that something is due for, and whether they fail: those that do not come first.
+class Due(NamedTuple):
+    """An endpoint that something is due for."""
+
+    endpoint_id: str
+    account_id: str
+    failing: bool
+
+
+def due_endpoints(session: ReadSession, now: datetime) -> list[Due]:
+    """Endpoints that something is due for: those that do not fail come first.
 
     One look into the index for each endpoint, however much waits for it.
     """
@@ -136,13 +159,13 @@ def due_endpoints(session: ReadSession, now: datetime) -> list[tuple[str, bool]]
         .scalar_subquery()
     )
     found = (
-        select(WebhookEndpoint.id, WebhookEndpoint.failing_since, first.label("due_at"))
+        select(WebhookEndpoint.id, WebhookEndpoint.account_id, WebhookEndpoint.failing_since, first.label("due_at"))
         .where(WebhookEndpoint.enabled)
         .subquery()
     )
     query = select(found).where(found.c.due_at.is_not(None))
     rows = session.execute(query.order_by(found.c.failing_since.is_not(None), found.c.due_at))
-    return [(row.id, row.failing_since is not None) for row in rows]
+    return [Due(row.id, row.account_id, row.failing_since is not None) for row in rows]
 
 
 def claim_due(

@@ -16,6 +16,8 @@ DELAYS = (
     timedelta(hours=24),
 )
 """Pauses after the first try, the second, and so on: three days and three hours in all."""
+ATTEMPTS_KEPT = 12
+"""Of a delivery, the newest: a whole schedule, and a little of what was before it was begun anew."""
 JITTER = 0.2
 LONGEST_WISH = timedelta(hours=24)
 """An endpoint cannot ask for a longer pause."""

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from services.kit.schemas import RequestBody, Whole
 from services.notifier.deliveries.models import Attempt, Delivery
+from services.notifier.deliveries.schedule import ATTEMPTS_KEPT
 from services.notifier.events.schemas import MAX_SEQUENCE, EventView
 
 DeliveryStatus = Literal["pending", "succeeded", "failed"]
@@ -34,7 +35,7 @@ class DeliveryView(BaseModel):
     created_at: datetime
     due_at: datetime | None = Field(description="When it is tried next; null while it is being tried, and at the end.")
     finished_at: datetime | None
-    attempts: list[AttemptView]
+    attempts: list[AttemptView] = Field(description=f"The newest {ATTEMPTS_KEPT}, in their order.")
     event: EventView | None = Field(description="The body; null where the event is not kept any more.")
 
     @classmethod

@@ -44,6 +44,12 @@ def page(session: ReadSession, account_id: str, *, before: str | None, limit: in
     return session.scalars(query.order_by(WebhookEndpoint.id.desc()).limit(limit)).all()
 
 
+def page_of_all(session: ReadSession, after: str, limit: int) -> Sequence[WebhookEndpoint]:
+    """Those of all accounts with ids above `after`, in the order of these; without those of callbacks."""
+    query = select(WebhookEndpoint).where(WebhookEndpoint.id > after, WebhookEndpoint.callback_origin.is_(None))
+    return session.scalars(query.order_by(WebhookEndpoint.id).limit(limit)).all()
+
+
 def count(session: ReadSession, account_id: str) -> int:
     query = select(func.count()).select_from(WebhookEndpoint).where(*_shown(account_id))
     return session.scalars(query).one()

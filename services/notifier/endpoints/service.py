@@ -1,10 +1,12 @@
 """What happens to webhook endpoints."""
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from services.kit.database import ReadSession, WriteSession
+from services.kit.database import Database, ReadSession, WriteSession
 from services.kit.erasures import check_open
+from services.kit.errors import Unavailable
 from services.kit.ids import new_id
 from services.kit.outbound.urls import AddressRefused, target_of
 from services.notifier.callbacks.service import Callbacks
@@ -17,14 +19,19 @@ from services.notifier.endpoints.schemas import DisabledBecause, EndpointChange,
 from services.notifier.endpoints.sealing import Sealer
 from services.notifier.settings import Settings
 
+log = logging.getLogger(__name__)
+
+BATCH = 200
 BOTH_SECRETS_FOR = timedelta(hours=24)
 
 
 class Endpoints:
-    """Each method works inside the caller's transaction."""
+    """Each method works inside the caller's transaction, except `reseal`."""
 
     def __init__(self, settings: Settings) -> None:
         self._sealer = Sealer(settings.sealing_keys)
+        self._unreadable: set[str] = set()
+        """Endpoints whose secret no key opens, each told of once."""
         self.callbacks = Callbacks(self._sealer)
         self._most = settings.endpoints_max
         self._allow_loopback = settings.outbound_allow_loopback
@@ -82,25 +89,50 @@ class Endpoints:
         if not endpoints.delete_one(session, account_id, endpoint_id):
             raise EndpointNotFound
 
-    def rotate_secret(self, session: WriteSession, account_id: str, endpoint_id: str) -> tuple[str, datetime]:
-        """The new secret, and until when the present one signs as well. Raises EndpointNotFound."""
-        endpoint = self._locked(session, account_id, endpoint_id)
-        secret, until = new_secret(), session.now() + BOTH_SECRETS_FOR
-        endpoint.sealed_previous, endpoint.previous_until = endpoint.sealed_secret, until
-        endpoint.sealed_secret = self._sealer.seal(secret, endpoint.id)
-        return secret, until
+    def rotate_secret(self, session: WriteSession, account_id: str, endpoint_id: str) -> tuple[str, datetime | None]:
+        """The new secret, and until when the present one signs as well; None where no key opens that. Raises
+        EndpointNotFound."""
+        endpoint, secret = self._locked(session, account_id, endpoint_id), new_secret()
+        self._sealer.rotate(endpoint, secret, session.now() + BOTH_SECRETS_FOR)
+        return secret, endpoint.previous_until
 
     def secret_of(self, endpoint: WebhookEndpoint) -> str:
-        return self._sealer.unseal(endpoint.sealed_secret, endpoint.id)
+        """Raises Unavailable where no key opens it."""
+        secret = self._sealer.unseal(endpoint.sealed_secret, endpoint.id)
+        if secret is None:
+            raise Unavailable("The secret of this endpoint cannot be read. Make a new one: rotate it.")
+        return secret
 
     def signing_secrets(self, session: ReadSession, endpoint: WebhookEndpoint, now: datetime) -> Sequence[str]:
-        """The secrets that sign at this moment, the newest first."""
+        """The secrets that sign at this moment, the newest first; none where no key opens the newest: nothing can be
+        sent there until its owner makes another, or the key is back."""
         if endpoint.callback_origin is not None:
-            return self.callbacks.signing_secrets(session, endpoint.account_id, now)
-        secrets, until = [self.secret_of(endpoint)], endpoint.previous_until
-        if endpoint.sealed_previous is not None and until is not None and now < until:
-            secrets.append(self._sealer.unseal(endpoint.sealed_previous, endpoint.id))
+            secrets = self.callbacks.signing_secrets(session, endpoint.account_id, now)
+        else:
+            secrets = self._sealer.signing_secrets(endpoint, now)
+        if secrets:
+            self._unreadable.discard(endpoint.id)
+        elif endpoint.id not in self._unreadable:
+            self._unreadable.add(endpoint.id)
+            log.error("no sealing key opens the secret of webhook endpoint %s: was one taken out?", endpoint.id)
         return secrets
+
+    def reseal(self, database: Database) -> None:
+        """Seals anew what a key sealed that is not the first, so that the key can go; opens its transactions."""
+        after = ""
+        while True:
+            with database.read() as session:
+                batch = [(row.id, self._sealer.is_stale(row)) for row in endpoints.page_of_all(session, after, BATCH)]
+            for endpoint_id in [endpoint_id for endpoint_id, stale in batch if stale]:
+                with database.write() as session:
+                    # Under the row's lock: its owner may have rotated it since it was read.
+                    endpoint = endpoints.lock(session, endpoint_id)
+                    if endpoint is not None:
+                        self._sealer.renew(endpoint)
+            if len(batch) < BATCH:
+                break
+            after = batch[-1][0]
+        self.callbacks.reseal(database)
 
     def close_all(self, session: WriteSession, account_id: str, told_at: datetime) -> None:
         """The account may have no webhooks any more, since `told_at`; whatever was enabled later may."""

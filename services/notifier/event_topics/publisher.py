@@ -8,7 +8,7 @@ noting it writes the same events again, under the same ids.
 import logging
 import time
 
-from services.kit.database import Database
+from services.kit.database import DATABASE_AWAY, Database
 from services.kit.errors import Unavailable
 from services.kit.events.codec import Record
 from services.kit.events.producer import EventProducer
@@ -57,6 +57,10 @@ class TopicPublisher(Periodic):
             except Unavailable as error:
                 self._rest(topic_id)
                 log.warning("the topic of %s is not removed yet: %s", account_id, error)
+            except Exception:
+                # Whatever it is that trips us, the topics of others go on.
+                self._rest(topic_id)
+                log.exception("the topic of %s could not be removed", account_id)
             else:
                 with self._database.write() as session:
                     repository.drop(session, topic_id)
@@ -68,8 +72,16 @@ class TopicPublisher(Periodic):
                 for topic, last in repository.behind(session)
             ]
         for topic_id, account_id, after, last in behind:
-            if not self._resting(topic_id):
+            if self._resting(topic_id):
+                continue
+            try:
                 self._publish_to(topic_id, account_id, after, last)
+            except DATABASE_AWAY:
+                raise
+            except Exception:
+                # One event that cannot be written stops its topic, so that none is left out, and no other's.
+                self._rest(topic_id)
+                log.exception("the topic of %s could not be written", account_id)
 
     def _publish_to(self, topic_id: str, account_id: str, after: int, last: int) -> None:
         with self._database.read() as session:

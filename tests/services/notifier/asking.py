@@ -8,6 +8,7 @@ from services.kit.events.topics import WEBHOOKS
 from services.kit.protos import webhooks_pb2
 from services.kit.tables import OUTBOX
 from services.notifier.deliveries.outcomes import Outcome
+from services.notifier.deliveries.repository import Due
 from tests.services.notifier.conftest import BEGIN, Notifier
 
 ENDPOINTS = "/v1/webhook-endpoints"
@@ -46,5 +47,5 @@ def outcome(status_code: int) -> Outcome:
     return Outcome(BEGIN, 0.1, status_code)
 
 
-def any_number(_endpoint_id: str, _failing: bool) -> int:
+def any_number(_due: Due) -> int:
     return 9

@@ -14,6 +14,7 @@ import pytest
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import GroupAuthorizationFailedError, KafkaError
 from pydantic import SecretStr
+from sqlalchemy import update
 
 from services.kit.errors import Unavailable
 from services.kit.events.admin import NOTHING
@@ -26,6 +27,7 @@ from services.notifier.event_topics import asyncapi
 from services.notifier.event_topics.brokers import KafkaPartners, PartnersBrokers
 from services.notifier.event_topics.publisher import TopicPublisher
 from services.notifier.event_topics.service import EventTopics
+from services.notifier.events.models import PublicEvent
 from services.notifier.settings import Settings
 from tests.apache_kafka import ApacheKafka, rights_of
 from tests.broker import PATIENCE_SECONDS
@@ -111,6 +113,18 @@ def test_a_topic_that_is_not_there_keeps_no_other_waiting_and_misses_nothing(not
     log.missing.clear()
     publisher_of(notifier, log).look()  # another process: the first one leaves it alone for a while
     assert [record.topic for record in log.records][1:] == [f"partners.{ADA}.v1"]
+
+
+@on_sqlite
+def test_an_event_that_cannot_be_written_stops_no_topic_but_its_own(notifier: Notifier) -> None:
+    for account in (ADA, BOB):
+        notifier.call("POST", "/v1/event-topics", account, status=201)
+    notifier.hear(job_event("queued", JOB), job_event("queued", numbered("job", 2), account_id=BOB))
+    with notifier.database.write() as session:
+        session.execute(update(PublicEvent).where(PublicEvent.account_id == ADA).values(type="job.foreseen"))
+    log = Log()
+    publisher_of(notifier, log).look()
+    assert [record.topic for record in log.records] == [f"partners.{BOB}.v1"]
 
 
 @on_sqlite

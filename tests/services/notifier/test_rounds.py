@@ -1,12 +1,16 @@
 """What is said to the database between tries, by one process and by two."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from sqlalchemy import func, insert, select
 from sqlalchemy.exc import OperationalError
 
+from services.notifier.deliveries.models import Attempt
 from services.notifier.deliveries.outcomes import Tried
 from services.notifier.deliveries.queue import Parcel, Room
 from services.notifier.deliveries.rounds import Rounds
+from services.notifier.deliveries.schedule import ATTEMPTS_KEPT, DELAYS
 from tests.ids import numbered
 from tests.services.notifier.asking import ENDPOINTS, add, any_number, deliveries, letters, outcome
 from tests.services.notifier.conftest import Notifier, job_event
@@ -20,7 +24,7 @@ def test_of_two_processes_each_delivery_is_with_one_and_who_was_too_slow_changes
     endpoint = add(notifier, "https://hooks.example.com/")
     notifier.hear(*(job_event("queued", numbered("job", number)) for number in range(3)))
     slow, quick = notifier.rounds, notifier.rounds
-    theirs = slow.turn([], lambda _endpoint, _failing: 2)
+    theirs = slow.turn([], lambda _due: 2)
     assert len({parcel.delivery_id for parcel in (*theirs, *quick.turn([], any_number))}) == 3
 
     notifier.clock.advance(seconds=notifier.settings.webhook_lease.total_seconds())
@@ -62,13 +66,42 @@ def test_tries_that_end_together_are_noted_each_for_itself(notifier: Notifier) -
 def test_what_is_gone_for_several_tries_at_a_time_is_told_once(notifier: Notifier) -> None:
     endpoint = add(notifier, "https://hooks.example.com/", event_types=["job.queued"])
     notifier.hear(*(job_event("queued", numbered("job", number)) for number in range(6)))
-    parcels = notifier.rounds.turn([], lambda _endpoint, _failing: 4)
+    parcels = notifier.rounds.turn([], lambda _due: 4)
 
     assert notifier.rounds.turn([Tried(parcel, outcome(410)) for parcel in parcels], any_number) == []
 
     assert [delivery["status"] for delivery in deliveries(notifier, endpoint)] == ["failed"] * 6
     assert notifier.types().count("webhook_endpoint.disabled") == 1
     assert len(letters(notifier)) == 1
+
+
+def test_of_a_delivery_that_is_sent_again_and_again_the_newest_tries_are_kept_and_shown(notifier: Notifier) -> None:
+    endpoint = add(notifier, "https://hooks.example.com/")
+    notifier.hear(job_event("queued", JOB), job_event("started", JOB))
+    for number in range(ATTEMPTS_KEPT + 3):
+        parcels = notifier.rounds.turn([], any_number)
+        notifier.rounds.turn([Tried(parcel, outcome(200 + number)) for parcel in parcels], any_number)
+        notifier.call("POST", f"/v1/webhook-deliveries/{parcels[0].delivery_id}/redeliver", status=202)
+    shown = {len(each["attempts"]): each for each in deliveries(notifier, endpoint)}
+    assert set(shown) == {1, ATTEMPTS_KEPT}
+    newest = [attempt["status_code"] for attempt in shown[ATTEMPTS_KEPT]["attempts"]]
+    assert newest == [200 + number for number in range(3, ATTEMPTS_KEPT + 3)]
+    with notifier.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Attempt)) == 1 + ATTEMPTS_KEPT
+
+    # What was kept by an older version is not shown either.
+    again = {**base_of(notifier, shown[1]["id"]), "status_code": 204}
+    with notifier.database.write() as session:
+        session.execute(insert(Attempt), [again] * 2 * ATTEMPTS_KEPT)
+    assert {len(each["attempts"]) for each in deliveries(notifier, endpoint)} == {ATTEMPTS_KEPT}
+    assert len(DELAYS) + 1 < ATTEMPTS_KEPT
+
+
+def base_of(notifier: Notifier, delivery_id: str) -> dict[str, Any]:
+    """A row as that of the delivery's attempt."""
+    with notifier.database.read() as session:
+        row = session.scalars(select(Attempt).where(Attempt.delivery_id == delivery_id)).one()
+        return {column: getattr(row, column) for column in ("delivery_id", "started_at", "seconds", "url")}
 
 
 class AwayOnce(Rounds):

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -149,13 +149,61 @@ def test_a_hanging_partner_holds_up_nobody(notifier: Notifier, partner: Sink) ->
     assert {received.headers["webhook-id"] for received in partner.at("/hangs")} == ids
 
 
+class TestFewPlaces:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"webhooks_at_once": 8})
+
+    def test_a_partner_whose_endpoints_all_hang_holds_up_no_other(self, notifier: Notifier, partner: Sink) -> None:
+        free = threading.Event()
+
+        def answer(received: Any) -> tuple[int, dict[str, str]]:
+            if received.path != "/good":
+                free.wait(PATIENCE_SECONDS)
+            return 204, {}
+
+        partner.answer = answer
+        for number in range(3):
+            add(notifier, f"{partner.url}/{number}")
+        notifier.call("POST", ENDPOINTS, BOB, json={"url": f"{partner.url}/good"}, status=201)
+        notifier.hear(*(job_event("queued", numbered("job", number)) for number in range(9)))
+        with dispatching(notifier):
+            until(lambda: len(partner.received) == 4, "half of all places")
+            notifier.hear(*(job_event("queued", numbered("job", number), account_id=BOB) for number in range(20, 40)))
+            until(lambda: len(partner.at("/good")) == 20, "what the other partner gets")
+            assert len(partner.received) == 24
+            free.set()
+
+
+def test_what_there_is_no_place_for_is_tried_later_and_counted_against_nobody(
+    notifier: Notifier, partner: Sink
+) -> None:
+    endpoint = add(notifier, f"{partner.url}/hook")
+    asked: list[str] = []
+
+    async def resolve(host: str, _port: int, asker: str) -> Sequence[str] | None:
+        asked.append(asker)
+        return None if len(asked) == 1 else [host]
+
+    with dispatching(notifier, resolve=resolve):
+        notifier.hear(job_event("queued", JOB))
+        [waiting] = until(lambda: tried(notifier, endpoint, 0) if asked else [], "its being put off")
+        notifier.clock.advance(seconds=10)
+        until(lambda: settled(notifier, endpoint), "its delivery")
+    assert datetime.fromisoformat(waiting["due_at"]) >= BEGIN + timedelta(seconds=5)
+    assert notifier.get(ENDPOINTS)["items"][0]["failing_since"] is None
+    [delivery] = deliveries(notifier, endpoint)
+    assert [attempt["status_code"] for attempt in delivery["attempts"]] == [204]
+    assert asked == [ADA, ADA]
+
+
 def test_what_a_process_took_with_it_is_sent_by_the_next(notifier: Notifier, partner: Sink) -> None:
     endpoint = add(notifier, f"{partner.url}/hook")
     notifier.hear(job_event("queued", JOB), job_event("started", JOB))
 
-    [first] = notifier.rounds.turn([], lambda _endpoint, _failing: 1)
-    [second] = notifier.rounds.turn([], lambda _endpoint, _failing: 9)
-    assert notifier.rounds.turn([], lambda _endpoint, _failing: 9) == []
+    [first] = notifier.rounds.turn([], lambda _due: 1)
+    [second] = notifier.rounds.turn([], lambda _due: 9)
+    assert notifier.rounds.turn([], lambda _due: 9) == []
     notifier.rounds.end([], [second])
     with dispatching(notifier):
         # Noted as well: a lease that ends before that has it sent once more, which is not what this is about.

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from services.kit.outbound.fetcher import Fetcher
+from services.kit.outbound.fetcher import Fetcher, Resolve
 from services.kit.storage import ObjectStorage
 from services.upload.cleaning import Cleaner
 from services.upload.fetching import SourceFetcher
@@ -34,14 +34,14 @@ def named(parts: Parts, url: str, *, account: str = ACCOUNT, **fields: Any) -> s
     return upload_id
 
 
-def fetcher(parts: Parts, storage: ObjectStorage | None = None) -> SourceFetcher:
+def fetcher(parts: Parts, storage: ObjectStorage | None = None, *, resolve: Resolve | None = None) -> SourceFetcher:
     store = storage or parts.storage
     return SourceFetcher(
         1,
         parts.database,
         store,
         parts.settings,
-        fetcher=Fetcher(parts.settings, timeout_seconds=PATIENCE_SECONDS),
+        fetcher=Fetcher(parts.settings, timeout_seconds=PATIENCE_SECONDS, resolve=resolve),
         cleaner=Cleaner(parts.database, store),
         source_signal=parts.source_signal,
         work_signal=parts.work_signal,

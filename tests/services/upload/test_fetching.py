@@ -215,6 +215,26 @@ def test_a_server_that_stays_away_is_asked_a_few_times(parts: Parts, server: Son
     assert len(server.asked) == 3
 
 
+def test_what_finds_no_place_to_look_its_host_up_waits_and_loses_no_attempt(
+    parts: Parts, server: SongServer, clock: Clock
+) -> None:
+    server.answers["/a"] = [giving(SONG)]
+    upload_id = named(parts, f"{server.url}/a")
+    asked: list[str] = []
+
+    async def resolve(_host: str, _port: int, asker: str) -> None:
+        asked.append(asker)
+
+    for _ in range(2 * parts.settings.fetch_attempts):
+        assert fetcher(parts, resolve=resolve).fetch_next()
+        assert not fetcher(parts).fetch_next(), "the pause is not over"
+        clock.advance(parts.settings.fetch_retry_seconds)
+    assert fetcher(parts).fetch_next()
+
+    assert (state(parts, upload_id).status, state(parts, upload_id).size_bytes) == ("validating", len(SONG))
+    assert asked == [ACCOUNT] * 2 * parts.settings.fetch_attempts
+
+
 @pytest.mark.parametrize("slow", ["drips", "hangs"])
 def test_a_body_that_comes_too_slowly_is_given_up(parts: Parts, server: SongServer, slow: str) -> None:
     def drip(handler: BaseHTTPRequestHandler) -> None:

@@ -55,6 +55,6 @@ class Resolver:
         self.answers = list(answers)
         self.asked: list[str] = []
 
-    async def __call__(self, host: str, _port: int) -> Sequence[str]:
+    async def __call__(self, host: str, _port: int, _asker: str) -> Sequence[str]:
         self.asked.append(host)
         return self.answers.pop(0)

@@ -62,7 +62,9 @@ def test_a_name_that_stands_for_an_address_inside_is_not_called(addresses: Seque
     async def call() -> None:
         fetcher = Fetcher(OutboundSettings(), timeout_seconds=PATIENCE_SECONDS, resolve=resolver)
         try:
-            await fetcher.send("POST", "https://hooks.example.com/", headers={}, body=b"{}", limit_bytes=1000)
+            await fetcher.send(
+                "POST", "https://hooks.example.com/", asker="usr_a", headers={}, body=b"{}", limit_bytes=1000
+            )
         finally:
             await fetcher.aclose()
 

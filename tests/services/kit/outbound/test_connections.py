@@ -44,7 +44,7 @@ def exchange(
         url = f"{'https' if tls else 'http'}://{host}:{port}/hook?a=1"
         try:
             return [
-                await fetcher.send("POST", url, headers={"X-Test": "1"}, body=b"{}", limit_bytes=1000)
+                await fetcher.send("POST", url, asker="usr_a", headers={"X-Test": "1"}, body=b"{}", limit_bytes=1000)
                 for _ in range(times)
             ]
         finally:
@@ -250,7 +250,7 @@ def test_an_egress_proxy_gets_the_name_and_nobody_here_resolves_it() -> None:
         settings = OutboundSettings(outbound_proxy_url=SecretStr(proxy))
         fetcher = Fetcher(settings, timeout_seconds=PATIENCE_SECONDS, resolve=resolver)
         with pytest.raises(FetchFailed, match="broke off"):
-            await fetcher.send("GET", "https://hooks.example.com/", headers={}, limit_bytes=1)
+            await fetcher.send("GET", "https://hooks.example.com/", asker="usr_a", headers={}, limit_bytes=1)
         await fetcher.aclose()
         server.close()
         return asked, resolver

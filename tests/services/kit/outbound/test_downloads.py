@@ -29,7 +29,7 @@ def download(*answers: bytes, pace: Pace = PACE, **options: Any) -> tuple[bytes,
         port = server.sockets[0].getsockname()[1]
         fetcher = Fetcher(LOCAL, **{"timeout_seconds": PATIENCE_SECONDS, **options})
         try:
-            async with fetcher.stream(f"http://127.0.0.1:{port}/a?b", headers={}, pace=pace) as found:
+            async with fetcher.stream(f"http://127.0.0.1:{port}/a?b", asker="usr_a", headers={}, pace=pace) as found:
                 return b"".join([piece async for piece in found]), asked
         finally:
             fetcher.close()
