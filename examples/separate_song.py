@@ -33,12 +33,18 @@ class ApiError(Exception):
         super().__init__(f"{status} {self.code}: {problem.get('detail', 'no reason given')}")
 
 
+def opened(request: urllib.request.Request, timeout: float) -> Any:
+    """The answer. A platform on this machine is asked without the proxy that the environment may name."""
+    here = urllib.parse.urlsplit(request.full_url).hostname in ("127.0.0.1", "localhost", "::1")
+    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if here else [])).open(request, timeout=timeout)
+
+
 def send(request: urllib.request.Request, timeout: float = 120) -> Any:
     """The open answer. What passes by itself (no answer, 429, 503 ...) is tried again, as the server asks for it."""
     for attempt in range(TRIES):
         pause = 0.5 * 2**attempt
         try:
-            return urllib.request.urlopen(request, timeout=timeout)
+            return opened(request, timeout)
         except urllib.error.HTTPError as error:
             body = error.read()
             is_problem = error.headers.get_content_type() == "application/problem+json"

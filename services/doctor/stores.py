@@ -14,6 +14,7 @@ from services.kit import bucket
 from services.kit.database import Database, WriteSession, sqlite_file
 from services.kit.errors import StemwrightError
 from services.kit.ids import new_id
+from services.kit.loopback import is_loopback
 from services.kit.s3 import S3Storage, translated
 from services.kit.schema import SchemaMissing, check_schema, newest
 from services.kit.settings import DatabaseSettings, StorageSettings
@@ -122,7 +123,7 @@ def _signed(about: str, storage: S3Storage, key: str) -> Iterator[Finding]:
     place = url.partition("?")[0].removesuffix(key)
     storage.put_bytes(key, b"here", "text/plain")
     try:
-        status = httpx2.get(url, timeout=TIMEOUT_SECONDS).status_code
+        status = httpx2.get(url, timeout=TIMEOUT_SECONDS, trust_env=not is_loopback(url)).status_code
     except httpx2.HTTPError as error:
         yield warning(
             about,

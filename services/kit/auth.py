@@ -8,7 +8,6 @@ import http.client
 import json
 import threading
 import time
-import urllib.request
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +16,7 @@ from typing import Any
 import jwt
 
 from services.kit.errors import Forbidden, Unauthorized, Unavailable
+from services.kit.loopback import urlopen
 from services.kit.settings import TokenVerifierSettings
 
 PERSON_SCOPE = "account"
@@ -144,9 +144,8 @@ class KeySet:
 
 
 def _fetch(url: str, timeout_seconds: float) -> bytes:
-    with urllib.request.urlopen(url, timeout=timeout_seconds) as answer:  # noqa: S310 - the URL is an operator's setting
-        data: bytes = answer.read(MAX_KEY_SET_BYTES)
-        return data
+    with urlopen(url, timeout_seconds) as answer:
+        return answer.read(MAX_KEY_SET_BYTES)
 
 
 class TokenVerifier:

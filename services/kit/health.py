@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from services.kit.errors import StemwrightError
+
 READINESS_CACHE_SECONDS = 0.5
 MEASURE_SECONDS = 3.0
 BUILD = Gauge("stemwright_build_info", "1, of the version that runs.", ["version"])
@@ -101,12 +103,20 @@ async def _renew(measure: Measured) -> None:
         measure.forget()
 
 
+def _said(error: Exception) -> str:
+    """In one line, with what a library said where that is behind an error of ours: operators read it, not clients."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    cause = error.__cause__ if isinstance(error, StemwrightError) else None
+    if cause is None or isinstance(cause, StemwrightError):
+        return lines[0]
+    return ": ".join([lines[0], *str(cause).splitlines()[:1]])
+
+
 def _problems(checks: Mapping[str, Check]) -> dict[str, str]:
     problems = {}
     for name, check in checks.items():
         try:
             check()
         except Exception as error:  # noqa: BLE001 - whatever a check raises is what is not ready
-            lines = str(error).splitlines() or [type(error).__name__]
-            problems[name] = lines[0][:200]
+            problems[name] = _said(error)[:200]
     return problems

@@ -15,13 +15,18 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from pythonjsonlogger.json import JsonFormatter
+
+from services.kit.loopback import is_loopback
+
+if TYPE_CHECKING:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
 _REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 _IDS: ContextVar[Mapping[str, str]] = ContextVar("ids", default=MappingProxyType({}))
@@ -136,6 +141,18 @@ def current_request_id() -> str | None:
     return _REQUEST_ID.get()
 
 
+def exporter(endpoint: str) -> "OTLPSpanExporter":
+    """OTLP over HTTP to a collector. Raises ModuleNotFoundError where the extra `otlp` is not installed."""
+    import requests
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    session = None
+    if is_loopback(endpoint):
+        session = requests.Session()
+        session.trust_env = False
+    return OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", session=session)
+
+
 def export_spans(service: str, endpoint: str) -> None:
     """Sends the spans that follow to a collector: OTLP over HTTP, in batches, by a thread of its own.
 
@@ -143,19 +160,18 @@ def export_spans(service: str, endpoint: str) -> None:
     certificates, sampling) count too. Nothing waits for a collector that is away: spans are lost, and a line is logged.
     Raises ModuleNotFoundError where the extra `otlp` is not installed.
     """
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_NAMESPACE, Resource
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     resource = Resource.create({SERVICE_NAME: service, SERVICE_NAMESPACE: "stemwright"})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    sending = exporter(endpoint)
+    provider.add_span_processor(BatchSpanProcessor(sending))
     _Tracing.tracer = provider.get_tracer("stemwright")
 
     def send_what_is_left() -> None:
         # The exporter would try for up to half a minute; shut down, it gives up.
-        limit = threading.Timer(LAST_SPANS_SECONDS, exporter.shutdown)
+        limit = threading.Timer(LAST_SPANS_SECONDS, sending.shutdown)
         limit.daemon = True
         limit.start()
         provider.shutdown()

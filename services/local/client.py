@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx2
+
+from services.kit.loopback import NAMES, is_loopback
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "rejected"})
 CHECKED = frozenset({"ready", "rejected"})
@@ -44,6 +47,23 @@ class StreamEvent:
     id: str | None
 
 
+def _http(base_url: str, timeout_seconds: float) -> httpx2.Client:
+    """Requests to this machine are direct; those to others, as to a store elsewhere, go as the environment says.
+
+    Raises ImportError, OSError, ValueError or `httpx2.InvalidURL` where the environment names proxies or certificates
+    that cannot be used, and the platform is another machine's.
+    """
+    itself = is_loopback(base_url)
+    hosts = {*NAMES, *((urlsplit(base_url).hostname or "",) if itself else ())}
+    direct = {f"all://[{host}]" if ":" in host else f"all://{host}": None for host in hosts}
+    try:
+        return httpx2.Client(base_url=base_url, timeout=timeout_seconds, mounts=direct)
+    except (ImportError, OSError, ValueError, httpx2.InvalidURL):
+        if not itself:
+            raise
+        return httpx2.Client(base_url=base_url, timeout=timeout_seconds, trust_env=False)
+
+
 class Client:
     """One account's view of the platform. Not safe to share between threads that change `token`.
 
@@ -58,7 +78,7 @@ class Client:
         *,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.http = httpx2.Client(base_url=base_url, timeout=timeout_seconds)
+        self.http = _http(base_url, timeout_seconds)
         self.token = token
         self._pause = pause
         self._refresh_token: str | None = None

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from separation.models.repository import DEFAULT_MODEL, ModelRepository
+from services.kit.loopback import NAMES
 from services.local.home import Home
 from services.local.infrastructure import BROKER, INFRASTRUCTURE_STAGE, STORE, broker_part, store_part
 from services.local.part import Part
@@ -73,12 +74,13 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
         installed()  # or say so before anything is taken
     ports = Ports(home.remembered_ports())
     gateway = gateway_listener(settings)
-    temporary = {"TMPDIR": str(home.temporary)}
     gateway_url = f"http://{reachable(settings.gateway_host)}:{port_of(gateway)}"
     told = {**os.environ, **extra_environment}
+    direct = without_proxy(told, gateway_url)
+    common = {"TMPDIR": str(home.temporary), **direct}
     public_url = told.get("S3_PUBLIC_ENDPOINT_URL") or gateway_url
     infrastructure, infrastructure_environment = infrastructure_parts(settings, home, ports, public_url, told)
-    infrastructure = [replace(part, environment={**part.environment, **temporary}) for part in infrastructure]
+    infrastructure = [replace(part, environment={**part.environment, **common}) for part in infrastructure]
     workers = [f"{WORKER}{number}" for number in range(1, settings.workers + 1)]
     canaries = [CANARY] if settings.canary else []
     listeners = {GATEWAY: gateway, **{name: ports.listen(name) for name in (*WITH_DATABASE, *workers, *canaries)}}
@@ -88,12 +90,12 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
     ours = service_environment(settings, home, urls, told)
     if settings.canary:
         ours |= {"STEMWRIGHT_CANARY_URL": gateway_url, "STEMWRIGHT_CANARY_KEY_FILE": str(home.canary_key)}
-    environment = {**ours, **infrastructure_environment, **temporary, **extra_environment}
+    environment = {**ours, **infrastructure_environment, **common, **extra_environment, **direct}
     errands = errand_parts(settings, home, environment)
     waits = {errand.name for errand in errands}
     inference = []
     if TRITON_MODELS in waits:
-        server, triton_environment = inference_part(home, ports, temporary)
+        server, triton_environment = inference_part(home, ports, common)
         inference.append(server)
         environment = {**environment, **triton_environment}
     services = [
@@ -108,6 +110,15 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
         notes(settings, gateway, waits, told),
         ports,
     )
+
+
+def without_proxy(told: Mapping[str, str], gateway_url: str) -> dict[str, str]:
+    """What keeps libraries in parts from asking the user's proxy for other parts; our own clients never do."""
+    known = [name.strip() for name in (told.get("no_proxy") or told.get("NO_PROXY") or "").split(",")]
+    if "*" in known:
+        return {}
+    names = dict.fromkeys((*filter(None, known), *NAMES, urlsplit(gateway_url).hostname or LOOPBACK))
+    return dict.fromkeys(("no_proxy", "NO_PROXY"), ",".join(names))
 
 
 def gateway_listener(settings: LocalSettings) -> socket.socket:

@@ -10,8 +10,8 @@ import anyio
 import anyio.to_thread
 import httpx2
 
-from stemwright_client import calls, models
-from stemwright_client.connection import PATIENCE_SECONDS, TIMEOUT, Connection
+from stemwright_client import calls, models, transport
+from stemwright_client.connection import PATIENCE_SECONDS, Connection
 from stemwright_client.errors import Forbidden, StemwrightError, Unauthorized
 from stemwright_client.flows import batches, downloads, feed, jobs, sending, uploads
 from stemwright_client.flows import songs as song_flows
@@ -45,7 +45,7 @@ class AsyncClient:
         self.connection = Connection.of(api_key, url)
         self.patience_seconds = patience_seconds
         self._own = http is None
-        self._runner = AsyncRunner(self.connection, http or httpx2.AsyncClient(timeout=TIMEOUT))
+        self._runner = AsyncRunner(self.connection, http or transport.made(httpx2.AsyncClient, self.connection.url))
 
     async def __aenter__(self) -> Self:
         return self

@@ -9,9 +9,9 @@ from typing import Any, Self, TypeVar
 import httpx2
 from anyio.from_thread import start_blocking_portal
 
-from stemwright_client import calls, models
+from stemwright_client import calls, models, transport
 from stemwright_client.async_client import AsyncClient, OnOutcome, one_file
-from stemwright_client.connection import PATIENCE_SECONDS, TIMEOUT, Connection
+from stemwright_client.connection import PATIENCE_SECONDS, Connection
 from stemwright_client.flows import batches, downloads, feed, jobs, sending, uploads
 from stemwright_client.flows import songs as song_flows
 from stemwright_client.flows.songs import Separation
@@ -35,7 +35,7 @@ class Client:
             no harm: with the same idempotency key, after `Retry-After` or growing pauses.
 
     Every method raises ApiError (by status one of its kinds), ConnectionFailed, or UnexpectedAnswer where the address
-    is no platform's; each has a `code`. Raises NoKey, NoAddress.
+    is no platform's; each has a `code`. Raises NoKey, NoAddress, EnvironmentUnusable.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Client:
         self.connection = Connection.of(api_key, url)
         self.patience_seconds = patience_seconds
         self._own = http is None
-        self._runner = Runner(self.connection, http or httpx2.Client(timeout=TIMEOUT))
+        self._runner = Runner(self.connection, http or transport.made(httpx2.Client, self.connection.url))
 
     def __enter__(self) -> Self:
         return self

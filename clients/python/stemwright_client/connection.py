@@ -14,8 +14,6 @@ from stemwright_client.steps import Send
 DEFAULT_URL = "http://127.0.0.1:8080"
 PATIENCE_SECONDS = 300.0
 """How long what fails is tried again, by default."""
-TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
-"""A stream that is alive says something every few seconds, a long poll answers within 25."""
 _CHUNK_BYTES = 1 << 18
 
 

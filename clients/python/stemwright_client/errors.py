@@ -2,6 +2,7 @@
 
 StemwrightError
 ├── ConnectionFailed        nobody answered
+├── EnvironmentUnusable     proxies or certificates that the environment names cannot be used
 ├── ApiError                the platform refused; `status`, `detail`, `request_id`
 │   ├── Unauthorized        401, the key does not work
 │   ├── Forbidden           403, the key lacks a scope, or the account a role
@@ -37,6 +38,12 @@ class ConnectionFailed(StemwrightError):
     """No answer came, or it broke off."""
 
     code = "connection_failed"
+
+
+class EnvironmentUnusable(StemwrightError):
+    """The environment names a proxy or certificates that cannot be used; the text says in which variable."""
+
+    code = "environment_unusable"
 
 
 class ApiError(StemwrightError):

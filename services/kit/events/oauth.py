@@ -11,6 +11,8 @@ from typing import Any
 from kafka.net.sasl.oauth import AbstractTokenProvider
 from pydantic import SecretStr
 
+from services.kit.loopback import urlopen
+
 ANSWER_SECONDS = 2.0
 RENEW_SHARE = 0.8
 """A token is used for this share of the time that it is good for."""
@@ -50,7 +52,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc] # the clie
             data=urllib.parse.urlencode({"grant_type": "client_credentials"}).encode(),
             headers={"Authorization": self._authorization, "Accept": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310 - as above
+        with urlopen(request, ANSWER_SECONDS) as answer:
             content = json.loads(answer.read(64 * 1024))
         if not isinstance(content, dict) or "access_token" not in content:
             raise ValueError(f"{self._url} answered without a token")

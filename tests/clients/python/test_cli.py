@@ -226,6 +226,17 @@ def test_a_key_is_needed_and_never_shown(run: Run, monkeypatch: pytest.MonkeyPat
     )
 
 
+def test_a_proxy_that_cannot_be_used_is_a_line_that_names_the_variable(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://somebody:secret@192.0.2.7:9")
+    assert run("balance").stdout == "1000 credits\n", "the platform is on this machine"
+    monkeypatch.setenv("STEMWRIGHT_URL", "http://192.0.2.8")
+    told = run("balance")
+    assert (told.exit_code, told.stdout) == (1, "")
+    assert told.stderr == "Error: ALL_PROXY: for a SOCKS proxy the package socksio has to be installed\n"
+
+
 def test_without_the_client_it_is_said_what_to_install() -> None:
     error = named_with_its_extra(ModuleNotFoundError(name="stemwright_client"), "client")
     assert "pip install 'stemwright-client[cli,mcp]'" in str(error)

@@ -273,3 +273,25 @@ def test_the_gateway_is_asked_on_this_machine_wherever_it_listens(
 
 def test_services_know_that_there_is_one_machine(plan: Planner) -> None:
     assert plan()["accounts"].environment["STEMWRIGHT_ONE_MACHINE"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        ({}, "127.0.0.1,localhost,::1"),
+        ({"NO_PROXY": "intern.example.com, localhost"}, "intern.example.com,localhost,127.0.0.1,::1"),
+        ({"no_proxy": "a.example.com", "NO_PROXY": "b.example.com"}, "a.example.com,127.0.0.1,localhost,::1"),
+        ({"no_proxy": "*"}, None),
+    ],
+)
+def test_parts_ask_each_other_without_the_users_proxy(
+    plan: Planner, monkeypatch: pytest.MonkeyPatch, known: dict[str, str], told: str | None
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+    parts = plan(extra=known)
+
+    for part in parts.values():
+        for name in ("no_proxy", "NO_PROXY"):
+            assert part.environment.get(name, "*") == (told or "*"), part.name
