@@ -322,6 +322,11 @@ class Lifecycle:
         doubled = self._settings.retry_base_seconds * 2 ** min(job.attempt - 1, MAX_DOUBLINGS)
         self._put_back(session, job, wait_seconds=min(doubled, LONGEST_STORE_PAUSE_SECONDS))
 
+    def unpin(self, job: Job) -> None:
+        """Any version of its model may do the job from now on. What its last worker might still say of it is stale: it
+        would be of the version before."""
+        job.model_digest = job.worker_id = None
+
     def settle(self, job: Job) -> None:
         """Accounts confirmed that the reservation is captured or released."""
         job.settled = True
