@@ -168,8 +168,11 @@ def run(service: str) -> None:
 @main.command()
 @click.argument("service", required=False)
 @click.option("--check", is_flag=True, help="Change nothing; exit with 1 unless every schema is there and new enough.")
-def migrate(service: str | None, check: bool) -> None:
+@click.option("--refuse-newer", is_flag=True, help="Exit with 1 where a schema is of a newer version.")
+def migrate(service: str | None, check: bool, refuse_newer: bool) -> None:
     """Bring the databases of all services, or of one, to the newest schema (DATABASE_URL).
+
+    A schema of a newer version, as after a rollback, is left as it is.
 
     Where services do not make their topics themselves (STEMWRIGHT_KAFKA_MAKE_TOPICS=false), it makes all of them too.
     """
@@ -177,7 +180,14 @@ def migrate(service: str | None, check: bool) -> None:
         from sqlalchemy.exc import DBAPIError
 
         from services.kit.database import Database, sqlite_file
-        from services.kit.schema import SERVICES_WITH_DATABASE, SchemaMissing, check_schema, is_newest, no_schema
+        from services.kit.schema import (
+            SERVICES_WITH_DATABASE,
+            SchemaMissing,
+            check_schema,
+            is_newest,
+            newer_revision,
+            no_schema,
+        )
         from services.kit.settings import DatabaseSettings, TopicSettings, load
 
     if service is not None:
@@ -190,6 +200,9 @@ def migrate(service: str | None, check: bool) -> None:
             if check and file is not None and not file.exists():
                 raise no_schema(name)
             with closing(Database.from_settings(settings, name)) as database:
+                if (newer := newer_revision(database)) is not None:
+                    _leave_newer(name, newer, refuse=refuse_newer)
+                    continue
                 if check:
                     check_schema(database)
                 elif not is_newest(database):
@@ -204,23 +217,22 @@ def migrate(service: str | None, check: bool) -> None:
 
 
 def _bring_to_newest(url: str, service: str, *, pooled: bool) -> None:
-    """Raises ClickException where the database is of another version."""
     # At most starts there is nothing to do, and Alembic takes as long to import as all that is done then.
     with without_collection():
-        from alembic.script.revision import ResolutionError
-        from alembic.util import CommandError
-
         from services.kit.migrations import migrate as migrate_database
 
-    try:
-        migrate_database(url, service, pooled=pooled)
-    except CommandError as error:
-        if not isinstance(error.__cause__, ResolutionError):
-            raise
+    migrate_database(url, service, pooled=pooled)
+
+
+def _leave_newer(service: str, revision: str, *, refuse: bool) -> None:
+    """Services work with a newer schema while a version is rolled out or back (docs/operations.md); whoever installs an
+    older version over one machine's data has most often not meant to, and is told. Raises ClickException then."""
+    if refuse:
         raise click.ClickException(
             f"the database of {service} was made by a newer version of Stemwright, or another branch: install that "
             "version, or restore the backup from before the upgrade"
-        ) from None
+        )
+    click.echo(f"{service}: schema is at revision {revision}, of a newer version, and is left as it is")
 
 
 @main.command()

@@ -325,6 +325,13 @@ METRICS = (
         "seconds of music in the results of attempts; over the sum of the stage `total`, the speed of a slot",
     ),
     Metric(
+        "stemwright_worker_store_ready",
+        "gauge",
+        ("worker",),
+        "0 from an attempt that the object store failed on until it answers again: no songs come meanwhile",
+        steady=1,
+    ),
+    Metric(
         "stemwright_worker_inference_ready",
         "gauge",
         ("worker",),

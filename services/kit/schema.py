@@ -62,6 +62,12 @@ def is_newest(database: Database) -> bool:
     return revision_of(database) == newest(database.service)
 
 
+def newer_revision(database: Database) -> str | None:
+    """The revision that the database is at where this version does not know it. Raises as a database does."""
+    revision = revision_of(database)
+    return None if revision in _history(database.service)[0] else revision
+
+
 def check_schema(database: Database) -> None:
     """Raises SchemaMissing, in words for whoever runs it.
 

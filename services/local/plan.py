@@ -219,7 +219,7 @@ def _default_model(settings: LocalSettings, told: Mapping[str, str]) -> str:
 
 
 def errand_parts(settings: LocalSettings, home: Home, environment: Mapping[str, str]) -> list[Part]:
-    errands = [Part(MIGRATE, (*STEMWRIGHT, "migrate"), environment)]
+    errands = [Part(MIGRATE, (*STEMWRIGHT, "migrate", "--refuse-newer"), environment)]
     # Of others there is nothing to import; the worker says that they are missing.
     if (
         settings.workers

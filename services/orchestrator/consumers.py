@@ -48,6 +48,7 @@ HELD = (Status.RUNNING, Status.QUEUED)
 """Where the job's present attempt may still run or have ended: QUEUED when its lease lapsed unheard."""
 
 BUSY = "worker_busy"
+STORE_AWAY = "storage_unavailable"
 
 
 class Handlers:
@@ -271,6 +272,8 @@ class Handlers:
                 self._accept(session, job, finished.succeeded)
             case "failed" if finished.failed.code == BUSY:
                 self._lifecycle.hand_back(session, job)
+            case "failed" if finished.failed.code == STORE_AWAY:
+                self._lifecycle.wait_for_store(session, job)
             case "failed":
                 failed = finished.failed
                 self._lifecycle.fail_attempt(

@@ -34,6 +34,7 @@ from services.worker.separate import PUTS_AT_ONCE, Separator
 from services.worker.service import WorkerService
 from services.worker.settings import Settings
 from services.worker.slots import SlotPool
+from services.worker.store import StoreWatch
 
 _log = logging.getLogger(__name__)
 
@@ -44,17 +45,24 @@ CHECK_SECONDS = 1.0
 class Readiness:
     """A background task: finds out whether the models answer rightly, and again whenever they did not.
 
-    Where they never will, the process ends. While they do not, the worker is not ready and announces no model.
+    Where they never will, the process ends. While they do not, or the object store does not, the worker is not ready
+    and announces no model.
     """
 
     name = "readiness"
 
     def __init__(
-        self, service: WorkerService, inference: Inference, storage: ObjectStorage, consumer: Consumer
+        self,
+        service: WorkerService,
+        inference: Inference,
+        storage: ObjectStorage,
+        consumer: Consumer,
+        store: StoreWatch,
     ) -> None:
         self._service = service
         self._inference = inference
         self._storage = storage
+        self._store = store
         self._consumer = consumer
         self._first = threading.Event()
         self._speed = 0.0
@@ -75,6 +83,8 @@ class Readiness:
                 self._note_problem(error.message)
             else:
                 self._prepare_once()
+            if self._store.look():
+                self._service.tell_soon()
             stop.wait(CHECK_SECONDS)
 
     def identity(self, stop: threading.Event) -> Identity | None:
@@ -94,8 +104,8 @@ class Readiness:
         return self.at_present(identity)
 
     def at_present(self, identity: Identity) -> Identity:
-        """What the worker can do now: while its models do not answer, nothing."""
-        models = () if self._problem else self._inference.models()
+        """What the worker can do now: while its models or the object store do not answer, nothing."""
+        models = () if self._problem or self._store.problem else self._inference.models()
         return replace(
             identity,
             models=[separation_pb2.Model(name=model.name, digest=model.digest) for model in models],
@@ -180,7 +190,8 @@ def build(settings: Settings) -> Starlette:
     storage = S3Storage.from_settings(settings, connections=max(10, PUTS_AT_ONCE * settings.slots))
     producer = EventProducer(Brokers.of(settings), SOURCE, writes_of(SOURCE))
     consumer = assignments_consumer(Brokers.of(settings), service)
-    readiness = Readiness(service, inference, storage, consumer)
+    store = StoreWatch(storage)
+    readiness = Readiness(service, inference, storage, consumer, store)
     announcer = Announcer(
         service,
         producer,
@@ -196,7 +207,7 @@ def build(settings: Settings) -> Starlette:
         storage_attempts=settings.storage_attempts,
         storage_backoff_seconds=settings.storage_backoff_seconds,
     )
-    slots = SlotPool(service, separator, grace_seconds=settings.grace_seconds)
+    slots = SlotPool(service, store.watched(separator), grace_seconds=settings.grace_seconds)
 
     @asynccontextmanager
     async def draining() -> AsyncIterator[None]:
@@ -211,6 +222,6 @@ def build(settings: Settings) -> Starlette:
     return create_process_app(
         name="worker",
         tasks=[readiness, consumer, slots, announcer],
-        checks={"model": readiness.check, "event log": announcer.check},
+        checks={"model": readiness.check, "object store": store.check, "event log": announcer.check},
         draining=draining(),
     )

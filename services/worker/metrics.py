@@ -33,6 +33,9 @@ INFERENCE_IN_FLIGHT = Gauge("stemwright_worker_inference_in_flight", "Patches at
 INFERENCE_READY = Gauge(
     "stemwright_worker_inference_ready", "1 while every model has answered its canary patch rightly, else 0."
 )
+STORE_READY = Gauge(
+    "stemwright_worker_store_ready", "0 from an attempt that the object store failed on until it answers again, else 1."
+)
 INFERENCE_RUNTIME = Gauge("stemwright_worker_inference_runtime", "1 for what computes a model.", ["model", "runtime"])
 INFERENCE_PASSED_OVER = Gauge(
     "stemwright_worker_inference_runtime_passed_over",

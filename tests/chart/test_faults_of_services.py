@@ -306,7 +306,8 @@ def test_a_network_that_does_not_answer_any_more(tmp_path: Path) -> None:
     from services.worker.app import Readiness
 
     network, service = Network(), SimpleNamespace(tell_soon=lambda: None)
-    readiness = Readiness(cast(Any, service), cast(Any, network), cast(Any, None), cast(Any, None))
+    store = SimpleNamespace(look=lambda: False)
+    readiness = Readiness(cast(Any, service), cast(Any, network), cast(Any, None), cast(Any, None), cast(Any, store))
     readiness._first.set()  # the store is not asked
     readiness.run(network.stop)
     observed = Observed("worker")

@@ -16,7 +16,7 @@ COUNTS = frozenset(
         *("accounts_erasures_unfinished", "accounts_ledger_faults", "consumer_lag_records"),
         *("database_connections", "database_connections_limit", "jobs_open", "slots", "slots_free", "workers"),
         *("worker_busy_slots", "worker_inference_in_flight", "worker_inference_ready", "worker_inference_runtime"),
-        *("worker_inference_runtime_passed_over", "leads"),
+        *("worker_inference_runtime_passed_over", "worker_store_ready", "leads"),
     }
 )
 """Gauges that count things; their names say which."""

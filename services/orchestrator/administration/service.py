@@ -231,8 +231,10 @@ class Administration:
             case Status.RUNNING:
                 self._lifecycle.recall(session, job.worker_id, job.id, job.attempt)
                 self._lifecycle.hand_back(session, job)
+                self._lifecycle.unpin(job)
             case Status.QUEUED:
                 job.not_before = None
+                self._lifecycle.unpin(job)
                 session.after_commit(self._signals.placement.set)
             case Status.FAILED:
                 if administration.tried_again(session, job):

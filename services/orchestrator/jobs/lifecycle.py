@@ -59,6 +59,7 @@ JOB_SECONDS = Histogram(
 MESSAGE_LIMIT = 500
 MAX_DOUBLINGS = 16
 PASSED_OVER_LEASES = 10
+LONGEST_STORE_PAUSE_SECONDS = 900.0
 
 
 class Lifecycle:
@@ -309,6 +310,22 @@ class Lifecycle:
         ATTEMPTS_ENDED.labels("handed_back").inc()
         job.worker_id = None
         self._put_back(session, job, wait_seconds=0.0)
+
+    def wait_for_store(self, session: WriteSession, job: Job) -> None:
+        """The object store did not answer the worker, which is no fault of the song: nothing counts against it.
+
+        It waits longer from attempt to attempt, up to a quarter of an hour, and as long as any job may wait: what the
+        store refuses this song alone ends there too.
+        """
+        ATTEMPTS_ENDED.labels("store_away").inc()
+        job.worker_id = None
+        doubled = self._settings.retry_base_seconds * 2 ** min(job.attempt - 1, MAX_DOUBLINGS)
+        self._put_back(session, job, wait_seconds=min(doubled, LONGEST_STORE_PAUSE_SECONDS))
+
+    def unpin(self, job: Job) -> None:
+        """Any version of its model may do the job from now on. What its last worker might still say of it is stale: it
+        would be of the version before."""
+        job.model_digest = job.worker_id = None
 
     def settle(self, job: Job) -> None:
         """Accounts confirmed that the reservation is captured or released."""

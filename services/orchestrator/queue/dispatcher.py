@@ -29,6 +29,12 @@ LOOK_SECONDS = 2.0
 """Placement is woken by every change in this process; this is for what others change and for backoffs that end."""
 
 
+UNPIN_AFTER = timedelta(minutes=5)
+"""With no worker heard for this long that serves the version of its model with which a song began, any other does."""
+
+UNPINNED_AT_ONCE = 200
+
+
 class Dispatcher:
     """A background task. Replicas take turns: whichever is woken places, under a lease, until there is nothing more.
 
@@ -113,6 +119,8 @@ class Dispatcher:
             workers = worker_rows.locked_live_workers(session, now, self._heard_since(now))
             leased = worker_rows.leased_jobs(session)
             heads = repository.candidates(session, now, lapsed=lapsed)
+            if self._unpin(session, heads, now):
+                heads = repository.candidates(session, now, lapsed=lapsed)
             stranded = self._stranded(heads, workers)
             # A trial must not keep a song waiting that has not begun: the default model is always there.
             if stranded and repository.change_model(session, stranded, self._settings.default_model):
@@ -142,6 +150,28 @@ class Dispatcher:
             log.exception("%s could not be placed", job.id)
             session.refresh(job)
             self._lifecycle.give_up(session, job, "internal", "Something went wrong on our side.")
+
+    def _unpin(self, session: WriteSession, heads: Iterable[Candidate], now: datetime) -> bool:
+        """Lets songs go on that began with a version of their model which is gone: a result that nobody can make is no
+        reason to wait. Never while a worker that serves it lives, nor before who lives has been heard; True where
+        there were any."""
+        pinned = {(head.model_name, head.model_digest) for head in heads if head.model_digest is not None}
+        if not pinned or not self._heartbeats.are_steady(UNPIN_AFTER.total_seconds()):
+            return False
+        heard = worker_rows.heard_since(session, now - UNPIN_AFTER)
+        gone = pinned - {version for worker in heard for version in worker.models.items()}
+        unpinned = [
+            job
+            for name, digest in sorted(gone)
+            for job in repository.locked_pinned(session, now, name, digest, UNPINNED_AT_ONCE)
+        ]
+        for job in unpinned:
+            log.warning(
+                "job %s began with %s %s, which no worker serves any more: it begins anew with any version",
+                *(job.id, job.model_name, job.model_digest),
+            )
+            self._lifecycle.unpin(job)
+        return bool(unpinned)
 
     def _stranded(self, heads: Iterable[Candidate], workers: Iterable[Worker]) -> set[str]:
         """Models that no live worker serves, of songs that have not begun."""

@@ -58,6 +58,13 @@ def _may_start(now: datetime, lapsed: bool) -> tuple[ColumnElement[bool], ...]:
     return ready if lapsed else (*ready, Job.worker_id.is_(None))
 
 
+def locked_pinned(session: WriteSession, now: datetime, name: str, digest: str, limit: int) -> Sequence[Job]:
+    """Jobs that may start, in this version of a model only; locked, without those that somebody else holds."""
+    pinned = (Job.model_name == name, Job.model_digest == digest)
+    query = select(Job).where(*_may_start(now, lapsed=True), *pinned).order_by(Job.id).limit(limit)
+    return session.scalars(query.with_for_update(skip_locked=True)).all()
+
+
 def change_model(session: WriteSession, names: Collection[str], to: str) -> int:
     """Gives queued jobs that have not begun and did not ask for their model, one of these, another one; how many."""
     waiting = (Job.status == Status.QUEUED, Job.model_digest.is_(None), Job.model_ordered.is_(False))

@@ -29,8 +29,10 @@ class HeartbeatMonitor:
                 self._since = now
             self._last = now
 
-    def are_steady(self) -> bool:
-        """Whether heartbeats have been coming for longer than a gap: who lives has been heard by now."""
+    def are_steady(self, for_seconds: float = 0.0) -> bool:
+        """Whether heartbeats have been coming for longer than a gap, or than that if it is longer: who lives has been
+        heard by now."""
         with self._lock:
             now = self._clock()
-            return now - self._last <= self._gap_seconds < now - self._since
+            since = now - self._since
+            return now - self._last <= self._gap_seconds < since and since > for_seconds

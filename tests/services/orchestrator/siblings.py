@@ -54,6 +54,7 @@ def succeeded(
     attempt: int,
     *,
     sha256: str = SHA256,
+    digest: str = DIGEST,
     quality: Mapping[str, Any] | None = None,
     playback: Mapping[str, Any] | None = None,
     analysis: Mapping[str, Any] | None = None,
@@ -72,7 +73,7 @@ def succeeded(
     }
     manifest = {
         "input": {"sha256": sha256},
-        "model": {"name": MODEL, "digest": DIGEST},
+        "model": {"name": MODEL, "digest": digest},
         "stems": [{**stem, "name": name, "file": f"{name}.flac"} for name in ("vocals", "instrumental")],
         "quality": {"null_residual_dbfs": None} if quality is None else dict(quality),
         "playback": playback,

@@ -256,6 +256,7 @@ class World:
         slots: int = 1,
         stopping: bool = False,
         models: Sequence[str] = (MODEL,),
+        digest: str = DIGEST,
         playable_seconds: float = 0.0,
     ) -> None:
         """A worker's heartbeat."""
@@ -277,7 +278,7 @@ class World:
                     for job_id, attempt in running or []
                 ],
                 finished=finished,
-                models=[separation_pb2.Model(name=name, digest=DIGEST) for name in models],
+                models=[separation_pb2.Model(name=name, digest=digest) for name in models],
                 device="cpu",
                 speed=40.0,
                 stopping=stopping,

@@ -93,6 +93,21 @@ def test_a_running_job_is_taken_from_its_worker_and_begun_anew(world: World, des
     assert world.job(job).attempt == 2
 
 
+@pytest.mark.parametrize("ran_on", [True, False])
+def test_a_requeued_job_is_done_by_any_version_of_its_model(world: World, desk: Desk, ran_on: bool) -> None:
+    """The version with which it began may be gone: an operator sees a song that stands still."""
+    job = world.running_job(WORKER)
+    if not ran_on:
+        world.beat(WORKER, finished=[failed(WORKER, job, 1, "no_space", retryable=True)])
+    assert desk.post(f"jobs/{job}/requeue", BECAUSE)[1]["status"] == "queued"
+    new, digest = new_id("wrk"), "sha256:" + "2" * 64
+    world.beat(WORKER, stopping=True)
+    world.beat(new, digest=digest)
+    assert world.dispatcher.place()
+    world.hear(succeeded(new, job, 2, digest=digest))
+    assert (world.job(job).status, world.job(job).model_digest) == ("succeeded", digest)
+
+
 def test_a_failed_job_is_ordered_anew_once_in_its_owners_name(world: World, desk: Desk) -> None:
     owner = new_id("usr")
     old = world.running_job(WORKER, owner)

@@ -100,7 +100,7 @@ def test_a_passing_fault_is_tried_again_later_and_at_most_three_times(world: Wor
     """However often and in whatever order the worker's word of it arrives."""
     job_id = world.running_job(WORKER)
     for attempt, wait in ((1, 10.0), (2, 40.0)):
-        end = failed(WORKER, job_id, attempt, "storage_unavailable", retryable=True)
+        end = failed(WORKER, job_id, attempt, "inference_unavailable", retryable=True)
         world.hear(end)
         world.beat(WORKER, finished=[end])
         world.beat(WORKER, running=[(job_id, attempt)])
@@ -112,8 +112,34 @@ def test_a_passing_fault_is_tried_again_later_and_at_most_three_times(world: Wor
         world.beat(WORKER)
         assert world.dispatcher.place()
     assert world.job(job_id).attempt == 3
-    world.hear(failed(WORKER, job_id, 3, "storage_unavailable", retryable=True))
+    world.hear(failed(WORKER, job_id, 3, "inference_unavailable", retryable=True))
     assert world.job(job_id).status == "failed"
+
+
+def test_a_store_that_is_away_counts_against_no_song_and_is_asked_less_and_less(world: World) -> None:
+    job_id = world.running_job(WORKER)
+    waits = []
+    for attempt in range(1, 10):
+        world.hear(failed(WORKER, job_id, attempt, "storage_unavailable", retryable=True))
+        job = world.job(job_id)
+        assert (job.status, job.failures, job.worker_id) == ("queued", 0, None)
+        assert job.not_before is not None
+        waits.append((job.not_before - world.clock()).total_seconds())
+        assert not world.dispatcher.place()
+        world.clock.advance(waits[-1])
+        world.beat(WORKER)
+        assert world.dispatcher.place()
+    assert waits == [10, 20, 40, 80, 160, 320, 640, 900, 900]
+    world.hear(succeeded(WORKER, job_id, 10))
+    assert world.job(job_id).status == "succeeded"
+
+
+def test_a_song_that_the_store_refuses_for_ever_waits_as_long_as_any(world: World) -> None:
+    job_id = world.running_job(WORKER)
+    world.clock.advance(world.settings.queue_limit_seconds + 1)
+    world.hear(failed(WORKER, job_id, 1, "storage_unavailable", retryable=True))
+    job = world.job(job_id)
+    assert (job.status, job.error_code) == ("failed", "waited_too_long")
 
 
 @pytest.mark.parametrize("outcome", ["busy", "shutdown"])
