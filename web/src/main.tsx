@@ -5,16 +5,31 @@ import "@mantine/core/styles.layer.css";
 import "./app/global.css";
 import { MantineProvider } from "@mantine/core";
 import { QueryClientProvider } from "@tanstack/react-query";
-import { StrictMode } from "react";
+import { type ReactNode, StrictMode, useMemo } from "react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app/App";
-import { chosenLanguage, LanguageProvider, textsOf } from "./app/language";
+import { chosenLanguage, LanguageProvider, textsOf, useTexts } from "./app/language";
 import { newQueries } from "./app/queries";
-import { theme, variables } from "./app/theme";
+import { spoken, variables } from "./app/theme";
 
 /** The gateway lets styles pass that carry the number of its answer, which stands in the page. */
 function styleNonce(): string {
   return document.querySelector<HTMLMetaElement>('meta[property="csp-nonce"]')?.nonce ?? "";
+}
+
+function Painted({ children }: { children: ReactNode }) {
+  const texts = useTexts();
+  const theme = useMemo(() => spoken(texts), [texts]);
+  return (
+    <MantineProvider
+      theme={theme}
+      cssVariablesResolver={variables}
+      defaultColorScheme="auto"
+      getStyleNonce={styleNonce}
+    >
+      {children}
+    </MantineProvider>
+  );
 }
 
 async function start(): Promise<void> {
@@ -22,19 +37,15 @@ async function start(): Promise<void> {
   if (root === null) throw new Error("The page has no #root.");
   const language = chosenLanguage();
   const texts = await textsOf(language);
+  const queries = newQueries();
   createRoot(root).render(
     <StrictMode>
       <LanguageProvider start={language} texts={texts}>
-        <MantineProvider
-          theme={theme}
-          cssVariablesResolver={variables}
-          defaultColorScheme="auto"
-          getStyleNonce={styleNonce}
-        >
-          <QueryClientProvider client={newQueries()}>
+        <Painted>
+          <QueryClientProvider client={queries}>
             <App />
           </QueryClientProvider>
-        </MantineProvider>
+        </Painted>
       </LanguageProvider>
     </StrictMode>,
   );

@@ -12,6 +12,7 @@ import { api } from "./client";
 import { merged } from "./joblist";
 import { answer, Problem } from "./problem";
 import type { components } from "./schema";
+import { followJob } from "./stream";
 
 export type Job = components["schemas"]["ListedJob"];
 export type Status = Job["status"];
@@ -21,8 +22,6 @@ const LIST = "jobs";
 const QUEUE = ["queue"];
 const PAGE = 100;
 const ASK_AGAIN_MILLISECONDS = 4000;
-/** Browsers keep six connections to a server, and pages need some. */
-const STREAMS = 3;
 /** How many of the waiting ones are shown in their turn. */
 const NEXT_SHOWN = 5;
 
@@ -64,32 +63,22 @@ export function useJobs(wish: Wish, inView: RefObject<readonly string[]>) {
   const changing = jobs.some(isUnfinished);
   useQuery({
     queryKey: ["renewed", ...queryKey],
-    queryFn: async () => {
+    queryFn: async ({ signal }) => {
       const known = jobsOf(queries.getQueryData<InfiniteData<Page>>(queryKey));
       const first = known.findIndex((job) => job.id === inView.current[0]);
       const after = known[first - 1]?.id ?? null;
       const part = await page(wish, after);
-      change(queries, queryKey, (now) => merged(now, part, after));
+      // It may be the answer to who was signed in before.
+      if (!signal.aborted) change(queries, queryKey, (now) => merged(now, part, after));
       return null;
     },
     enabled: list.isSuccess,
     refetchInterval: changing ? ASK_AGAIN_MILLISECONDS : false,
     gcTime: 0,
   });
-  const watched = jobs
-    .filter((job) => job.status === "running")
-    .slice(0, STREAMS)
-    .map((job) => job.id)
-    .join(" ");
-  useEffect(() => {
-    const streams = watched
-      .split(" ")
-      .filter(Boolean)
-      .map((id) => follow(id, queries));
-    return () => {
-      for (const stream of streams) stream.close();
-    };
-  }, [watched, queries]);
+  // One alone: browsers keep six connections to a server, for all the windows in view.
+  const watched = jobs.find((job) => job.status === "running")?.id;
+  useEffect(() => (watched === undefined ? undefined : follow(watched, queries)), [watched, queries]);
   return { ...list, jobs };
 }
 
@@ -113,19 +102,16 @@ function changeOne(queries: QueryClient, id: string, changed: (job: Job) => Job)
   change(queries, [LIST], (jobs) => jobs.map((job) => (job.id === id ? changed(job) : job)));
 }
 
-/** Writes what a job's stream tells into every list that has it. */
-function follow(id: string, queries: QueryClient): EventSource {
-  const stream = new EventSource(`/v1/jobs/${encodeURIComponent(id)}/events`);
-  stream.addEventListener("progress", (event) => {
-    const { stage, fraction, playable_seconds } = JSON.parse(event.data);
-    changeOne(queries, id, (job) => ({ ...job, playable_seconds, progress: { stage, fraction } }));
+/** Writes what a job's stream tells into every list that has it. Returns how to stop. */
+function follow(id: string, queries: QueryClient): () => void {
+  return followJob<Job>(id, {
+    progress: ({ playable_seconds, ...progress }) =>
+      changeOne(queries, id, (job) => ({ ...job, playable_seconds, progress }) as Job),
+    status: (told) => {
+      changeOne(queries, id, (job) => ({ ...job, ...told }));
+      return isUnfinished(told);
+    },
   });
-  stream.addEventListener("status", (event) => {
-    const told: Job = JSON.parse(event.data);
-    changeOne(queries, id, (job) => ({ ...job, ...told }));
-    if (!isUnfinished(told)) stream.close();
-  });
-  return stream;
 }
 
 /** The first of the jobs that wait, in their turn. */

@@ -3,8 +3,10 @@
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
 import { api } from "./client";
+import { orders } from "./orders";
 import { answer, Problem } from "./problem";
 import type { components } from "./schema";
+import { followJob } from "./stream";
 
 export type Job = components["schemas"]["JobAnswer"];
 export type Stem = components["schemas"]["StemResult"];
@@ -15,8 +17,10 @@ type Tag = NonNullable<Feedback["tags"]>[number];
 export const TAGS: readonly Tag[] = ["bleed", "artifacts", "muffled", "missing", "clicks", "perfect"];
 
 const FINAL: ReadonlySet<Job["status"]> = new Set(["succeeded", "failed", "canceled", "rejected"]);
-/** Where the stream cannot be had, or says nothing. */
+/** Where the stream cannot be had, or says nothing; and while the page is hidden, where music may go on. */
 const ASK_AGAIN_MILLISECONDS = 10_000;
+const ASK_UNSEEN_MILLISECONDS = 4000;
+const again = () => (document.hidden ? ASK_UNSEEN_MILLISECONDS : ASK_AGAIN_MILLISECONDS);
 
 export function isFinal(job: Job): boolean {
   return FINAL.has(job.status);
@@ -29,6 +33,11 @@ const keys = {
 
 function at(id: string) {
   return { params: { path: { job_id: id } } };
+}
+
+/** Whether somebody has deleted it, here or elsewhere. */
+export function isGone(problem: unknown): boolean {
+  return problem instanceof Problem && problem.status === 404;
 }
 
 /** The answer, or null where the API says that there is none (yet). */
@@ -47,34 +56,33 @@ export function useJob(id: string) {
   const job = useQuery({
     queryKey: keys.job(id),
     queryFn: () => answer(api.GET("/v1/jobs/{job_id}", at(id))),
-    refetchInterval: ({ state }) => (state.data && !isFinal(state.data) ? ASK_AGAIN_MILLISECONDS : false),
+    refetchInterval: ({ state }) =>
+      state.data && !isFinal(state.data) && !isGone(state.error) ? again() : false,
+    refetchIntervalInBackground: true,
   });
-  const live = job.data !== undefined && !isFinal(job.data);
+  const live = job.data !== undefined && !isFinal(job.data) && !isGone(job.error);
   useEffect(() => (live ? follow(id, queries) : undefined), [id, live, queries]);
   return job;
 }
 
 /** Writes what the stream tells into what is known. Returns how to stop. */
 function follow(id: string, queries: QueryClient): () => void {
-  const stream = new EventSource(`/v1/jobs/${encodeURIComponent(id)}/events`);
-  stream.addEventListener("status", (event) => {
-    const job: Job = JSON.parse(event.data);
-    queries.setQueryData(keys.job(id), job);
-    if (isFinal(job)) stream.close();
-    void queries.invalidateQueries({ queryKey: keys.part(id, "playback") });
+  const playback = keys.part(id, "playback");
+  return followJob<Job>(id, {
+    status: (job) => {
+      queries.setQueryData(keys.job(id), job);
+      void queries.invalidateQueries({ queryKey: playback });
+      return !isFinal(job);
+    },
+    progress: ({ playable_seconds, ...progress }) => {
+      queries.setQueryData<Job>(keys.job(id), (job) => job && ({ ...job, progress } as Job));
+      queries.setQueryData<Playback | null>(playback, (known) => {
+        if (known && typeof playable_seconds === "number") return { ...known, playable_seconds };
+        return known;
+      });
+      if (!queries.getQueryData(playback)) void queries.invalidateQueries({ queryKey: playback });
+    },
   });
-  stream.addEventListener("progress", (event) => {
-    const { stage, fraction, playable_seconds } = JSON.parse(event.data);
-    queries.setQueryData<Job>(keys.job(id), (job) => job && { ...job, progress: { stage, fraction } });
-    queries.setQueryData<Playback | null>(keys.part(id, "playback"), (known) => {
-      if (known && typeof playable_seconds === "number") return { ...known, playable_seconds };
-      return known;
-    });
-    if (!queries.getQueryData(keys.part(id, "playback"))) {
-      void queries.invalidateQueries({ queryKey: keys.part(id, "playback") });
-    }
-  });
-  return () => stream.close();
 }
 
 export type Playback = components["schemas"]["PlaybackAnswer"];
@@ -90,7 +98,8 @@ export function usePlayback(job: Job) {
       if (playback !== null || isFinal(job)) return playback;
       return queries.getQueryData<Playback | null>(queryKey) ?? null;
     },
-    refetchInterval: isFinal(job) ? false : ASK_AGAIN_MILLISECONDS,
+    refetchInterval: () => (isFinal(job) ? false : again()),
+    refetchIntervalInBackground: true,
   });
 }
 
@@ -155,18 +164,20 @@ export function useQuoteOfWhole(job: Job) {
 export function useOrderWhole(job: Job) {
   return useMutation({
     mutationFn: () =>
-      answer(
-        api.POST("/v1/jobs", {
-          params: { header: { "Idempotency-Key": `whole-of-${job.id}` } },
-          body: {
-            upload_id: job.upload_id,
-            mode: "full",
-            tier: job.tier,
-            stems: job.requested_stems,
-            output: job.output,
-            model: job.model.name,
-          },
-        }),
+      orders.order(`whole of ${job.id}`, (key) =>
+        answer(
+          api.POST("/v1/jobs", {
+            params: { header: { "Idempotency-Key": key } },
+            body: {
+              upload_id: job.upload_id,
+              mode: "full",
+              tier: job.tier,
+              stems: job.requested_stems,
+              output: job.output,
+              model: job.model.name,
+            },
+          }),
+        ),
       ),
   });
 }

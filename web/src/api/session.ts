@@ -1,4 +1,5 @@
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useRef } from "react";
 import { api, csrfToken } from "./client";
 import { answer, Problem } from "./problem";
 import type { components } from "./schema";
@@ -6,35 +7,93 @@ import type { components } from "./schema";
 export type User = components["schemas"]["UserView"];
 
 const ME = ["me"];
+/** What is of no account: of links and receipts, for whoever has them. */
+const PUBLIC: ReadonlySet<unknown> = new Set(["share", "erasure"]);
+const ASK_AGAIN_MILLISECONDS = 5000;
 
-async function me(): Promise<User | null> {
-  if (csrfToken() === null) return null;
+const followers = new Set<(accountId: string | null) => void>();
+
+/** Calls back with the account that is signed in, whenever that is known anew; null for none. For what is no query. */
+export function onAccount(follower: (accountId: string | null) => void): void {
+  followers.add(follower);
+}
+
+function tellAccount(accountId: string | null): void {
+  for (const follower of followers) follower(accountId);
+}
+
+async function me(queries: QueryClient): Promise<User | null> {
+  const session = csrfToken();
+  if (session === null) return null;
+  let user: User;
   try {
-    return await answer(api.GET("/v1/me"));
+    user = await answer(api.GET("/v1/me"));
   } catch (problem) {
     if (problem instanceof Problem && problem.status === 401) return null;
     throw problem;
   }
+  if (session === csrfToken()) {
+    const before = queries.getQueryData<User | null>(ME);
+    // Somebody else has signed in by another tab.
+    if (before && before.id !== user.id) drop(queries);
+    tellAccount(user.id);
+  }
+  return user;
+}
+
+function useMe() {
+  const queries = useQueryClient();
+  // Without a session's cookie nobody is signed in, which need not be asked.
+  const nobody = csrfToken() === null ? { initialData: null } : {};
+  return useQuery({
+    queryKey: ME,
+    queryFn: () => me(queries),
+    staleTime: 60_000,
+    refetchInterval: ({ state }) => (state.status === "error" ? ASK_AGAIN_MILLISECONDS : false),
+    ...nobody,
+  });
 }
 
 /** Who is signed in: undefined until it is known, null for nobody. */
 export function useUser(): User | null | undefined {
-  // Without a session's cookie nobody is signed in, which need not be asked.
-  const nobody = csrfToken() === null ? { initialData: null } : {};
-  return useQuery({ queryKey: ME, queryFn: me, staleTime: 60_000, ...nobody }).data;
+  return useMe().data;
+}
+
+/** Who is signed in; while that cannot be known why not, and how to ask at once. It is asked again by itself. */
+export function useAsked(): { user: User | null | undefined; problem: unknown; ask: () => void } {
+  const { data, error, isFetching, refetch } = useMe();
+  // The query forgets its error as soon as it is asked again; what is told stays until it is known.
+  const told = useRef<unknown>(null);
+  if (error !== null) told.current = error;
+  return {
+    user: data,
+    problem: data === undefined ? told.current : null,
+    ask: () => void (isFetching || refetch()),
+  };
+}
+
+function drop(queries: QueryClient): void {
+  queries.removeQueries({ predicate: ({ queryKey: [first] }) => first !== ME[0] && !PUBLIC.has(first) });
 }
 
 /** Forgets everything of an account; called when its session has ended, by whatever way. */
 export function forget(queries: QueryClient): void {
-  queries.removeQueries({ predicate: (query) => query.queryKey[0] !== ME[0] });
+  drop(queries);
+  // An answer that is on its way would tell of who was signed in.
+  void queries.cancelQueries({ queryKey: ME });
   queries.setQueryData(ME, null);
+  tellAccount(null);
 }
 
 export function useSignIn() {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: (body: components["schemas"]["WebSignIn"]) => answer(api.POST("/v1/auth/session", { body })),
-    onSuccess: ({ user }) => queries.setQueryData(ME, user),
+    onSuccess: ({ user }) => {
+      void queries.cancelQueries({ queryKey: ME });
+      queries.setQueryData(ME, user);
+      tellAccount(user.id);
+    },
   });
 }
 

@@ -1,14 +1,16 @@
 import { Suspense, useEffect } from "react";
 import { Redirect, Route, Switch, useLocation } from "wouter";
-import { type User, useUser } from "../api/session";
+import { type User, useAsked } from "../api/session";
 import { Settling } from "../components/Settling";
 import { Shell } from "../components/Shell";
+import { Unanswered } from "../components/Unanswered";
 import { Waiting } from "../components/Waiting";
 import NotFound from "../pages/not-found";
 import { allowed } from "./access";
 import { Caught } from "./Caught";
 import { useTexts } from "./language";
 import { HOME, PAGES, type Page } from "./pages";
+import { useArrival } from "./useArrival";
 
 /** The address to come back to after signing in; only paths of this app are taken. */
 export function cameFrom(search: string): string {
@@ -16,18 +18,28 @@ export function cameFrom(search: string): string {
   return /^\/(?![/\\])/.test(next) ? next : HOME;
 }
 
-function Guarded({ page, user }: { page: Page; user: User | null }) {
+interface Asked {
+  /** Undefined while it is not known who is signed in. */
+  user: User | null | undefined;
+  /** Why it could not be known so far. */
+  problem: unknown;
+  ask: () => void;
+}
+
+function Guarded({ page, user, problem, ask }: { page: Page } & Asked) {
   const texts = useTexts();
   const [path] = useLocation();
   useEffect(() => {
     document.title = `${page.title(texts)} · Stemwright`;
   }, [page, texts]);
-  if (page.for === "guest" && user !== null) return <Redirect to={cameFrom(location.search)} replace />;
-  if (page.for !== "guest" && page.for !== "anyone" && user === null) {
-    const here = path === HOME ? "" : `?next=${encodeURIComponent(path + location.search)}`;
-    return <Redirect to={`/sign-in${here}`} replace />;
+  if (user === undefined && page.for !== "anyone") {
+    return problem === null ? <Waiting /> : <Unanswered problem={problem} again={ask} />;
   }
-  if (!allowed(page, user)) return <NotFound />;
+  if (page.for === "guest" && user) return <Redirect to={cameFrom(location.search)} replace />;
+  if (page.for !== "guest" && page.for !== "anyone" && user === null) {
+    return <Redirect to={`/sign-in?next=${encodeURIComponent(path + location.search)}`} replace />;
+  }
+  if (!allowed(page, user ?? null)) return <NotFound />;
   return (
     <Settling>
       <page.page />
@@ -36,26 +48,23 @@ function Guarded({ page, user }: { page: Page; user: User | null }) {
 }
 
 export function App() {
-  const user = useUser();
+  const asked = useAsked();
   const [path] = useLocation();
+  useArrival();
   return (
-    <Shell user={user}>
+    <Shell user={asked.user}>
       <Caught key={path}>
         <Suspense fallback={<Waiting />}>
-          {user === undefined ? (
-            <Waiting />
-          ) : (
-            <Switch>
-              {PAGES.map((page) => (
-                <Route key={page.path} path={page.path}>
-                  <Guarded page={page} user={user} />
-                </Route>
-              ))}
-              <Route>
-                <NotFound />
+          <Switch>
+            {PAGES.map((page) => (
+              <Route key={page.path} path={page.path}>
+                <Guarded page={page} {...asked} />
               </Route>
-            </Switch>
-          )}
+            ))}
+            <Route>
+              <NotFound />
+            </Route>
+          </Switch>
         </Suspense>
       </Caught>
     </Shell>

@@ -15,6 +15,11 @@ export interface Formats {
   duration: (seconds: number) => string;
 }
 
+/** The first characters as the API counts them, code points: an emoji is one, and is not cut in two. */
+export function shortened(text: string, most: number): string {
+  return [...text].slice(0, most).join("");
+}
+
 const SIZES_LEAST = ["kilobyte", 1000] as const;
 const SIZES = [["gigabyte", 1e9], ["megabyte", 1e6], SIZES_LEAST] as const;
 const LOCALES = { en: "en-GB", fa: "fa-IR" } as const;

@@ -1,4 +1,11 @@
-import { type CSSVariablesResolver, createTheme, type MantineColorsTuple } from "@mantine/core";
+import {
+  type CSSVariablesResolver,
+  createTheme,
+  type MantineColorsTuple,
+  type MantineThemeOverride,
+  mergeThemeOverrides,
+} from "@mantine/core";
+import type { Texts } from "../texts/en";
 
 /** The two stems have a colour each, everywhere: ember sings, pine plays. */
 const ember: MantineColorsTuple = [
@@ -67,7 +74,7 @@ const dark: MantineColorsTuple = [
 const SANS = '"Instrument Sans Variable", "Vazirmatn Variable", system-ui, sans-serif';
 const DISPLAY = '"Bricolage Grotesque Variable", "Vazirmatn Variable", system-ui, sans-serif';
 
-export const theme = createTheme({
+const theme = createTheme({
   colors: { ember, pine, red, gray, dark },
   primaryColor: "ember",
   primaryShade: { light: 7, dark: 4 },
@@ -98,6 +105,12 @@ export const theme = createTheme({
     Anchor: { defaultProps: { underline: "always" } },
   },
 });
+
+/** The theme with what it says: the x of every dialog has a name. */
+export function spoken({ common }: Texts): MantineThemeOverride {
+  const closeButtonProps = { "aria-label": common.close };
+  return mergeThemeOverrides(theme, { components: { Modal: { defaultProps: { closeButtonProps } } } });
+}
 
 /** What pages are painted on; `--ground` lies behind everything, `--sheet` is a card on it. */
 export const variables: CSSVariablesResolver = () => ({

@@ -17,9 +17,16 @@ class Platform implements Store {
   /** Set: a part stays on its way until it is told to stop. */
   hanging = false;
   verdict: Upload["status"] = "ready";
+  /** Set: no call is answered otherwise. */
+  refusal: Problem | null = null;
+  /** Of whom the cookie is; it is they who get what is begun. */
+  session: string | null = "a";
+  readonly owners: (string | null)[] = [];
 
   async begin(file: File): Promise<Upload> {
+    if (this.refusal !== null) throw this.refusal;
     this.begun += 1;
+    this.owners.push(this.session);
     const id = `upl_${this.begun}`;
     this.parts.set(id, new Map());
     this.#sizes.set(id, file.size);
@@ -41,6 +48,7 @@ class Platform implements Store {
   }
 
   async look(id: string): Promise<Upload> {
+    if (this.refusal !== null) throw this.refusal;
     if (id === "upl_fetched") return this.#fetched();
     const size = this.#sizes.get(id);
     const status = this.#status.get(id);
@@ -66,6 +74,10 @@ class Platform implements Store {
   async complete(id: string): Promise<Upload> {
     this.#status.set(id, this.verdict);
     return this.look(id);
+  }
+
+  async settle(id: string): Promise<void> {
+    this.#status.set(id, "ready");
   }
 
   async remove(id: string): Promise<void> {
@@ -98,7 +110,13 @@ async function until(holds: () => boolean): Promise<void> {
 const waits: number[] = [];
 const wait = async (milliseconds: number) => {
   waits.push(milliseconds);
+  await new Promise((resolve) => setTimeout(resolve, 0));
 };
+
+/** Leaves whatever is under way the turns that it needs to come to rest. */
+async function turns(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setTimeout(resolve, 0));
+}
 
 let platform: Platform;
 let queue: UploadQueue;
@@ -245,5 +263,86 @@ describe("UploadQueue", () => {
     expect(first()).toMatchObject({ phase: "fetching", name: "song" });
     platform.fetched = [{ status: "rejected", filename: "song", size_bytes: 0, code: "source_refused" }];
     await until(() => phases().join() === "rejected");
+  });
+
+  describe("whose session has ended", () => {
+    const session = () => platform.session;
+    beforeEach(() => {
+      queue = new UploadQueue("shelf", platform, wait, session);
+    });
+
+    it("sends nothing more, and goes on where it was when its account is back", async () => {
+      platform.hanging = true;
+      queue.add([file("a.wav", "01234567"), file("b.wav", "abcd")]);
+      await until(() => first().upload !== null);
+      queue.rest();
+      platform.session = "b";
+      platform.hanging = false;
+      await turns();
+      expect(phases()).toEqual(["waiting", "waiting"]);
+      expect(platform.begun).toBe(1);
+      platform.session = "a2";
+      queue.wake();
+      await until(() => phases().join() === "ready,ready");
+      expect(platform.owners).toEqual(["a", "a2"]);
+    });
+
+    it("sends nothing in the name of who signed in by another tab", async () => {
+      platform.hanging = true;
+      queue.add([file("a.wav", "0123"), file("b.wav", "abcd")]);
+      await until(() => first().upload !== null);
+      platform.session = "b";
+      queue.pause(first().key);
+      await turns();
+      await expect(queue.addAddress("https://a")).rejects.toMatchObject({ status: 401 });
+      expect(phases()).toEqual(["paused", "waiting"]);
+      expect(platform.owners).toEqual(["a"]);
+    });
+
+    it("rests at the first call that says so, and no song of it has failed", async () => {
+      platform.refusal = new Problem(401, "unauthenticated", "");
+      queue.add([file("a.wav", "0123")]);
+      await turns();
+      expect(phases()).toEqual(["waiting"]);
+      platform.refusal = null;
+      queue.wake();
+      await until(() => phases().join() === "ready");
+    });
+
+    it("looks after a song no more that is being checked, until its account is back", async () => {
+      platform.verdict = "validating";
+      queue.add([file("a.wav", "0123")]);
+      await until(() => phases().join() === "checking");
+      platform.refusal = new Problem(401, "unauthenticated", "");
+      await turns();
+      const looks = waits.length;
+      await turns();
+      expect(waits.length).toBe(looks);
+      platform.refusal = null;
+      await platform.settle("upl_1");
+      queue.wake();
+      await until(() => phases().join() === "ready");
+    });
+
+    it("forgets nothing because somebody else cannot see it", async () => {
+      localStorage.setItem("shelf", JSON.stringify([{ id: "upl_a", name: "a", size: 4, modified: 1 }]));
+      const restored = queue.restore();
+      queue.rest();
+      await restored;
+      expect(localStorage.getItem("shelf")).toContain("upl_a");
+    });
+  });
+
+  it("tells of a song that is gone while it is checked, and sends it from its start when it is told to", async () => {
+    platform.verdict = "validating";
+    queue.add([file("a.wav", "0123")]);
+    await until(() => phases().join() === "checking");
+    await platform.remove("upl_1");
+    await until(() => phases().join() === "refused");
+    expect(localStorage.getItem("shelf")).toBe("[]");
+    platform.verdict = "ready";
+    queue.resume(first().key);
+    await until(() => phases().join() === "ready");
+    expect(platform.begun).toBe(2);
   });
 });

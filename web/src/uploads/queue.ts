@@ -1,4 +1,6 @@
+import { csrfToken, lookAtSession } from "../api/client";
 import { Problem } from "../api/problem";
+import { onAccount } from "../api/session";
 import { platform, type Store, type Upload } from "./store";
 
 /** Where a song is on its way. `fetching`: the platform gets it from its address. `lost`: the connection is, and it is
@@ -29,6 +31,13 @@ export interface Song {
   readonly problem: unknown;
 }
 
+const SETTLED: ReadonlySet<Phase> = new Set<Phase>(["ready", "rejected", "refused"]);
+
+/** Whether a song is on its way to being ready. */
+export function isComing(song: Song): boolean {
+  return !SETTLED.has(song.phase);
+}
+
 /** How a file is recognised when it is chosen again. */
 interface Remembered {
   id: string;
@@ -43,8 +52,17 @@ const LOOK_MILLISECONDS = 1000;
 /** What another try with fresh addresses may mend: no answer, an address that is too old, a part of the platform that restarts. */
 const WORTH_ANOTHER_TRY = new Set([0, 403, 408, 429, 500, 502, 503, 504]);
 
-/** Songs on their way to the platform, one after the other. What has arrived survives the page. */
+/**
+ * Songs on their way to the platform, one after the other. What has arrived survives the page.
+ *
+ * Calls are made in the name of whoever the browser's cookie is of. So a queue acts under the session it was woken under
+ * alone: it rests when that is over, and goes on where it was when its account is signed in again.
+ */
 export class UploadQueue {
+  #resting = false;
+  /** How often it was woken; what was begun before goes on no more. */
+  #woken = 0;
+  #session: string | null;
   #songs: readonly Song[] = [];
   readonly #files = new Map<string, File>();
   readonly #modified = new Map<string, number>();
@@ -56,7 +74,10 @@ export class UploadQueue {
     private readonly shelf: string,
     private readonly store: Store = platform,
     private readonly wait: (milliseconds: number) => Promise<void> = pause,
-  ) {}
+    private readonly session: () => string | null = csrfToken,
+  ) {
+    this.#session = session();
+  }
 
   readonly songs = (): readonly Song[] => this.#songs;
 
@@ -65,18 +86,53 @@ export class UploadQueue {
     return () => this.#listeners.delete(listener);
   };
 
+  /** Its account is not signed in any more: calls end, and nothing is sent until it is woken. */
+  rest(): void {
+    if (this.#resting) return;
+    this.#resting = true;
+    for (const song of this.#songs) {
+      if (song.phase === "sending" || song.phase === "lost") this.#set(song.key, { phase: "waiting" });
+    }
+    for (const stop of this.#stops.values()) stop.abort(new Stopped());
+  }
+
+  /** Its account is signed in; goes on where it rested. */
+  wake(): void {
+    const session = this.session();
+    if (!this.#resting && session === this.#session) return;
+    this.#resting = false;
+    this.#woken += 1;
+    this.#session = session;
+    for (const { key, phase, upload } of this.#songs) {
+      if (upload !== null && (phase === "fetching" || phase === "checking")) void this.#check(key, upload);
+    }
+    void this.restore();
+    this.#go();
+  }
+
+  /** Whether a call now would be one of its account. Where another tab has changed the session, that is looked into. */
+  #awake(): boolean {
+    if (!this.#resting && this.session() !== this.#session) {
+      this.rest();
+      lookAtSession();
+    }
+    return !this.#resting;
+  }
+
   /** Takes up what was begun before the page was loaded. */
   async restore(): Promise<void> {
     for (const known of this.#remembered()) {
       if (this.#songs.some((song) => song.upload?.id === known.id)) continue;
+      if (!this.#awake()) return;
       try {
         const upload = await this.store.look(known.id);
+        if (this.#songs.some((song) => song.upload?.id === known.id)) continue;
         const key = this.#enter(known.name, known.size, known.modified, upload);
         if (upload.status === "pending" && !upload.source_url)
           this.#set(key, { phase: "paused", sent: arrived(upload) });
         else void this.#check(key, upload);
       } catch (problem) {
-        if (problem instanceof Problem && problem.status === 404) this.#forget(known.id);
+        if (problem instanceof Problem && problem.status === 404 && this.#awake()) this.#forget(known.id);
       }
     }
   }
@@ -100,6 +156,7 @@ export class UploadQueue {
 
   /** A song that the platform fetches. Rejects with a `Problem` where it does not take the address. */
   async addAddress(address: string): Promise<void> {
+    if (!this.#awake()) throw new Problem(401, "unauthenticated", "");
     const upload = await this.store.name(address);
     this.#remember({ id: upload.id, name: upload.filename, size: 0, modified: 0 });
     void this.#check(this.#enter(upload.filename, 0, 0, upload), upload);
@@ -135,6 +192,7 @@ export class UploadQueue {
   }
 
   #go(): void {
+    if (!this.#awake()) return;
     if (this.#songs.some((song) => song.phase === "sending" || song.phase === "lost")) return;
     const song = this.#songs.find(({ phase }) => phase === "waiting");
     if (song) void this.#send(song.key).finally(() => this.#go());
@@ -151,12 +209,21 @@ export class UploadQueue {
       this.#set(key, { phase: "checking", sent: file.size });
       void this.#check(key, upload);
     } catch (problem) {
-      if (!(problem instanceof Stopped)) this.#set(key, { phase: "refused", problem });
+      if (!(problem instanceof Stopped)) this.#refuse(key, problem);
     }
+  }
+
+  /** What is refused may be tried again; what the platform does not have any more from its start. */
+  #refuse(key: string, problem: unknown): void {
+    const upload = this.#song(key)?.upload;
+    const gone = problem instanceof Problem && problem.status === 404;
+    if (gone && upload) this.#forget(upload.id);
+    this.#set(key, { phase: "refused", problem, ...(gone ? { upload: null, sent: 0 } : {}) });
   }
 
   /** Sends what is missing, and says that it is all. */
   async #sendParts(key: string, file: File, stop: AbortSignal): Promise<Upload> {
+    if (!this.#awake()) throw new Stopped();
     const known = this.#song(key)?.upload;
     const upload = known ? await this.store.look(known.id) : await this.store.begin(file);
     stop.throwIfAborted();
@@ -186,6 +253,7 @@ export class UploadQueue {
       missing.length = 0;
       await Promise.allSettled(hands);
     }
+    if (!this.#awake()) throw new Stopped();
     return await this.store.complete(upload.id);
   }
 
@@ -195,6 +263,10 @@ export class UploadQueue {
         return await call();
       } catch (problem) {
         if (stop.aborted) throw stop.reason;
+        if (problem instanceof Problem && problem.status === 401) {
+          this.rest();
+          throw new Stopped();
+        }
         if (!(problem instanceof Problem && WORTH_ANOTHER_TRY.has(problem.status))) throw problem;
         this.#set(key, { phase: "lost" });
         await this.wait(1000 * (problem.retryAfterSeconds ?? seconds));
@@ -205,15 +277,26 @@ export class UploadQueue {
 
   /** Waits for the verdict. */
   async #check(key: string, first: Upload): Promise<void> {
-    let upload = first;
-    while (this.#song(key)) {
+    const woken = this.#woken;
+    const goesOn = () => this.#song(key) !== undefined && this.#awake() && this.#woken === woken;
+    for (let upload = first; ; ) {
       if (upload.status === "ready" || upload.status === "rejected") {
         this.#set(key, { ...told(upload), phase: upload.status });
         return;
       }
       this.#set(key, { ...told(upload), phase: upload.status === "pending" ? "fetching" : "checking" });
       await this.wait(LOOK_MILLISECONDS);
-      upload = await this.store.look(upload.id).catch(() => upload);
+      if (!goesOn()) return;
+      try {
+        upload = await this.store.look(upload.id);
+      } catch (problem) {
+        if (!goesOn()) return;
+        if (problem instanceof Problem && WORTH_ANOTHER_TRY.has(problem.status)) continue;
+        if (problem instanceof Problem && problem.status === 401) this.rest();
+        else this.#refuse(key, problem);
+        return;
+      }
+      if (!goesOn()) return;
     }
   }
 
@@ -283,7 +366,14 @@ function pause(milliseconds: number): Promise<void> {
 
 const queues = new Map<string, UploadQueue>();
 
-/** The queue of an account, the same for as long as the page lives. */
+onAccount((signedIn) => {
+  for (const [accountId, queue] of queues) {
+    if (accountId === signedIn) queue.wake();
+    else queue.rest();
+  }
+});
+
+/** The queue of an account that is signed in, the same for as long as the page lives. */
 export function queueOf(accountId: string): UploadQueue {
   let queue = queues.get(accountId);
   if (queue === undefined) {

@@ -1,22 +1,48 @@
 import { Button, Group, Text } from "@mantine/core";
-import { type DragEvent, useRef, useState } from "react";
-import { useTexts } from "../../app/language";
-import { dropped, SONGS, songsAmong } from "./files";
+import { type DragEvent, Fragment, useEffect, useRef, useState } from "react";
+import { useLanguage } from "../../app/language";
+import { type Chosen, dropped, SONGS, songsAmong } from "./files";
 import classes from "./new.module.css";
 
+const MOST_NAMED = 5;
+
+/** A file that misses the zone would be opened by the browser, in place of the page or in a new tab. */
+function useNothingOpened(): void {
+  useEffect(() => {
+    const keep = (event: globalThis.DragEvent) => {
+      if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+    };
+    addEventListener("dragover", keep);
+    addEventListener("drop", keep);
+    return () => {
+      removeEventListener("dragover", keep);
+      removeEventListener("drop", keep);
+    };
+  }, []);
+}
+
 /** Where songs are dropped, or chosen: one, many, or a folder. */
-export function Drop({ onFiles }: { onFiles: (files: File[]) => void }) {
-  const { newSeparation: texts } = useTexts();
+export function Drop({ onFiles }: { onFiles: (files: readonly File[]) => void }) {
+  const {
+    texts: { newSeparation: texts },
+    formats,
+  } = useLanguage();
+  const [leftOut, setLeftOut] = useState<readonly File[]>([]);
+  useNothingOpened();
+  const take = (chosen: Chosen) => {
+    setLeftOut(chosen.leftOut);
+    onFiles(chosen.songs);
+  };
   const [over, setOver] = useState(false);
   const files = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
   const drop = async (event: DragEvent) => {
     event.preventDefault();
     setOver(false);
-    onFiles(await dropped(event.dataTransfer));
+    take(await dropped(event.dataTransfer));
   };
   const choose = (input: HTMLInputElement) => {
-    onFiles(songsAmong(input.files ?? []));
+    take(songsAmong(input.files ?? []));
     input.value = "";
   };
   return (
@@ -42,6 +68,21 @@ export function Drop({ onFiles }: { onFiles: (files: File[]) => void }) {
           {texts.chooseFolder}
         </Button>
       </Group>
+      <div role="status">
+        {leftOut.length > 0 ? (
+          <Text mt="sm" style={{ overflowWrap: "anywhere" }}>
+            {texts.leftOut(formats.number(leftOut.length))}{" "}
+            {leftOut.slice(0, MOST_NAMED).map(({ name }, i) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: files of several folders may have one name
+              <Fragment key={i}>
+                {i > 0 ? texts.and : null}
+                <bdi>{name}</bdi>
+              </Fragment>
+            ))}
+            {leftOut.length > MOST_NAMED ? "…" : null}
+          </Text>
+        ) : null}
+      </div>
       <input
         ref={files}
         type="file"

@@ -1,13 +1,13 @@
-import { Button, Group, Stack, Text } from "@mantine/core";
+import { Anchor, Button, Group, Stack, Text } from "@mantine/core";
 import { useMutation, useQueries, useQueryClient } from "@tanstack/react-query";
-import { useRef } from "react";
-import { useLocation } from "wouter";
+import { Link, useLocation } from "wouter";
 import { api } from "../../api/client";
+import { orders } from "../../api/orders";
 import { answer } from "../../api/problem";
 import { useLanguage } from "../../app/language";
 import { Refused } from "../../components/Said";
 import { Sheet } from "../../components/Sheet";
-import type { Song, UploadQueue } from "../../uploads/queue";
+import { isComing, type Song, type UploadQueue } from "../../uploads/queue";
 import { FORMATS, type Wish } from "./wish";
 
 /** What it will cost, before anything is charged, and the order. */
@@ -30,20 +30,24 @@ export function Order({ songs, wish, queue }: { songs: readonly Song[]; wish: Wi
       staleTime: 60_000,
     })),
   });
-  // The same order keeps its key, so that one that was answered by nobody is not paid twice.
-  const keys = useRef(new Map<string, string>());
   const order = useMutation({
     mutationFn: async () => {
       const ordered: string[] = [];
       for (const { key, upload } of ready) {
         const wanted = JSON.stringify([upload?.id, wish]);
-        const once = keys.current.get(wanted) ?? crypto.randomUUID();
-        keys.current.set(wanted, once);
-        const job = await answer(
-          api.POST("/v1/jobs", {
-            params: { header: { "Idempotency-Key": once } },
-            body: { upload_id: upload?.id ?? "", mode: wish.mode, tier, stems, output: FORMATS[wish.format] },
-          }),
+        const job = await orders.order(wanted, (once) =>
+          answer(
+            api.POST("/v1/jobs", {
+              params: { header: { "Idempotency-Key": once } },
+              body: {
+                upload_id: upload?.id ?? "",
+                mode: wish.mode,
+                tier,
+                stems,
+                output: FORMATS[wish.format],
+              },
+            }),
+          ),
         );
         ordered.push(job.id);
         queue.leave(key);
@@ -54,16 +58,19 @@ export function Order({ songs, wish, queue }: { songs: readonly Song[]; wish: Wi
       void queries.invalidateQueries({ queryKey: ["jobs"] });
       void queries.invalidateQueries({ queryKey: ["balance"] });
     },
-    // One song is listened to while it is made; many are watched together.
-    onSuccess: ([id, ...more]) => go(more.length === 0 ? `/separations/${id}` : "/separations"),
   });
+  // One song is listened to while it is made; many are watched together. Whoever has gone elsewhere meanwhile is left there.
+  const press = () =>
+    order.mutate(undefined, {
+      onSuccess: ([id, ...more]) => go(more.length === 0 ? `/separations/${id}` : "/separations"),
+    });
   const answers = quotes.map((quote) => quote.data);
   const known = stems.length > 0 && ready.length > 0 && answers.every((quote) => quote !== undefined);
   const price = answers.reduce((sum, quote) => sum + (quote?.price_credits ?? 0), 0);
   const available = answers[0]?.available_credits ?? 0;
   const exhausted = answers.some((quote) => quote?.reason === "preview_allowance_exhausted");
   const affordable = known && price <= available && !exhausted;
-  const coming = songs.length - ready.length;
+  const coming = songs.filter(isComing).length;
   return (
     <Sheet title={words.cost}>
       <Stack>
@@ -74,14 +81,21 @@ export function Order({ songs, wish, queue }: { songs: readonly Song[]; wish: Wi
             <Text>{words.price(formats.number(price), formats.number(available))}</Text>
           ) : null}
           {known && exhausted ? <Text>{words.exhausted}</Text> : null}
-          {known && price > available ? <Text>{words.tooLittle}</Text> : null}
+          {known && price > available ? (
+            <Text>
+              {words.tooLittle}{" "}
+              <Anchor component={Link} href="/credits">
+                {texts.credits.packs}
+              </Anchor>
+            </Text>
+          ) : null}
           {ready.length > 0 && coming > 0 ? (
             <Text c="dimmed">{words.coming(formats.number(coming))}</Text>
           ) : null}
         </div>
         <Refused problem={order.error ?? quotes.find((quote) => quote.error)?.error} />
         <Group>
-          <Button disabled={!affordable} loading={order.isPending} onClick={() => order.mutate()}>
+          <Button disabled={!affordable} loading={order.isPending} onClick={press}>
             {ready.length > 1 ? words.orderMany(formats.number(ready.length)) : words.order}
           </Button>
         </Group>

@@ -12,10 +12,22 @@ describe("songsAmong", () => {
       named("c", "audio/mpeg"),
       named("list.m3u"),
     ];
-    expect(songsAmong(files).map((file) => file.name)).toEqual(["a.WAV", "b.opus", "c"]);
+    const { songs, leftOut } = songsAmong(files);
+    expect(songs.map((file) => file.name)).toEqual(["a.WAV", "b.opus", "c"]);
+    expect(leftOut.map((file) => file.name)).toEqual(["cover.jpg", "list.m3u"]);
   });
 
   it("leaves a file that was chosen by itself to the platform's judgement", () => {
-    expect(songsAmong([named("cover.jpg")])).toHaveLength(1);
+    expect(songsAmong([named("cover.jpg")])).toMatchObject({ songs: [{ name: "cover.jpg" }], leftOut: [] });
+  });
+
+  it("leaves out what is empty, also by itself", () => {
+    const empty = new File([], "a.wav");
+    expect(songsAmong([empty])).toEqual({ songs: [], leftOut: [empty] });
+    expect(songsAmong([empty, named("b.wav")]).leftOut).toEqual([empty]);
+  });
+
+  it("passes over what systems hide in folders", () => {
+    expect(songsAmong([named("a.wav"), named(".DS_Store"), named("Thumbs.db")]).leftOut).toEqual([]);
   });
 });

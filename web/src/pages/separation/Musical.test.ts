@@ -15,19 +15,19 @@ it("says key, tempo and loudness as a DJ reads them", () => {
     peak_dbfs: -0.1,
   };
   expect(factsOf(analysis, en.musical, formats("en"))).toEqual([
-    ["Key", "F# minor · 11A"],
-    ["Tempo", "127.9 BPM"],
-    ["Loudness", "-9.1 LUFS"],
+    ["Key", ["F#", "minor", "·", "11A"]],
+    ["Tempo", ["127.9 BPM"]],
+    ["Loudness", ["-9.1 LUFS"]],
   ]);
 });
 
-it("names the key in the reader's language", () => {
+it("names the key in the reader's language, each part in its own direction", () => {
   const analysis = { ...UNKNOWN, key: "F# minor", camelot: "11A" };
-  expect(factsOf(analysis, fa.musical, formats("fa"))).toEqual([["گام", "F# مینور · 11A"]]);
+  expect(factsOf(analysis, fa.musical, formats("fa"))).toEqual([["گام", ["F#", "مینور", "·", "11A"]]]);
 });
 
 it("leaves out what could not be told, and all of a job that is not done", () => {
-  expect(factsOf({ ...UNKNOWN, tempo_bpm: 90 }, en.musical, formats("en"))).toEqual([["Tempo", "90 BPM"]]);
+  expect(factsOf({ ...UNKNOWN, tempo_bpm: 90 }, en.musical, formats("en"))).toEqual([["Tempo", ["90 BPM"]]]);
   expect(factsOf(UNKNOWN, en.musical, formats("en"))).toEqual([]);
   expect(factsOf(null, en.musical, formats("en"))).toEqual([]);
 });

@@ -1,5 +1,5 @@
-import { Button, Text } from "@mantine/core";
-import { useLocation } from "wouter";
+import { Anchor, Button, Text } from "@mantine/core";
+import { Link, useLocation } from "wouter";
 import { type Job, useOrderWhole, useQuoteOfWhole } from "../../api/separation";
 import { useLanguage } from "../../app/language";
 import { Refused } from "../../components/Said";
@@ -30,7 +30,12 @@ export function Upgrade({ job }: { job: Job }) {
           </Button>
           <Text c="dimmed" size="sm" mt="xs">
             {deducted > 0 ? `${words.deducted(formats.number(deducted))} ` : ""}
-            {quote.data.affordable ? words.have(available) : words.tooFew(available)}
+            {quote.data.affordable ? words.have(available) : `${words.tooFew(available)} `}
+            {quote.data.affordable ? null : (
+              <Anchor component={Link} href="/credits" inherit>
+                {texts.credits.packs}
+              </Anchor>
+            )}
           </Text>
         </div>
       ) : null}

@@ -1,9 +1,9 @@
 import { Stack, Text, Title } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { useParams } from "wouter";
-import { Problem } from "../../api/problem";
 import {
   isFinal,
+  isGone,
   type Job,
   type Playback,
   useFeedback,
@@ -31,8 +31,8 @@ export default function Separation() {
   const { id = "" } = useParams();
   const { separation } = useTexts();
   const job = useJob(id);
-  if (job.data) return <Shown job={job.data} />;
-  if (job.error instanceof Problem && job.error.status === 404) {
+  // What was deleted elsewhere is gone, whatever is known of it from before.
+  if (isGone(job.error)) {
     return (
       <Stack>
         <Title order={1}>{separation.notFound}</Title>
@@ -40,6 +40,7 @@ export default function Separation() {
       </Stack>
     );
   }
+  if (job.data) return <Shown job={job.data} />;
   return job.error ? <Refused problem={job.error} /> : <Waiting />;
 }
 

@@ -2,6 +2,7 @@ import { Button, CopyButton, Group, Modal, NativeSelect, Stack, Text, TextInput,
 import { useDisclosure } from "@mantine/hooks";
 import { useId, useState } from "react";
 import { type Share, useEndShare, useMakeShare, useShares } from "../../api/shares";
+import { shortened } from "../../app/formats";
 import { useLanguage, useTexts } from "../../app/language";
 import { Icon } from "../../components/Icon";
 import { Row, Rows } from "../../components/Rows";
@@ -25,7 +26,7 @@ const MOST_CHARACTERS = 200;
 
 /** On the page of a separation: links for others to listen by are made, copied and ended behind it. */
 export function ShareButton({ jobId, name }: Props) {
-  const { share: words, common } = useTexts();
+  const { share: words } = useTexts();
   const [opened, dialog] = useDisclosure();
   return (
     <>
@@ -36,7 +37,6 @@ export function ShareButton({ jobId, name }: Props) {
         opened={opened}
         onClose={dialog.close}
         title={words.dialog}
-        closeButtonProps={{ "aria-label": common.close }}
         centered
         lockScroll={false}
         size="lg"
@@ -53,7 +53,7 @@ export function ShareButton({ jobId, name }: Props) {
 
 function Make({ jobId, name }: Props) {
   const { share: words } = useTexts();
-  const [title, setTitle] = useState((name ?? "").slice(0, MOST_CHARACTERS));
+  const [title, setTitle] = useState(shortened(name ?? "", MOST_CHARACTERS));
   const [after, setAfter] = useState<After>("month");
   const make = useMakeShare(jobId);
   return (

@@ -10,6 +10,7 @@ export const common = {
   mishap: "This page could not be shown",
   mishapHint: "It may have been renewed since you opened it. Loading it again usually helps.",
   reload: "Load again",
+  again: "Try again",
   notFound: "There is nothing here",
   notFoundHint: "The address may be mistyped, or what was here is gone.",
   toStart: "To the start",

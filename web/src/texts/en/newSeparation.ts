@@ -5,6 +5,12 @@ export const newSeparation = {
   dropHint: "WAV, FLAC, MP3, M4A, Ogg, Opus, AIFF and others, up to two hours each.",
   chooseFiles: "Choose files",
   chooseFolder: "Choose a folder",
+  /** Names follow. */
+  leftOut: (files: string) =>
+    files === "1"
+      ? "One file was left out, for it is empty or no song:"
+      : `${files} files were left out, for they are empty or no songs:`,
+  and: ", ",
   address: "Or the address of a song",
   addressHint: "It has to give the file itself, not a page with a player.",
   addressPlaceholder: "https://music.example.com/song.flac",

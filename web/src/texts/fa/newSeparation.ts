@@ -7,6 +7,8 @@ export const newSeparation: Texts["newSeparation"] = {
   dropHint: "WAV، FLAC، MP3، M4A، Ogg، Opus، AIFF و مانند آن‌ها، هر یک تا دو ساعت.",
   chooseFiles: "انتخاب پرونده‌ها",
   chooseFolder: "انتخاب پوشه",
+  leftOut: (files) => `${files} پرونده کنار گذاشته شد، چون تهی است یا آهنگ نیست:`,
+  and: "، ",
   address: "یا نشانی یک آهنگ",
   addressHint: "باید خود پرونده را بدهد، نه صفحه‌ای با پخش‌کننده.",
   addressPlaceholder: "https://music.example.com/song.flac",

@@ -20,7 +20,7 @@ import { Ruler } from "./Ruler";
 import { StripControls } from "./StripControls";
 import { TransportBar } from "./TransportBar";
 import { useMixerState, usePosition } from "./useMixer";
-import { useRegion } from "./useRegion";
+import { endingAt, startingAt, useRegion } from "./useRegion";
 import { useShortcuts } from "./useShortcuts";
 import { useSpectral } from "./useSpectral";
 import { useWheel } from "./useWheel";
@@ -61,7 +61,12 @@ export function MixerPanel({
   const gains = gainsOf(state.strips);
   const queries = useQueryClient();
   useEffect(() => {
-    if (state.failure instanceof Problem && state.failure.status === 401) forget(queries);
+    if (!(state.failure instanceof Problem)) return;
+    if (state.failure.status === 401) forget(queries);
+    // The page asks whether the separation, or the link to it, is there still.
+    if (state.failure.status === 404) {
+      void queries.invalidateQueries({ predicate: ({ queryKey: [of] }) => of === "job" || of === "share" });
+    }
   }, [state.failure, queries]);
 
   const seek = useCallback(
@@ -102,14 +107,8 @@ export function MixerPanel({
     mute: () => mixer.setStrip(stem, { muted: !strip?.muted }),
     solo: () => mixer.setStrip(stem, { soloed: !strip?.soloed }),
     compare: () => mixer.compare(!state.comparing),
-    regionStart: () => {
-      const start = mixer.position();
-      marked.mark({ start, end: Math.max(marked.region?.end ?? duration, start) });
-    },
-    regionEnd: () => {
-      const end = mixer.position();
-      marked.mark({ start: Math.min(marked.region?.start ?? 0, end), end });
-    },
+    regionStart: () => marked.mark(startingAt(mixer.position(), marked.region, duration)),
+    regionEnd: () => marked.mark(endingAt(mixer.position(), marked.region, duration)),
     loop: marked.toggleLoop,
     spectrogram: spectral.toggle,
     zoom,

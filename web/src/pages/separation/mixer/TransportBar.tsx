@@ -10,6 +10,7 @@ import { TempoControls, useTempoTexts } from "./TempoControls";
 import { Toggle } from "./Toggle";
 import { useMixerState, usePosition } from "./useMixer";
 import type { Marked } from "./useRegion";
+import { SPACE_PLAYS } from "./useShortcuts";
 
 interface Props {
   mixer: Mixer;
@@ -102,6 +103,7 @@ export function TransportBar({ mixer, duration, marked, spectral, zoom }: Props)
       {mixer.hasOriginal ? (
         <SegmentedControl
           className={classes.compare}
+          {...{ [SPACE_PLAYS]: "" }}
           aria-label={words.listenTo}
           value={comparing ? "original" : "mix"}
           onChange={(value) => mixer.compare(value === "original")}

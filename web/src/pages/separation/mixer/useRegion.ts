@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "react";
-import type { Mixer, Region } from "../../../mixer/mixer";
+import { type Mixer, type Region, SHORTEST_LOOP_SECONDS } from "../../../mixer/mixer";
 
 /** A marked part of the song, and whether it repeats. */
 export interface Marked {
@@ -11,6 +11,18 @@ export interface Marked {
 
 /** Without a region, the one that repeats begins where the song stands. */
 const NEW_REGION_SECONDS = 8;
+
+/** The region, or the whole song where there is none, from `start` on; never shorter than what can repeat. */
+export function startingAt(start: number, region: Region | null, duration: number): Region {
+  const from = Math.max(0, Math.min(start, duration - SHORTEST_LOOP_SECONDS));
+  return { start: from, end: Math.max(region?.end ?? duration, from + SHORTEST_LOOP_SECONDS) };
+}
+
+/** The region, or the whole song where there is none, up to `end`; never shorter than what can repeat. */
+export function endingAt(end: number, region: Region | null, duration: number): Region {
+  const to = Math.min(duration, Math.max(end, SHORTEST_LOOP_SECONDS));
+  return { start: Math.max(0, Math.min(region?.start ?? 0, to - SHORTEST_LOOP_SECONDS)), end: to };
+}
 
 /** `given`: what was marked at another visit; it is marked again where nothing has been by then. */
 export function useRegion(

@@ -3,7 +3,7 @@
 import { act, createElement } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type Actions, useShortcuts } from "./useShortcuts";
+import { type Actions, SPACE_PLAYS, useShortcuts } from "./useShortcuts";
 
 const actions = {
   toggle: vi.fn(),
@@ -32,6 +32,9 @@ function Page() {
     createElement("textarea"),
     createElement("button", { type: "button" }),
     createElement("input", { type: "range" }),
+    createElement("input", { type: "text" }),
+    createElement("input", { type: "checkbox" }),
+    createElement("p", { [SPACE_PLAYS]: "" }, createElement("input", { type: "radio" })),
   );
 }
 
@@ -88,6 +91,25 @@ describe("shortcuts", () => {
     expect(actions.seekBy).not.toHaveBeenCalled();
     press("m", "KeyM", "input");
     expect(actions.mute).toHaveBeenCalledOnce();
+  });
+
+  it("leave to a choice its arrows and Space, and to a text all letters", () => {
+    press("ArrowLeft", "ArrowLeft", "[type=radio]");
+    press("ArrowLeft", "ArrowLeft", "[type=checkbox]");
+    press(" ", "Space", "[type=checkbox]");
+    press("m", "KeyM", "[type=text]");
+    expect(actions.seekBy).not.toHaveBeenCalled();
+    expect(actions.toggle).not.toHaveBeenCalled();
+    expect(actions.mute).not.toHaveBeenCalled();
+  });
+
+  it("go on after a choice was clicked, and Space plays at the console's own", () => {
+    press("m", "KeyM", "[type=checkbox]");
+    press("o", "KeyO", "[type=radio]");
+    press(" ", "Space", "[type=radio]");
+    expect(actions.mute).toHaveBeenCalledOnce();
+    expect(actions.compare).toHaveBeenCalledOnce();
+    expect(actions.toggle).toHaveBeenCalledOnce();
   });
 
   it("end with the page", async () => {

@@ -24,6 +24,9 @@ const SMALL_STEP_SECONDS = 1;
 const SPEED_STEP = 0.05;
 const MARKS: Record<string, string> = { BracketLeft: "[", BracketRight: "]", Comma: ",", Period: "." };
 
+/** Marks a choice of the console: one that is made already has no use for Space. */
+export const SPACE_PLAYS = "data-space-plays";
+
 /** Keys that mean something to what has the focus are left to it. */
 function taken(event: KeyboardEvent): boolean {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return true;
@@ -31,10 +34,13 @@ function taken(event: KeyboardEvent): boolean {
   if (focus === null) return false;
   if (focus.closest("textarea, select, [contenteditable], [role=dialog], [role=menu]")) return true;
   const range = focus.matches("input[type=range]");
-  if (focus.matches("input") && !range) return true;
-  const moving = event.key.startsWith("Arrow") || event.key === "Home" || event.key === "End";
-  if (range && moving) return true;
-  return event.key === " " && focus.matches("button, a, summary");
+  const choice = focus.matches("input:is([type=radio], [type=checkbox])");
+  if (focus.matches("input") && !range && !choice) return true;
+  const arrow = event.key.startsWith("Arrow");
+  if (range && (arrow || event.key === "Home" || event.key === "End")) return true;
+  if (choice && arrow) return true;
+  if (event.key !== " ") return false;
+  return focus.matches("button, a, summary") || (choice && focus.closest(`[${SPACE_PLAYS}]`) === null);
 }
 
 /** The mixer by keyboard, wherever the focus is. */

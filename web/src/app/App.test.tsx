@@ -1,0 +1,94 @@
+// @vitest-environment happy-dom
+
+import { MantineProvider } from "@mantine/core";
+import { QueryClientProvider } from "@tanstack/react-query";
+import { act } from "react";
+import { createRoot, type Root } from "react-dom/client";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { navigate } from "wouter/use-browser-location";
+import { api } from "../api/client";
+import { setSession } from "../api/fakes";
+import { en } from "../texts/en";
+import { App, cameFrom } from "./App";
+import { LanguageProvider } from "./language";
+import { HOME } from "./pages";
+import { newQueries } from "./queries";
+
+it("leads back to a path of this app after signing in", () => {
+  expect(cameFrom(`?next=${encodeURIComponent("/separations/job_1?a=b")}`)).toBe("/separations/job_1?a=b");
+});
+
+it.each([
+  "https://evil.example",
+  "//evil.example",
+  "/\\evil.example",
+  "javascript:alert(1)",
+  "",
+  "evil.example",
+])("never leads elsewhere: %s", (next) => {
+  expect(cameFrom(`?next=${encodeURIComponent(next)}`)).toBe(HOME);
+});
+
+describe("while it cannot be known who is signed in", () => {
+  let root: Root;
+  let status: number;
+
+  beforeEach(() => {
+    vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
+    vi.spyOn(api, "GET").mockImplementation(
+      async () => ({ error: {}, response: new Response(null, { status }) }) as never,
+    );
+    setSession("a");
+    document.body.innerHTML = "<div></div>";
+    root = createRoot(document.querySelector("div") as HTMLElement);
+  });
+  afterEach(async () => {
+    await act(async () => root.unmount());
+    vi.restoreAllMocks();
+    setSession(null);
+    navigate("/", { replace: true });
+  });
+
+  async function open(path: string, page: () => Promise<unknown>) {
+    await act(async () => navigate(path, { replace: true }));
+    const queries = newQueries();
+    queries.setDefaultOptions({ queries: { retry: false } });
+    await act(async () =>
+      root.render(
+        <LanguageProvider start="en" texts={en}>
+          <MantineProvider>
+            <QueryClientProvider client={queries}>
+              <App />
+            </QueryClientProvider>
+          </MantineProvider>
+        </LanguageProvider>,
+      ),
+    );
+    await act(page);
+  }
+  const buttons = () => [...document.querySelectorAll("main button")].map((each) => each.textContent);
+  const headings = () => [...document.querySelectorAll("main h1")].map((each) => each.textContent);
+
+  it("is told, and can be asked again", async () => {
+    status = 503;
+    await open("/account", () => import("../pages/account"));
+    expect(buttons()).toEqual([en.common.again]);
+    expect(document.querySelector("main [role=alert]")).not.toBeNull();
+    const asked = vi.mocked(api.GET).mock.calls.length;
+    await act(async () => document.querySelector<HTMLButtonElement>("main button")?.click());
+    expect(vi.mocked(api.GET).mock.calls.length).toBe(asked + 1);
+    expect(buttons()).toEqual([en.common.again]);
+  });
+
+  it("leaves pages that are for anyone alone", async () => {
+    status = 503;
+    await open("/", () => import("../pages/landing"));
+    expect(headings()).toEqual([en.landing.headline]);
+  });
+
+  it("leads from every page of an account to signing in and back", async () => {
+    status = 401;
+    await open("/new", () => import("../pages/sign-in"));
+    expect(location.pathname + location.search).toBe("/sign-in?next=%2Fnew");
+  });
+});
