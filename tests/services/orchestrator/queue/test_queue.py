@@ -113,7 +113,17 @@ def test_the_stems_of_several_jobs_come_in_folders(world: World) -> None:
 
 @on_sqlite
 def test_each_of_several_jobs_has_a_folder_of_its_own_whatever_the_songs_are_called(world: World) -> None:
-    names = ["A.mp3", "A.wav", "A (2).flac", "a.mp3", "Straße.mp3", "STRASSE.mp3", "X feat. Y", "\u00e9.mp3", "e\u0301.mp3"]
+    names = [
+        "A.mp3",
+        "A.wav",
+        "A (2).flac",
+        "a.mp3",
+        "Straße.mp3",
+        "STRASSE.mp3",
+        "X feat. Y",
+        "\u00e9.mp3",
+        "e\u0301.mp3",
+    ]
     jobs = queued(world, *[ADA] * len(names))
     for _ in jobs:
         placed(world)
@@ -127,7 +137,17 @@ def test_each_of_several_jobs_has_a_folder_of_its_own_whatever_the_songs_are_cal
     with zipfile.ZipFile(io.BytesIO(b"".join(results.archive_of_many(ADA, jobs)[1]))) as archive:
         folders = [name.partition("/")[0] for name in archive.namelist()[::2]]
 
-    assert folders == ["A", "A (2)", "A (2) (2)", "a (3)", "Straße", "STRASSE (2)", "X feat. Y", "\u00e9", "e\u0301 (2)"]
+    assert folders == [
+        "A",
+        "A (2)",
+        "A (2) (2)",
+        "a (3)",
+        "Straße",
+        "STRASSE (2)",
+        "X feat. Y",
+        "\u00e9",
+        "e\u0301 (2)",
+    ]
 
 
 def test_where_one_of_several_has_no_stems_it_is_named(world: World) -> None:
