@@ -113,17 +113,8 @@ def test_the_stems_of_several_jobs_come_in_folders(world: World) -> None:
 
 @on_sqlite
 def test_each_of_several_jobs_has_a_folder_of_its_own_whatever_the_songs_are_called(world: World) -> None:
-    names = [
-        "A.mp3",
-        "A.wav",
-        "A (2).flac",
-        "a.mp3",
-        "Straße.mp3",
-        "STRASSE.mp3",
-        "X feat. Y",
-        "\u00e9.mp3",
-        "e\u0301.mp3",
-    ]
+    names = ["A.mp3", "A.wav", "A (2).flac", "a.mp3", "Straße.mp3", "STRASSE.mp3"]
+    names += ["X feat. Y", "\u00e9.mp3", "e\u0301.mp3"]
     jobs = queued(world, *[ADA] * len(names))
     for _ in jobs:
         placed(world)
