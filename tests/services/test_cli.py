@@ -131,6 +131,13 @@ def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
     assert ended.stderr == "Error: the database of accounts cannot be used: file is not a database\n"
 
 
+def test_one_file_for_all_services_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    ended = stemwright("migrate", DATABASE_URL=f"sqlite:///{tmp_path}/fresh.db")
+    assert (ended.returncode, ended.stderr.count("\n")) == (78, 1)
+    assert "{service}" in ended.stderr
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_database_of_a_newer_version_is_told_with_what_to_do(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/{{service}}.db"
     migrate(url, "accounts")
