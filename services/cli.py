@@ -188,11 +188,11 @@ def migrate(service: str | None, check: bool, refuse_newer: bool) -> None:
             newer_revision,
             no_schema,
         )
-        from services.kit.settings import DatabaseSettings, TopicSettings, load
+        from services.kit.settings import DatabaseSettings, EveryDatabaseSettings, TopicSettings, load
 
     if service is not None:
         NearChoice(SERVICES_WITH_DATABASE, "database of the service").convert(service, None, None)
-    settings = load(DatabaseSettings)
+    settings = load(DatabaseSettings if service else EveryDatabaseSettings)
     url = settings.database_url.get_secret_value()
     for name in [service] if service else SERVICES_WITH_DATABASE:
         file = sqlite_file(url, name)

@@ -10,7 +10,7 @@ from pathlib import Path
 from services.backup import databases, objects
 from services.backup.errors import BackupError
 from services.kit.s3 import S3Storage
-from services.kit.settings import StorageSettings
+from services.kit.settings import StorageSettings, sqlite_url
 from services.local.home import Home, make_private, write_private
 from services.local.settings import LocalSettings
 
@@ -37,7 +37,7 @@ class Stores:
         self.url = (
             settings.database_url.get_secret_value()
             if settings.database_url is not None
-            else f"sqlite:///{self.home.data}/{{service}}.db"
+            else sqlite_url(self.home.data)
         )
         # Amazon's own store has no address: a home without objects is what tells.
         keeps_objects = settings.s3_endpoint_url is None and databases.is_sqlite(self.url)

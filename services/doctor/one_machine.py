@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from services.doctor.findings import Finding, ok, warning, wrong
+from services.kit.settings import sqlite_url
 from services.kit.settings_errors import complaints
 from services.local.errors import LocalError
 from services.local.home import Home
@@ -69,7 +70,7 @@ def settings_in_home(root: Path, given: Mapping[str, str]) -> dict[str, str]:
     told = {
         "STEMWRIGHT_ONE_MACHINE": "true",
         "STEMWRIGHT_KAFKA_ALLOW_PLAINTEXT": "true",
-        "DATABASE_URL": f"sqlite:///{home.data}/{{service}}.db",
+        "DATABASE_URL": sqlite_url(home.data),
         "TMPDIR": str(home.temporary),
         "STEMWRIGHT_WORKER_TEMP_DIR": str(home.temporary / f"{WORKER}1"),
         "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE": str(home.secrets / "accounts-signing-key.pem"),

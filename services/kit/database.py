@@ -42,7 +42,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
-from services.kit.settings import DatabaseSettings
+from services.kit.settings import SERVICE, DatabaseSettings
 
 BUSY_TIMEOUT_SECONDS = 15
 READ_CONNECTIONS = 8
@@ -204,7 +204,7 @@ class WriteSession(ReadSession):
 
 def service_url(url: str, service: str) -> str:
     """The URL of one service's database: `{service}` filled in, the PostgreSQL driver chosen."""
-    url = url.replace("{service}", service)
+    url = url.replace(SERVICE, service)
     for prefix in ("postgresql://", "postgres://"):
         if url.startswith(prefix):
             return "postgresql+psycopg://" + url.removeprefix(prefix)

@@ -78,8 +78,31 @@ def home_folder() -> Path:
     return Path(os.environ.get("STEMWRIGHT_HOME") or DEFAULT_HOME).expanduser()
 
 
+_OF_URLS = {ord(character): f"%{ord(character):02X}" for character in "%?#{}"}
+"""What means something in a URL, or in one of ours; other characters stay, so that people recognise their folders."""
+SERVICE = "{service}"
+"""What stands for a service's name in a URL of databases."""
+
+
+def sqlite_url(folder: Path) -> str:
+    """The URL of a database file per service in `folder`, whatever the folder's name has in it."""
+    return f"sqlite:///{str(folder).translate(_OF_URLS)}/{SERVICE}.db"
+
+
+def refuse_one_file_for_all(url: SecretStr | None) -> SecretStr | None:
+    """A URL of databases, for who works on those of several services; each has a schema of its own there.
+
+    Raises:
+        ValueError: it is of a single file of SQLite.
+    """
+    told = url.get_secret_value() if url is not None else ""
+    if told.startswith("sqlite") and SERVICE not in told:
+        raise ValueError("must have {service} in the name of its file, such as sqlite:////srv/stemwright/{service}.db")
+    return url
+
+
 def _database_in(home: Path) -> str:
-    return f"sqlite:///{home}/data/{{service}}.db"
+    return sqlite_url(home / "data")
 
 
 class VariableSettings(BaseSettings):
@@ -190,6 +213,12 @@ class DatabaseSettings(EnvironmentSettings):
         if not url.startswith("sqlite") and has_known_password(url):
             raise ValueError("DATABASE_URL has no password, or one that everybody knows")
         return self
+
+
+class EveryDatabaseSettings(DatabaseSettings):
+    """Of what works on the databases of all services."""
+
+    _a_file_each = field_validator("database_url")(refuse_one_file_for_all)
 
 
 class TopicSettings(EnvironmentSettings):

@@ -22,6 +22,7 @@ from services.known_settings import unknown_names
 from services.local.disk_reserve import DISK_FULL
 from services.local.errors import LocalError, SettingsWrong
 from services.local.home import Home
+from services.local.own_python import STEMWRIGHT, inherited_environment
 from services.local.platform import Platform
 from services.local.reload import Reloader
 from services.local.settings import ANY_PORT, LocalSettings
@@ -74,10 +75,10 @@ def start_in_background(settings: LocalSettings, *, reload: bool) -> int:
 
     What it says on the way goes to this process's standard error by itself.
     """
-    command = [sys.executable, "-m", "services.cli", "up", "--in-background", f"--workers={settings.workers}"]
+    command = [*STEMWRIGHT, "up", "--in-background", f"--workers={settings.workers}"]
     command += [*(["--triton"] if settings.triton else []), *(["--reload"] if reload else [])]
     told = set(unknown_names(os.environ))  # it was said what is wrong with them: once is enough
-    environment = {name: value for name, value in os.environ.items() if name not in told}
+    environment = {name: value for name, value in inherited_environment().items() if name not in told}
     started = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True, env=environment
     )

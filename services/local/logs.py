@@ -8,6 +8,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from services.local.processes import start_thread
+
 COLOURS = re.compile(rb"\x1b\[[0-9;?]*[ -/]*[@-~]")
 """What moves the cursor of a terminal or colours its letters (ECMA-48, section 5.4)."""
 LONGEST_LINE_BYTES = 1024 * 1024
@@ -41,10 +43,16 @@ class PartLog:
             self._size += len(data)
 
     def follow(self, pipe: int) -> threading.Thread:
-        """Copy the lines that come out of the file descriptor `pipe` in a thread of its own, then close it."""
-        thread = threading.Thread(target=self._copy, args=(pipe,), name=f"log {self.path.stem}", daemon=True)
-        thread.start()
-        return thread
+        """Copy the lines that come out of the file descriptor `pipe` in a thread of its own, then close it.
+
+        Raises:
+            OSError: no thread can be started; the descriptor is closed.
+        """
+        try:
+            return start_thread(f"log {self.path.stem}", self._copy, pipe)
+        except OSError:
+            os.close(pipe)
+            raise
 
     def last_lines(self, count: int) -> list[str]:
         """The newest of the lines that came since this was made, oldest first; fewer than `count` when there were."""

@@ -18,7 +18,7 @@ class Part:
     command: tuple[str, ...] | None = None
     """Program and arguments; `None`: it runs elsewhere."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Added to the supervisor's own environment."""
+    """Added to what it inherits of the supervisor's own environment."""
     listener: socket.socket | None = None
     """Inherited by each process of this part as `LISTEN_FD`; connections queue in it while the part restarts."""
     address: str = ""
@@ -72,7 +72,9 @@ class Timing:
     ready_probe_seconds: float = 0.5
     ready_interval_seconds: float = 0.1
     start_limit_seconds: float = 60.0
-    """A process that is neither ready nor alive this long after its start hangs."""
+    """A process that is neither ready nor alive this long after its start hangs, unless it works."""
+    longest_start_seconds: float = 600.0
+    """The same, whether it works or not."""
     start_attempts: int = 5
     """Processes that a part may lose before its first being ready; then the platform's start has failed."""
     start_hangs: int = 2
@@ -84,7 +86,8 @@ class Timing:
     first_restart_seconds: float = 0.1
     longest_restart_seconds: float = 10.0
     longest_restart_of_ready_seconds: float = 1.0
-    """The same for a process that had been ready: what ended it is not what it would do again."""
+    """The same for a process that had been ready: what ended it is not what it would do again; and where the machine
+    had none for a part that was ready before."""
     steady_after_seconds: float = 30.0
     """A process that was ready and ran this long clears the record: the next restart is quick again."""
 

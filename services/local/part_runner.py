@@ -19,14 +19,17 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from services.local.logs import PartLog
+from services.local.own_python import inherited_environment
 from services.local.part import Part, State, Status, Timing
 from services.local.probes import NotThere, Probe
+from services.local.processes import Ending, processor_seconds, start_thread
 
 LAUNCH = str(Path(__file__).with_name("launch.py"))
 EXPECTED_START_SECONDS = 5.0
@@ -44,13 +47,21 @@ class PartRunner:
     one that outlives them: this runner's own.
     """
 
-    def __init__(self, part: Part, log: PartLog, timing: Timing, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        part: Part,
+        log: PartLog,
+        timing: Timing,
+        on_change: Callable[[], None],
+        worked: Callable[[int], float] = processor_seconds,
+    ) -> None:
         self.part = part
         self.log = log
         self.settled = threading.Event()
         """Set once the part is ready, done or failed for the first time, or stopped."""
         self._timing = timing
         self._on_change = on_change
+        self._worked = worked
         self._needs: tuple[PartRunner, ...] = ()
         self._thread = threading.Thread(target=self._run, name=f"runner {part.name}", daemon=True)
         self._stop_asked = threading.Event()
@@ -61,6 +72,8 @@ class PartRunner:
         self._detail = ""
         self._since = datetime.now(UTC)
         self._process: subprocess.Popen[bytes] | None = None
+        self._ending: Ending | None = None
+        self._worked_seconds = 0.0
         self._log_copy: threading.Thread | None = None
         self._starts = 0
         self._seconds_to_ready: float | None = None
@@ -117,13 +130,20 @@ class PartRunner:
 
     def _run(self) -> None:
         try:
-            if self._wait_for_needs():
-                if self.part.command is None:
-                    self._wait_for_one_elsewhere()
-                else:
-                    self._keep(self.part.command)
+            try:
+                if self._wait_for_needs():
+                    if self.part.command is None:
+                        self._wait_for_one_elsewhere()
+                    else:
+                        self._keep(self.part.command)
+            finally:
+                self._end_process()
+        except Exception as error:  # noqa: BLE001 - it is said of the part
+            # Whoever waits for a part that nobody watches any more would wait for ever.
+            with suppress(OSError):
+                self.log.write(traceback.format_exc().encode())
+            self._change(State.FAILED, f"is not watched any more: {type(error).__name__}: {error}")
         finally:
-            self._end_process()
             if self._stop_asked.is_set():
                 self._change(State.STOPPED)
             self.settled.set()
@@ -155,10 +175,16 @@ class PartRunner:
         losses = hangs = 0
         while self._shall_run():
             started = time.monotonic()
-            process = self._spawn(command)
-            reason = self._watch(process, started)
+            process = None
+            try:
+                process = self._spawn(command)
+                reason = self._watch(process, started)
+            except OSError as error:
+                # No process, memory or descriptor is left just now, or its program is gone: that may pass.
+                process = None
+                reason = f"cannot be run: {error.strerror or error}{f': {error.filename}' if error.filename else ''}"
             was_ready = self._state == State.READY
-            hangs += process.returncode is None
+            hangs += process is not None and process.returncode is None
             self._end_process()
             if self._stop_asked.is_set() or self._state == State.DONE:
                 return
@@ -169,13 +195,14 @@ class PartRunner:
             steady = was_ready and time.monotonic() - started > self._timing.steady_after_seconds
             losses = 1 if steady else losses + 1
             # An errand that failed, or settings that are wrong, would fail again.
-            hopeless = self.part.ready is None or process.returncode == EX_CONFIG
+            hopeless = process is not None and (self.part.ready is None or process.returncode == EX_CONFIG)
             hopeless |= losses >= self._timing.start_attempts or hangs >= self._timing.start_hangs
             if hopeless and not was_ready_once:
                 self._change(State.FAILED, reason)
                 return
             self._change(State.RESTARTING, reason)
-            self._wait(self._timing.restart_delay(losses, was_ready=was_ready))
+            blameless = was_ready or (process is None and was_ready_once)
+            self._wait(self._timing.restart_delay(losses, was_ready=blameless))
 
     def _shall_run(self) -> bool:
         """Whether to start a process (again), by which what was asked for until now is done."""
@@ -186,7 +213,7 @@ class PartRunner:
         return not self._stop_asked.is_set()
 
     def _spawn(self, command: tuple[str, ...]) -> subprocess.Popen[bytes]:
-        environment = {**os.environ, **self.part.environment}
+        environment = {**inherited_environment(), **self.part.environment}
         passed: tuple[int, ...] = ()
         if self.part.listener is not None:
             passed = (self.part.listener.fileno(),)
@@ -200,12 +227,14 @@ class PartRunner:
             pass_fds=passed,
             process_group=0,
         )
-        assert process.stdout is not None  # noqa: S101 - asked for above
-        self._log_copy = self.log.follow(os.dup(process.stdout.fileno()))
-        process.stdout.close()
         with self._lock:
             self._process = process
             self._starts += 1
+        self._worked_seconds = 0.0
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        with process.stdout as output:
+            self._log_copy = self.log.follow(os.dup(output.fileno()))
+        self._ending = Ending(process.pid)
         self._change(State.STARTING)
         return process
 
@@ -224,11 +253,21 @@ class PartRunner:
             pause = self._timing.ready_interval_seconds if soon else self._timing.alive_interval_seconds
             if self._wait(None if self.part.ready is None else pause, process):
                 return self._why_it_ended(process)
-            if starting and time.monotonic() - started < self._timing.start_limit_seconds:
+            if starting and self._gets_on(process, started):
+                failures = 0
                 continue
             failures = 0 if self._is_alive(process) else failures + 1
             if failures >= self._timing.alive_failures:
                 return f"did not answer {failures} times"
+
+    def _gets_on(self, process: subprocess.Popen[bytes], started: float) -> bool:
+        """Whether a process that is not ready yet has time left, or has worked since the last look: on a busy machine
+        a start that is well takes minutes."""
+        before, self._worked_seconds = self._worked_seconds, self._worked(process.pid)
+        seconds = time.monotonic() - started
+        if seconds < self._timing.start_limit_seconds:
+            return True
+        return self._worked_seconds > before and seconds < self._timing.longest_start_seconds
 
     def _why_it_ended(self, process: subprocess.Popen[bytes]) -> str:
         if self._stop_asked.is_set() or self._restart_asked.is_set():
@@ -254,7 +293,10 @@ class PartRunner:
         """What the probe says. Nobody waits for it once the process has ended or is to stop: who watches sees that."""
         if self.part.alive is None:
             return True
-        question = Question(self.part.alive, self._timing.alive_probe_seconds)
+        try:
+            question = Question(self.part.alive, self._timing.alive_probe_seconds)
+        except OSError:  # there is no thread or descriptor left to ask with, which says nothing of the process
+            return True
         try:
             self._wait(None, process, question.answered)
             return question.agreed is not False
@@ -272,14 +314,9 @@ class PartRunner:
     ) -> bool:
         """Sleep; True as soon as a stop is asked for, the process ends, or the descriptor `answered` says something."""
         watched = [self._wake_reader, *([] if answered is None else [answered])]
-        ending = _descriptor_of(process.pid) if process is not None else None
-        if ending is not None:
-            watched.append(ending)
-        try:
-            return bool(select.select(watched, [], [], seconds)[0])
-        finally:
-            if ending is not None:
-                os.close(ending)
+        if process is not None and self._ending is not None:
+            watched.append(self._ending.descriptor)
+        return bool(select.select(watched, [], [], seconds)[0])
 
     def _end_process(self) -> None:
         """SIGTERM and a grace for the process, SIGKILL for whatever is left of its group, then reap it."""
@@ -289,12 +326,17 @@ class PartRunner:
         if self._stop_asked.is_set() or self._restart_asked.is_set():
             self._change(State.STOPPING if self._stop_asked.is_set() else State.RESTARTING)
             os.kill(process.pid, signal.SIGTERM)
-            _wait_for_end(process.pid, self._timing.stop_grace_seconds)
+            if self._ending is not None:
+                self._ending.wait(self._timing.stop_grace_seconds)
         # Before it is reaped, so that the number of the group cannot have been given to anybody else.
         _signal_group(process.pid, signal.SIGKILL)
         process.wait()
+        if self._ending is not None:
+            self._ending.close()
+            self._ending = None
         if self._log_copy is not None:
             self._log_copy.join(LAST_WORDS_SECONDS)
+            self._log_copy = None
 
     def _change(self, state: State, detail: str = "") -> None:
         with self._lock:
@@ -307,14 +349,23 @@ class PartRunner:
 
 class Question:
     """A probe that is asked in a thread of its own: it may take its whole time while its part is long gone, since
-    connections to a process that ended queue in the listening socket."""
+    connections to a process that ended queue in the listening socket.
+
+    Raises:
+        OSError: there is no thread, or no descriptor, left for it.
+    """
 
     def __init__(self, probe: Probe, timeout_seconds: float) -> None:
         self.agreed: bool | None = None
         """What it said; None until it has."""
         # Readable once the other end is closed, which happens however the thread ends.
         self.answered, self._answering = os.pipe()
-        threading.Thread(target=self._ask, args=(probe, timeout_seconds), daemon=True).start()
+        try:
+            start_thread("question", self._ask, probe, timeout_seconds)
+        except OSError:
+            os.close(self.answered)
+            os.close(self._answering)
+            raise
 
     def _ask(self, probe: Probe, timeout_seconds: float) -> None:
         try:
@@ -325,19 +376,6 @@ class Question:
             self.agreed = True
         finally:
             os.close(self._answering)
-
-
-def _descriptor_of(pid: int) -> int:
-    """A descriptor that becomes readable when the process ends, before it is reaped."""
-    return os.pidfd_open(pid)
-
-
-def _wait_for_end(pid: int, seconds: float) -> None:
-    ending = _descriptor_of(pid)
-    try:
-        select.select([ending], [], [], seconds)
-    finally:
-        os.close(ending)
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

@@ -3,7 +3,6 @@
 import os
 import socket
 import ssl
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,15 +10,16 @@ from urllib.parse import urlsplit
 
 from separation.models.repository import DEFAULT_MODEL, ModelRepository
 from services.kit.loopback import NAMES
+from services.kit.settings import sqlite_url
 from services.local.home import Home
 from services.local.infrastructure import BROKER, INFRASTRUCTURE_STAGE, STORE, broker_part, store_part
+from services.local.own_python import STEMWRIGHT
 from services.local.part import Part
 from services.local.probes import HttpProbe, KafkaProbe
 from services.local.settings import ANY_PORT, DEFAULT_GATEWAY_PORT, LocalSettings
 from services.local.sockets import LOOPBACK, hold_free_port, listen, listen_on_a_free_port, port_of
 from services.local.triton import TRITON, installed, triton_part
 
-STEMWRIGHT = (sys.executable, "-m", "services.cli")
 MIGRATE, MODEL, TRITON_MODELS = "migrate", "model", "triton-models"
 GATEWAY, NOTIFIER, WORKER, CANARY = "gateway", "notifier", "worker-", "canary"
 CANARY_KEY = "canary-key"
@@ -209,7 +209,7 @@ def _public_url(settings: LocalSettings, gateway_url: str, told: Mapping[str, st
 
 def _database_url(settings: LocalSettings, home: Home) -> str:
     elsewhere = settings.database_url
-    return elsewhere.get_secret_value() if elsewhere else f"sqlite:///{home.data}/{{service}}.db"
+    return elsewhere.get_secret_value() if elsewhere else sqlite_url(home.data)
 
 
 def _default_model(settings: LocalSettings, told: Mapping[str, str]) -> str:
@@ -328,6 +328,13 @@ def notes(
     settings: LocalSettings, gateway: socket.socket, errands: set[str], told: Mapping[str, str]
 ) -> tuple[str, ...]:
     said = []
+    elsewhere = {
+        "DATABASE_URL": settings.database_url,
+        "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,
+        "S3_ENDPOINT_URL": settings.s3_endpoint_url,
+    }
+    if given := " and ".join(name for name, value in elsewhere.items() if value):
+        said.append(f"in the place of our own is used what is named by {given}, and it keeps what is put there")
     if settings.gateway_host in EVERY_ADDRESS and not told.get("S3_PUBLIC_ENDPOINT_URL"):
         said.append(
             "links to stems lead to this machine alone; for others set S3_PUBLIC_ENDPOINT_URL to what they call the "

@@ -1,7 +1,5 @@
 """A platform that runs, as another process of the same machine finds and stops it."""
 
-import os
-import select
 import signal
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from services.local.errors import NotEnding
 from services.local.home import Home
 from services.local.part import State, Status
+from services.local.processes import Other, other_process
 
 WELL = frozenset({State.READY, State.DONE})
 KILLED_SECONDS = 10.0
@@ -88,28 +87,21 @@ def stop(home: Home, pid: int, seconds: float) -> bool:
         NotEnding: it is another person's, or lives on although it was killed.
     """
     try:
-        process = os.pidfd_open(pid)
+        with other_process(pid) as process:
+            if home.holder() != pid:  # it has ended, and its number may be somebody else's
+                return True
+            return _stop(process, pid, seconds)
     except ProcessLookupError:
         return True
-    try:
-        if home.holder() != pid:  # it has ended, and its number may be somebody else's
-            return True
-        return _stop(process, pid, seconds)
     except PermissionError:
         raise NotEnding(f"process {pid} is another person's: only they, or root, can stop it") from None
-    finally:
-        os.close(process)
 
 
-def _stop(process: int, pid: int, seconds: float) -> bool:
-    signal.pidfd_send_signal(process, signal.SIGTERM)
-    if _ended(process, seconds):
+def _stop(process: Other, pid: int, seconds: float) -> bool:
+    process.send(signal.SIGTERM)
+    if process.has_ended(seconds):
         return True
-    signal.pidfd_send_signal(process, signal.SIGKILL)  # the kernel ends its parts with it
-    if not _ended(process, KILLED_SECONDS):
+    process.send(signal.SIGKILL)  # the kernel ends its parts with it
+    if not process.has_ended(KILLED_SECONDS):
         raise NotEnding(f"process {pid} was killed and does not end")
     return False
-
-
-def _ended(process: int, seconds: float) -> bool:
-    return bool(select.select([process], [], [], seconds)[0])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 
-from services.kit.settings import BROKERS, DEFAULT_HOME, HTTP_URL, VariableSettings
+from services.kit.settings import BROKERS, DEFAULT_HOME, HTTP_URL, VariableSettings, refuse_one_file_for_all
 
 DEFAULT_GATEWAY_PORT = 8080
 ANY_PORT = 0
@@ -48,6 +48,8 @@ class LocalSettings(VariableSettings):
     """An object store elsewhere instead of one of our own; its keys and bucket are the other `S3_` settings."""
 
     s3_bucket: str = Field("stemwright", min_length=3, validation_alias=_named("S3_BUCKET"))
+
+    _a_file_each = field_validator("database_url")(refuse_one_file_for_all)
 
     @field_validator("home")
     @classmethod

@@ -92,7 +92,7 @@ def install() -> Path:
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".installing-") as scratch:
             made = Path(scratch, "made")
             site = made / "site"
-            command = (_embedded().executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+            command = (_embedded().executable, "-P", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
             # From wheels or not at all: without one for this Python pip would compile NumPy for many minutes.
             wanted = ("--only-binary", ":all:", "--no-deps", "--require-hashes", "--target", str(site), "-r", str(LOCK))
             ended = subprocess.run((*command, *wanted), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)

@@ -131,6 +131,13 @@ def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
     assert ended.stderr == "Error: the database of accounts cannot be used: file is not a database\n"
 
 
+def test_one_file_for_all_services_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    ended = stemwright("migrate", DATABASE_URL=f"sqlite:///{tmp_path}/fresh.db")
+    assert (ended.returncode, ended.stderr.count("\n")) == (78, 1)
+    assert "{service}" in ended.stderr
+    assert not any(tmp_path.iterdir())
+
+
 def test_a_schema_of_a_newer_version_is_left_as_it_is_and_refused_on_one_machine(tmp_path: Path) -> None:
     """After `helm rollback` the hook of the next `helm upgrade` runs `migrate` of the version that is there again; on
     one machine an older version was installed over the data of a newer one."""

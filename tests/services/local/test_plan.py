@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from services.backup.platform import Stores
+from services.doctor.one_machine import settings_in_home
 from services.gateway.settings import Settings as GatewaySettings
+from services.kit.database import sqlite_file
+from services.kit.settings import DatabaseSettings, StorageSettings
 from services.local.errors import LocalError, PortTaken
 from services.local.home import Home
 from services.local.part import Part
@@ -83,6 +87,32 @@ def test_songs_are_for_the_first_model_that_is_not_on_trial(plan: Planner, monke
     assert told("mine,spleeter-2stems", **on_trial) == ("mine,spleeter-2stems", "spleeter-2stems")
     monkeypatch.setenv("STEMWRIGHT_ORCHESTRATOR_CANDIDATE_MODEL", "mine")
     assert told("mine,spleeter-2stems") == ("mine,spleeter-2stems", "spleeter-2stems")
+
+
+def test_whoever_looks_for_a_database_finds_it_in_the_home_whatever_that_is_called(
+    plan: Planner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    root = tmp_path / "{service}?of %41#"
+    monkeypatch.setenv("STEMWRIGHT_HOME", str(root))
+    urls = {
+        "services": plan(home=root.name)["upload"].environment["DATABASE_URL"],
+        "commands": DatabaseSettings().database_url.get_secret_value(),
+        "doctor": settings_in_home(root, {})["DATABASE_URL"],
+        "backup": Stores(LocalSettings(), StorageSettings()).url,
+    }
+    assert {who: sqlite_file(url, "upload") for who, url in urls.items()} == dict.fromkeys(
+        urls, root / "data" / "upload.db"
+    )
+
+
+def test_what_runs_elsewhere_is_said(plan: Planner) -> None:
+    plan(gateway_port=0)
+    assert "in the place of our own" not in str(plan.last.notes)
+    plan(gateway_port=0, database_url="postgresql://u:secret@db/shop", s3_endpoint_url="https://s3.example.com")
+    [said] = [note for note in plan.last.notes if "in the place of our own" in note]
+    assert "named by DATABASE_URL and S3_ENDPOINT_URL," in said
+    assert "secret" not in said
 
 
 def test_services_find_each_other_and_their_infrastructure(plan: Planner) -> None:

@@ -12,12 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
 from services.local import cli_running
 from services.local.home import Home
 from services.local.part import State, Status
+from services.local.processes import other_process
 from services.local.running import Snapshot, running, stop
 
 ROOT = Path(__file__).parents[3]
@@ -195,6 +197,32 @@ def test_nobody_else_is_stopped_whose_process_has_the_number_of_an_ended_supervi
     with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as somebody:
         try:
             assert stop(home, somebody.pid, 1)
+            assert somebody.poll() is None
+        finally:
+            somebody.kill()
+
+
+@pytest.mark.usefixtures("old_kernel")
+@pytest.mark.parametrize(("how", "ended_by"), [("", signal.SIGTERM), ("stubborn", signal.SIGKILL)])
+def test_stop_stops_where_the_kernel_gives_no_descriptors_of_processes(
+    home: Home, how: str, ended_by: signal.Signals
+) -> None:
+    with supervisor(home, how=how) as process:
+        assert stop(home, process.pid, 0.1 if how else 180) == (not how)
+        assert process.wait(0) == -ended_by
+        assert stop(home, process.pid, 1)  # there is none any more
+
+
+@pytest.mark.usefixtures("old_kernel")
+def test_a_later_process_of_the_same_number_gets_no_signal(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as somebody:
+        try:
+            with other_process(somebody.pid) as known:
+                # The number is somebody else's now, who has started later.
+                monkeypatch.setattr(psutil.Process, "__eq__", lambda *_: False)
+                with pytest.raises(ProcessLookupError):
+                    known.send(signal.SIGKILL)
+                assert known.has_ended(0)
             assert somebody.poll() is None
         finally:
             somebody.kill()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.kit.settings import home_folder, load
+from services.kit.settings import EveryDatabaseSettings, home_folder, load
 from services.local.settings import LocalSettings
 
 OURS = {
@@ -65,6 +65,22 @@ def test_an_address_that_is_none_is_told_before_anything_starts(
         load(LocalSettings)
     assert ended.value.code == 78
     assert capsys.readouterr().err == f"stemwright: {name} is {value!r}; {told}\n"
+
+
+def test_a_file_that_all_services_would_share_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for settings in (LocalSettings, EveryDatabaseSettings):
+        monkeypatch.setenv("DATABASE_URL", "sqlite:///fresh.db")
+        with pytest.raises(SystemExit) as ended:
+            load(settings)
+        told = capsys.readouterr().err
+        assert (ended.value.code, told.count("\n")) == (78, 1)
+        assert "DATABASE_URL" in told
+        assert "must have {service} in the name of its file" in told
+        for url in ("sqlite:///{service}.db", "postgresql://u:kR7-p4q@db/x"):
+            monkeypatch.setenv("DATABASE_URL", url)
+            load(settings)
 
 
 def test_addresses_elsewhere_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The supervisor against small real processes: it starts, watches, restarts and stops them, and leaves none behind."""
 
+import errno
 import json
 import os
 import signal
@@ -11,13 +12,18 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import psutil
 import pytest
 
+from services.local import part_runner
 from services.local.errors import StartFailed
+from services.local.logs import PartLog
+from services.local.own_python import NOT_INHERITED
 from services.local.part import Part, State, Timing
+from services.local.part_runner import PartRunner
 from services.local.probes import HttpProbe, NotThere
 from services.local.sockets import listen_on_a_free_port, port_of
 from services.local.supervisor import Supervisor
@@ -199,6 +205,23 @@ def test_a_part_that_ignores_sigterm_is_killed_after_its_grace(run: Running) -> 
     supervisor.wait_until_ready()  # the fixture stops it and looks for what is left
 
 
+def test_a_part_gets_nothing_of_what_somebody_set_for_their_own_python(
+    run: Running, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in NOT_INHERITED:
+        monkeypatch.setenv(name, "error" if name == "PYTHONWARNINGS" else "1")
+    monkeypatch.setenv("PYTHONPATH", "/somewhere")
+    # What it says by its exit or by an assertion some of them would change.
+    look = f"""
+import json, os, pathlib, sys
+pathlib.Path({str(tmp_path / "seen")!r}).write_text(json.dumps([list(os.environ), sys.path]))
+"""
+    run(errand("look", look)).wait_until_ready()
+    inherited, path = json.loads((tmp_path / "seen").read_text())
+    assert not NOT_INHERITED & set(inherited)
+    assert "/somewhere" in path
+
+
 def test_parts_stop_stage_by_stage(tmp_path: Path) -> None:
     order: list[str] = []
     parts = [stand_in("store", stop_stage=2), stand_in("gateway"), stand_in("orchestrator", stop_stage=1)]
@@ -339,6 +362,125 @@ def test_what_was_ready_comes_back_soon_however_often_it_is_killed(run: Running)
         pid = ready(supervisor, other_than=pid)
         os.kill(pid, signal.SIGKILL)
     ready(supervisor, other_than=pid)
+
+
+class Refusing:
+    """A machine that has no process left for whoever asks, `times` times."""
+
+    def __init__(self, number: int, times: int) -> None:
+        self._number, self._times = number, times
+        self._popen = subprocess.Popen
+
+    def __call__(self, *arguments: Any, **more: Any) -> "subprocess.Popen[bytes]":
+        if self._times > 0:
+            self._times -= 1
+            raise OSError(self._number, os.strerror(self._number))
+        return self._popen(*arguments, **more)
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENOENT], ids=errno.errorcode.get)
+def test_a_part_comes_back_when_the_machine_has_room_for_it_again(
+    run: Running, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    supervisor = run(stand_in("one"))
+    first = ready(supervisor)
+    said: list[str] = []
+    supervisor._on_change = lambda: said.extend(status.detail for status in supervisor.statuses())
+    monkeypatch.setattr(subprocess, "Popen", Refusing(number, IMPATIENT.start_attempts + 1))
+
+    os.kill(first, signal.SIGKILL)
+
+    ready(supervisor, other_than=first)
+    assert f"cannot be run: {os.strerror(number)}" in said
+
+
+def test_an_errand_is_run_when_the_machine_has_room_for_it(run: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", Refusing(errno.EAGAIN, 1))
+    supervisor = run(errand("migrate", ""))
+    supervisor.wait_until_ready()
+
+
+def test_a_part_that_can_never_be_started_fails_the_start(run: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "Popen", Refusing(errno.ENOMEM, 1000))
+    supervisor = run(stand_in("one"))
+    with pytest.raises(StartFailed, match="one did not start: cannot be run: Cannot allocate memory"):
+        supervisor.wait_until_ready()
+
+
+def test_a_watcher_that_breaks_down_fails_its_part_and_leaves_no_process(run: Running) -> None:
+    def broken(timeout_seconds: float) -> None:
+        raise KeyError("a defect of ours")
+
+    supervisor = run(replace(stand_in("one"), ready=broken), stand_in("two", needs=("one",)))
+    with pytest.raises(StartFailed, match=r"one did not start: is not watched any more: KeyError: 'a defect of ours'"):
+        supervisor.wait_until_ready()
+    eventually(lambda: supervisor.pid("one") is None)
+    eventually(lambda: supervisor.statuses()[1].state == State.FAILED)
+
+
+def test_a_machine_without_a_thread_to_ask_with_ends_no_part(run: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def refused(*arguments: object) -> threading.Thread:
+        asked.append(arguments)
+        raise BlockingIOError(errno.EAGAIN, "can't start new thread")
+
+    supervisor = run(stand_in("one"))
+    first = ready(supervisor)
+    monkeypatch.setattr(part_runner, "start_thread", refused)
+    eventually(lambda: len(asked) > 2 * IMPATIENT.alive_failures)
+    assert ready(supervisor) == first
+
+
+class Slow:
+    """A machine on which a start takes its time: the part is ready, and answers at all, only after so many looks at
+    what it has worked, which is more at each of them."""
+
+    def __init__(self, looks: float) -> None:
+        self._looks = looks
+        self._looked = 0
+
+    def worked(self, _pid: int) -> float:
+        self._looked += 1
+        return float(self._looked)
+
+    def probe(self, timeout_seconds: float) -> None:
+        if self._looked < self._looks:
+            raise NotThere("not yet")
+
+
+def slow_start(folder: Path, machine: Slow, timing: Timing) -> State:
+    """What becomes of a part on it."""
+    code = "import signal; signal.pause()"
+    part = Part("slow", (sys.executable, "-c", code), ready=machine.probe, alive=machine.probe)
+    runner = PartRunner(part, PartLog(folder / "slow.log"), timing, lambda: None, machine.worked)
+    runner.start()
+    try:
+        assert runner.settled.wait(180)
+        status = runner.status()
+        return status.state if status.restarts == 0 else State.FAILED
+    finally:
+        runner.ask_to_stop()
+        runner.join()
+
+
+def test_a_start_takes_as_long_as_it_works(tmp_path: Path) -> None:
+    timing = replace(IMPATIENT, start_limit_seconds=0, alive_interval_seconds=0.01, ready_interval_seconds=0.01)
+    assert slow_start(tmp_path, Slow(looks=20), timing) == State.READY
+
+
+def test_a_start_that_only_works_and_never_ends_is_given_up(tmp_path: Path) -> None:
+    timing = replace(IMPATIENT, start_limit_seconds=0, longest_start_seconds=0.2, ready_interval_seconds=0.01)
+    assert slow_start(tmp_path, Slow(looks=float("inf")), timing) == State.FAILED
+
+
+@pytest.mark.usefixtures("old_kernel")
+def test_parts_are_watched_where_the_kernel_gives_no_descriptors_of_processes(run: Running) -> None:
+    supervisor = run(stand_in("one"), stand_in("two", "stubborn"), errand("migrate", ""))
+    supervisor.wait_until_ready()
+    first = ready(supervisor)
+    os.kill(first, signal.SIGKILL)
+    ready(supervisor, other_than=first)
 
 
 def test_delays_between_restarts_grow_to_a_limit() -> None:

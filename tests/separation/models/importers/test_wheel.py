@@ -16,7 +16,7 @@ from separation.models.repository import ModelRepository
 def test_offline_is_one_clear_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def offline(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
         assert "--require-hashes" in command
-        assert command[:4] == [sys.executable, "-m", "pip", "download"]
+        assert command[:5] == [sys.executable, "-P", "-m", "pip", "download"]
         return subprocess.CompletedProcess(command, 1, "", "WARNING: retrying\nERROR: No matching distribution\n\n")
 
     monkeypatch.setattr(subprocess, "run", offline)
