@@ -34,6 +34,12 @@ def asked_since(session: ReadSession, account_id: str, email_key: str, moment: d
     return session.scalar(select(func.count()).where(asked, EmailChange.asked_at > moment)) or 0
 
 
+def asked_by_since(session: ReadSession, account_id: str, moment: datetime) -> int:
+    """How many this account asked for."""
+    asked = EmailChange.account_id == account_id
+    return session.scalar(select(func.count()).where(asked, EmailChange.asked_at > moment)) or 0
+
+
 def withdraw_links(session: WriteSession, account_id: str) -> None:
     """Every link in a mail about an address of this account is of no use any more."""
     changes = select(EmailChange.id).where(EmailChange.account_id == account_id)

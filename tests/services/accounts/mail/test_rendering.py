@@ -10,6 +10,7 @@ from services.accounts.mail.rendering import exists, render
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "change-email": {"token": "a-token-of-a-mail"},
+    "email-change-asked": {"email": "ada@new.example.com"},
     "email-changed": {"token": "a-token-of-a-mail", "days": 7},
     "disputed": {"name": "Five hours", "amount": "19.90 EUR"},
     "erased": {"receipt_url": "/v1/erasures/er_token"},
