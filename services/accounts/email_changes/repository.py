@@ -34,9 +34,9 @@ def asked_since(session: ReadSession, account_id: str, email_key: str, moment: d
     return session.scalar(select(func.count()).where(asked, EmailChange.asked_at > moment)) or 0
 
 
-def asked_by_since(session: ReadSession, account_id: str, moment: datetime) -> int:
-    """How many this account asked for."""
-    asked = EmailChange.account_id == account_id
+def asked_up_to(session: ReadSession, change: EmailChange, moment: datetime) -> int:
+    """How many its account has asked for since that moment, up to this one."""
+    asked = and_(EmailChange.account_id == change.account_id, EmailChange.id <= change.id)
     return session.scalar(select(func.count()).where(asked, EmailChange.asked_at > moment)) or 0
 
 

@@ -202,7 +202,7 @@ class EmailChanges:
     def _compose_warning(self, session: WriteSession, mail: PendingMail) -> Composed | None:
         change = changes.get(session, mail.values["change"])
         lately = session.now() - timedelta(hours=1)
-        if change is None or changes.asked_by_since(session, change.account_id, lately) > SENT_AN_HOUR:
+        if change is None or changes.asked_up_to(session, change, lately) > SENT_AN_HOUR:
             return None
         return Composed(change.previous_email, ASKED, {"email": change.email})
 
