@@ -86,7 +86,7 @@ class EmailChanges:
                 changed_at=None,
             )
             changes.add(session, change)
-            self._mail.add(session, new.address, PROVE, {"change": change.id})
+            self._mail.add(session, new.address, PROVE, {"change": change.id}, proved=False)
             self._mail.add(session, user.email, ASKED, {"change": change.id})
             security_events.add(session, account_id, Kind.EMAIL_CHANGE_ASKED, origin)
 

@@ -63,7 +63,7 @@ class SignUp:
         )
         if not self._verify_email and users.find_by_email(session, new.email) is None:
             self._users.register(session, new, origin, account_id=account_id)
-        self._mail.add(session, new.email.address, TEMPLATE, {"registration": account_id})
+        self._mail.add(session, new.email.address, TEMPLATE, {"registration": account_id}, proved=False)
         return account_id
 
     def ask_again(self, email: EmailAddress, origin: Origin) -> None:
@@ -71,7 +71,7 @@ class SignUp:
         with self._throttle.attempt(email.key, origin.network) as attempt, self._database.write() as session:
             attempt.admit(session)
             attempt.count(session)
-            self._mail.add(session, email.address, TEMPLATE)
+            self._mail.add(session, email.address, TEMPLATE, proved=False)
 
     def verify(self, session: WriteSession, token: str, origin: Origin) -> None:
         """Makes the user of a registration, or notes that the user's address is right. Raises LinkNotValid."""

@@ -230,6 +230,19 @@ def test_nobodys_mailbox_is_flooded(mailbox: Mailbox, register: Any) -> None:
     assert len(mailbox.all()) == 20
 
 
+def test_strangers_who_sign_up_keep_nobody_waiting_for_a_reset(
+    client: TestClient, member: str, register: Any, mailbox: Mailbox
+) -> None:
+    before = len(mailbox.sent())
+    for number in range(8):
+        register(f"stranger{number}@example.org")
+    client.post("/v1/auth/password-reset", json={"email": member})
+
+    sent = [message["To"] for message in mailbox.sent()[before:]]
+    assert len(sent) == 9
+    assert member in sent[:2]
+
+
 def test_what_nobody_proves_is_forgotten_after_a_day(
     register: Any, database: Database, mailbox: Mailbox, accounts: Accounts, clock: Clock
 ) -> None:
