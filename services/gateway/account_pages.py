@@ -41,10 +41,12 @@ VERIFY_EMAIL = PAGE.format(
     forms="""<form data-path="/v1/auth/verify-email" data-with="token" data-done="Done. You can sign in now." hidden>
 <button>Verify this address</button>
 </form>
-<form data-path="/v1/auth/verify-email" data-with="email"
- data-done="If there is something to verify, a mail is on its way." hidden>
-<label>Your address <input name="email" type="email" autocomplete="email" required></label>
-<button>Send the mail again</button>
+<form data-path="/v1/auth/register" data-with="email" data-done="A mail is on its way." hidden>
+<p>No link, or one that is too old? Sign up again: the new link is of the password that you choose here.</p>
+<label>Your address <input name="email" type="email" autocomplete="username" required></label>
+<label>Password, 8 characters or more
+<input name="password" type="password" autocomplete="new-password" minlength="8" maxlength="256" required></label>
+<button>Sign up again</button>
 </form>""",
 )
 RESET_PASSWORD = PAGE.format(

@@ -51,6 +51,7 @@ def create_api_key(
             expires_at=body.expires_at,
             tell_again=idempotency_key is not None,
         )
+        accounts.sessions.require_open(session, owner.account_id, owner.grant_id)
         secret = made.secret
         return made.id
 

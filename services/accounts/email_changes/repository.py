@@ -34,6 +34,12 @@ def asked_since(session: ReadSession, account_id: str, email_key: str, moment: d
     return session.scalar(select(func.count()).where(asked, EmailChange.asked_at > moment)) or 0
 
 
+def asked_up_to(session: ReadSession, change: EmailChange, moment: datetime) -> int:
+    """How many its account has asked for since that moment, up to this one."""
+    asked = and_(EmailChange.account_id == change.account_id, EmailChange.id <= change.id)
+    return session.scalar(select(func.count()).where(asked, EmailChange.asked_at > moment)) or 0
+
+
 def withdraw_links(session: WriteSession, account_id: str) -> None:
     """Every link in a mail about an address of this account is of no use any more."""
     changes = select(EmailChange.id).where(EmailChange.account_id == account_id)

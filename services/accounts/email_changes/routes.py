@@ -38,9 +38,11 @@ def change_email(
     owner: AccountOwner,
     origin: OriginDep,
 ) -> None:
-    """Sends a mail to the new address; its token makes it the account's (`verify-email`), within a day.
+    """Sends a mail to the new address; its token makes it the account's (`verify-email`), within a day and as long as
+    the sign-in that asks is open.
 
-    The answer does not tell whether somebody has that address here. Once it is changed everybody else who is signed in
-    is signed out, and a mail to the old address holds a token that takes the change back, for seven days.
+    The present address is told. The answer does not tell whether somebody has the new one here. Once it is changed
+    everybody else who is signed in is signed out, and a mail to the old address holds a token that takes the change
+    back, for seven days.
     """
     accounts.email_changes.ask(owner.account_id, owner.grant_id, body.password, emails.parse(body.email), origin)

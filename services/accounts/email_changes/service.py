@@ -1,4 +1,11 @@
-"""Another address for an account: proved by a mail to it, and told to the old one with a way back (record 0150)."""
+"""Another address for an account: proved by a mail to it, and told to the old one with a way back (record 0150).
+
+    asked for ---- its link is followed ----> made ---- the way back, within 7 days ----> as before
+        \\-- a day, a newer one, or the end of the sign-in that asked ----> of no use
+
+Whoever ends a sign-in, by a new password above all, ends what it asked for (record 0268). The change is held against
+the session when it is composed, made or listed, so nothing that ends sessions needs to know of changes.
+"""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -31,7 +38,7 @@ from services.accounts.users.service import Users
 from services.kit.database import Database, ReadSession, WriteSession
 from services.kit.ids import new_id
 
-PROVE, CHANGED = "change-email", "email-changed"
+PROVE, ASKED, CHANGED = "change-email", "email-change-asked", "email-changed"
 
 
 class EmailChanges:
@@ -56,7 +63,8 @@ class EmailChanges:
         self._welcomed = welcomed
 
     def ask(self, account_id: str, session_id: str, password: str, new: EmailAddress, origin: Origin) -> None:
-        """Has a mail sent to the new address, the work being the same whoever has it. Links from before end.
+        """Has a mail sent to the new address, the work being the same whoever has it, and tells the present one. Links
+        from before end.
 
         Raises WrongPassword, after a number of them TooManyGuesses; TooManyMails; TooManySignIns under load.
         """
@@ -78,7 +86,8 @@ class EmailChanges:
                 changed_at=None,
             )
             changes.add(session, change)
-            self._mail.add(session, new.address, PROVE, {"change": change.id})
+            self._mail.add(session, new.address, PROVE, {"change": change.id}, proved=False)
+            self._mail.add(session, user.email, ASKED, {"change": change.id})
             security_events.add(session, account_id, Kind.EMAIL_CHANGE_ASKED, origin)
 
     def use(self, token: str, origin: Origin) -> bool:
@@ -96,6 +105,9 @@ class EmailChanges:
             taken = users.take_token(session, digest, known.purpose, session.now())
             change, user = self._of_token(session, taken)
             if nobodys is None:
+                # The user is held: a new password that is being set has ended its sign-ins, or comes afterwards.
+                if not self._is_asked_for(session, change):
+                    raise LinkNotValid
                 self._change(session, change, user, origin)
             else:
                 self._restore(session, change, user, nobodys, origin)
@@ -103,12 +115,18 @@ class EmailChanges:
 
     def list_of(self, session: ReadSession, account_id: str) -> Sequence[EmailChange]:
         """Those that wait for their proof or that can be taken back, newest first."""
-        return changes.of_account(session, account_id)
+        found = changes.of_account(session, account_id)
+        return [change for change in found if change.changed_at is not None or self._is_asked_for(session, change)]
 
     def tidy(self, session: WriteSession) -> None:
         """Deletes what can neither be proved nor taken back any more."""
         now = session.now()
         changes.delete_old(session, now - Purpose.CHANGE.lifetime, now - Purpose.RESTORE.lifetime)
+
+    def _is_asked_for(self, session: ReadSession, change: EmailChange) -> bool:
+        """Whether a change that was not made yet still can be."""
+        newest = changes.of_account(session, change.account_id)[0]
+        return change.id == newest.id and self._sessions.is_open(session, change.account_id, change.session_id)
 
     def _of_token(self, session: WriteSession, taken: MailToken | None) -> tuple[EmailChange, User]:
         change = changes.get(session, taken.subject_id) if taken else None
@@ -166,11 +184,11 @@ class EmailChanges:
 
     @property
     def composers(self) -> Mapping[str, Composer]:
-        return {PROVE: self._compose_proof, CHANGED: self._compose_notice}
+        return {PROVE: self._compose_proof, ASKED: self._compose_warning, CHANGED: self._compose_notice}
 
     def _compose_proof(self, session: WriteSession, mail: PendingMail) -> Composed | None:
         change = changes.get(session, mail.values["change"])
-        if change is None or change.id != changes.of_account(session, change.account_id)[0].id:
+        if change is None or not self._is_asked_for(session, change):
             return None
         lately = session.now() - timedelta(hours=1)
         if changes.asked_since(session, change.account_id, change.email_key, lately) > SENT_AN_HOUR:
@@ -180,6 +198,13 @@ class EmailChanges:
             return Composed(owner.email, "registered-already", {})
         token = mail_tokens.make(session, change.id, Purpose.CHANGE)
         return Composed(change.email, PROVE, {"token": token}) if token else None
+
+    def _compose_warning(self, session: WriteSession, mail: PendingMail) -> Composed | None:
+        change = changes.get(session, mail.values["change"])
+        lately = session.now() - timedelta(hours=1)
+        if change is None or changes.asked_up_to(session, change, lately) > SENT_AN_HOUR:
+            return None
+        return Composed(change.previous_email, ASKED, {"email": change.email})
 
     def _compose_notice(self, session: WriteSession, mail: PendingMail) -> Composed | None:
         change = changes.get(session, mail.values["change"])

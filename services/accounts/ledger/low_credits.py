@@ -5,7 +5,7 @@ news, whatever comes to move credits needs to know nothing of it, and a process 
 nothing.
 """
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from services.accounts.ledger.models import AccountBalance
 from services.accounts.mail.service import Mail
@@ -20,12 +20,14 @@ BATCH = 200
 TEMPLATE = "low-credits"
 
 _IS_LOW = AccountBalance.available < User.low_credits_threshold
+# Of the threshold that was told of: whoever moves it, or takes it away for a while, has no more credits for it.
+_HAD_ENOUGH = AccountBalance.available >= func.coalesce(User.low_credits_told_of, User.low_credits_threshold)
 # An account whose credits never moved never had any.
 _IS_NEWS: ColumnElement[bool] = and_(
     AccountBalance.version > 0,
     or_(
         and_(_IS_LOW, User.low_credits_told_at.is_(None)),
-        and_(~_IS_LOW, User.low_credits_told_at.is_not(None)),
+        and_(_HAD_ENOUGH, User.low_credits_told_at.is_not(None)),
     ),
 )
 
@@ -41,7 +43,7 @@ class LowCredits:
             due = session.scalars(
                 select(User.id)
                 .join(AccountBalance, AccountBalance.account_id == User.id)
-                .where(User.low_credits_threshold.is_not(None), _IS_NEWS)
+                .where(or_(User.low_credits_threshold.is_not(None), User.low_credits_told_at.is_not(None)), _IS_NEWS)
                 .limit(BATCH)
             ).all()
         for account_id in due:
@@ -60,10 +62,10 @@ class LowCredits:
             return
         user, available = found
         if user.low_credits_told_at is not None:
-            user.low_credits_told_at = None
+            user.low_credits_told_at = user.low_credits_told_of = None
             return
-        user.low_credits_told_at = session.now()
         threshold = user.low_credits_threshold
+        user.low_credits_told_at, user.low_credits_told_of = session.now(), threshold
         self._mail.add(session, user.email, TEMPLATE, {"available": available, "threshold": threshold})
         news = billing_pb2.CreditsLow(account_id=account_id, available_credits=available, threshold_credits=threshold)
         outbox.add(session, OutgoingEvent(BILLING, key=account_id, data=news, subject=account_id))

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import String
+from sqlalchemy import Index, String, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.accounts.tables import Base
@@ -20,6 +20,10 @@ class OutgoingMail(Base):
     template: Mapped[str] = mapped_column(String(40))
     values: Mapped[dict[str, Any]] = mapped_column(JsonDocument)
     """What the template is filled with. Nothing secret: tokens are made when the mail is composed."""
+    proved: Mapped[bool] = mapped_column(server_default=true())
+    """Whether it goes to an account; to whatever address a stranger names, if not."""
     created_at: Mapped[datetime]
     attempts: Mapped[int]
     next_attempt_at: Mapped[datetime] = mapped_column(index=True)
+
+    __table_args__ = (Index("ix_mails_proved", "proved", "next_attempt_at"),)

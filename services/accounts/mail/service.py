@@ -2,9 +2,11 @@
 
 import logging
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any
 
@@ -24,6 +26,9 @@ FIRST_PAUSE = timedelta(minutes=2)
 LONGEST_PAUSE = timedelta(hours=1)
 GIVEN_UP_AFTER = timedelta(hours=24)
 POLL_SECONDS = 2.0
+TURNS = 4
+"""Of so many mails one is to an address that nobody has proved yet, where there are both: strangers who sign up by the
+hundred keep nobody waiting for a reset or a receipt, and are not forgotten either."""
 
 
 @dataclass(frozen=True)
@@ -61,15 +66,26 @@ class Mail:
         self.ready = threading.Event()
         """Set after a commit that left a mail to be sent."""
 
-    def add(self, session: WriteSession, to: str, template: str, values: Mapping[str, Any] | None = None) -> str:
+    def add(
+        self,
+        session: WriteSession,
+        to: str,
+        template: str,
+        values: Mapping[str, Any] | None = None,
+        *,
+        proved: bool = True,
+    ) -> str:
         """Has a mail sent if the session's transaction commits; returns its id. Reaches no mail server.
 
-        `template` names two files in `templates/`, `values` what they are filled with: JSON, and nothing secret.
+        `template` names two files in `templates/`, `values` what they are filled with: JSON, and nothing secret. Not
+        `proved` is an address of which nobody has shown yet that it is theirs: such mails let the others go first.
         Raises ValueError for an unknown template.
         """
         if not exists(template):
             raise ValueError(f"there is no template {template!r} for a mail")
-        mail_id = mails.add(session, recipient=to, template=template, values=values or {}, now=session.now())
+        mail_id = mails.add(
+            session, recipient=to, template=template, values=values or {}, proved=proved, now=session.now()
+        )
         session.after_commit(self.ready.set)
         return mail_id
 
@@ -100,6 +116,7 @@ class MailSender:
         self._public_url = public_url
         self._composers = composers or {}
         self._poll_seconds = poll_seconds
+        self._turn = 0
 
     def run(self, stop: threading.Event) -> None:
         """Works until told to stop. Whatever happens to one mail, the next is sent."""
@@ -110,10 +127,6 @@ class MailSender:
             except DATABASE_AWAY as error:
                 log.warning("mails cannot be read: %s", error)
                 worked = False
-            except Exception:
-                log.exception("a mail could not be composed; it is tried again later")
-                MAILS.labels("failed").inc()
-                worked = True
             if not worked and not stop.is_set():
                 self._ready.wait(self._poll_seconds)
 
@@ -122,16 +135,30 @@ class MailSender:
         self._ready.set()
 
     def send_next(self) -> bool:
-        """Tries to send the mail that is due for longest; False where none is due."""
+        """Tries to send the mail whose turn it is; False where none is due."""
         with self._database.read() as session:
             if not mails.is_any_due(session, session.now()):
                 return False
+        self._turn = (self._turn + 1) % TURNS
         with self._database.write() as session:
-            claimed = mails.claim(session, session.now(), FIRST_PAUSE, LONGEST_PAUSE)
+            claimed = mails.claim(session, session.now(), FIRST_PAUSE, LONGEST_PAUSE, proved_first=self._turn != 0)
             if claimed is None:
                 return False
             mail = PendingMail(claimed.id, claimed.recipient, claimed.template, claimed.values, claimed.created_at)
             is_last = claimed.next_attempt_at > mail.created_at + GIVEN_UP_AFTER
+        try:
+            message = self._compose(mail)
+            if message is None:
+                self._forget(mail, "unwanted")
+            else:
+                self._hand_over(mail, message, is_last=is_last)
+        except DATABASE_AWAY:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one, the next is sent
+            self._note_failed(mail, error, is_last=is_last)
+        return True
+
+    def _compose(self, mail: PendingMail) -> EmailMessage | None:
         # A transaction of its own: a mail that cannot be composed must not be due again at once.
         with self._database.write() as session:
             composer = self._composers.get(mail.template)
@@ -139,14 +166,23 @@ class MailSender:
             composed = plain if composer is None else composer(session, mail)
             now = session.now()
         if composed is None:
-            self._forget(mail, "unwanted")
-            return True
+            return None
         letter = render(composed.template, {"public_url": self._public_url, **composed.values})
-        message = message_of(mail.id, self._sender, composed.recipient, letter, format_datetime(now))
-        self._hand_over(mail, message, is_last=is_last)
-        return True
+        return message_of(mail.id, self._sender, composed.recipient, letter, format_datetime(now))
 
-    def _hand_over(self, mail: PendingMail, message: Any, *, is_last: bool) -> None:
+    def _note_failed(self, mail: PendingMail, error: Exception, *, is_last: bool) -> None:
+        """Neither sent nor refused, but a fault of ours. What the error says may be the mail's own, so where it was
+        raised is logged in its stead."""
+        raised = traceback.extract_tb(error.__traceback__)[-1]
+        wrong = f"{type(error).__name__} at {raised.filename}:{raised.lineno}"
+        if is_last:
+            log.error("mail %s (%s) cannot be composed, and is given up: %s", mail.id, mail.template, wrong)
+            self._forget(mail, "given_up")
+        else:
+            log.error("mail %s (%s) could not be composed, and is tried again: %s", mail.id, mail.template, wrong)
+            MAILS.labels("failed").inc()
+
+    def _hand_over(self, mail: PendingMail, message: EmailMessage, *, is_last: bool) -> None:
         try:
             self._transport.send(mail.id, message)
         except MailRefused as error:

@@ -70,6 +70,7 @@ def confirm_second_factor(
     made: list[str] = []
     with accounts.database.write() as session:
         accounts.users.hold(session, owner.account_id)
+        accounts.sessions.require_open(session, owner.account_id, owner.grant_id)
         try:
             made = accounts.second_factors.confirm(session, owner.account_id, body.code, origin)
         except WrongCode as error:

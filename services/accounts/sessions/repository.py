@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Integer, Table, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Integer, Table, and_, bindparam, delete, insert, or_, select, update
 
 from services.accounts.second_factor.models import SecondFactor
 from services.accounts.security_events.origin import Origin
@@ -88,19 +88,24 @@ def open_sessions(
     session: ReadSession, account_id: str, now: datetime, used_after: datetime
 ) -> Sequence[SignInSession]:
     """Those that somebody could still use, the one used last first."""
-    return (
-        session.execute(
-            select(SignInSession)
-            .where(
-                SignInSession.account_id == account_id,
-                SignInSession.revoked_at.is_(None),
-                SignInSession.expires_at > now,
-                SignInSession.last_used_at > used_after,
-            )
-            .order_by(SignInSession.last_used_at.desc(), SignInSession.id.desc())
-        )
-        .scalars()
-        .all()
+    return session.scalars(
+        select(SignInSession)
+        .where(SignInSession.account_id == account_id, _usable(now, used_after))
+        .order_by(SignInSession.last_used_at.desc(), SignInSession.id.desc())
+    ).all()
+
+
+def is_open(session: ReadSession, session_id: str, account_id: str, now: datetime, used_after: datetime) -> bool:
+    """Whether it is one of those."""
+    found = select(SignInSession.id).where(
+        SignInSession.id == session_id, SignInSession.account_id == account_id, _usable(now, used_after)
+    )
+    return session.scalar(found) is not None
+
+
+def _usable(now: datetime, used_after: datetime) -> ColumnElement[bool]:
+    return and_(
+        SignInSession.revoked_at.is_(None), SignInSession.expires_at > now, SignInSession.last_used_at > used_after
     )
 
 

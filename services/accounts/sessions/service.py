@@ -357,6 +357,17 @@ class Sessions:
         now = session.now()
         return sessions.open_sessions(session, account_id, now, now - self._terms.refresh_lifetime)
 
+    def is_open(self, session: ReadSession, account_id: str, session_id: str) -> bool:
+        """Whether this session of the account has not ended, in whatever way: what it asked for ends with it."""
+        now = session.now()
+        return sessions.is_open(session, session_id, account_id, now, now - self._terms.refresh_lifetime)
+
+    def require_open(self, session: WriteSession, account_id: str, session_id: str) -> None:
+        """For what outlives a sign-in: access tokens pass the gateway for some seconds after theirs has ended, and a
+        password may have changed while the old one was being compared. Hold the user. Raises Unauthorized."""
+        if not self.is_open(session, account_id, session_id):
+            raise Unauthorized("this sign-in has ended")
+
     def end(self, session: WriteSession, account_id: str, session_id: str, origin: Origin) -> None:
         """Ends a session of the account. Raises SessionNotFound."""
         if not sessions.revoke(session, session_id, account_id, session.now(), "ended by its owner"):

@@ -31,7 +31,9 @@ class User(Base):
     low_credits_threshold: Mapped[int | None] = mapped_column(BigInteger)
     """Below how many available credits its owner wants to be told; None: never."""
     low_credits_told_at: Mapped[datetime | None]
-    """When that was told; None again once there are as many."""
+    """When that was told; None again once there are as many as was told of."""
+    low_credits_told_of: Mapped[int | None] = mapped_column(BigInteger)
+    """The threshold then. Another threshold is no new news; None where an older version told."""
 
 
 class Registration(Base):

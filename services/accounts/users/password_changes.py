@@ -83,13 +83,15 @@ class PasswordChanges:
     def change(self, account_id: str, session_id: str, present: str, new: str, origin: Origin) -> None:
         """Sets a new password and ends every sign-in but this one.
 
-        Raises WrongPassword, after a number of them TooManyGuesses; TooManySignIns under load.
+        Raises WrongPassword, after a number of them TooManyGuesses; TooManySignIns under load; Unauthorized where this
+        sign-in has ended.
         """
         self._sessions.confirm_password(account_id, present, origin)
         password_hash = self._hash(new)
         with self._database.write() as session:
             now = session.now()
             changed = self._users.hold(session, account_id)
+            self._sessions.require_open(session, account_id, session_id)
             changed.password_hash = password_hash
             changed.updated_at = now
             users.delete_tokens(session, account_id, Purpose.RESET)

@@ -68,21 +68,13 @@ def registration(session: ReadSession, account_id: str) -> Registration | None:
     return session.get(Registration, account_id)
 
 
-def newest_registration(session: ReadSession, email: EmailAddress, after: datetime) -> Registration | None:
-    """The last of those for an address, unless it is older than `after`."""
-    return session.execute(
-        select(Registration)
-        .where(Registration.email_key == email.key, Registration.created_at > after)
-        .order_by(Registration.created_at.desc(), Registration.id.desc())
-        .limit(1)
-    ).scalar_one_or_none()
-
-
-def count_registrations(session: ReadSession, email_key: str, after: datetime) -> int:
+def registrations_up_to(session: ReadSession, registration: Registration, after: datetime) -> int:
+    """How many there were for its address by then, itself among them."""
+    of_address = Registration.email_key == registration.email_key
     return session.execute(
         select(func.count())
         .select_from(Registration)
-        .where(Registration.email_key == email_key, Registration.created_at > after)
+        .where(of_address, Registration.created_at > after, Registration.id <= registration.id)
     ).scalar_one()
 
 

@@ -104,11 +104,10 @@ class Users:
         user.updated_at = session.now()
 
     def set_low_credits_threshold(self, session: WriteSession, account_id: str, threshold: int | None) -> None:
-        """Who has fewer credits than the threshold and was not told of it is told soon."""
+        """Who has fewer credits than the threshold is told soon, unless they were told before and have not had enough
+        since."""
         user = self.hold(session, account_id)
         user.low_credits_threshold = threshold
-        if threshold is None:
-            user.low_credits_told_at = None
         user.updated_at = session.now()
 
     def add_role(self, session: WriteSession, email: EmailAddress, role: Role) -> User:

@@ -1,4 +1,8 @@
-"""Signing up: whoever asks is answered the same, and whoever reads the mail gets the account."""
+"""Signing up: whoever asks is answered the same, and whoever reads the mail gets the account.
+
+Each registration has a password of its own, and a link that is sent once. Who wants another link signs up again: a mail
+that is asked for by the address alone would be of whoever signed up with it last (record 0269).
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -37,8 +41,14 @@ class SignUp:
     def register(self, session: WriteSession, new: NewUser, origin: Origin) -> str:
         """Notes who wants to be a user; returns the id that they are going to have.
 
-        Where addresses are not verified there is a user at once, unless there is one with this address.
+        Where addresses are not verified there is a user at once, unless there is one with this address. Raises
+        TooManyMails.
         """
+        # One after the other: of many at once, too, the throttle hears a few.
+        session.serialize(f"register:{new.email.key}")
+        with self._throttle.attempt(new.email.key, origin.network) as attempt:
+            attempt.admit(session)
+            attempt.count(session)
         account_id = new_id("usr")
         users.add_registration(
             session,
@@ -51,19 +61,17 @@ class SignUp:
                 created_at=session.now(),
             ),
         )
-        if not self._verify_email:
-            session.serialize(f"register:{new.email.key}")
-            if users.find_by_email(session, new.email) is None:
-                self._users.register(session, new, origin, account_id=account_id)
-        self._mail.add(session, new.email.address, TEMPLATE, {"registration": account_id})
+        if not self._verify_email and users.find_by_email(session, new.email) is None:
+            self._users.register(session, new, origin, account_id=account_id)
+        self._mail.add(session, new.email.address, TEMPLATE, {"registration": account_id}, proved=False)
         return account_id
 
     def ask_again(self, email: EmailAddress, origin: Origin) -> None:
-        """Has the mail sent once more, if there is a reason to. Raises TooManyMails."""
+        """Has the mail of an account sent once more whose address is not proved. Raises TooManyMails."""
         with self._throttle.attempt(email.key, origin.network) as attempt, self._database.write() as session:
             attempt.admit(session)
             attempt.count(session)
-            self._mail.add(session, email.address, TEMPLATE)
+            self._mail.add(session, email.address, TEMPLATE, proved=False)
 
     def verify(self, session: WriteSession, token: str, origin: Origin) -> None:
         """Makes the user of a registration, or notes that the user's address is right. Raises LinkNotValid."""
@@ -102,20 +110,18 @@ class SignUp:
             return None
         user = users.find_by_email(session, EmailAddress(waiting.email, waiting.email_key))
         lately = session.now() - timedelta(hours=1)
-        if users.count_registrations(session, waiting.email_key, lately) > SENT_AN_HOUR:
+        if users.registrations_up_to(session, waiting, lately) > SENT_AN_HOUR:
             return None
         if user is None or user.id == waiting.id:
-            return self._with_token(session, waiting.email, waiting.id)
+            return self._with_token(session, waiting)
         return Composed(user.email, "registered-already", {})
 
     def _compose_again(self, session: WriteSession, mail: PendingMail) -> Composed | None:
-        email = emails.parse(mail.recipient)
-        user: User | None = users.find_by_email(session, email)
-        if user is not None:
-            return None if user.email_verified_at else self._with_token(session, user.email, user.id)
-        waiting = users.newest_registration(session, email, session.now() - Purpose.VERIFY.lifetime)
-        return self._with_token(session, waiting.email, waiting.id) if waiting else None
+        user = users.find_by_email(session, emails.parse(mail.recipient))
+        return None if user is None or user.email_verified_at else self._with_token(session, user)
 
-    def _with_token(self, session: WriteSession, address: str, account_id: str) -> Composed | None:
-        token = mail_tokens.make(session, account_id, Purpose.VERIFY)
-        return Composed(address, TEMPLATE, {"token": token}) if token else None
+    def _with_token(self, session: WriteSession, signed_up: User | Registration) -> Composed | None:
+        token = mail_tokens.make(session, signed_up.id, Purpose.VERIFY)
+        # Who gets several of these mails knows their own by the time.
+        when = f"{signed_up.created_at:%Y-%m-%d %H:%M} UTC"
+        return Composed(signed_up.email, TEMPLATE, {"token": token, "when": when}) if token else None

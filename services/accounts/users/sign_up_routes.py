@@ -34,7 +34,7 @@ _REGISTRATION = {"email": "ada@example.com", "password": "a long pass phrase", "
     summary="Sign up",
     status_code=201,
     response_model=UserView,
-    responses=answers(IdempotencyInProgress, IdempotencyConflict, TooManySignIns),
+    responses=answers(IdempotencyInProgress, IdempotencyConflict, TooManyMails, TooManySignIns),
 )
 def register(
     body: Annotated[Registration, Body(openapi_examples=examples(_REGISTRATION))],
@@ -45,7 +45,7 @@ def register(
     """Has a mail sent to the address; whoever reads it makes the account with `verify-email`, and then signs in.
 
     The answer is the same where somebody has this address here already: they get a mail that says so. On one machine
-    without a mail server there is an account at once.
+    without a mail server there is an account at once. Sign up again where no mail came, or its link is too old.
     """
     email = body.address()
     new = accounts.users.prepare(email, body.password, body.display_name)
@@ -94,7 +94,9 @@ def verify_email(
     """With the `token` of a mail: the address is proved, and there is an account with its credits; or an account has
     the new address that it asked for, or its old one again.
 
-    With an `email`: the mail is sent again if there is something to prove. The answer does not tell whether there is.
+    With an `email`: the mail is sent again where an account has this address, which was not proved yet. The answer does
+    not tell whether there is. Before there is an account, sign up again: each link is of the password that was sent
+    with it.
     """
     if body.token is not None:
         if not accounts.email_changes.use(body.token, origin):

@@ -165,6 +165,11 @@ class Mailbox:
         )
 
     def all(self) -> list[EmailMessage]:
+        """In the order in which they were written; some are sent before others."""
+        return sorted(self.sent(), key=lambda message: str(message["Message-ID"]))
+
+    def sent(self) -> list[EmailMessage]:
+        """In the order in which they were sent."""
         while self._sender.send_next():
             pass
         return self._post.taken

@@ -31,7 +31,9 @@ def client(database: Database, keys: SigningKeys) -> TestClient:
     app = build(settings, keys, database)
     assert isinstance(app, FastAPI)
     client = AppClient(app, raise_server_exceptions=False)
-    assert client.post("/v1/auth/register", json={"email": KNOWN, "password": PASSWORD}).status_code == 201
+    elsewhere = {"X-Forwarded-For": "192.0.2.66"}
+    known = {"email": KNOWN, "password": PASSWORD}
+    assert client.post("/v1/auth/register", json=known, headers=elsewhere).status_code == 201
     proof = {"token": Mailbox(app.state.accounts).token_to(KNOWN)}
     assert client.post("/v1/auth/verify-email", json=proof).status_code == 204
     return client

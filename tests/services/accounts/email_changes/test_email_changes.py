@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import delete
 
+from services.accounts.accounts import Accounts
+from services.accounts.sessions.models import SignInSession
 from services.accounts.users.mail_tokens import SENT_AN_HOUR
 from tests.clocks import Clock
 from tests.services.accounts.conftest import PASSWORD, Join, Mailbox, Person
@@ -13,6 +16,7 @@ from tests.services.accounts.second_factor.apps import turn_on
 
 OLD, NEW = "ada@example.com", "ada@new.example.com"
 PROVE, CHANGED, RESET = "Prove your new address", "Your address was changed", "Set a new password"
+ASKED = "Another address was asked for"
 SignIn = Callable[..., Any]
 
 
@@ -155,6 +159,57 @@ def test_a_new_password_by_a_mail_to_the_old_address_is_no_way_in(
     assert answer.json()["code"] == "link_not_valid"
 
 
+@pytest.mark.parametrize("way", ["reset", "change", "sign out", "end", "disable"])
+def test_what_a_sign_in_asked_for_ends_with_it(
+    client: TestClient, ada: Person, admin: Person, mailbox: Mailbox, follow: Any, sign_in: SignIn, way: str
+) -> None:
+    mallory = Person(client, ada.account_id, OLD, sign_in(OLD).json())
+    ask(mallory, "mallory@example.com")
+    link = mailbox.token_to("mallory@example.com")
+    new = {"password": "another long pass phrase"}
+    match way:
+        case "reset":
+            client.post("/v1/auth/password-reset", json={"email": OLD})
+            reset = {"token": mailbox.token_to(OLD), **new}
+            assert client.post("/v1/auth/password-reset/confirm", json=reset).status_code == 204
+        case "change":
+            assert ada.post("/v1/me/password", json={"present_password": PASSWORD, **new}).status_code == 204
+        case "sign out":
+            assert mallory.post("/v1/auth/logout").status_code == 204
+        case "end":
+            others = [opened for opened in ada.get("/v1/auth/sessions").json()["items"] if not opened["current"]]
+            assert ada.delete(f"/v1/auth/sessions/{others[0]['id']}").status_code == 204
+        case "disable":
+            assert admin.patch(f"/v1/admin/users/{ada.account_id}", json={"disabled": True}).status_code == 200
+
+    assert ada.get("/v1/me/email").json()["changes"] == []
+    assert follow(link).json()["code"] == "link_not_valid"
+    assert ada.get("/v1/me").json()["email"] == OLD
+
+
+def test_what_a_sign_in_asked_for_ends_when_nobody_uses_it_any_more(
+    ada: Person, accounts: Accounts, mailbox: Mailbox, follow: Any, sign_in: SignIn
+) -> None:
+    ask(ada)
+    link = mailbox.token_to(NEW)
+    with accounts.database.write() as session:
+        session.execute(delete(SignInSession))
+    assert follow(link).json()["code"] == "link_not_valid"
+
+
+def test_a_mail_is_not_even_written_for_a_sign_in_that_has_ended(ada: Person, mailbox: Mailbox) -> None:
+    ask(ada)
+    ada.post("/v1/auth/logout")
+    assert mailbox.subjects_to(NEW) == []
+
+
+def test_the_old_address_is_told_when_another_is_asked_for(ada: Person, mailbox: Mailbox) -> None:
+    ask(ada)
+    (warning,) = [mail for mail in mailbox.all() if mail["Subject"] == ASKED]
+    assert warning["To"] == OLD
+    assert NEW in warning.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+
 def test_nobody_is_flooded(ada: Person, mailbox: Mailbox, clock: Clock) -> None:
     for number in range(SENT_AN_HOUR + 5):
         answer = ada.post(
@@ -165,6 +220,7 @@ def test_nobody_is_flooded(ada: Person, mailbox: Mailbox, clock: Clock) -> None:
         assert answer.status_code in (204, 429)
         mailbox.subjects_to(NEW)
     assert len(mailbox.subjects_to(NEW)) == SENT_AN_HOUR
+    assert mailbox.subjects_to(OLD).count(ASKED) == SENT_AN_HOUR
 
 
 def test_an_address_that_was_left_has_had_its_welcome(ada: Person, join: Join, mailbox: Mailbox, follow: Any) -> None:

@@ -78,9 +78,20 @@ def test_a_threshold_above_what_there_is_is_told_at_once_and_a_new_one_is_no_new
     set_threshold(money, 700)
     assert len(tell(money)) == 1
 
+    for other in (None, 1, 700):
+        set_threshold(money, other)
+        assert len(tell(money)) == 1, "there were not enough since"
+
+
+def test_credits_that_came_while_nobody_asked_are_enough(money: Money) -> None:
+    job_id, _ = money.reserve(550)
+    assert len(tell(money)) == 1
     set_threshold(money, None)
-    set_threshold(money, 700)
-    assert len(tell(money)) == 2, "who begins anew is told anew"
+    money.end(job_id, Ending.RELEASE)
+    assert len(tell(money)) == 1
+    money.reserve(550)
+    set_threshold(money, 100)
+    assert len(tell(money)) == 2
 
 
 def test_an_account_that_never_had_credits_is_told_nothing(money: Money) -> None:

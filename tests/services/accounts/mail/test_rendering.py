@@ -10,6 +10,7 @@ from services.accounts.mail.rendering import exists, render
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "change-email": {"token": "a-token-of-a-mail"},
+    "email-change-asked": {"email": "ada@new.example.com"},
     "email-changed": {"token": "a-token-of-a-mail", "days": 7},
     "disputed": {"name": "Five hours", "amount": "19.90 EUR"},
     "erased": {"receipt_url": "/v1/erasures/er_token"},
@@ -20,7 +21,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "registered-already": {},
     "renewal-failed": {"name": "Plus", "until": "2026-12-06"},
     "test": {},
-    "verify-email": {"token": "a-token-of-a-mail"},
+    "verify-email": {"token": "a-token-of-a-mail", "when": "2026-12-01 15:04 UTC"},
     "webhook-disabled": {"url": "https://hooks.partner.com/stemwright", "why": "it answered that it is gone (410)"},
 }
 """Values for every template."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from email.message import EmailMessage
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import func, select
 
 from services.accounts.mail.models import OutgoingMail
@@ -167,6 +168,52 @@ def test_one_that_cannot_be_composed_keeps_no_other_waiting(
         (f"<{good}@b.example>", "bob@example.com")
     ]
     assert waiting(database) == 1
+
+
+@pytest.mark.parametrize("wrong", ["composer", "transport"])
+def test_one_that_cannot_be_composed_is_given_up_after_a_day(
+    database: Database,
+    mail: Mail,
+    post: Post,
+    sender_with: MakeSender,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+    wrong: str,
+) -> None:
+    add(database, mail)
+    post.trouble = ValueError("what ada@example.com is told")
+
+    def composer(_session: object, _pending: PendingMail) -> Composed:
+        if wrong == "composer":
+            raise ValueError("what ada@example.com is told")
+        return Composed("ada@example.com", "test", {})
+
+    sender = sender_with(test=composer)
+    given_up = REGISTRY.get_sample_value("stemwright_accounts_mails_total", {"outcome": "given_up"}) or 0
+    for _ in range(25):
+        send_all(sender)
+        clock.advance(hours=1)
+
+    assert waiting(database) == 0
+    assert REGISTRY.get_sample_value("stemwright_accounts_mails_total", {"outcome": "given_up"}) == given_up + 1
+    assert "is given up: ValueError at" in caplog.text
+    assert "ada@example.com" not in caplog.text
+
+
+def test_mails_to_accounts_go_before_those_that_strangers_ask_for_and_starve_nobody(
+    database: Database, mail: Mail, post: Post, sender_with: MakeSender, clock: Clock
+) -> None:
+    with database.write() as session:
+        for _ in range(6):
+            mail.add(session, "stranger@example.com", "test", proved=False)
+    clock.advance(seconds=1)
+    for _ in range(6):
+        add(database, mail)
+
+    send_all(sender_with())
+
+    a, s = "ada@example.com", "stranger@example.com"
+    assert [message["To"] for message in post.taken] == [a, a, a, s, a, a, a, s, s, s, s, s]
 
 
 def test_nothing_is_sent_where_its_composer_says_so(

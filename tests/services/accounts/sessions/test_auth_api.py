@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jwt
@@ -117,7 +118,10 @@ def test_the_address_may_be_spelt_differently_when_signing_in(join: Join, sign_i
 def test_of_ten_registrations_at_once_one_makes_the_user(client: TestClient, outbox: Outbox) -> None:
     body = {"email": "ada@example.com", "password": PASSWORD}
 
-    answers = in_parallel([lambda: client.post("/v1/auth/register", json=body)] * 10)
+    def register(network: str) -> Any:
+        return client.post("/v1/auth/register", json=body, headers={"X-Forwarded-For": network})
+
+    answers = in_parallel([partial(register, f"192.0.2.{number}") for number in range(10)])
 
     assert {answer.status_code for answer in answers} == {201}
     assert len({message.account_id for message in outbox.messages()}) == 1

@@ -14,6 +14,7 @@ from tests.clocks import Clock
 from tests.databases import on_sqlite
 from tests.services.accounts.conftest import PASSWORD, QUICK_HASHES_KIB, Join, Mailbox, in_parallel
 from tests.services.accounts.racing import DEADLINE_SECONDS, wait_until_it_waits
+from tests.services.accounts.second_factor.apps import App, begin
 
 NEW = "another long pass phrase"
 SignIn = Callable[..., Any]
@@ -132,6 +133,21 @@ def test_the_present_password_changes_it_and_others_are_signed_out(
     assert (refresh(client, person.tokens), refresh(client, elsewhere)) == (200, 400)
     assert (sign_in(person.email).status_code, sign_in(person.email, NEW).status_code) == (400, 200)
     assert mailbox.subjects_to(person.email)[-1] == "Your password was changed"
+
+
+def test_a_sign_in_that_has_ended_leaves_nothing_behind(join: Join, sign_in: SignIn, clock: Clock) -> None:
+    """Its access token passes the gateway for some seconds more."""
+    person = join("ada@example.com")
+    app = App(begin(person).json()["secret"], clock)
+    assert person.post("/v1/auth/logout").status_code == 204
+
+    change = {"present_password": PASSWORD, "password": NEW}
+    code = {"code": app.code()}
+    assert person.post("/v1/me/password", json=change).status_code == 401
+    assert person.post("/v1/me/second-factor/confirm", json=code).status_code == 401
+    assert person.post("/v1/api-keys", json={"name": "one", "scopes": ["jobs"]}).status_code == 401
+    assert sign_in(person.email).status_code == 200
+    assert person.get("/v1/api-keys").json()["items"] == []
 
 
 def test_who_has_a_token_but_not_the_password_cannot_guess_on(join: Join, sign_in: SignIn) -> None:

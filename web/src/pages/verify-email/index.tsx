@@ -5,14 +5,13 @@ import { api } from "../../api/client";
 import { answer } from "../../api/problem";
 import { useTokenOfLink } from "../../app/fragment";
 import { useTexts } from "../../app/language";
-import { AskForMail } from "../../components/AskForMail";
 import { Done, Refused } from "../../components/Said";
 import { Slip } from "../../components/Slip";
 
 /** Nothing happens before a person presses the button: programs that look at links in mails use up no token. */
 export default function VerifyEmail() {
   const token = useTokenOfLink();
-  return token === null ? <SendAgain /> : <Confirm token={token} />;
+  return token === null ? <SignUpAgain /> : <Confirm token={token} />;
 }
 
 function Confirm({ token }: { token: string }) {
@@ -40,13 +39,14 @@ function Confirm({ token }: { token: string }) {
   );
 }
 
-function SendAgain() {
+/** Each link is of the password that was chosen with it: another is had with a password, not with an address alone. */
+function SignUpAgain() {
   const { verify: texts } = useTexts();
   return (
-    <AskForMail
-      texts={{ ...texts, lead: texts.againLead, submit: texts.again }}
-      autoComplete="email"
-      ask={(email) => answer(api.POST("/v1/auth/verify-email", { body: { email } }))}
-    />
+    <Slip title={texts.title} lead={texts.againLead}>
+      <Button component={Link} href="/sign-up">
+        {texts.again}
+      </Button>
+    </Slip>
   );
 }

@@ -34,10 +34,8 @@ export const verify = {
   lead: "One press, and we know that this address is yours.",
   submit: "Confirm this address",
   done: "Your address is confirmed. You can sign in now.",
-  againLead: "The link did not come, or is too old? We send another one.",
-  email: fields.email,
-  again: "Send the mail again",
-  sent: "If there is something to confirm at this address, a mail is on its way.",
+  againLead: "The link did not come, or is too old? Sign up again, and we send another one.",
+  again: "Sign up again",
 };
 
 export const reset = {
