@@ -36,7 +36,8 @@ class ApiError(Exception):
 def opened(request: urllib.request.Request, timeout: float) -> Any:
     """The answer. A platform on this machine is asked without the proxy that the environment may name."""
     here = urllib.parse.urlsplit(request.full_url).hostname in ("127.0.0.1", "localhost", "::1")
-    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if here else [])).open(request, timeout=timeout)
+    handlers = [urllib.request.ProxyHandler({})] if here else []
+    return urllib.request.build_opener(*handlers).open(request, timeout=timeout)
 
 
 def send(request: urllib.request.Request, timeout: float = 120) -> Any:
