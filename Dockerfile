@@ -32,7 +32,8 @@ RUN /opt/stemwright/bin/stemwright models import spleeter-2stems \
 FROM ${PYTHON_IMAGE}
 
 # The first process of a container reaps what others leave behind, which Python does not: decoders are processes of
-# their own. pg_dump is for `stemwright backup`.
+# their own. pg_dump is for `stemwright backup`: Debian's reads servers up to its own version, and docs/operations.md says
+# what newer ones need.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends tini postgresql-client \
     && rm -rf /var/lib/apt/lists/*

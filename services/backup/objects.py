@@ -18,16 +18,30 @@ CONTENT_TYPES = {".json": "application/json", ".flac": "audio/flac", ".wav": "au
 def back_up_files(objects: Path, folder: Path) -> int:
     """Copies all that the local store holds; how many files. What is deleted meanwhile is left out."""
     count = 0
-    for where, names in _folders(objects):
-        there = folder / where.relative_to(objects)
-        make_private(there)
-        for name in names:
-            try:
-                shutil.copy2(where / name, there / name)
-            except FileNotFoundError:
-                continue
-            count += 1
+    for source, target in _pairs(objects, folder):
+        try:
+            shutil.copy2(source, target)
+        except FileNotFoundError:
+            continue
+        count += 1
     return count
+
+
+def restore_files(folder: Path, objects: Path) -> int:
+    """Puts what was copied where the local store keeps it; how many files."""
+    count = 0
+    for source, target in _pairs(folder, objects):
+        shutil.copy2(source, target)
+        count += 1
+    return count
+
+
+def _pairs(root: Path, other: Path) -> Iterator[tuple[Path, Path]]:
+    """Each file below a folder, and its place below another one, where the folders are made."""
+    for where, names in _folders(root):
+        there = other / where.relative_to(root)
+        make_private(there)
+        yield from ((where / name, there / name) for name in names)
 
 
 def back_up_bucket(storage: S3Storage, folder: Path) -> int:
@@ -54,10 +68,16 @@ def restore_bucket(storage: S3Storage, folder: Path) -> int:
         kind = CONTENT_TYPES.get(source.suffix, "application/octet-stream")
         storage.put_file(source.relative_to(folder).as_posix(), source, kind)
 
-    files = [where / name for where, names in _folders(folder) for name in names]
+    copied = list(files(folder))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(put, files))
-    return len(files)
+        list(pool.map(put, copied))
+    return len(copied)
+
+
+def files(root: Path) -> Iterator[Path]:
+    """Each file from `root` down. Raises OSError where a folder cannot be read."""
+    for where, names in _folders(root):
+        yield from (where / name for name in names)
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, list[str]]]:

@@ -122,6 +122,9 @@ def _show(home: Home, snapshot: Snapshot) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDE)
+    if home.is_half_restored():
+        click.echo(f"A backup is being restored into {home.root} by process {snapshot.pid}.")
+        return
     if not snapshot.parts:
         click.echo(
             f"Stemwright runs in {home.root} as process {snapshot.pid}, which does not say yet what its parts do. Ask "
@@ -136,7 +139,7 @@ def _show(home: Home, snapshot: Snapshot) -> None:
         soft_wrap=True,
     )
     console.print(table(snapshot.parts))
-    if is_full(home.root):
+    if is_full(home.disk_reserve):
         console.print(DISK_FULL, style="red", highlight=False, soft_wrap=True)
     console.print(f"data {home.root}, logs {home.logs}", style=Style(dim=True), highlight=False, soft_wrap=True)
 

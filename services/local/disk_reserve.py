@@ -49,38 +49,36 @@ class DiskReserve:
     def look(self) -> None:
         """Gives the file up where little is left, and makes it again once there is room for it twice."""
         free = self._free_bytes(self._path.parent)
-        full = self.given_up
         if free < LITTLE_BYTES:
             self._path.unlink(missing_ok=True)
-            full = True
         elif not self._path.exists() and free > 2 * RESERVED_BYTES:
-            full = not self._make()
+            self._make()
+        full = is_full(self._path)
         if full != self.given_up:
             self.given_up = full
             self._on_change()
 
-    def _make(self) -> bool:
+    def _make(self) -> None:
         try:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:  # a disk may have no room for another name, either
-            return False
+            return
         try:
             os.posix_fallocate(descriptor, 0, RESERVED_BYTES)
         except OSError:
             self._path.unlink(missing_ok=True)
-            return False
         finally:
             os.close(descriptor)
-        return True
 
     def _watch(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
             self.look()
 
 
-def is_full(folder: Path) -> bool:
-    """Whether songs fail for want of space."""
-    return free_for_us(folder) < LITTLE_BYTES
+def is_full(reserve: Path) -> bool:
+    """Whether songs fail for want of space, of a platform that runs: its reserve is given up then. What is free says
+    less, for the reserve has just been added to it."""
+    return not reserve.exists()
 
 
 def free_for_us(folder: Path) -> int:

@@ -4,6 +4,7 @@
 LocalError
   HomeInUse          another supervisor runs in this home
   HolderUnknown      a supervisor runs in this home, and does not say which process it is
+  HalfRestored       a backup was not put back into this home to the end
   HomeUnusable       the folder cannot be made or written
   PortTaken          another program listens on the port that was asked for
   AddressUnusable    the gateway cannot listen on the address that was asked for
@@ -35,8 +36,11 @@ class LocalError(Exception):
 
 
 class HomeInUse(LocalError):
-    def __init__(self, home: Path, pid: str) -> None:
+    def __init__(self, home: Path, pid: str, *, restoring: bool = False) -> None:
         whose = f" (process {pid})" if pid else ""
+        if restoring:
+            super().__init__(f"a backup is being restored into {home}{whose}: wait until it is done")
+            return
         super().__init__(
             f"{home} is in use by another `stemwright up`{whose}: `stemwright stop` ends it, and STEMWRIGHT_HOME names "
             "another home"
@@ -48,6 +52,14 @@ class HolderUnknown(LocalError):
         super().__init__(
             f"a process holds {lock} whose number does not stand there any more: find it with `fuser {lock}`, and end "
             "it with `kill`; what it started ends with it"
+        )
+
+
+class HalfRestored(LocalError):
+    def __init__(self, home: Path, backup: str) -> None:
+        super().__init__(
+            f"{home} holds half of a backup, for its restore was broken off: `stemwright restore {backup}` removes "
+            "that half and begins anew"
         )
 
 

@@ -7,7 +7,8 @@
        mail/       what was written to people, where there is no mail server
        secrets/    made once, readable by their owner only
        tmp/        what services work on; emptied at every start
-       run/        lock, state.json (ports, process ids), ports.json (ports of the last run, taken again when free)
+       run/        lock, state.json (ports, process ids), ports.json (ports of the last run, taken again when free),
+                   restoring (while a backup is put back, and after one was killed at that)
 ```
 
 All of it is the owner's alone, whatever the umask says: songs, names, databases, logs. What an earlier version has left
@@ -21,13 +22,13 @@ import secrets
 import shutil
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, Any
 
-from services.local.errors import HolderUnknown, HomeInUse, HomeUnusable
+from services.local.errors import HalfRestored, HolderUnknown, HomeInUse, HomeUnusable
 
 LOCK_SECONDS = 1.0
 """Who asks whether a supervisor runs holds the lock for a moment, which no supervisor shall take for another one."""
@@ -56,6 +57,8 @@ class Home:
         self.run = self.root / "run"
         self.canary_key = self.secrets / "canary-key"
         self.temporary = self.root / "tmp"
+        self.disk_reserve = self.run / "disk-reserve"
+        self._restoring = self.run / "restoring"
 
     def make(self) -> bool:
         """Makes the folders that are not there yet, and closes those that are to everybody else.
@@ -93,17 +96,17 @@ class Home:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold this home for one supervisor. The kernel lets go of the lock however that process ends.
+        """Hold this home for one supervisor, or one restore. The kernel lets go of the lock however that process ends.
 
         Raises:
-            HomeInUse: another supervisor holds it.
+            HomeInUse: another one holds it.
         """
         with (self.run / "lock").open("a+") as lock:
             until = time.monotonic() + LOCK_SECONDS
             while not _lock(lock, fcntl.LOCK_EX):
                 if time.monotonic() > until:
                     lock.seek(0)
-                    raise HomeInUse(self.root, lock.read().strip())
+                    raise HomeInUse(self.root, lock.read().strip(), restoring=self.is_half_restored())
                 time.sleep(0.02)
             lock.truncate(0)
             lock.write(str(os.getpid()))
@@ -133,6 +136,31 @@ class Home:
             if time.monotonic() > until:
                 raise HolderUnknown(self.run / "lock")
             time.sleep(0.02)  # it holds the lock, and writes its number next
+
+    def note_restore(self, backup: Path, made: Iterable[Path]) -> None:
+        """A restore begins: the home holds half of something until it is forgotten. `made`: files of keys and mails
+        that were not there before."""
+        note = {"backup": str(backup.absolute()), "made": [str(path) for path in made]}
+        write_private(self._restoring, json.dumps(note).encode())
+
+    def made_by_restore(self) -> list[Path]:
+        """Files of keys and mails that the restore under way, or the one that was killed, has made or was to make."""
+        return [Path(name) for name in (_read_object(self._restoring) or {}).get("made", [])]
+
+    def forget_restore(self) -> None:
+        self._restoring.unlink(missing_ok=True)
+
+    def is_half_restored(self) -> bool:
+        """Whether a restore is under way, or was killed."""
+        return self._restoring.exists()
+
+    def refuse_half_a_restore(self) -> None:
+        """
+        Raises:
+            HalfRestored: a restore is under way, or was killed.
+        """
+        if self.is_half_restored():
+            raise HalfRestored(self.root, (_read_object(self._restoring) or {}).get("backup", "DIR"))
 
     def store_keys(self) -> StoreKeys:
         """The object store's keys, made the first time."""

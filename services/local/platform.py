@@ -71,12 +71,13 @@ class Platform:
     def _open(self, new: bool) -> None:
         with ExitStack() as stack:
             stack.enter_context(self.home.locked())
+            self.home.refuse_half_a_restore()
             unused = stack.enter_context(ExitStack())
             if new:
                 unused.callback(self.home.remove)
             self._begun = time.monotonic()
             self.home.empty_temporary()
-            self.disk_reserve = DiskReserve(self.home.run / "disk-reserve", self._on_change)
+            self.disk_reserve = DiskReserve(self.home.disk_reserve, self._on_change)
             self.disk_reserve.start()
             stack.callback(self.disk_reserve.stop)
             self.plan = make_plan(self.settings, self.home, self._environment)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from services.local.disk_reserve import LITTLE_BYTES, RESERVED_BYTES, DiskReserve, free_for_us
+from services.local.disk_reserve import LITTLE_BYTES, RESERVED_BYTES, DiskReserve, free_for_us, is_full
 
 
 class Disk:
@@ -54,6 +54,16 @@ def test_space_is_given_up_on_a_full_disk_and_taken_again_when_there_is_room(
         disk.free = free
         kept.look()
         assert ((tmp_path / "disk-reserve").exists(), changes) == (there, said)
+        assert is_full(tmp_path / "disk-reserve") == kept.given_up
+
+
+def test_a_platform_that_is_started_while_its_space_is_given_up_says_so(
+    disk_reserve: Callable[[Disk], DiskReserve],
+) -> None:
+    """What the reserve had is free now, which is more than little."""
+    later = disk_reserve(Disk(LITTLE_BYTES + RESERVED_BYTES))
+    later.look()
+    assert later.given_up
 
 
 def test_what_an_earlier_run_kept_serves_a_start_on_a_full_disk(
