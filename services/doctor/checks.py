@@ -133,14 +133,17 @@ def _keys(about: str, url: str) -> Iterator[Finding]:
     """Whether accounts answers there, and not some other service."""
     try:
         answer = httpx2.get(url, timeout=TIMEOUT_SECONDS, trust_env=False)
-        keys = answer.json()["keys"] if answer.is_success else None
     except httpx2.HTTPError as error:
         yield wrong(about, f"{url} does not answer: {one_line(error)}", "Start it, or correct STEMWRIGHT_JWKS_URL.")
         return
+    try:
+        keys = answer.json()["keys"] if answer.is_success else None
     except (ValueError, KeyError, TypeError):
         keys = None
     if keys:
         yield ok(about, f"{url} answers")
+    elif answer.status_code >= 500:
+        yield wrong(about, f"{url} answers {answer.status_code}", "Its own log says why.")
     else:
         says = f"{url} answers {answer.status_code}, without keys"
         yield wrong(about, says, "It has to be that of accounts: correct STEMWRIGHT_JWKS_URL.")

@@ -15,10 +15,11 @@ def models(settings: Any) -> Iterator[Finding]:
         try:
             manifest = repository.verify(name)
         except SeparationError as error:
-            how = f"Run `stemwright models {f'import {name}' if name == DEFAULT_MODEL else f'add {name} FILE ...'}`"
-            yield wrong(
-                f"model {name}", error, f"{how}, or set STEMWRIGHT_WORKER_MODEL or STEMWRIGHT_MODEL_REPOSITORY."
+            command = f"import {name}" if name == DEFAULT_MODEL else f"add {name} FILE ..."
+            advice = (
+                f"Run `stemwright models {command}`, or set STEMWRIGHT_WORKER_MODEL or STEMWRIGHT_MODEL_REPOSITORY."
             )
+            yield wrong(f"model {name}", error, advice)
             return
         yield ok(f"model {name}", manifest.digest)
     from services.worker.app import make_inference

@@ -130,7 +130,10 @@ def test_a_signing_key_is_one_that_the_service_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     file = tmp_path / "key.pem"
-    private = {"RSA": lambda: rsa.generate_private_key(65537, 2048), "Ed25519": ed25519.Ed25519PrivateKey.generate}
+    private: dict[str, Any] = {
+        "RSA": lambda: rsa.generate_private_key(65537, 2048),
+        "Ed25519": ed25519.Ed25519PrivateKey.generate,
+    }
     pem = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     file.write_bytes(private[kind]().private_bytes(*pem) if kind in private else b"garbage")
     file.chmod(0o600)
@@ -149,9 +152,8 @@ def test_keys_of_access_tokens_are_told_from_some_other_answer(tmp_path: Path) -
     with ThreadingHTTPServer((LOOPBACK, port), handler_class) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         try:
-            found = [
-                only(_keys("keys", f"http://{LOOPBACK}:{port}/{name}")) for name in ("keys.json", "other.json", "no")
-            ]
+            names = ("keys.json", "other.json", "no")
+            found = [only(_keys("keys", f"http://{LOOPBACK}:{port}/{name}")) for name in names]
         finally:
             server.shutdown()
     assert [finding.state for finding in found] == ["ok", "wrong", "wrong"]

@@ -180,7 +180,7 @@ def test_a_provider_that_is_away_puts_the_comparison_off_and_not_the_check(
     money: Money, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     def put_off() -> float:
-        return PUT_OFF._value.get()
+        return float(PUT_OFF._value.get())
 
     def checked() -> float | None:
         return REGISTRY.get_sample_value("stemwright_accounts_ledger_checked_timestamp_seconds")
