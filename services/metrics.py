@@ -166,6 +166,12 @@ METRICS = (
         ("kind",),
         steady=0,
     ),
+    Metric(
+        "stemwright_accounts_comparisons_put_off_total",
+        "counter",
+        ("accounts",),
+        "comparisons of the books with the payment provider that were put off for an hour: it did not answer",
+    ),
     Metric("stemwright_accounts_payments_total", "counter", ("accounts",), "payments that were granted", ("provider",)),
     Metric(
         "stemwright_accounts_payments_refused_total",

@@ -1,7 +1,9 @@
 """What happens because time passes: holds expire, and what is of no use any more is deleted."""
 
 import logging
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+
+from prometheus_client import Counter
 
 from services.accounts.accounts import Accounts
 from services.accounts.api_keys import repository as api_keys
@@ -10,6 +12,7 @@ from services.accounts.ledger import hold_repository as reservations
 from services.accounts.ledger.check import FAULTS, check_and_tell
 from services.accounts.ledger.credits import lapse_due_credits
 from services.accounts.ledger.service import expire_due_holds
+from services.accounts.payments.errors import ProviderUnavailable
 from services.accounts.payments.totals import ProviderTotals
 from services.accounts.security_events import repository as security_events
 from services.accounts.users import repository as users
@@ -20,7 +23,13 @@ from services.kit.housekeeping import KEEP_IDEMPOTENCY
 
 log = logging.getLogger(__name__)
 
+PUT_OFF = Counter(
+    "stemwright_accounts_comparisons_put_off_total",
+    "Comparisons of the books with the payment provider that were put off because it did not answer.",
+)
+
 COMPARED_DAYS = 3
+COMPARE_AGAIN = timedelta(hours=1)
 KEEP_PREVIEW_USES = timedelta(days=7)
 KEEP_REFUSED = DEAD_LETTER_RETENTION
 """Of jobs and batches that get no hold. A question or the end of a job comes again from its topic within days, from the
@@ -39,23 +48,35 @@ def sweep_credits(accounts: Accounts) -> None:
 
 
 class NightlyCheck:
-    """Checks the books once a day (UTC), and once after the start, and compares the last days with the provider."""
+    """Checks the books once a day (UTC), and once after the start, and compares the last days with the provider; where
+    that does not answer, again after a pause."""
 
     def __init__(self, database: Database, totals: ProviderTotals) -> None:
         self._database = database
         self._totals = totals
         self._checked_on: date | None = None
+        self._compared_on: date | None = None
+        self._compare_at: datetime | None = None
 
     def __call__(self) -> None:
         with self._database.read() as session:
-            today = session.now().date()
-        if today != self._checked_on:
+            now = session.now()
+        if now.date() != self._checked_on:
             check_and_tell(self._database)
-            self._compare()
-            self._checked_on = today
+            self._checked_on = now.date()
+        if now.date() != self._compared_on and (self._compare_at is None or now >= self._compare_at):
+            try:
+                self._compare()
+            except ProviderUnavailable as error:
+                # Its outage and not a defect of ours: the books are checked, and the days to compare do not run away.
+                PUT_OFF.inc()
+                self._compare_at = now + COMPARE_AGAIN
+                log.warning("the comparison with the provider is put off: %s", error.detail or error.title)
+            else:
+                self._compared_on, self._compare_at = now.date(), None
 
     def _compare(self) -> None:
-        """Where the provider does not answer, the round fails and is tried again, the check of the books with it."""
+        """Raises ProviderUnavailable."""
         wrong = [day for day in self._totals.of_last(COMPARED_DAYS) if not day.agree]
         FAULTS.labels("provider_totals").set(len(wrong))
         for day in wrong:

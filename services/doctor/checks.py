@@ -1,5 +1,6 @@
 """What is looked at for each service, by the groups of settings that it has."""
 
+import asyncio
 import shutil
 from collections.abc import Iterable, Iterator
 from importlib import import_module
@@ -9,12 +10,15 @@ from tempfile import gettempdir
 from typing import Any
 
 import httpx2
+from limits.errors import StorageError
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 
+from services.accounts.sessions.tokens import BadSigningKeyError, SigningKeys
 from services.doctor import event_log, models, stores
 from services.doctor.findings import Finding, ok, one_line, warning, wrong
 from services.doctor.one_machine import Life
+from services.gateway.counters import IN_THIS_PROCESS, close, counter_storage
 from services.kit.settings import (
     DatabaseSettings,
     KafkaSettings,
@@ -59,7 +63,7 @@ def examine(services: Iterable[str], life: Life = "running") -> Iterator[Finding
                 stores_seen.add(store)
                 yield from stores.object_store(settings)
         if isinstance(settings, TokenVerifierSettings):
-            yield from answers(f"keys of access tokens, for {service}", settings.jwks_url, "STEMWRIGHT_JWKS_URL")
+            yield from _keys(f"keys of access tokens, for {service}", settings.jwks_url)
 
 
 def _own(service: str, settings: ServiceSettings, life: Life) -> Iterator[Finding]:
@@ -86,6 +90,8 @@ def _gateway(settings: Any, life: Life) -> Iterator[Finding]:
     for name in ("accounts", "upload", "orchestrator", "notifier") if life == "running" else ():
         url = f"{str(getattr(settings, f'{name}_url')).rstrip('/')}/healthz"
         yield from answers(f"service {name}, for gateway", url, f"STEMWRIGHT_GATEWAY_{name.upper()}_URL")
+    if life == "running":
+        yield from _counters(settings.rate_limit_storage.get_secret_value())
     if settings.environment == "production" and not settings.proxies:
         yield warning(
             "proxies of gateway", "none is trusted", "Behind one, all clients share its address and its rates."
@@ -123,6 +129,50 @@ def answers(about: str, url: str, setting: str) -> Iterator[Finding]:
         yield ok(about, f"{url} answers")
 
 
+def _keys(about: str, url: str) -> Iterator[Finding]:
+    """Whether accounts answers there, and not some other service."""
+    try:
+        answer = httpx2.get(url, timeout=TIMEOUT_SECONDS, trust_env=False)
+    except httpx2.HTTPError as error:
+        yield wrong(about, f"{url} does not answer: {one_line(error)}", "Start it, or correct STEMWRIGHT_JWKS_URL.")
+        return
+    try:
+        keys = answer.json()["keys"] if answer.is_success else None
+    except (ValueError, KeyError, TypeError):
+        keys = None
+    if keys:
+        yield ok(about, f"{url} answers")
+    elif answer.status_code >= 500:
+        yield wrong(about, f"{url} answers {answer.status_code}", "Its own log says why.")
+    else:
+        says = f"{url} answers {answer.status_code}, without keys"
+        yield wrong(about, says, "It has to be that of accounts: correct STEMWRIGHT_JWKS_URL.")
+
+
+def _counters(address: str) -> Iterator[Finding]:
+    """Whether the store of the gateway's rates answers, where it has one of its own."""
+    if address == IN_THIS_PROCESS:
+        return
+
+    async def is_there() -> bool:
+        storage = counter_storage(address)
+        try:
+            return await storage.check()
+        finally:
+            await close(storage)
+
+    about = "counters of gateway"
+    try:
+        there = asyncio.run(is_there())
+    except (StorageError, OSError):
+        there = False
+    if there:
+        yield ok(about, "the store of STEMWRIGHT_GATEWAY_RATE_LIMIT_STORAGE answers")
+    else:
+        says = "the store of STEMWRIGHT_GATEWAY_RATE_LIMIT_STORAGE does not answer"
+        yield wrong(about, says, "Start it, or correct the address, its password and its certificate.")
+
+
 def _signing_key(settings: Any) -> Iterator[Finding]:
     file: Path | None = settings.signing_key_file
     about = "signing key of accounts"
@@ -135,9 +185,16 @@ def _signing_key(settings: Any) -> Iterator[Finding]:
         yield wrong(about, f"{file}: {error.strerror}", "Mount the secret, or correct the path.")
         return
     mode = file.stat().st_mode & 0o077
-    if not readable:
-        yield wrong(about, f"{file} is empty", "Put an Ed25519 key there (docs/accounts.md).")
-    elif mode & 0o007:
+    try:
+        SigningKeys.from_pem(file.read_bytes())
+    except OSError as error:
+        yield wrong(about, f"{file}: {error.strerror}", "Let the user of the service read it.")
+        return
+    except BadSigningKeyError as error:
+        says = f"{file} is of no use: {error}" if readable else f"{file} is empty"
+        yield wrong(about, says, "Put an Ed25519 key there (docs/accounts.md).")
+        return
+    if mode & 0o007:
         yield warning(about, f"{file} may be read by everybody on this machine", f"chmod o-rwx {file}")
     else:
         yield ok(about, str(file))

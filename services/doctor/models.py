@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from separation.errors import SeparationError
-from separation.models.repository import ModelRepository
+from separation.models.repository import DEFAULT_MODEL, ModelRepository
 from services.doctor.findings import Finding, ok, wrong
 
 
@@ -15,9 +15,11 @@ def models(settings: Any) -> Iterator[Finding]:
         try:
             manifest = repository.verify(name)
         except SeparationError as error:
-            yield wrong(
-                f"model {name}", error, f"Run `stemwright models import {name}`, or set STEMWRIGHT_MODEL_REPOSITORY."
+            command = f"import {name}" if name == DEFAULT_MODEL else f"add {name} FILE ..."
+            advice = (
+                f"Run `stemwright models {command}`, or set STEMWRIGHT_WORKER_MODEL or STEMWRIGHT_MODEL_REPOSITORY."
             )
+            yield wrong(f"model {name}", error, advice)
             return
         yield ok(f"model {name}", manifest.digest)
     from services.worker.app import make_inference

@@ -19,14 +19,16 @@ from services.local.running import running
 from services.local.settings import LocalSettings
 from services.local.sockets import LOOPBACK
 
-ELSEWHERE = ("KAFKA_BOOTSTRAP_SERVERS", "S3_ENDPOINT_URL", "DATABASE_URL")
+ELSEWHERE = ("KAFKA_BOOTSTRAP_SERVERS", "S3_ENDPOINT_URL", "DATABASE_URL", "STEMWRIGHT_CANARY_URL")
+"""The canary's pod has none of the first three."""
 
 Life = Literal["running", "stopped", "new"]
 """Of a platform: `stopped` has only its home, `new` not even that."""
 
 
 def is_elsewhere(given: Mapping[str, str]) -> bool:
-    """Whether these settings name an event log, a store or a database of their own, as in a pod."""
+    """Whether these settings name an event log, a store, a database or, for a canary, a gateway of their own, as in a
+    pod."""
     return any(given.get(name) for name in ELSEWHERE)
 
 

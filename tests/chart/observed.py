@@ -81,12 +81,18 @@ class Observed:
         if not name.startswith(self._clocks or ("no clock",)):
             # What a reading lacks Prometheus takes for gone at once, not after the five minutes of a gap.
             told = ("stale" if reading is None else _told(reading) for reading in readings)
-            return " ".join((f"{_told(before)}x{BEFORE}", *told, f"{_told(readings[-1])}x{minutes}"))
+            return " ".join((_held(before, BEFORE), *told, _held(readings[-1], minutes)))
         if then[0] is self.before:
             return f"0+60x{BEFORE + minutes}"
         assert {*readings} == {before}, f"{name} goes on"
         return f"0+60x{BEFORE} {60 * BEFORE}x{minutes}"
 
 
+def _held(value: float | None, minutes: int) -> str:
+    """The same value for so long; NaN cannot be repeated in this notation."""
+    told = _told(value)
+    return " ".join([told] * (minutes + 1)) if told == "NaN" else f"{told}x{minutes}"
+
+
 def _told(value: float | None) -> str:
-    return "_" if value is None or value != value else f"{value:g}"  # noqa: PLR0124 - NaN
+    return "_" if value is None else f"{value:g}".replace("nan", "NaN")

@@ -84,7 +84,7 @@ CASES = {
     ),
     # A song that cannot be read is not our failure.
     "StemwrightJobsFailFast": Case(
-        {ended("succeeded"): "0+9x120", ended("failed", "storage_unavailable"): "0+1x120"},
+        {ended("succeeded"): "0+9x120", ended("failed", "source_missing"): "0+1x120"},
         {ended("succeeded"): "0+9x120", ended("failed", "audio_undecodable"): "0+1x120"},
         at="100m",
     ),
@@ -129,6 +129,19 @@ CASES = {
         {one("stemwright_canary_succeeded_timestamp_seconds"): "0+60x5 300x55", **EVERY_FIVE_MINUTES},
         {one("stemwright_canary_succeeded_timestamp_seconds"): "0+60x20 1200x40", **EVERY_FIVE_MINUTES},
     ),
+    "StemwrightCanaryMissing": Case({one("stemwright_canary_interval_seconds"): "300x10 stale"}, EVERY_FIVE_MINUTES),
+    "StemwrightDatabaseAway": Case(
+        {one("stemwright_outbox_oldest_unpublished_seconds", service="upload", pod=pod): "NaN " * 60 for pod in "ab"},
+        {
+            one("stemwright_outbox_oldest_unpublished_seconds", service="upload", pod="a"): "0x60",
+            one("stemwright_outbox_oldest_unpublished_seconds", service="upload", pod="b"): "NaN " * 60,
+        },
+    ),
+    "StemwrightConsumerBehind": Case(
+        {one("stemwright_consumer_lag_records", consumer="notifier", topic="t"): "0+100x100"},
+        {one("stemwright_consumer_lag_records", consumer="notifier", topic="t"): "500x25 0 500x25 0 500x50"},
+        at="80m",
+    ),
     "StemwrightOutboxStuck": gauge("stemwright_outbox_oldest_unpublished_seconds", "61", "59", service="upload"),
     "StemwrightOutboxRefused": counter("stemwright_outbox_refused_total", service="upload", topic="uploads.v1"),
     "StemwrightDeadLetters": Case(
@@ -149,6 +162,11 @@ CASES = {
         {one("stemwright_outstanding_measured_timestamp_seconds"): "0+60x60"},
     ),
     "StemwrightWorkerNotReady": gauge("stemwright_worker_inference_ready", "0", "1", pod="a"),
+    # One that answers between attempts and takes nothing is away too; one worker of two is no outage.
+    "StemwrightStoreAway": Case(
+        {one("stemwright_worker_store_ready", pod=pod): "0 0 1 0 0 0 1 0 0 0 1 0 0 0 1 0 0 0 1 0x40" for pod in "ab"},
+        {one("stemwright_worker_store_ready", pod=pod): f"{int(pod == 'a')}x60" for pod in "ab"},
+    ),
     "StemwrightSlowerRuntime": gauge(
         "stemwright_worker_inference_runtime_passed_over", "1", "0", model="m", runtime="winograd"
     ),
@@ -176,6 +194,19 @@ MORE = {
     "StemwrightNoWorkers": Case({}, {**NOTHING_WAITS, one("stemwright_workers", state="live"): "0x60"}),
     "StemwrightOutboxStuck": Case({}, {one("stemwright_outbox_oldest_unpublished_seconds", service="upload"): "_x60"}),
     "StemwrightApiErrorsFast": Case({}, {requests("200"): "0x120"}, at="100m"),
+    # An owner deletes uploads whose jobs wait.
+    "StemwrightJobsFailFast": Case(
+        {}, {ended("succeeded"): "0+9x120", ended("failed", "upload_deleted"): "0+1x120"}, at="100m"
+    ),
+    # It is up for a minute of six, and no song comes back.
+    "StemwrightCanaryLost": Case(
+        {
+            one("stemwright_canary_succeeded_timestamp_seconds"): "0+60x10" + " stale _ _ _ _ 0" * 12,
+            one("stemwright_canary_interval_seconds"): "300x10" + " stale _ _ _ _ 300" * 12,
+        },
+        {},
+        at="50m",
+    ),
     "StemwrightDefects": counter("stemwright_rounds_failed_total", task="outbox"),
     "StemwrightPaymentsRefused": counter("stemwright_accounts_subscriptions_refused_total"),
 }
@@ -300,9 +331,13 @@ def test_what_should_stay_as_it_is_has_an_alert() -> None:
     assert [metric.name for metric in METRICS if metric.steady is not None and metric.name not in text] == []
 
 
-def test_the_operator_gets_the_same_rules() -> None:
-    given: list[Any] = [group for one in of_kind("production", "PrometheusRule") for group in one["spec"]["groups"]]
-    assert given == [group for path in RULES for group in yaml.safe_load(path.read_text())["groups"]]
+@pytest.mark.parametrize("example", ["production", "gpu"])
+def test_the_operator_gets_the_same_rules(example: str) -> None:
+    """Those of a canary where there is one."""
+    canary = any(one["metadata"]["name"].endswith("-canary") for one in of_kind(example, "Deployment"))
+    given: list[Any] = [group for one in of_kind(example, "PrometheusRule") for group in one["spec"]["groups"]]
+    files = [path for path in RULES if path.stem != "canary" or canary]
+    assert given == [group for path in files for group in yaml.safe_load(path.read_text())["groups"]]
 
 
 def test_grafana_gets_the_same_dashboards() -> None:

@@ -20,6 +20,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -34,6 +36,7 @@ from services.kit.app import create_app
 from services.kit.database import Database
 from services.kit.events.brokers import Brokers
 from services.kit.events.consumer import Consumer
+from services.kit.events.reader import LAG, Reader
 from services.kit.events.topics import JOBS_INTERNAL, UPLOADS
 from services.kit.leadership import Leadership, lease_of
 from services.kit.measures import measures_of
@@ -91,6 +94,33 @@ def test_events_that_do_not_leave(make_database: MakeDatabase, tmp_path: Path) -
     now += timedelta(seconds=61)
     renew()
     assert observed.fires("StemwrightOutboxStuck", tmp_path, minutes=10)
+
+
+@needs_promtool
+@on_sqlite
+def test_a_database_that_is_away(database: Database, tmp_path: Path) -> None:
+    measures_of(database)[0].renew()
+    observed = Observed("orchestrator")
+    url = f"postgresql://nobody:nothing@{LOOPBACK}:{free_port(LOOPBACK)}/nothing"
+    with closing(Database(url, "orchestrator")) as away:
+        measures_of(away)[0].renew()
+    assert observed.fires("StemwrightDatabaseAway", tmp_path, minutes=7)
+
+
+@needs_promtool
+def test_a_consumer_that_stands_still(tmp_path: Path) -> None:
+    """Its reader goes on to tell how many records lie before it."""
+    told = SimpleNamespace(_topics={"t": UPLOADS}, _name="standing", _named=str)
+    told._backlog = SimpleNamespace(positions=lambda: {(UPLOADS.name, 0): 7})
+
+    def tell(highwater: int) -> None:
+        Reader._tell_lag(cast(Any, told), SimpleNamespace(highwater=lambda _: highwater))
+
+    tell(7)
+    observed = Observed("notifier")
+    tell(207)
+    assert observed.fires("StemwrightConsumerBehind", tmp_path, minutes=50)
+    LAG.remove("standing", UPLOADS.name)
 
 
 @needs_promtool
@@ -282,6 +312,15 @@ def test_a_gateway_that_is_away(tmp_path: Path) -> None:
     observed = Observed("canary", clocks=["stemwright_canary_succeeded_timestamp_seconds"])
     assert canary.send(threading.Event()) == "tidy"
     assert observed.fires("StemwrightCanaryLost", tmp_path, minutes=21)
+
+
+@needs_promtool
+def test_a_canary_that_is_gone(tmp_path: Path) -> None:
+    Canary(CanarySettings(url=HttpUrl("http://127.0.0.1:1"), key_file=tmp_path / "key", every_minutes=5))
+    gone = False
+    observed = Observed("canary", scrape=lambda: {} if gone else scraped("canary"))
+    gone = True
+    assert observed.fires("StemwrightCanaryMissing", tmp_path, minutes=12)
 
 
 @on_sqlite

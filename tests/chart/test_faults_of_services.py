@@ -316,6 +316,20 @@ def test_a_network_that_does_not_answer_any_more(tmp_path: Path) -> None:
     assert observed.fires("StemwrightWorkerNotReady", tmp_path, minutes=20)
 
 
+def test_a_store_that_does_not_answer_workers(tmp_path: Path) -> None:
+    from services.worker.errors import StorageFailed
+    from services.worker.store import StoreWatch
+
+    def separate(_: object) -> None:
+        raise StorageFailed("The place where songs are kept did not answer.")
+
+    watch = StoreWatch(cast(Any, None))
+    observed = Observed("worker")
+    with pytest.raises(StorageFailed):
+        watch.watched(cast(Any, separate))(cast(Any, None))
+    assert observed.fires("StemwrightStoreAway", tmp_path, minutes=12)
+
+
 def test_a_runtime_that_answers_the_canary_wrongly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first choice computes another network than the model's, as a wrong build of it might."""
     from separation.models.repository import ModelRepository

@@ -7,20 +7,25 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from services.cli import main
 from services.doctor import stores
-from services.doctor.checks import disk
+from services.doctor.checks import _counters, _keys, disk
 from services.doctor.event_log import event_log
 from services.doctor.findings import Finding, one_line
 from services.doctor.models import models
 from services.doctor.one_machine import ELSEWHERE, platform, settings_in_home
+from services.gateway.counters import IN_THIS_PROCESS
 from services.kit.schema import newest
 from services.kit.settings import DatabaseSettings, KafkaSettings, StorageSettings
 from services.local.home import Home
@@ -115,6 +120,51 @@ def test_a_model_that_is_not_there_is_told_with_how_to_get_it(tmp_path: Path) ->
     finding = only(models(SimpleNamespace(model_repository=tmp_path, models=["spleeter-2stems"])))
     assert finding.state == "wrong"
     assert "stemwright models import spleeter-2stems" in finding.advice
+    finding = only(models(SimpleNamespace(model_repository=tmp_path, models=["nothing"])))
+    assert "import" not in finding.advice
+    assert "stemwright models add nothing" in finding.advice
+
+
+@pytest.mark.parametrize("kind", ["garbage", "RSA", "Ed25519"])
+def test_a_signing_key_is_one_that_the_service_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    file = tmp_path / "key.pem"
+    private: dict[str, Any] = {
+        "RSA": lambda: rsa.generate_private_key(65537, 2048),
+        "Ed25519": ed25519.Ed25519PrivateKey.generate,
+    }
+    pem = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(private[kind]().private_bytes(*pem) if kind in private else b"garbage")
+    file.chmod(0o600)
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/{{service}}.db")
+    monkeypatch.setenv("STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE", str(file))
+    found = asked("accounts")[1]["signing key of accounts"]
+    assert (found.state, "is of no use" in found.says) == (("ok", False) if kind == "Ed25519" else ("wrong", True))
+
+
+def test_keys_of_access_tokens_are_told_from_some_other_answer(tmp_path: Path) -> None:
+    port = free_port(LOOPBACK)
+    (tmp_path / "keys.json").write_text('{"keys": [{"kty": "OKP"}]}')
+    (tmp_path / "other.json").write_text("[]")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    handler_class = cast(Any, handler)
+    with ThreadingHTTPServer((LOOPBACK, port), handler_class) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
+        try:
+            names = ("keys.json", "other.json", "no")
+            found = [only(_keys("keys", f"http://{LOOPBACK}:{port}/{name}")) for name in names]
+        finally:
+            server.shutdown()
+    assert [finding.state for finding in found] == ["ok", "wrong", "wrong"]
+    assert found[2].says.endswith("/no answers 404, without keys")
+
+
+def test_a_store_of_rates_that_is_away_is_told_without_its_password() -> None:
+    assert list(_counters(IN_THIS_PROCESS)) == []
+    finding = only(_counters(f"async+redis://u:a-password@{LOOPBACK}:{free_port(LOOPBACK)}/0"))
+    assert finding.state == "wrong"
+    assert "a-password" not in str(finding)
 
 
 SECRETS = {
@@ -232,7 +282,7 @@ def test_wrong_settings_of_one_machine_are_told(nothing_elsewhere: Home, monkeyp
 
 def test_a_canary_has_a_key_and_a_gateway_that_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key, port = tmp_path / "key", free_port(LOOPBACK)
-    monkeypatch.setenv("S3_ENDPOINT_URL", "http://127.0.0.1:1")  # as in a pod: no platform of this machine
+    monkeypatch.setenv("STEMWRIGHT_HOME", str(tmp_path / "home"))  # as in a pod: no platform of this machine
     monkeypatch.setenv("STEMWRIGHT_CANARY_KEY_FILE", str(key))
     monkeypatch.setenv("STEMWRIGHT_CANARY_URL", f"http://{LOOPBACK}:{port}")
     status, found = asked("canary")

@@ -2,7 +2,7 @@
 
 import logging
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from prometheus_client import REGISTRY
@@ -12,8 +12,9 @@ from services.accounts.accounts import Accounts
 from services.accounts.ledger.holds import Ending, State
 from services.accounts.ledger.models import AccountBalance, CreditLot, LedgerEntry, LotHold, Reservation
 from services.accounts.ledger.transfers import Source, SourceType, TransferKind
+from services.accounts.payments.errors import ProviderUnavailable
 from services.accounts.payments.models import Payment
-from services.accounts.sweeper import NightlyCheck
+from services.accounts.sweeper import PUT_OFF, NightlyCheck
 from services.kit.ids import new_id
 from tests.clocks import Clock
 from tests.services.accounts.ledger.billing_cases import Money, assert_books_add_up
@@ -159,6 +160,46 @@ def test_a_month_of_a_plan_and_its_credits_belong_together(money: Money) -> None
 def test_a_payment_that_brought_nothing(money: Money) -> None:
     _pay(money)
     assert _tamper(money) == {"wrong_payments": ["pay_1"]}
+
+
+class Away:
+    """A payment provider that does not answer until it is `there`."""
+
+    def __init__(self) -> None:
+        self.there = False
+        self.asked = 0
+
+    def of_last(self, _days: int) -> list[object]:
+        self.asked += 1
+        if not self.there:
+            raise ProviderUnavailable
+        return []
+
+
+def test_a_provider_that_is_away_puts_the_comparison_off_and_not_the_check(
+    money: Money, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    def put_off() -> float:
+        return float(PUT_OFF._value.get())
+
+    def checked() -> float | None:
+        return REGISTRY.get_sample_value("stemwright_accounts_ledger_checked_timestamp_seconds")
+
+    away, before = Away(), put_off()
+    nightly = NightlyCheck(money.accounts.database, cast(Any, away))
+    with caplog.at_level(logging.WARNING):
+        nightly()
+    begun = clock.now
+    assert (checked(), away.asked, put_off() - before) == (begun.timestamp(), 1, 1)
+    assert "put off" in caplog.text
+    clock.advance(minutes=30)
+    nightly()
+    assert (checked(), away.asked) == (begun.timestamp(), 1)
+    clock.advance(minutes=31)
+    away.there = True
+    for _ in range(3):
+        nightly()
+    assert (away.asked, put_off() - before) == (2, 1)
 
 
 def test_the_nightly_check_runs_once_a_day_and_says_what_it_found(
