@@ -11,7 +11,8 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.songs import music, write_wav_16
 from tests.services.upload.song_server import giving, song_server
-from tests.web.browsing import Visitor
+from tests.web.browsing import Visitor, settled
+from tests.web.conftest import NewVisitor
 
 PATIENCE_MILLISECONDS = 240_000
 """How long a test waits for what must come to hold; busy machines take their time."""
@@ -136,6 +137,41 @@ def test_an_upload_goes_on_after_a_lost_connection_and_after_a_reload(
     assert sent
     assert number_of(parts[0]) not in {number_of(url) for url in sent}  # it had arrived
     # Chromium tells of each part that found no connection.
+    member.complaints[:] = [told for told in member.complaints if "ERR_INTERNET_DISCONNECTED" not in told]
+
+
+def test_songs_that_wait_go_to_nobody_who_signs_in_after_their_owner(
+    page: Page, member: Visitor, new_visitor: NewVisitor, tmp_path: Path
+) -> None:
+    other = new_visitor(signed_in=True)
+    songs = [write_wav_16(tmp_path / name, music(3)) for name in ("First.wav", "Second.wav")]
+    rows = page.get_by_role("list", name="Songs").get_by_role("listitem")
+
+    def sign_out() -> None:
+        page.get_by_role("button", name="Your account").click()
+        page.get_by_role("menuitem", name="Sign out").click()
+        page.get_by_role("link", name="Sign in").first.click()
+
+    def sign_in(visitor: Visitor) -> None:
+        page.get_by_label("Email").fill(visitor.email)
+        page.get_by_label(re.compile("^Password")).fill(visitor.password)
+        page.locator("form").get_by_role("button", name="Sign in").click()
+        page.wait_for_url("**/new")
+        settled(page)
+
+    page.goto("/new")
+    page.route(re.compile("partNumber="), lambda route: route.abort("internetdisconnected"))
+    choose(page, *songs)
+    expect(rows.first.get_by_text("No connection. It goes on by itself.")).to_be_visible()
+    sign_out()
+    page.unroute(re.compile("partNumber="))
+    sign_in(other)
+    expect(rows).to_have_count(0)
+    sign_out()
+    sign_in(member)
+
+    expect(rows.get_by_text("0:03")).to_have_count(2)
+    assert other.page.context.request.get("/v1/uploads").json()["items"] == []
     member.complaints[:] = [told for told in member.complaints if "ERR_INTERNET_DISCONNECTED" not in told]
 
 

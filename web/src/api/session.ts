@@ -61,14 +61,14 @@ export function useUser(): User | null | undefined {
 
 /** Who is signed in; while that cannot be known why not, and how to ask at once. It is asked again by itself. */
 export function useAsked(): { user: User | null | undefined; problem: unknown; ask: () => void } {
-  const { data, error, isFetching, refetch } = useMe();
+  const { data, error, refetch } = useMe();
   // The query forgets its error as soon as it is asked again; what is told stays until it is known.
   const told = useRef<unknown>(null);
   if (error !== null) told.current = error;
   return {
     user: data,
     problem: data === undefined ? told.current : null,
-    ask: () => void (isFetching || refetch()),
+    ask: () => void refetch({ cancelRefetch: false }),
   };
 }
 
