@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from sqlalchemy import Integer, Row, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Integer, Row, Table, bindparam, delete, func, insert, select, update
 
 from services.kit.database import ReadSession, WriteSession
 from services.notifier.deliveries.models import Attempt, Delivery
@@ -202,6 +202,12 @@ def give_up_all(session: WriteSession, endpoint_id: str) -> None:
         .where(Delivery.endpoint_id == endpoint_id, Delivery.status == "pending")
         .values(status="failed", due_at=None, claim=None, finished_at=session.now())
     )
+
+
+def delete_some(session: WriteSession, *, of: ColumnElement[bool], limit: int) -> int:
+    """Deletes deliveries, with their attempts; how many."""
+    some = select(Delivery.id).where(of).limit(limit)
+    return len(session.scalars(delete(Delivery).where(Delivery.id.in_(some)).returning(Delivery.id)).all())
 
 
 def prune(session: WriteSession, before: datetime, *, limit: int) -> int:

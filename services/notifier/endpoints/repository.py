@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select, update
 
 from services.kit.database import ReadSession, WriteSession
 from services.notifier.deliveries.models import Delivery
@@ -70,7 +70,7 @@ def enabled_before(session: WriteSession, account_id: str, moment: datetime) -> 
 
 
 def delete_one(session: WriteSession, account_id: str, endpoint_id: str) -> bool:
-    """Whether there was such an endpoint to delete; its deliveries go with it."""
+    """Whether there was such an endpoint to delete; what deliveries it has left go with it."""
     gone = delete(WebhookEndpoint).where(WebhookEndpoint.id == endpoint_id, *_shown(account_id))
     return session.scalar(gone.returning(WebhookEndpoint.id)) is not None
 
@@ -105,8 +105,13 @@ def delete_idle_callbacks(session: WriteSession, before: datetime) -> None:
     )
 
 
+def stop_all(session: WriteSession, account_id: str) -> None:
+    """Nothing more is sent to those of the account, those of callbacks included."""
+    session.execute(update(WebhookEndpoint).where(WebhookEndpoint.account_id == account_id).values(enabled=False))
+
+
 def delete_all(session: WriteSession, account_id: str) -> int:
-    """Those of callbacks too; how many."""
+    """Those of callbacks too, with what deliveries they have left; how many."""
     gone = delete(WebhookEndpoint).where(WebhookEndpoint.account_id == account_id).returning(WebhookEndpoint.id)
     return len(session.scalars(gone).all())
 

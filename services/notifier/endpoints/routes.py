@@ -120,8 +120,7 @@ def delete_webhook_endpoint(
     endpoint_id: EndpointId, partner: Partner, database: DatabaseDep, endpoints: EndpointsDep
 ) -> None:
     """Its deliveries go with it."""
-    with database.write() as session:
-        endpoints.delete(session, partner.account_id, endpoint_id)
+    endpoints.delete(database, partner.account_id, endpoint_id)
 
 
 @router.post(

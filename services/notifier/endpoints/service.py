@@ -11,6 +11,7 @@ from services.kit.ids import new_id
 from services.kit.outbound.urls import AddressRefused, target_of
 from services.notifier.callbacks.service import Callbacks
 from services.notifier.deliveries import repository as deliveries
+from services.notifier.deliveries.models import Delivery
 from services.notifier.deliveries.signing import new_secret
 from services.notifier.endpoints import repository as endpoints
 from services.notifier.endpoints.errors import EndpointNotFound, TooManyEndpoints, WebhookUrlRefused
@@ -23,10 +24,12 @@ log = logging.getLogger(__name__)
 
 BATCH = 200
 BOTH_SECRETS_FOR = timedelta(hours=24)
+DELIVERIES_AT_ONCE = 1000
+"""That are deleted in one transaction."""
 
 
 class Endpoints:
-    """Each method works inside the caller's transaction, except `reseal`."""
+    """Each method works inside the caller's transaction, except `delete` and `reseal`."""
 
     def __init__(self, settings: Settings) -> None:
         self._sealer = Sealer(settings.sealing_keys)
@@ -84,10 +87,20 @@ class Endpoints:
             endpoint.enabled_at = session.now()
         return endpoint
 
-    def delete(self, session: WriteSession, account_id: str, endpoint_id: str) -> None:
-        """Raises EndpointNotFound."""
-        if not endpoints.delete_one(session, account_id, endpoint_id):
-            raise EndpointNotFound
+    def delete(self, database: Database, account_id: str, endpoint_id: str) -> None:
+        """Some deliveries at a time, then the endpoint with the rest, in transactions of its own that no other writer
+        has to wait long for. Whoever is stopped in between calls again. Raises EndpointNotFound."""
+        with database.write() as session:
+            endpoint = self._locked(session, account_id, endpoint_id)
+            # Nothing is sent there meanwhile, and nothing is put in.
+            endpoint.enabled, endpoint.disabled_because = False, "owner"
+        deleted = DELIVERIES_AT_ONCE
+        while deleted == DELIVERIES_AT_ONCE:
+            with database.write() as session:
+                its = Delivery.endpoint_id == endpoint_id
+                deleted = deliveries.delete_some(session, of=its, limit=DELIVERIES_AT_ONCE)
+                if deleted < DELIVERIES_AT_ONCE:
+                    endpoints.delete_one(session, account_id, endpoint_id)
 
     def rotate_secret(self, session: WriteSession, account_id: str, endpoint_id: str) -> tuple[str, datetime | None]:
         """The new secret, and until when the present one signs as well; None where no key opens that. Raises

@@ -2,13 +2,19 @@
 
 import time
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from datetime import timedelta
 
 from starlette.concurrency import run_in_threadpool
 
-from services.kit.database import Database
+from services.kit.database import DATABASE_AWAY, Database
+from services.kit.erasures import is_erased
 from services.notifier.events import repository as events
 from services.notifier.events.readers import Readers
 from services.notifier.events.schemas import EventPage, EventView
+
+NOTED_EVERY = timedelta(hours=1)
+"""How exactly it is known when a feed was last read."""
 
 
 class Feed:
@@ -29,6 +35,18 @@ class Feed:
         next_after = found[-1].sequence if len(found) == limit else last
         return EventPage(items=[EventView.of(event) for event in found], next_after=next_after, oldest_sequence=oldest)
 
+    def _note_reader(self, account_id: str) -> None:
+        """Has the account's events kept for it, about once an hour. Blocks."""
+        # Reading goes on where the database takes nothing for a while.
+        with suppress(*DATABASE_AWAY):
+            with self._database.read() as session:
+                noted, now = events.last_read(session, account_id), session.now()
+            if noted is not None and now - noted < NOTED_EVERY:
+                return
+            with self._database.write() as session:
+                if not is_erased(session, account_id):
+                    events.lock_log(session, account_id).read_at = session.now()
+
     async def next(
         self,
         account_id: str,
@@ -45,6 +63,7 @@ class Feed:
         async def look() -> EventPage:
             return await run_in_threadpool(self.page, account_id, after=after, types=types, limit=limit)
 
+        await run_in_threadpool(self._note_reader, account_id)
         if not wait_seconds:
             return await look()
         deadline = time.monotonic() + wait_seconds

@@ -16,6 +16,8 @@ class EventLog(Base):
 
     account_id: Mapped[str] = mapped_column(String(40), primary_key=True)
     last_sequence: Mapped[int] = mapped_column(BigInteger)
+    read_at: Mapped[datetime | None]
+    """When the feed was last read, to within an hour."""
 
 
 class PublicEvent(Base):

@@ -1,4 +1,4 @@
-"""Deletes events, and deliveries of events, that were kept long enough."""
+"""Deletes events, and deliveries of events, that were kept long enough, and most of those that nobody reads."""
 
 from datetime import timedelta
 
@@ -10,6 +10,8 @@ from services.notifier.events import repository as events
 
 INTERVAL_SECONDS = 300
 BATCH = 1000
+MOST_UNREAD = 1000
+"""Events that are kept of an account which nobody reads: anybody may have an account, and orders that cost nothing."""
 
 
 class Pruner(Periodic):
@@ -27,5 +29,12 @@ class Pruner(Periodic):
             while deleted == BATCH:
                 with self._database.write() as session:
                     deleted = rows.prune(session, session.now() - self._kept, limit=BATCH)
+        with self._database.read() as session:
+            crowded = events.crowded(session, MOST_UNREAD, session.now() - self._kept)
+        for account_id, sequence in crowded:
+            deleted = BATCH
+            while deleted == BATCH:
+                with self._database.write() as session:
+                    deleted = events.delete_up_to(session, account_id, sequence, limit=BATCH)
         with self._database.write() as session:
             endpoints.delete_idle_callbacks(session, session.now() - self._kept)

@@ -4,10 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Table, delete, func, select
+from sqlalchemy import Table, delete, func, or_, select
 
 from services.kit.database import ReadSession, WriteSession
 from services.kit.inserting import insert_unless_present
+from services.notifier.callbacks.models import CallbackAccount
+from services.notifier.endpoints.models import WebhookEndpoint
+from services.notifier.event_topics.models import EventTopic
 from services.notifier.events.models import EventLog, PublicEvent
 
 _LOGS = cast(Table, EventLog.__table__)
@@ -22,6 +25,11 @@ def lock_log(session: WriteSession, account_id: str) -> EventLog:
 def last_sequence(session: ReadSession, account_id: str) -> int:
     """The number of the account's last event; 0 before the first."""
     return session.scalar(select(EventLog.last_sequence).where(EventLog.account_id == account_id)) or 0
+
+
+def last_read(session: ReadSession, account_id: str) -> datetime | None:
+    """When the account's feed was last read, to within an hour."""
+    return session.scalar(select(EventLog.read_at).where(EventLog.account_id == account_id))
 
 
 def oldest_sequence(session: ReadSession, account_id: str) -> int | None:
@@ -63,6 +71,33 @@ def prune(session: WriteSession, before: datetime, *, limit: int) -> int:
     """Deletes events that were recorded before this, the oldest first; how many."""
     old = select(PublicEvent.id).where(PublicEvent.recorded_at < before).order_by(PublicEvent.recorded_at).limit(limit)
     return len(session.scalars(delete(PublicEvent).where(PublicEvent.id.in_(old)).returning(PublicEvent.id)).all())
+
+
+def crowded(session: ReadSession, most: int, read_since: datetime) -> Sequence[tuple[str, int]]:
+    """Accounts with more than `most` events that nobody reads: the feed was not read since then, and neither webhooks
+    nor callbacks nor a topic of their own carry them. Each with the number of the newest event that is too many."""
+    last_to_go = EventLog.last_sequence - most
+    elsewhere = [
+        select(rows.account_id).where(rows.account_id == EventLog.account_id).exists()
+        for rows in (WebhookEndpoint, CallbackAccount, EventTopic)
+    ]
+    too_many = select(PublicEvent.id).where(
+        PublicEvent.account_id == EventLog.account_id, PublicEvent.sequence <= last_to_go
+    )
+    query = select(EventLog.account_id, last_to_go).where(
+        EventLog.last_sequence > most,
+        or_(EventLog.read_at.is_(None), EventLog.read_at < read_since),
+        *(~each for each in elsewhere),
+        too_many.exists(),
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def delete_up_to(session: WriteSession, account_id: str, sequence: int, *, limit: int) -> int:
+    """Deletes events of the account up to this number, the oldest first; how many."""
+    old = select(PublicEvent.id).where(PublicEvent.account_id == account_id, PublicEvent.sequence <= sequence)
+    some = old.order_by(PublicEvent.sequence).limit(limit)
+    return len(session.scalars(delete(PublicEvent).where(PublicEvent.id.in_(some)).returning(PublicEvent.id)).all())
 
 
 def delete_some(session: WriteSession, account_id: str, *, limit: int) -> int:

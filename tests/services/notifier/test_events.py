@@ -136,6 +136,41 @@ def test_events_are_kept_for_their_time_and_do_not_come_back(notifier: Notifier,
     assert (page["oldest_sequence"], page["next_after"]) == (2, 2)
 
 
+def test_of_events_that_nobody_reads_the_newest_are_kept(
+    notifier: Notifier, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.notifier.events.pruning.MOST_UNREAD", 3)
+    nobody, reader, hooked, called, topical = (numbered("usr", number) for number in range(11, 16))
+    notifier.feed(reader)
+    notifier.call("POST", "/v1/webhook-endpoints", hooked, json={"url": "https://hooks.example.com/"}, status=201)
+    notifier.call("POST", "/v1/callbacks/rotate-secret", called)
+    notifier.call("POST", "/v1/event-topics", topical, status=201)
+    accounts = (nobody, reader, hooked, called, topical)
+
+    def kept() -> list[list[int]]:
+        Pruner(notifier.database, kept=settings.events_kept).prune()
+        return [
+            [event["sequence"] for event in notifier.get("/internal/events", account)["items"]] for account in accounts
+        ]
+
+    for number, account in enumerate(accounts):
+        notifier.hear(
+            *(job_event("rejected", numbered("job", 10 * number + job), account_id=account) for job in range(5))
+        )
+    assert kept() == [[3, 4, 5], *[[1, 2, 3, 4, 5]] * 4]
+
+    # Who has not read for as long as anything is kept reads no more.
+    notifier.clock.advance(days=settings.events_kept_days, seconds=1)
+    for number, account in enumerate(accounts):
+        later = (
+            job_event("rejected", numbered("job", 100 + 10 * number + job), account_id=account, at=notifier.clock.now)
+            for job in range(4)
+        )
+        notifier.hear(*later)
+    assert kept() == [[7, 8, 9], [7, 8, 9], *[[6, 7, 8, 9]] * 3]
+    assert [event["sequence"] for event in notifier.feed(reader)] == [7, 8, 9]
+
+
 def test_an_erased_account_leaves_nothing_and_hears_nothing(notifier: Notifier) -> None:
     notifier.hear(job_event("queued", JOB), job_event("queued", numbered("job", 2), account_id=BOB))
 

@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 
-from services.kit.database import ReadSession
+from services.kit.database import ReadSession, WriteSession
 from services.kit.events.codec import OutgoingEvent
 from services.kit.events.topics import ACCOUNTS
 from services.kit.ids import new_id
 from services.kit.protos import accounts_pb2
 from services.kit.telemetry import current_traceparent, span
 from services.notifier.deliveries import repository
+from services.notifier.deliveries.repository import delete_some
 from services.notifier.deliveries.schedule import DELAYS, pause_after, wish_in
 from services.notifier.endpoints.routes import EXAMPLE
+from services.notifier.erasing import Forgetting
 from services.notifier.events.pruning import Pruner
 from services.notifier.models import Base
 from services.notifier.settings import Settings
@@ -337,6 +339,40 @@ def test_an_endpoint_is_its_accounts_alone(notifier: Notifier) -> None:
     notifier.call("DELETE", f"{ENDPOINTS}/{endpoint['id']}", status=204)
     assert notifier.get(ENDPOINTS)["items"] == []
     assert delivery["id"] not in everything_in(notifier.database, Base.metadata)
+
+
+@pytest.mark.parametrize("by", ["owner", "erasure"])
+def test_deliveries_are_deleted_some_at_a_time(notifier: Notifier, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+    monkeypatch.setattr("services.notifier.endpoints.service.DELIVERIES_AT_ONCE", 2)
+    monkeypatch.setattr("services.notifier.erasing.BATCH", 2)
+    endpoint = add(notifier, "https://hooks.example.com/")
+    notifier.hear(*(job_event("queued", numbered("job", number)) for number in range(5)))
+    portions: list[WriteSession] = []
+
+    def some(session: WriteSession, **which: Any) -> int:
+        if len(portions) == 2:
+            portions.clear()
+            raise ConnectionError("the process is stopped")
+        portions.append(session)
+        return delete_some(session, **which)
+
+    monkeypatch.setattr(repository, "delete_some", some)
+
+    def delete() -> None:
+        if by == "owner":
+            notifier.endpoints.delete(notifier.database, ADA, endpoint["id"])
+        else:
+            Forgetting(notifier.database)(ADA)
+
+    with pytest.raises(ConnectionError):
+        delete()
+    [shown] = notifier.get(ENDPOINTS)["items"]
+    assert not shown["enabled"]
+    assert len(deliveries(notifier, endpoint)) == 1
+    delete()
+    assert notifier.get(ENDPOINTS)["items"] == []
+    assert endpoint["id"] not in everything_in(notifier.database, Base.metadata)
+    assert len(portions) == 1
 
 
 class TestFewEndpoints:
