@@ -1,18 +1,15 @@
 // @vitest-environment happy-dom
 
-import { MantineProvider } from "@mantine/core";
-import { QueryClientProvider } from "@tanstack/react-query";
 import { act } from "react";
-import { createRoot, type Root } from "react-dom/client";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { navigate } from "wouter/use-browser-location";
 import { api } from "../api/client";
 import { setSession } from "../api/fakes";
 import { en } from "../texts/en";
 import { App, cameFrom } from "./App";
-import { LanguageProvider } from "./language";
 import { HOME } from "./pages";
 import { newQueries } from "./queries";
+import { shown } from "./shown";
 
 it("leads back to a path of this app after signing in", () => {
   expect(cameFrom(`?next=${encodeURIComponent("/separations/job_1?a=b")}`)).toBe("/separations/job_1?a=b");
@@ -30,40 +27,27 @@ it.each([
 });
 
 describe("while it cannot be known who is signed in", () => {
-  let root: Root;
+  let leave: () => Promise<void>;
   let status: number;
 
   beforeEach(() => {
-    vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
     vi.spyOn(api, "GET").mockImplementation(
       async () => ({ error: {}, response: new Response(null, { status }) }) as never,
     );
     setSession("a");
-    document.body.innerHTML = "<div></div>";
-    root = createRoot(document.querySelector("div") as HTMLElement);
   });
   afterEach(async () => {
-    await act(async () => root.unmount());
+    await leave();
     vi.restoreAllMocks();
     setSession(null);
     navigate("/", { replace: true });
   });
 
   async function open(path: string, page: () => Promise<unknown>) {
-    await act(async () => navigate(path, { replace: true }));
+    navigate(path, { replace: true });
     const queries = newQueries();
     queries.setDefaultOptions({ queries: { retry: false } });
-    await act(async () =>
-      root.render(
-        <LanguageProvider start="en" texts={en}>
-          <MantineProvider>
-            <QueryClientProvider client={queries}>
-              <App />
-            </QueryClientProvider>
-          </MantineProvider>
-        </LanguageProvider>,
-      ),
-    );
+    leave = await shown(queries, <App />);
     await act(page);
   }
   const buttons = () => [...document.querySelectorAll("main button")].map((each) => each.textContent);
