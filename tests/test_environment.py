@@ -132,6 +132,13 @@ def test_the_makefile_is_read_where_nothing_else_is_installed(path: Path) -> Non
     assert (read.returncode, read.stderr) == (0, "")
 
 
+def make(*words: str, at: Path = ROOT, **told: str) -> subprocess.CompletedProcess[str]:
+    """Runs `make` as somebody does, also where a `make` runs the tests."""
+    inherited = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    command = [str(shutil.which("make")), "--silent", *words]
+    return subprocess.run(command, cwd=at, env={**inherited, **told}, capture_output=True, text=True, check=False)
+
+
 def test_an_environment_of_another_folder_or_without_its_python_is_made_anew(tmp_path: Path) -> None:
     """A checkout that was moved or copied; a distribution that has another Python since."""
     checkout = tmp_path / "a checkout"
@@ -144,8 +151,7 @@ def test_an_environment_of_another_folder_or_without_its_python_is_made_anew(tmp
     stamp.write_text(f"{checkout.resolve()}\n")
 
     def to_be_done(at: Path = checkout) -> str:
-        command = [str(shutil.which("make")), "--dry-run", "--silent", ".venv/run"]
-        return subprocess.run(command, cwd=at, capture_output=True, text=True, check=True).stdout
+        return make("--dry-run", ".venv/run", at=at).stdout
 
     assert to_be_done() == ""
     link = tmp_path / "link"
@@ -162,7 +168,5 @@ def test_an_environment_of_another_folder_or_without_its_python_is_made_anew(tmp
 
 def test_a_path_with_what_a_shell_reads_is_a_path(tmp_path: Path) -> None:
     cache = tmp_path / 'a"b $HOME `id`'
-    told = {**os.environ, "STEMWRIGHT_CACHE": str(cache)}
-    command = [str(shutil.which("make")), "--silent", "cache"]
-    made = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, check=False)
+    made = make("cache", STEMWRIGHT_CACHE=str(cache))
     assert (made.returncode, made.stdout, made.stderr) == (0, f"{cache}\n", "")

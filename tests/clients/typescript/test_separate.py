@@ -118,7 +118,10 @@ def test_an_output_that_cannot_be_written_is_told_before_anything_is_uploaded(
     double: Double, song: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "taken").touch()
-    assert "taken" in separate(double, song, tmp_path / "taken")["message"]
+    words, environment = command(double, song, tmp_path / "taken")
+    refused = subprocess.run(words, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert refused.returncode == 1
+    assert f"ENOTDIR: not a directory, mkdir '{tmp_path}/taken/" in refused.stderr
     assert double.requests == []
 
 
