@@ -213,8 +213,8 @@ def _refuse_another_version(program: str, connection: str) -> None:
     if found is not None and int(found[1]) < server:
         raise BackupError(
             f"{program} is of PostgreSQL {found[1]} and the server of {server}, which it does not read: install the "
-            f"client of that version (apt install postgresql-client-{server}; PostgreSQL's own repository, "
-            "https://apt.postgresql.org, has what a distribution has not)"
+            f"client of that version (apt install postgresql-client-{server}, from PostgreSQL's own "
+            "repository where the distribution has none of it)"
         )
 
 
