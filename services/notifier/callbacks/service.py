@@ -18,7 +18,6 @@ from services.notifier.endpoints import repository as endpoints
 from services.notifier.endpoints.models import WebhookEndpoint
 from services.notifier.endpoints.sealing import Sealer
 
-BATCH = 200
 BOTH_SECRETS_FOR = timedelta(hours=24)
 MOST_HOSTS = 100
 OTHER_HOSTS = "*"
@@ -81,18 +80,7 @@ class Callbacks:
 
     def reseal(self, database: Database) -> None:
         """Seals anew what a key sealed that is not the first; opens its transactions."""
-        after = ""
-        while True:
-            with database.read() as session:
-                batch = [(row.account_id, self._sealer.is_stale(row)) for row in callbacks.page(session, after, BATCH)]
-            for account_id in [account_id for account_id, stale in batch if stale]:
-                with database.write() as session:
-                    account = self._locked(session, account_id)
-                    if account is not None:
-                        self._sealer.renew(account)
-            if len(batch) < BATCH:
-                return
-            after = batch[-1][0]
+        self._sealer.reseal(database, callbacks.page, self._locked)
 
     def close(self, session: WriteSession, account_id: str, told_at: datetime) -> None:
         """The account is no partner any more: what it ordered until then is not told, and what waits is given up."""

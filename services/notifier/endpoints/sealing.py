@@ -1,7 +1,7 @@
 """Secrets of endpoints and of callbacks at rest: encrypted with AES-256-GCM, each for whose it is."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from cryptography.exceptions import InvalidTag
@@ -9,9 +9,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from services.kit.database import Database, ReadSession, WriteSession
 from services.notifier.callbacks.models import CallbackAccount
 from services.notifier.endpoints.models import WebhookEndpoint
 
+BATCH = 200
 Sealed = WebhookEndpoint | CallbackAccount
 """A row with a secret and the one before."""
 
@@ -48,12 +50,34 @@ class Sealer:
         row.sealed_previous, row.previous_until = (row.sealed_secret, until) if known else (None, None)
         row.sealed_secret = self.seal(secret, _owner_of(row))
 
-    def is_stale(self, row: Sealed) -> bool:
-        """Whether a secret of the row is sealed by another of the keys than the first."""
+    def reseal(
+        self,
+        database: Database,
+        page: Callable[[ReadSession, str, int], Sequence[Sealed]],
+        locked: Callable[[WriteSession, str], Sealed | None],
+    ) -> None:
+        """Seals anew what a key sealed that is not the first; opens its transactions.
+
+        `page` are those whose owners' ids come after one, so many; `locked` is one's row for this transaction alone.
+        """
+        after = ""
+        while True:
+            with database.read() as session:
+                batch = [(_owner_of(row), self._is_stale(row)) for row in page(session, after, BATCH)]
+            for owner_id in [owner_id for owner_id, stale in batch if stale]:
+                with database.write() as session:
+                    # Under the row's lock: its owner may have rotated it since it was read.
+                    row = locked(session, owner_id)
+                    if row is not None:
+                        self._renew(row)
+            if len(batch) < BATCH:
+                return
+            after = batch[-1][0]
+
+    def _is_stale(self, row: Sealed) -> bool:
         return any(self._resealed(sealed, _owner_of(row)) for sealed in (row.sealed_secret, row.sealed_previous))
 
-    def renew(self, row: Sealed) -> None:
-        """Seals by the first key what another one opens."""
+    def _renew(self, row: Sealed) -> None:
         owner_id = _owner_of(row)
         row.sealed_secret = self._resealed(row.sealed_secret, owner_id) or row.sealed_secret
         row.sealed_previous = self._resealed(row.sealed_previous, owner_id) or row.sealed_previous

@@ -22,7 +22,6 @@ from services.notifier.settings import Settings
 
 log = logging.getLogger(__name__)
 
-BATCH = 200
 BOTH_SECRETS_FOR = timedelta(hours=24)
 DELIVERIES_AT_ONCE = 1000
 """That are deleted in one transaction."""
@@ -132,19 +131,7 @@ class Endpoints:
 
     def reseal(self, database: Database) -> None:
         """Seals anew what a key sealed that is not the first, so that the key can go; opens its transactions."""
-        after = ""
-        while True:
-            with database.read() as session:
-                batch = [(row.id, self._sealer.is_stale(row)) for row in endpoints.page_of_all(session, after, BATCH)]
-            for endpoint_id in [endpoint_id for endpoint_id, stale in batch if stale]:
-                with database.write() as session:
-                    # Under the row's lock: its owner may have rotated it since it was read.
-                    endpoint = endpoints.lock(session, endpoint_id)
-                    if endpoint is not None:
-                        self._sealer.renew(endpoint)
-            if len(batch) < BATCH:
-                break
-            after = batch[-1][0]
+        self._sealer.reseal(database, endpoints.page_of_all, endpoints.lock)
         self.callbacks.reseal(database)
 
     def close_all(self, session: WriteSession, account_id: str, told_at: datetime) -> None:
