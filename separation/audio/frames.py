@@ -53,6 +53,15 @@ def _packet(data: bytes, original: "Packet[Any] | None") -> "Packet[Any]":
     return packet
 
 
+def _keep_whole(packet: "Packet[Any]") -> None:
+    """Nothing is cut from its end."""
+    if packet.has_sidedata("skip_samples"):
+        cut = packet.get_sidedata("skip_samples")
+        begin = bytes(cut)[:4]
+        cut.update(begin + bytes(cut.data_size - len(begin)))
+        packet.set_sidedata(cut)
+
+
 class Frames:
     """Goes through a track once. What is damaged is skipped, and silence of its length takes its place.
 
@@ -111,7 +120,7 @@ class Frames:
         if self._name in _STREAMS:
             yield from self._of_stream()
             return
-        for packet in self._container.demux(self._stream):
+        for packet, follows in self._with_blocks():
             if self._name == "mp4" and packet.has_sidedata("encryption_info"):
                 raise UndecodableAudio(ENCRYPTED)
             try:
@@ -119,11 +128,40 @@ class Frames:
             except av.FFmpegError:
                 yield None
             else:
+                for frame in frames if follows else ():
+                    frame.pts = None
                 if self._numbered:
                     self._set_time(packet, frames)
                 elif self._plain is None and self._by_bytes:
                     self._note_plain(packet, frames)
                 yield from self._checked(frames)
+
+    def _with_blocks(self) -> "Iterator[tuple[Packet[Any], bool]]":
+        """The packets as FFmpeg finds them, and whether one follows another of the same block of Matroska.
+
+        Such a block has one time, that of its first frame, and what is to be left out at its end is left out of its
+        last (RFC 9559, 10.3 and 5.1.3.5.7). FFmpeg makes up times for the others and cuts from each.
+        """
+        packets = self._container.demux(self._stream)
+        if self._name != "matroska":
+            yield from ((packet, False) for packet in packets)
+            return
+        held: Packet[Any] | None = None
+        follows = False
+        try:
+            for packet in packets:
+                same = held is not None and packet.pos is not None and packet.pos == held.pos
+                if held is not None:
+                    if same:
+                        _keep_whole(held)
+                    yield held, follows
+                held, follows = packet, same
+        except av.FFmpegError:
+            if held is not None:
+                yield held, follows
+            raise
+        if held is not None:
+            yield held, follows
 
     def _set_time(self, packet: "Packet[Any]", frames: "list[AudioFrame]") -> None:
         """FLAC's own numbers are exact, the times of its containers are rounded or those of pages."""

@@ -6,6 +6,7 @@ import io
 import struct
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -66,6 +67,47 @@ def test_what_is_attached_or_too_long_is_not_shown(song: Path, tmp_path: Path, w
     assert probe(path).complete
     with open_audio(path) as audio:
         assert not audio.tags
+
+
+def _in_blocks(frames: list[bytes], extra: bytes, *, together: int, duration_ns: int, padding: int) -> bytes:
+    """AAC at 48 kHz with its delay noted, so many frames in a block by Xiph's lacing, ``padding`` samples too many."""
+    ns = 1_000_000_000
+    of_frames = element("23E383", duration_ns.to_bytes(4, "big")) if duration_ns else b""
+    sound = element("E1", element("B5", struct.pack(">d", 48000)) + element("9F", b"\2"))
+    track = element("D7", b"\1") + element("83", b"\2") + element("86", b"A_AAC") + element("63A2", extra)
+    track += element("56AA", (1024 * ns // 48000).to_bytes(4, "big")) + of_frames + sound
+    cluster = element("E7", b"\0")
+    for first in range(0, len(frames), together):
+        block = frames[first : first + together]
+        lengths = b"".join(b"\xff" * (len(frame) // 255) + bytes([len(frame) % 255]) for frame in block[:-1])
+        laced = bytes([2, len(block) - 1]) + lengths if len(block) > 1 else b"\0"
+        content = element("A1", b"\x81" + struct.pack(">h", round(first * 1024 / 48)) + laced + b"".join(block))
+        last = first + together >= len(frames)
+        cluster += element(
+            "A0", content + (element("75A2", (padding * ns // 48000).to_bytes(4, "big")) if last else b"")
+        )
+    head = element("1A45DFA3", element("4282", b"matroska"))
+    info = element("1549A966", element("2AD7B1", (1_000_000).to_bytes(3, "big")))
+    return head + element("18538067", info + element("1654AE6B", element("AE", track)) + element("1F43B675", cluster))
+
+
+@pytest.mark.parametrize("duration_ns", [0, 21_333_333])
+@pytest.mark.parametrize("together", [2, 3, 8])
+def test_frames_that_share_a_block_are_those_of_blocks_of_their_own(
+    tmp_path: Path, together: int, duration_ns: int
+) -> None:
+    """A block has one time, and its padding is its last frame's."""
+    source = write_encoded(tmp_path / "song.m4a", music(1, 48000), 48000, "ipod", "aac")
+    with av.open(str(source)) as file:
+        extra = file.streams.audio[0].codec_context.extradata or b""
+        frames = [bytes(packet) for packet in file.demux(audio=0) if packet.size]
+    padding = (len(frames) - 1) * 1024 - 48000
+    alone, laced = tmp_path / "alone.mka", tmp_path / "laced.mka"
+    alone.write_bytes(_in_blocks(frames, extra, together=1, duration_ns=duration_ns, padding=padding))
+    laced.write_bytes(_in_blocks(frames, extra, together=together, duration_ns=duration_ns, padding=padding))
+    whole = read(alone)
+    assert len(whole) == 48000
+    np.testing.assert_array_equal(read(laced), whole)
 
 
 @pytest.mark.parametrize("segment", [b"", UNKNOWN])
