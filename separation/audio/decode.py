@@ -139,7 +139,7 @@ class AudioFile:
         self.repaired_samples = 0
         """Values so far that were NaN, infinite or absurdly large and have been replaced."""
         self._decoded = 0
-        self._track = Frames(container, stream, kind.name, View(raw, track.shown))
+        self._track = Frames(container, stream, kind.name, View(raw, track.shown), track.samples)
         self._damaged = False
         self._flac = kind.flac
         self._items = self._linked(kind) if kind.flac is None else self._track.of_flac(kind.flac)
@@ -173,7 +173,7 @@ class AudioFile:
                     stream = next(iter(_by_preference(container)), None)
                     if stream is not None and cast("object", stream.codec_context) is not None:
                         stream.codec_context.thread_count = 1
-                        self._track = Frames(container, stream, kind.name, View(self._raw, link.shown))
+                        self._track = Frames(container, stream, kind.name, View(self._raw, link.shown), link.samples)
                         yield from self._track.demuxed()
                         continue
             except UndecodableAudio:

@@ -53,6 +53,20 @@ def _packet(data: bytes, original: "Packet[Any] | None") -> "Packet[Any]":
     return packet
 
 
+def _part(frame: "AudioFrame", begin: int, end: int) -> "AudioFrame":
+    """Samples ``begin`` to ``end`` of the frame, which has no time then."""
+    frame.pts = None
+    queue = av.AudioFifo()
+    queue.write(frame)
+    if begin:
+        queue.read(begin)
+    part = queue.read(end - begin)
+    if part is None:
+        raise ValueError(f"a frame of {frame.samples} samples has no {begin} to {end}")
+    part.pts = None
+    return part
+
+
 def _keep_whole(packet: "Packet[Any]") -> None:
     """Nothing is cut from its end."""
     if packet.has_sidedata("skip_samples"):
@@ -65,12 +79,16 @@ def _keep_whole(packet: "Packet[Any]") -> None:
 class Frames:
     """Goes through a track once. What is damaged is skipped, and silence of its length takes its place.
 
-    ``source``: what FFmpeg sees of the file. ``damaged`` and ``ended``: what has shown so far. Both ways through it
-    give frames that hold samples, and between them the number of samples that are missing.
+    ``source``: what FFmpeg sees of the file; ``samples``: what is decoded beyond so many is not the song's.
+    ``damaged`` and ``ended``: what has shown so far. Both ways through it give frames that hold samples, and between
+    them the number of samples that are missing.
     """
 
-    def __init__(self, container: "InputContainer", stream: "AudioStream", name: str, source: View) -> None:
+    def __init__(
+        self, container: "InputContainer", stream: "AudioStream", name: str, source: View, samples: int | None = None
+    ) -> None:
         self._container, self._stream, self._name, self._source = container, stream, name, source
+        self._left = samples
         self._context: AudioCodecContext = stream.codec_context
         self.damaged = self.ended = False
         self._numbered = self._context.name == "flac" and name in ("ogg", "matroska")
@@ -90,18 +108,36 @@ class Frames:
                     failed = True
                 elif isinstance(item, int):
                     lost += item
-                else:
-                    clock = clock or self._clock(item)
-                    missing = clock.missing_before(item.pts, item.samples) + lost
+                elif frame := self._presented(item, first=clock is None):
+                    clock = clock or self._clock(frame)
+                    missing = clock.missing_before(frame.pts, frame.samples) + lost
                     self.damaged |= failed or lost > 0 or (missing > 0 and self._name == "ogg")
                     failed, lost = False, 0
                     if missing:
                         yield missing
-                    yield item
+                    yield frame
         except av.FFmpegError:
             self.damaged = True
         self.damaged |= failed
         self.ended = True
+
+    def _presented(self, frame: "AudioFrame", *, first: bool) -> "AudioFrame | None":
+        """What of the frame is the song's.
+
+        Vorbis that was cut begins before zero, with samples that another has to precede (Vorbis I, A.2).
+        """
+        before = -(frame.pts or 0) if first and self._name == "ogg" and self._context.name == "vorbis" else 0
+        if before == frame.samples:
+            return None
+        if 0 < before < frame.samples:  # more than that no file may leave out
+            frame = _part(frame, before, frame.samples)
+        if self._left is None:
+            return frame
+        samples = min(self._left, frame.samples)
+        self._left -= samples
+        if samples == frame.samples:
+            return frame
+        return _part(frame, 0, samples) if samples else None
 
     def _clock(self, first: "AudioFrame") -> Clock:
         rate = first.sample_rate
@@ -136,7 +172,7 @@ class Frames:
                     self._note_plain(packet, frames)
                 yield from self._checked(frames)
 
-    def _with_blocks(self) -> "Iterator[tuple[Packet[Any], bool]]":
+    def _with_blocks(self) -> "Iterator[tuple[Packet[AudioStream], bool]]":
         """The packets as FFmpeg finds them, and whether one follows another of the same block of Matroska.
 
         Such a block has one time, that of its first frame, and what is to be left out at its end is left out of its
@@ -146,7 +182,7 @@ class Frames:
         if self._name != "matroska":
             yield from ((packet, False) for packet in packets)
             return
-        held: Packet[Any] | None = None
+        held: Packet[AudioStream] | None = None
         follows = False
         try:
             for packet in packets:

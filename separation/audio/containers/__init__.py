@@ -168,8 +168,8 @@ def _with_content(file: BinaryIO, container: Container, marks: Marks) -> Contain
             tracks, texts, cut = mp4.tracks, [mp4.texts], mp4.cut
         case "ogg":
             ogg = read_ogg(file, begin, end)
-            tracks, texts, cut = tuple(Track((place,)) for place in ogg.links[:1]), [ogg.texts], ogg.cut
-            links = tuple(Track((place,)) for place in ogg.links[1:])
+            songs = tuple(Track((place,), samples=most) for place, most in zip(ogg.links, ogg.samples, strict=True))
+            tracks, links, texts, cut = songs[:1], songs[1:], [ogg.texts], ogg.cut
         case "matroska":
             matroska = read_matroska(file, begin, end)
             shown, cut = matroska.shown, matroska.cut

@@ -1,6 +1,7 @@
 """Ogg (RFC 3533): the songs that follow each other in a file, and what the first one's tags say."""
 
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import gt
@@ -22,12 +23,20 @@ _MOST_PAGES_OF_COMMENTS = 2048
 _LONGEST_COMMENTS = 24 * 1024 * 1024
 _COMMENT_MAGICS = (b"\x03vorbis", b"OpusTags")
 _FLAC_HEADER = 4
+_VORBIS_MAGIC = b"\x01vorbis"
+_VORBIS_HEADERS = 3
+_LAST_PAGE = 4
 
 
 @dataclass(frozen=True)
 class _Page:
-    """``begin`` and ``end`` of its content, which is in packets as ``lacing`` says."""
+    """``begin`` and ``end`` of its content, which is in packets as ``lacing`` says.
 
+    ``granule``: by how many samples the stream has gone on where the last packet ends that ends here.
+    """
+
+    flags: int
+    granule: int
     serial: bytes
     lacing: bytes
     begin: int
@@ -39,9 +48,13 @@ class _Page:
 
 @dataclass(frozen=True)
 class Ogg:
-    """``links``: from where to where each of the songs lies that follow each other. ``cut``: one ends within a page."""
+    """``links``: from where to where each of the songs lies that follow each other. ``cut``: one ends within a page.
+
+    ``samples``: how many each of them has at most; ``None`` where FFmpeg heeds what the last page says of it.
+    """
 
     links: tuple[tuple[int, int], ...]
+    samples: tuple[int | None, ...]
     texts: Texts
     cut: bool
 
@@ -65,7 +78,8 @@ def read_ogg(file: BinaryIO, begin: int, end: int) -> Ogg:
     most = [*begins[1:], end]
     ends = [_end_of_pages(file, *bounds) for bounds in zip(begins, most, strict=True)]
     links = tuple(zip(begins, map(min, ends, most), strict=True))
-    return Ogg(links, texts, cut=any(map(gt, ends, most)))
+    samples = tuple(_on_one_page(file, *link) for link in links)
+    return Ogg(links, samples, texts, cut=any(map(gt, ends, most)))
 
 
 def _first_pages(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[int, _Page]]:
@@ -109,6 +123,31 @@ def _end_of_pages(file: BinaryIO, begin: int, end: int) -> int:
     return end
 
 
+def _on_one_page(file: BinaryIO, begin: int, end: int) -> int | None:
+    """How many samples a song of Vorbis has that lies on a single page: of such FFmpeg takes the end for the beginning.
+
+    ``None`` for all others.
+    """
+    first = page = _page_at(file, begin)
+    if first is None or _content(file, first, len(_VORBIS_MAGIC)) != _VORBIS_MAGIC:
+        return None
+    headers = 0
+    for _ in range(_MOST_PAGES_OF_COMMENTS):
+        if page is None:
+            break
+        if page.serial == first.serial:
+            if headers >= _VORBIS_HEADERS:
+                return page.granule if page.flags & _LAST_PAGE and page.granule > 0 else None
+            headers += sum(lace < 255 for lace in page.lacing)
+        page = _page_at(file, page.end) if page.end < end else None
+    return None
+
+
+def _content(file: BinaryIO, page: _Page, most: int) -> bytes:
+    file.seek(page.begin)
+    return file.read(most)
+
+
 def _page_at(file: BinaryIO, place: int) -> _Page | None:
     file.seek(place)
     return _page(file.read(_LONGEST_HEAD), place)
@@ -117,7 +156,8 @@ def _page_at(file: BinaryIO, place: int) -> _Page | None:
 def _page(head: bytes, place: int) -> _Page | None:
     if len(head) < _HEADER or not head.startswith(_MAGIC):
         return None
-    return _Page(head[14:18], head[_HEADER : _HEADER + head[26]], place + _HEADER + head[26])
+    (granule,) = struct.unpack_from("<q", head, 6)
+    return _Page(head[5], granule, head[14:18], head[_HEADER : _HEADER + head[26]], place + _HEADER + head[26])
 
 
 def _comments(file: BinaryIO, first: _Page, end: int) -> bytes:

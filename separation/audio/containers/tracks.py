@@ -23,9 +23,11 @@ class Track:
     """FFmpeg sees ``shown`` of the file and is told ``options``.
 
     ``edits``: what of the decoded sound is presented, in order and without a way back; all of it where there are none.
+    ``samples``: no more than so many of it are the song's; ``None``: all.
     """
 
     shown: tuple[Piece, ...]
     edits: tuple[Edit, ...] = ()
     options: tuple[tuple[str, str], ...] = ()
     encrypted: bool = False
+    samples: int | None = None

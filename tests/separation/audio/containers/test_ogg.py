@@ -69,6 +69,39 @@ def _checksum(data: bytes) -> int:
     return value
 
 
+def _later(song: bytes, samples: int) -> bytes:
+    """The song with every place that a page of sound tells so many samples later."""
+    pages = []
+    for part in song.split(b"OggS")[1:]:
+        (granule,) = struct.unpack("<q", part[2:10])
+        head = b"OggS" + part[:2] + struct.pack("<q", granule + samples if granule else 0) + part[10:18]
+        content = part[22:]
+        pages.append(head + struct.pack("<I", _checksum(head + bytes(4) + content)) + content)
+    return b"".join(pages)
+
+
+def test_vorbis_that_ends_on_its_first_page_ends_where_that_says(tmp_path: Path) -> None:
+    whole = read(write_encoded(tmp_path / "song.ogg", music(0.5), 44100, "ogg", "vorbis"))
+    song = (tmp_path / "song.ogg").read_bytes()
+    path = tmp_path / "cut.ogg"
+    path.write_bytes(_later(song, -300))
+    np.testing.assert_array_equal(read(path), whole[:-300])
+    path.write_bytes(_later(song, -300) * 2)
+    np.testing.assert_array_equal(read(path), np.concatenate([whole[:-300]] * 2))
+    assert probe(path).complete
+
+
+def test_vorbis_that_begins_before_zero_begins_there(tmp_path: Path) -> None:
+    whole = read(write_encoded(tmp_path / "song.ogg", music(1.5), 44100, "ogg", "vorbis"))
+    song = (tmp_path / "song.ogg").read_bytes()
+    path = tmp_path / "cut.ogg"
+    for samples, first in ((-100, 100), (-1024, 1024), (-5000, 0), (1000, 0)):
+        path.write_bytes(_later(song, samples))
+        np.testing.assert_array_equal(read(path), whole[first:])
+    path.write_bytes(_later(song, -100) * 2)
+    np.testing.assert_array_equal(read(path), np.concatenate([whole[100:]] * 2))
+
+
 def _with_comments(song: bytes, packet: bytes) -> bytes:
     """The song with another second page, which is the comments'."""
     second = song.index(b"OggS", 4)
