@@ -15,9 +15,11 @@ from separation.errors import UndecodableAudio
 _NEEDED = (b"FVER", b"COMM", b"CHAN", b"wave", b"SSND")
 _KEYS = {b"NAME": "title", b"AUTH": "artist"}
 _LONGEST = 4096
-_MOST_BYTES = 0x7FFFFFFF  # FFmpeg reads lengths of AIFF with a sign
+_MOST_BYTES = 0x7FFFFFFF  # FFmpeg reads lengths and numbers of AIFF with a sign
 # Samples with the low byte first: 16 bits by Apple's list, of any width by what its own programs write; 24 and 32 bits.
 _LITTLE_ENDIAN = (b"sowt", b"42ni", b"23ni")
+# Which say themselves how wide they are; some writers have 16 beside them, for what it would be without.
+_BITS = {b"42ni": 24, b"23ni": 32}
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ def read_aiff(file: BinaryIO, begin: int, end: int) -> Aiff:
             elif chunk.name == b"COMM":
                 file.seek(chunk.begin)
                 common = file.read(min(chunk.size, _LONGEST))
-            kept[chunk.name] = ((chunk.begin - 8, min(end, chunk.begin + chunk.size + chunk.size % 2)),)
+            bounds = chunk.begin - 8, min(end, chunk.begin + chunk.size + chunk.size % 2)
+            kept[chunk.name] = _of_common(bounds, common) if chunk.name == b"COMM" else (bounds,)
         elif chunk.name in _KEYS:
             file.seek(chunk.begin)
             texts.add(_KEYS[chunk.name], either_encoding(file.read(min(chunk.size, _LONGEST))))
@@ -69,11 +72,20 @@ def read_aiff(file: BinaryIO, begin: int, end: int) -> Aiff:
     return Aiff((struct.pack(">4sI4s", head[:4], size, head[8:]), *shown), None, texts, tuple(id3), cut)
 
 
+def _of_common(bounds: tuple[int, int], common: bytes) -> tuple[Piece, ...]:
+    """The chunk between the bounds, which says no more samples than FFmpeg takes."""
+    if len(common) < 6 or int.from_bytes(common[2:6], "big") <= _MOST_BYTES:
+        return (bounds,)
+    begin, end = bounds
+    return (begin, begin + 10), _MOST_BYTES.to_bytes(4, "big"), (begin + 14, end)
+
+
 def _little_endian(common: bytes) -> Plain | None:
     """The samples of an AIFF-C file with that ``COMM`` chunk, where they are such and of other than 16 bits."""
     if common[18:22] not in _LITTLE_ENDIAN:
         return None
     channels, _, bits, exponent, mantissa = struct.unpack_from(">hIhHQ", common)
+    bits = _BITS.get(common[18:22], bits)
     if 8 < bits <= 16:
         return None
     rate = round(math.ldexp(mantissa, exponent - 16383 - 63)) if exponent < 16383 + 32 else 0

@@ -34,7 +34,7 @@ _FRAMES_IN_A_ROW = 4
 _MOST_TRIED = 32
 _LAST_ZEROS = 4
 SEARCHED_BYTES = 128 * 1024
-_LONGEST_SILENCE_BYTES = 8 * 1024 * 1024
+LONGEST_SILENCE_BYTES = 8 * 1024 * 1024
 _READ_BYTES = 64 * 1024
 
 
@@ -49,7 +49,7 @@ class Coded:
 
 def find_coded(file: BinaryIO, begin: int, end: int) -> Coded | None:
     """What is coded between the positions; ``None``: they are samples."""
-    start = _behind_silence(file, begin, min(end, begin + _LONGEST_SILENCE_BYTES))
+    start = behind_silence(file, begin, min(end, begin + LONGEST_SILENCE_BYTES))
     file.seek(start)
     found = coded_as(file.read(min(SEARCHED_BYTES, end - start)))
     if found is None:
@@ -82,7 +82,7 @@ def coded_as(data: bytes) -> tuple[str, int] | None:
     return None
 
 
-def _behind_silence(file: BinaryIO, begin: int, end: int) -> int:
+def behind_silence(file: BinaryIO, begin: int, end: int) -> int:
     """The position of the first sample of two bytes that is not zero; ``end`` if there is none before."""
     file.seek(begin)
     for position in range(begin, end, _READ_BYTES):
@@ -95,7 +95,7 @@ def _behind_silence(file: BinaryIO, begin: int, end: int) -> int:
 
 def _before_silence(file: BinaryIO, begin: int, end: int) -> int:
     """The position behind the last byte that is not zero, and a few more: the last of a frame may be some."""
-    for position in range(end, max(begin, end - _LONGEST_SILENCE_BYTES), -_READ_BYTES):
+    for position in range(end, max(begin, end - LONGEST_SILENCE_BYTES), -_READ_BYTES):
         first = max(begin, position - _READ_BYTES)
         file.seek(first)
         if sound := file.read(position - first).rstrip(b"\0"):

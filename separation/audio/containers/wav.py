@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Literal
 
-from separation.audio.containers.coded import find_coded
+from separation.audio.containers.coded import LONGEST_SILENCE_BYTES, SEARCHED_BYTES, behind_silence, find_coded
 from separation.audio.containers.plain import Plain, plain
 from separation.audio.containers.texts import Texts, by_name, either_encoding, western
 from separation.audio.containers.view import Piece
@@ -21,6 +21,9 @@ _INFO_KEYS = by_name(
     title="INAM", artist="IART", album="IPRD", composer="IMUS", date="ICRD", genre="IGNR", track="IPRT ITRK"
 )
 _BYTES_PER_SAMPLE = (1, 2, 3, 4, 8)
+# Full scale of Cool Edit's floats is 2**23: from far below what can be heard to far above that.
+_QUIETEST_FLOAT, _LOUDEST_FLOAT = 2.0**-8, 2.0**27
+_LAW = (6, 7)
 _PLAIN_FORMAT_BYTES = 16
 # Some writers leave out the byte that makes a length even: then one of these stands in its place.
 _FOLLOWING = (b"fmt ", b"data", b"fact", b"LIST", b"COMM", b"SSND")
@@ -132,6 +135,11 @@ def _by_samples(file: BinaryIO, wav: Wav, layout: bytes, order: Literal["<", ">"
     if order == "<" and int.from_bytes(layout[:2], "little") in _MPEG:
         return replace(wav, mpeg=data)
     samples = _plain(layout, order)
+    if _of_24_bits_in_32(layout, order):
+        if order == "<" and _are_floats(file, data):
+            return wav
+        channels, rate = struct.unpack_from(f"{order}HI", layout, 2)
+        samples = plain("s", 4, order, rate, channels)
     if samples is None:
         return wav
     of_a_digital_output = order == "<" and int.from_bytes(layout[2:4], "little") == 2
@@ -152,12 +160,14 @@ def _by_container(content: bytes, order: str) -> bytes:
     if len(content) < _PLAIN_FORMAT_BYTES:
         return content
     kind, channels, _, _, block, bits = struct.unpack_from(f"{order}HHIIHH", content)
+    if order == ">" and kind in _LAW:  # FFmpeg reads no longer format of RIFX, and needs none here
+        return content[:_PLAIN_FORMAT_BYTES]
     extensible = kind == _EXTENSIBLE and len(content) >= 40
     valid, _, sub_kind = struct.unpack_from(f"{order}HIH", content, 18) if extensible else (bits, 0, kind)
     if sub_kind not in (_PCM, _FLOAT) or not channels:
         return content
     width, rest = divmod(block, channels)
-    if not extensible and (sub_kind, width, bits) == (_PCM, 4, 24):  # Cool Edit's floats
+    if _of_24_bits_in_32(content, order):  # integers, or what FFmpeg takes them for, Cool Edit's floats
         return content
     believed = extensible or bits % 8 or not bits
     if not believed or rest or width not in _BYTES_PER_SAMPLE or 8 * width < valid:
@@ -167,6 +177,29 @@ def _by_container(content: bytes, order: str) -> bytes:
     sizes = struct.pack(f"{order}HH", channels * width & 0xFFFF, 8 * width)
     extension = struct.pack(f"{order}HH", 22, 8 * width) + content[20:] if extensible else content[16:]
     return content[:12] + sizes + extension
+
+
+def _of_24_bits_in_32(content: bytes, order: str) -> bool:
+    """Whether the format, without the extension that would tell more, has samples of 24 bits in blocks of 32."""
+    if len(content) < _PLAIN_FORMAT_BYTES:
+        return False
+    kind, channels, _, _, block, bits = struct.unpack_from(f"{order}HHIIHH", content)
+    return (kind, bits) == (_PCM, 24) and block == 4 * channels > 0
+
+
+def _are_floats(file: BinaryIO, data: tuple[int, int]) -> bool:
+    """Whether samples of 32 bits are floats up to 2**23, as Cool Edit wrote them, and not integers.
+
+    Music in integers is as good as never in the range of such floats: their highest byte is an exponent of two.
+    """
+    begin, end = data
+    start = behind_silence(file, begin, min(end, begin + LONGEST_SILENCE_BYTES))
+    start -= (start - begin) % 4
+    file.seek(start)
+    raw = file.read(min(SEARCHED_BYTES, end - start))
+    samples = [abs(sample) for (sample,) in struct.iter_unpack("<f", raw[: len(raw) // 4 * 4]) if sample]
+    likely = sum(_QUIETEST_FLOAT <= sample <= _LOUDEST_FLOAT for sample in samples)
+    return 2 * likely > len(samples)
 
 
 def _plain(content: bytes, order: Literal["<", ">"]) -> Plain | None:

@@ -69,6 +69,25 @@ def test_the_lengths_of_a_writer_to_a_pipe_are_not_there(tmp_path: Path, bits: i
     assert probe(path).complete
 
 
+@pytest.mark.parametrize(("name", "width"), [(b"42ni", 3), (b"23ni", 4)])
+def test_names_that_say_how_wide_samples_are_are_believed(tmp_path: Path, name: bytes, width: int) -> None:
+    whole = np.rint(music(0.1).astype(np.float64) * 2**23).astype("<i4") << (8 * width - 24)
+    raw = np.ascontiguousarray(whole).view(np.uint8).reshape(-1, 4)[:, :width].tobytes()
+    common = struct.pack(">hIh", 2, len(whole), 16) + _44100 + name + b"\0\0"
+    path = tmp_path / "song.aifc"
+    path.write_bytes(_chunk(b"FORM", b"AIFC" + _chunk(b"COMM", common) + _chunk(b"SSND", bytes(8) + raw)))
+    np.testing.assert_array_equal(read(path), (whole / 2.0 ** (8 * width - 1)).astype(np.float32))
+
+
+@pytest.mark.parametrize("said", [0x80000000, 0xFFFFFFFF])
+def test_any_number_of_samples_may_be_said(tmp_path: Path, said: int) -> None:
+    common = struct.pack(">hIh", 1, said, 16) + _44100
+    path = tmp_path / "song.aiff"
+    sound = _chunk(b"SSND", bytes(8) + b"\1\0" * 22_050)
+    path.write_bytes(_chunk(b"FORM", b"AIFF" + _chunk(b"COMM", common) + sound))
+    assert probe(path).samples == 22_050
+
+
 def test_the_byte_that_makes_a_length_even_is_no_sample(tmp_path: Path) -> None:
     common = struct.pack(">hIh", 1, 22_049, 8) + _44100 + b"sowt\0\0"
     body = b"AIFC" + _chunk(b"COMM", common) + _chunk(b"SSND", bytes(8) + b"\1" * 22_049)

@@ -45,6 +45,37 @@ def test_wave_format_extensible(tmp_path: Path, bits: int) -> None:
     assert np.abs(decoded - samples).max() <= 2.0**-bits + 1e-7
 
 
+def _in_order(order: str, layout: bytes, data: bytes) -> bytes:
+    """A file with that format and data in that order of bytes."""
+    content = struct.pack(f"{order}4sI", b"fmt ", len(layout)) + layout
+    content += struct.pack(f"{order}4sI", b"data", len(data)) + data
+    return (b"RIFF" if order == "<" else b"RIFX") + struct.pack(f"{order}I", len(content) + 4) + b"WAVE" + content
+
+
+@pytest.mark.parametrize("silence", [0, 11_025])
+@pytest.mark.parametrize(("order", "floats"), [("<", False), (">", False), ("<", True)])
+def test_blocks_of_32_bits_with_24_are_integers_or_the_floats_of_cool_edit(
+    tmp_path: Path, order: str, floats: bool, silence: int
+) -> None:
+    """Both are written without the extension that would tell them apart; read as the other they are noise."""
+    whole = np.rint(music(0.5).astype(np.float64) * 2**23).astype(np.int64)
+    whole[:silence] = 0
+    data = whole.astype("<f4").tobytes() if floats else (whole << 8).astype(f"{order}i4").tobytes()
+    path = tmp_path / "song.wav"
+    path.write_bytes(_in_order(order, struct.pack(f"{order}HHIIHH", 1, 2, 44100, 44100 * 8, 8, 24), data))
+    np.testing.assert_array_equal(read(path), (whole / 2.0**23).astype(np.float32))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", [6, 7])
+def test_a_law_and_mu_law_in_either_order_of_bytes(tmp_path: Path, kind: int, order: str) -> None:
+    data = bytes(range(256)) * 40
+    path = tmp_path / "song.wav"
+    path.write_bytes(_in_order(order, struct.pack(f"{order}HHIIHHH", kind, 1, 8000, 8000, 1, 8, 0), data))
+    decoded = read(path)
+    assert (len(decoded), len(np.unique(decoded))) == (len(data), 256 if kind == 6 else 255)
+
+
 @pytest.mark.parametrize("magic", [b"RF64", b"BW64"])
 def test_rf64_and_bw64(tmp_path: Path, magic: bytes) -> None:
     samples = music(0.3)
