@@ -24,6 +24,8 @@ _MOST_LOST = 40
 _LONGEST_JUNK = 64 * 1024
 # Of what is no frame, before nothing more is expected: a cover between two songs that were joined is shorter.
 _MOST_PASSED_OVER = 4 * 1024 * 1024
+# So much is searched for another song behind one that noted its length; more is likely to hold one.
+_MOST_BEHIND = 512 * 1024
 _LONGEST_MPEG_FRAME = 1500
 _LONGEST_FRAME = 8192 + 16
 _READ_BYTES = 64 * 1024
@@ -68,15 +70,21 @@ def frame_at(data: bytes, position: int = 0) -> Frame | None:
 
 def noted_samples(file: BinaryIO, begin: int) -> int:
     """How long a stream was when its encoder noted it in the first frame (Xing's header, LAME's); 0 without a note."""
+    return _note(file, begin)[0]
+
+
+def _note(file: BinaryIO, begin: int) -> tuple[int, int]:
+    """The samples and the bytes that are noted of a stream, both 0 where they are not."""
     file.seek(begin)
     head = file.read(_LONGEST_MPEG_FRAME)
     if frame_at(head) is None or head[1] & 0x06 != 0x02:  # layer III
-        return 0
+        return 0, 0
     first_generation, mono = head[1] & 0x18 == 0x18, head[3] >> 6 == 3
     note = head[4 + _SIDE_BYTES[first_generation, mono] :]
-    if note[:4] not in _NOTES or len(note) < 12 or not note[7] & 1:
-        return 0
-    return int.from_bytes(note[8:12], "big") * (1152 if first_generation else 576)
+    if note[:4] not in _NOTES or len(note) < 16 or not note[7] & 1:
+        return 0, 0
+    size = int.from_bytes(note[12:16], "big") if note[7] & 2 else 0
+    return int.from_bytes(note[8:12], "big") * (1152 if first_generation else 576), size
 
 
 def kind_of(data: bytes) -> bytes:
@@ -140,14 +148,29 @@ def taken_apart(source: Source, usual: float = 0) -> Iterator[bytes | float]:
 
 
 def end_of_sound(file: BinaryIO, begin: int, end: int) -> int:
-    """Where a stream ends without most of the zeros behind it: by its length FFmpeg judges what an encoder noted.
+    """Where a stream ends without most of what is behind it: by its length FFmpeg judges what an encoder noted.
 
-    So many zeros as fit in a frame may be a part of the last.
+    Zeros are no sound, nor is what follows the noted length and has no frames. So much of either as fits in a frame
+    may be a part of the last.
     """
-    file.seek(max(begin, end - _READ_BYTES))
-    tail = file.read(end - file.tell())
-    zeros = len(tail) - len(tail.rstrip(b"\0"))
-    return end - max(0, zeros - _LONGEST_MPEG_FRAME)
+    end = min(end, _behind_sound(file, begin, end) + _LONGEST_MPEG_FRAME)
+    size = _note(file, begin)[1]
+    behind = end - begin - size
+    if size and _LONGEST_MPEG_FRAME < behind <= _MOST_BEHIND:
+        file.seek(begin + size)
+        if first_frame(file.read(behind), whole=True) is None:
+            return begin + size + _LONGEST_MPEG_FRAME
+    return end
+
+
+def _behind_sound(file: BinaryIO, begin: int, end: int) -> int:
+    """The position behind the last byte that is not zero."""
+    for position in range(end, max(begin, end - _MOST_PASSED_OVER), -_READ_BYTES):
+        first = max(begin, position - _READ_BYTES)
+        file.seek(first)
+        if sound := file.read(position - first).rstrip(b"\0"):
+            return first + len(sound)
+    return end
 
 
 def _room(junk: bytes, length: float) -> float:

@@ -166,7 +166,9 @@ def test_a_tag_between_frames_is_no_gap(tmp_path: Path, container: str, codec: s
     ("container", "codec", "rate"),
     [("mp3", "libmp3lame", 44100), ("adts", "aac", 44100), ("flac", "flac", 44100), ("ogg", "libopus", 48000)],
 )
-@pytest.mark.parametrize("behind", [bytes(100), bytes(5000), b"\n", b"bonus material " * 99, b"\xff\xfb\x90" * 9])
+@pytest.mark.parametrize(
+    "behind", [bytes(100), bytes(5000), bytes(200_000), b"\n", b"bonus material " * 99, b"\xff\xfb\x90" * 9]
+)
 def test_what_follows_the_last_frame_is_no_damage(
     tmp_path: Path, container: str, codec: str, rate: int, behind: bytes
 ) -> None:
@@ -188,9 +190,7 @@ def test_no_accident_behind_a_stream_is_taken_for_sound(
     whole, content = read(path), path.read_bytes()
     for seed in range(8):
         path.write_bytes(content + np.random.default_rng(seed).bytes(400_000))
-        decoded = read(path)
-        assert 0 <= len(decoded) - len(whole) < 1152  # the encoder's padding may be heard at the end
-        np.testing.assert_array_equal(decoded[: len(whole)], whole)
+        np.testing.assert_array_equal(read(path), whole)
         assert probe(path).complete
 
 
