@@ -24,6 +24,8 @@ _MOST_LOST = 40
 _LONGEST_JUNK = 64 * 1024
 # Of what is no frame, before nothing more is expected: a cover between two songs that were joined is shorter.
 _MOST_PASSED_OVER = 4 * 1024 * 1024
+# By more than this part of the noted length a file may not be longer, or FFmpeg heeds nothing of the note.
+_BELIEVED_SHARE = 16
 # So much is searched for another song behind one that noted its length; more is likely to hold one.
 _MOST_BEHIND = 512 * 1024
 _LONGEST_MPEG_FRAME = 1500
@@ -159,7 +161,7 @@ def end_of_sound(file: BinaryIO, begin: int, end: int) -> int:
     if size and _LONGEST_MPEG_FRAME < behind <= _MOST_BEHIND:
         file.seek(begin + size)
         if first_frame(file.read(behind), whole=True) is None:
-            return begin + size + _LONGEST_MPEG_FRAME
+            return begin + size + min(_LONGEST_MPEG_FRAME, size // _BELIEVED_SHARE)
     return end
 
 
