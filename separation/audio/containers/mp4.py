@@ -15,7 +15,7 @@ from separation.audio.containers.ilst import Song, read_song
 from separation.audio.containers.texts import Texts
 from separation.audio.containers.tracks import Edit, Track
 from separation.audio.containers.view import patched
-from separation.errors import AudioTooComplex, UndecodableAudio
+from separation.errors import AudioChangesFormat, AudioTooComplex, UndecodableAudio
 
 # FFmpeg keeps some 60 bytes for each sample, which is a frame of sound but for PCM. 12 hours of AAC have as many.
 _MOST_SAMPLES = 1_900_000
@@ -50,6 +50,7 @@ class _Found:
     enabled: bool = True
     sound: bool = False
     codec: bytes = b""
+    formats: tuple[Box, int] | None = None
     timescale: int = 0
     ticks: int = 0
     samples: int = 0
@@ -105,7 +106,10 @@ class _Reader:
             raise UndecodableAudio("The mp4 file is cut off: it ends in the middle of the index of its sound.")
         if tracks and not light:
             raise AudioTooComplex("The file's index claims more than the file has room for, or than any song needs.")
-        return Mp4(tuple(self._track(track) for track in light), self._song.texts, cut)
+        steady = [track for track in light if self._is_of_one_format(track)]
+        if light and not steady:
+            raise AudioChangesFormat("The sample rate or the number of channels changes in the middle of the file.")
+        return Mp4(tuple(self._track(track) for track in steady), self._song.texts, cut)
 
     def _hide(self, box: Box) -> None:
         self._hidden.append(box.place + 4)
@@ -149,6 +153,7 @@ class _Reader:
             long = content[:1] == b"\1"
             if box.kind == b"stsd":
                 track.codec = content[12:16]
+                track.formats = (box, int.from_bytes(content[4:8], "big"))
             elif box.kind == b"tkhd":
                 track.enabled = bool(content[3:4] and content[3] & 1)
                 track.number = int.from_bytes(content[20:24] if long else content[12:16], "big")
@@ -229,9 +234,24 @@ class _Reader:
 
     def _track(self, track: _Found) -> Track:
         others = [other.box.place + 4 for other in self._tracks if other is not track]
-        places = sorted({*self._hidden, *others})
-        shown = patched(self._end, [(place, b"free") for place in places], self._begin)
+        patches = dict.fromkeys([*self._hidden, *others], b"free")
+        if track.formats is not None and track.formats[1] > 1 and self._formats_used(track) == {1}:
+            patches[track.formats[0].begin + 4] = (1).to_bytes(4, "big")
+        shown = patched(self._end, sorted(patches.items()), self._begin)
         return Track(shown, self._presented(track), _AS_IT_LIES, encrypted=track.codec == b"enca")
+
+    def _formats_used(self, track: _Found) -> set[int]:
+        """Which of its formats the chunks of a track are in, counted from 1; none where only fragments tell."""
+        box, count = track.runs or (track.box, 0)
+        return {number for _, _, number in self._entries(box, count, ">III")}
+
+    def _is_of_one_format(self, track: _Found) -> bool:
+        """Whether FFmpeg, which takes the last of several formats for all, reads the track as it is."""
+        box, count = track.formats or (track.box, 0)
+        if count < 2 or self._formats_used(track) in ({1}, {count}, set()):
+            return True
+        formats = {self._boxes.content(entry, 28)[16:] for entry in self._boxes.within(box.begin + 8, box.end)}
+        return len(formats) == 1
 
     def _too_much(self, track: _Found) -> bool:
         """Whether its tables would take more memory than the song."""

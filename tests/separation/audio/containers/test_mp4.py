@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from separation.audio.decode import open_audio, probe
-from separation.errors import AudioTooComplex, NoAudioStream, NoSamples, UndecodableAudio
+from separation.errors import AudioChangesFormat, AudioTooComplex, NoAudioStream, NoSamples, UndecodableAudio
 from tests.separation.audio.test_inputs import encoded
 from tests.separation.signals import music, read
 
@@ -258,3 +258,33 @@ def test_a_file_that_ends_in_its_sound_is_cut_off(path: Path, options: dict[str,
         info = probe(path)
         assert info.duration_seconds < 2
         assert not info.complete
+
+
+def _in_formats(song: bytes, *used: int) -> bytes:
+    """The song with another format behind its own, mono at 22,050 Hz; the first chunks and the rest are in those."""
+
+    def change(kind: bytes, content: bytes) -> bytes | None:
+        if kind == b"stsd":
+            own = content[8:]
+            other = own[:24] + struct.pack(">H", 1) + own[26:32] + struct.pack(">I", 22050 << 16) + own[36:]
+            return box(kind, content[:4] + struct.pack(">I", 2) + own + other)
+        if kind == b"stsc":
+            (each,) = struct.unpack(">I", content[12:16])
+            runs = [struct.pack(">III", number, each, number_of) for number, number_of in enumerate(used, 1)]
+            return box(kind, content[:4] + struct.pack(">I", len(runs)) + b"".join(runs))
+        return None
+
+    return changed(song, change)
+
+
+def test_a_format_that_no_chunk_is_in_is_not_the_songs(path: Path) -> None:
+    """FFmpeg takes the last of several for all chunks."""
+    song = encoded(path, "mov", "pcm_s16le", music(1), 44100).read_bytes()
+    samples = read(path)
+    path.write_bytes(_in_formats(song, 1))
+    decoded = read(path)
+    np.testing.assert_array_equal(decoded, samples[: len(decoded)])
+    assert len(decoded) > 40_000
+    path.write_bytes(_in_formats(song, 1, 2))
+    with pytest.raises(AudioChangesFormat):
+        probe(path)
