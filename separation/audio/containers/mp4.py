@@ -22,6 +22,7 @@ _MOST_SAMPLES = 1_900_000
 _MOST_TRACKS = 256
 _MOST_EDITS = 4096
 _PCM_SAMPLES = 1024
+_ALIGNED_HIGH = 1 << 4
 _LONGEST_SILENCE_SECONDS = 3600
 # FFmpeg heeds the beginning of a list of edits and not its end: it is told to leave the list to us.
 _AS_IT_LIES = (("ignore_editlist", "1"), ("advanced_editlist", "0"))
@@ -51,6 +52,7 @@ class _Found:
     sound: bool = False
     codec: bytes = b""
     formats: tuple[Box, int] | None = None
+    width: tuple[int, bytes] | None = None
     timescale: int = 0
     ticks: int = 0
     samples: int = 0
@@ -153,6 +155,7 @@ class _Reader:
             long = content[:1] == b"\1"
             if box.kind == b"stsd":
                 track.codec = content[12:16]
+                track.width = _width(box, self._boxes.content(box, 80))
                 track.formats = (box, int.from_bytes(content[4:8], "big"))
             elif box.kind == b"tkhd":
                 track.enabled = bool(content[3:4] and content[3] & 1)
@@ -237,6 +240,8 @@ class _Reader:
         patches = dict.fromkeys([*self._hidden, *others], b"free")
         if track.formats is not None and track.formats[1] > 1 and self._formats_used(track) == {1}:
             patches[track.formats[0].begin + 4] = (1).to_bytes(4, "big")
+        if track.width is not None:
+            patches.update([track.width])
         shown = patched(self._end, sorted(patches.items()), self._begin)
         return Track(shown, self._presented(track), _AS_IT_LIES, encrypted=track.codec == b"enca")
 
@@ -308,6 +313,20 @@ class _Reader:
 
 def _order(track: _Found) -> tuple[bool, bool]:
     return track.codec == b"enca", not track.enabled
+
+
+def _width(stsd: Box, content: bytes) -> tuple[int, bytes] | None:
+    """Where QuickTime's second description of sound says how many bits of a sample are valid, and how many it takes.
+
+    FFmpeg reads samples of the former. They lie in the upper bits of the latter (AudioStreamBasicDescription).
+    """
+    if content[12:16] != b"lpcm" or content[24:26] != b"\0\2" or len(content) < 80:
+        return None
+    channels, _, bits, flags, size, frames = struct.unpack_from(">IIIIII", content, 56)
+    width, rest = divmod(8 * size, channels) if channels else (0, 1)
+    if rest or frames != 1 or not flags & _ALIGNED_HIGH or not bits < width <= 32:
+        return None
+    return stsd.begin + 64, width.to_bytes(4, "big")
 
 
 def _defaults(tfhd: bytes) -> tuple[int, int]:

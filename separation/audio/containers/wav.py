@@ -184,7 +184,7 @@ def _of_24_bits_in_32(content: bytes, order: str) -> bool:
     if len(content) < _PLAIN_FORMAT_BYTES:
         return False
     kind, channels, _, _, block, bits = struct.unpack_from(f"{order}HHIIHH", content)
-    return (kind, bits) == (_PCM, 24) and block == 4 * channels > 0
+    return bool(channels) and (kind, bits, block) == (_PCM, 24, 4 * channels)
 
 
 def _are_floats(file: BinaryIO, data: tuple[int, int]) -> bool:
@@ -198,7 +198,7 @@ def _are_floats(file: BinaryIO, data: tuple[int, int]) -> bool:
     file.seek(start)
     raw = file.read(min(SEARCHED_BYTES, end - start))
     samples = [abs(sample) for (sample,) in struct.iter_unpack("<f", raw[: len(raw) // 4 * 4]) if sample]
-    likely = sum(_QUIETEST_FLOAT <= sample <= _LOUDEST_FLOAT for sample in samples)
+    likely: int = sum(_QUIETEST_FLOAT <= sample <= _LOUDEST_FLOAT for sample in samples)
     return 2 * likely > len(samples)
 
 

@@ -288,3 +288,19 @@ def test_a_format_that_no_chunk_is_in_is_not_the_songs(path: Path) -> None:
     path.write_bytes(_in_formats(song, 1, 2))
     with pytest.raises(AudioChangesFormat):
         probe(path)
+
+
+def test_samples_of_24_bits_in_32_are_read_as_they_lie(path: Path) -> None:
+    """Core Audio's own description of sound has both numbers."""
+    song = encoded(path, "mov", "pcm_s32le", music(1), 44100).read_bytes()
+    samples = read(path)
+
+    def change(kind: bytes, content: bytes) -> bytes | None:
+        if kind != b"stsd":
+            return None
+        fields = struct.pack(">IdIIIIII", 72, 44100.0, 2, 0x7F000000, 24, 1 << 2 | 1 << 4, 8, 1)
+        common = struct.pack(">6xHHHIHHHHI", 1, 2, 0, 0, 3, 16, 0xFFFE, 0, 1 << 16)
+        return box(kind, struct.pack(">II", 0, 1) + box(b"lpcm", common + fields))
+
+    path.write_bytes(changed(song, change))
+    np.testing.assert_array_equal(read(path), samples)
