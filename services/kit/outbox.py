@@ -1,8 +1,9 @@
 """The transactional outbox: events leave a service only through a table that is written with the change they tell of.
 
-A relay publishes the rows in the order of their ids. It asks for rows that are not published, never for ids above the
-last one it saw: ids are given out before commit and may appear out of order. One relay per service works at a time, so
-that the order of the events of one key is kept; any process of it may be the one.
+A relay publishes the rows of one key in the order of their ids, and those of many keys at a time. It asks for rows that
+are not published, never for ids above the last one it saw: ids are given out before commit and may appear out of order.
+One relay per service works at a time, so that the order of the events of one key is kept; any process of it may be the
+one.
 """
 
 import logging
@@ -12,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from prometheus_client import Counter
-from sqlalchemy import ColumnElement, Row, Table, Text, cast, delete, insert, select, update
+from sqlalchemy import ColumnElement, Row, Table, Text, cast, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from services.kit.database import Database, ReadSession, WriteSession
@@ -29,6 +30,11 @@ REFUSED = Counter("stemwright_outbox_refused_total", "Events that the brokers wi
 
 URGENT_AT_ONCE = 100
 """Events of urgent topics that go before older ones of others: somebody's thousand songs keep no worker waiting."""
+OF_A_KEY_AT_ONCE = 50
+"""Events of one key in a batch. They are written one after the other, so somebody's thousand songs, which have one key,
+would keep everybody else's events waiting for as long as a thousand answers of the brokers take."""
+WINDOW = 20_000
+"""The oldest events, among which a batch is chosen: how far a look for other keys reaches behind those of one."""
 
 
 def add(session: WriteSession, event: OutgoingEvent) -> str:
@@ -122,7 +128,8 @@ class OutboxRelay:
             return self.publish_batch()
 
     def publish_batch(self) -> int:
-        """Publishes unpublished events, the urgent and then the oldest; returns how many of them are dealt with."""
+        """Publishes unpublished events, the urgent and then the oldest, of one key no more than some; returns how many
+        of them are dealt with."""
         with self._database.read() as session:
             rows = self._next(session)
         if not rows:
@@ -151,12 +158,19 @@ class OutboxRelay:
         return len(published) + len(refused)
 
     def _next(self, session: ReadSession) -> list[Row[Any]]:
-        waiting = select(OUTBOX).where(OUTBOX.c.published_at.is_(None)).order_by(OUTBOX.c.id)
+        waiting = OUTBOX.c.published_at.is_(None)
         urgent = [topic.name for topic in TOPICS if topic.urgent and topic.owner == self._database.service]
         rows: list[Row[Any]] = []
         if urgent:
-            rows += session.execute(waiting.where(OUTBOX.c.topic.in_(urgent)).limit(URGENT_AT_ONCE)).all()
-        rows += session.execute(waiting.where(OUTBOX.c.topic.not_in(urgent)).limit(self._batch_size - len(rows))).all()
+            first = select(OUTBOX).where(waiting, OUTBOX.c.topic.in_(urgent)).order_by(OUTBOX.c.id)
+            rows += session.execute(first.limit(URGENT_AT_ONCE)).all()
+        others = select(OUTBOX.c.id, OUTBOX.c.topic, OUTBOX.c.key).where(waiting, OUTBOX.c.topic.not_in(urgent))
+        window = others.order_by(OUTBOX.c.id).limit(WINDOW).subquery()
+        turn = func.row_number().over(partition_by=(window.c.topic, window.c.key), order_by=window.c.id)
+        turns = select(window.c.id, turn.label("turn")).subquery()
+        chosen = select(turns.c.id).where(turns.c.turn <= OF_A_KEY_AT_ONCE).order_by(turns.c.id)
+        some = chosen.limit(self._batch_size - len(rows))
+        rows += session.execute(select(OUTBOX).where(OUTBOX.c.id.in_(some)).order_by(OUTBOX.c.id)).all()
         return rows
 
     def _note(self, published: Sequence[Row[Any]], refused: Sequence[tuple[Row[Any], RecordRefused]]) -> None:

@@ -79,7 +79,7 @@ def build(settings: Settings) -> FastAPI:
             Sampler(database),
             RatesWatch(database, settings.ask_again_seconds),
             Deleter(database, storage, settings),
-            Forgetter(database),
+            Forgetter(database, settings),
             Housekeeping(database),
         ),
     ]

@@ -7,6 +7,7 @@ decide what still counts; that is why no inbox is needed here.
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import Message
@@ -214,13 +215,23 @@ class Handlers:
     def batch_reservation_refused(self, session: WriteSession, event: Event) -> None:
         """The prices of a batch's songs could not be held: none of them is accepted."""
         self._note_balance(session, event)
-        jobs = batch_rows.locked_reserving(session, event.data.batch_id)
         batch = self._batch_of(session, event)
         if batch is None or batch.state is not BatchStatus.RESERVING:
             return
         self._lifecycle.batches.note_refused(batch, event.data.code, event.data.detail)
-        for job in jobs:
-            self._lifecycle.refuse(session, job, event.data.code, event.data.detail)
+        session.after_commit(partial(self._refuse_songs, batch.id, event.data.code, event.data.detail))
+
+    def _refuse_songs(self, batch_id: str, code: str, detail: str) -> None:
+        """Ends what waits for the hold, some songs at a time. Where this is cut short, the answer is handled again."""
+        refused = batch_rows.REFUSED_AT_ONCE
+        while refused == batch_rows.REFUSED_AT_ONCE:
+            with self._database.write() as session:
+                jobs = batch_rows.locked_to_refuse(session, batch_id)
+                # A session forgets what nobody holds.
+                _uploads = upload_rows.by_ids(session, {job.upload_id for job in jobs})
+                for job in jobs:
+                    self._lifecycle.refuse(session, job, code, detail)
+                refused = len(jobs)
 
     @staticmethod
     def _batch_of(session: WriteSession, event: Event) -> Batch | None:

@@ -69,12 +69,16 @@ class Settings(
     and less; more are refused, 503, until one is done."""
     results_kept_days: Annotated[float, Field(gt=0, le=36_500)] | None = None
     """Stems are deleted this long after their job succeeded. Not set: they are kept until the job is deleted."""
+    previews_kept_per_account: Annotated[int, Field(ge=1)] = 100
+    """Previews of one account whose stems are kept, the newest ones: previews cost nothing, and one of eight channels
+    at 192 kHz has 580 MB."""
     zombie_sweep_seconds: Seconds = 3600.0
     """Objects of ended attempts are deleted once more after this, should a worker have woken up late."""
     open_jobs_per_account: Annotated[int, Field(ge=1)] = 2000
     """Jobs of one account that have not ended, those of batches aside; more are refused, 429, until some have."""
     open_batches_per_account: Annotated[int, Field(ge=1)] = 5
-    """Batches of one account that have not ended, each of up to a thousand songs; the same."""
+    """Batches of one account that have not ended, or whose end accounts has not booked for every song, each of up to a
+    thousand songs; the same."""
     waiting_jobs_per_account: Annotated[int, Field(ge=1)] = 200
     """Those among them whose upload is not complete: no credits are held for them yet."""
     waiting_requests: Annotated[int, Field(ge=0)] = 16

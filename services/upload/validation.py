@@ -174,7 +174,10 @@ class Validator:
         kept = upload.incoming_key
         if isinstance(verdict, AudioFacts):
             kept = upload.source_key
-            self._storage.copy(upload.incoming_key, kept)
+            try:
+                self._storage.copy(upload.incoming_key, kept)
+            except ObjectNotFound as error:
+                raise StorageUnavailable("the object went away before it was kept") from error
         if self._read(lease, kept) != upload.sha256:
             raise ReadDiffers
         return verdict

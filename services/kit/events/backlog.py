@@ -1,14 +1,15 @@
 """Records between the thread that polls and the thread that handles. Knows no Kafka.
 
-Per partition, records are handled in order of arrival, except that a record which asked to be retried waits aside, and
-with it the later records of its key; other keys go on. What may be committed is the offset below which everything is
+The records of one key are handled in order of arrival. Keys take turns, so that a thousand records about one account
+delay another's by one of them. A record which asked to be retried waits aside, and with it the later records of its
+key; other keys go on. What may be committed is the offset below which everything is
 done. A partition that was taken away and given back is a new `Claim`: what belongs to the old one counts no more.
 """
 
 import heapq
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -16,6 +17,7 @@ from itertools import count
 from services.kit.events.codec import RawRecord
 
 Partition = tuple[str, int]
+OrderingKey = tuple["Claim", bytes]
 
 FULL_RECORDS = 500
 FULL_BYTES = 4 * 1024 * 1024
@@ -56,7 +58,7 @@ class Work:
     """How often its handler ended in an error that nobody foresaw."""
 
     @property
-    def ordering_key(self) -> tuple[Claim, bytes]:
+    def ordering_key(self) -> OrderingKey:
         """What keeps its order: the records of one key in one claim."""
         return (self.claim, self.record.key or b"")
 
@@ -68,9 +70,11 @@ class Backlog:
         self._clock = clock
         self._changed = threading.Condition()
         self._claims: dict[Partition, Claim] = {}
-        self._ready: deque[Work] = deque()
+        self._turns: OrderedDict[OrderingKey, deque[Work]] = OrderedDict()
+        """What may be handled: the records of each key, none of them empty, and the key whose turn it is first."""
         self._aside: list[tuple[float, int, Work]] = []
-        self._blocked: dict[tuple[Claim, bytes], deque[Work]] = {}
+        self._blocked: dict[OrderingKey, deque[Work]] = {}
+        """The records of keys of which one is retried."""
         self._numbers = count()
         self._awake = False
 
@@ -87,12 +91,10 @@ class Backlog:
                 claim = self._claims.pop(partition, None)
                 if claim is not None:
                     claim.open = False
-            self._ready = deque(work for work in self._ready if work.claim.open)
+            self._turns = OrderedDict((key, works) for key, works in self._turns.items() if key[0].open)
             self._aside = [entry for entry in self._aside if entry[2].claim.open]
             heapq.heapify(self._aside)
-            self._blocked = {
-                ordering_key: works for ordering_key, works in self._blocked.items() if ordering_key[0].open
-            }
+            self._blocked = {key: works for key, works in self._blocked.items() if key[0].open}
 
     def renew(self, partitions: Iterable[Partition]) -> None:
         """Ends the open claims among these and begins them again, empty."""
@@ -110,7 +112,10 @@ class Backlog:
             for record in records:
                 claim.waiting[record.offset] = len(record.value or b"")
                 claim.next_offset = record.offset + 1
-                self._ready.append(Work(record, claim))
+                work = Work(record, claim)
+                key = work.ordering_key
+                works = self._blocked[key] if key in self._blocked else self._turns.setdefault(key, deque())
+                works.append(work)
             self._changed.notify()
 
     def take(self, timeout_seconds: float) -> Work | None:
@@ -119,14 +124,14 @@ class Backlog:
         with self._changed:
             while not self._awake:
                 now = self._clock()
-                while self._aside and self._aside[0][0] <= now:
-                    self._ready.appendleft(heapq.heappop(self._aside)[2])
-                while self._ready:
-                    work = self._ready.popleft()
-                    if work.retried == 0 and work.ordering_key in self._blocked:
-                        self._blocked[work.ordering_key].append(work)
-                    else:
-                        return work
+                if self._aside and self._aside[0][0] <= now:
+                    return heapq.heappop(self._aside)[2]
+                if self._turns:
+                    key, works = self._turns.popitem(last=False)
+                    work = works.popleft()
+                    if works:
+                        self._turns[key] = works
+                    return work
                 if now >= deadline:
                     return None
                 due = min(deadline, self._aside[0][0]) if self._aside else deadline
@@ -143,8 +148,8 @@ class Backlog:
         """The record was handled, or was put among the dead letters."""
         with self._changed:
             work.claim.waiting.pop(work.record.offset, None)
-            if work.retried and work.claim.open:
-                self._ready.extendleft(reversed(self._blocked.pop(work.ordering_key, deque())))
+            if work.retried and work.claim.open and (works := self._blocked.pop(work.ordering_key, None)):
+                self._turns[work.ordering_key] = works
 
     def retry(self, work: Work, delay_seconds: float) -> None:
         """The record comes again after the delay; later records of its key wait for it."""
@@ -152,7 +157,9 @@ class Backlog:
             if not work.claim.open:
                 return
             work.retried += 1
-            self._blocked.setdefault(work.ordering_key, deque())
+            key = work.ordering_key
+            if key not in self._blocked:
+                self._blocked[key] = self._turns.pop(key, deque())
             heapq.heappush(self._aside, (self._clock() + delay_seconds, next(self._numbers), work))
 
     def committable(self) -> dict[Partition, int]:

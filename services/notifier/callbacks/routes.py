@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from services.kit.paging import DeliveryCursor, Limit
 from services.kit.schemas import Page
 from services.notifier.deliveries import repository as deliveries
-from services.notifier.deliveries.routes import views_of
+from services.notifier.deliveries.routes import page_of
 from services.notifier.deliveries.schemas import DeliveryStatus, DeliveryView
 from services.notifier.dependencies import DatabaseDep, EndpointsDep, Partner
 from services.notifier.endpoints.schemas import RotatedSecret
@@ -35,5 +35,4 @@ def list_callback_deliveries(
     """What was sent to the addresses that orders named, what was answered, and how long it took; newest first."""
     with database.read() as session:
         found = deliveries.page_of_callbacks(session, partner.account_id, status=status, before=cursor, limit=limit + 1)
-        shown = views_of(session, found[:limit])
-    return Page(items=shown, next_cursor=shown[-1].id if len(found) > limit else None)
+        return page_of(session, found, limit)

@@ -21,6 +21,9 @@ from services.notifier.events.models import PublicEvent
 
 router = APIRouter(tags=["partners"])
 
+PAGE_BYTES = 4 * 1024 * 1024
+"""Most that a page holds. Two kilobytes of an answer may be twelve as JSON, and a gateway passes 8 MiB on."""
+
 
 @router.post(
     "/v1/webhook-endpoints/{endpoint_id}/test",
@@ -57,8 +60,7 @@ def list_webhook_deliveries(
     with database.read() as session:
         endpoint = endpoints.get(session, partner.account_id, endpoint_id)
         found = deliveries.page(session, endpoint.id, status=status, before=cursor, limit=limit + 1)
-        shown = views_of(session, found[:limit])
-    return Page(items=shown, next_cursor=shown[-1].id if len(found) > limit else None)
+        return page_of(session, found, limit)
 
 
 @router.post(
@@ -113,6 +115,18 @@ def _enabled(endpoint: WebhookEndpoint) -> WebhookEndpoint:
     if not endpoint.enabled:
         raise EndpointDisabled
     return endpoint
+
+
+def page_of(session: ReadSession, found: Sequence[Delivery], limit: int) -> Page[DeliveryView]:
+    """As many of these as fit on a page of `limit` deliveries and of `PAGE_BYTES`, and at least one."""
+    shown: list[DeliveryView] = []
+    size_bytes = 0
+    for view in views_of(session, found[:limit]):
+        size_bytes += len(view.model_dump_json().encode())
+        if shown and size_bytes > PAGE_BYTES:
+            break
+        shown.append(view)
+    return Page(items=shown, next_cursor=shown[-1].id if len(found) > len(shown) else None)
 
 
 def views_of(session: ReadSession, found: Sequence[Delivery]) -> list[DeliveryView]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 
 from services.kit.database import ReadSession, WriteSession
 from services.orchestrator.batches.models import Batch
@@ -13,6 +13,8 @@ from services.orchestrator.jobs.repository import OPEN
 from services.orchestrator.jobs.states import Status
 
 ASKED_AT_ONCE = 50
+REFUSED_AT_ONCE = 100
+"""Songs of one transaction: nobody else has to wait long for it."""
 
 
 def owned(session: ReadSession, account_id: str, batch_id: str) -> Batch | None:
@@ -34,8 +36,10 @@ def page(session: ReadSession, account_id: str, *, limit: int, before: str | Non
 
 
 def open_batches(session: ReadSession, account_id: str) -> int:
-    """How many batches of the account have not ended."""
-    query = select(func.count()).select_from(Batch).where(Batch.account_id == account_id, Batch.finished_at.is_(None))
+    """How many batches of the account have not ended, or have songs of which accounts has not said so yet."""
+    unsettled = select(Job.id).where(Job.batch_id == Batch.id, Job.settled.is_(False)).exists()
+    still_open = or_(Batch.finished_at.is_(None), and_(Batch.ask_at.is_not(None), unsettled))
+    query = select(func.count()).select_from(Batch).where(Batch.account_id == account_id, still_open)
     return session.scalar(query) or 0
 
 
@@ -83,6 +87,12 @@ def locked_reserving(session: WriteSession, batch_id: str) -> Sequence[Job]:
     """Songs whose prices are to be held, locked in the order in which everybody locks several jobs."""
     query = select(Job).where(Job.batch_id == batch_id, Job.status == Status.RESERVING)
     return session.scalars(query.order_by(Job.id).with_for_update()).all()
+
+
+def locked_to_refuse(session: WriteSession, batch_id: str) -> Sequence[Job]:
+    """Some of them."""
+    query = select(Job).where(Job.batch_id == batch_id, Job.status == Status.RESERVING)
+    return session.scalars(query.order_by(Job.id).limit(REFUSED_AT_ONCE).with_for_update()).all()
 
 
 def locked_open(session: WriteSession, batch_id: str, *, limit: int) -> Sequence[Job]:

@@ -109,7 +109,7 @@ class Batches:
         session.serialize(f"batches:{account_id}")
         limit = self._settings.open_batches_per_account
         if repository.open_batches(session, account_id) >= limit:
-            raise TooManyOpenBatches(f"At most {limit} batches of an account may be open.", retry_after_seconds=60)
+            raise TooManyOpenBatches(f"At most {limit} batches of an account may be open.", retry_after_seconds=10)
         check_open(session, account_id)
         uploads = usable_songs(session, account_id, request.items)
         upload_ids = [item.upload_id or self._to_be_fetched(session, account_id, item) for item in request.items]

@@ -109,6 +109,13 @@ class Job(Base):
             postgresql_where=text("attempt = 0 AND status IN ('rejected', 'canceled')"),
         ),
         Index(
+            "ix_jobs_previews",
+            "account_id",
+            "id",
+            sqlite_where=text("mode = 'preview' AND result_prefix IS NOT NULL AND deleted_at IS NULL"),
+            postgresql_where=text("mode = 'preview' AND result_prefix IS NOT NULL AND deleted_at IS NULL"),
+        ),
+        Index(
             "ix_jobs_queue",
             "account_id",
             "mode",

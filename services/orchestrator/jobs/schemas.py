@@ -212,7 +212,7 @@ class JobAnswer(BaseModel):
     finished_at: datetime | None
     expires_at: datetime | None = Field(
         description="When its stems are deleted by themselves; 404 `result_gone` from then on. Null: they are kept "
-        "until the job is deleted."
+        "until the job is deleted, those of a preview until a hundred newer previews have some."
     )
     error: JobError | None = Field(description="Why it did not succeed.")
     stems: list[StemResult] = Field(description="Empty before the job has succeeded.")

@@ -66,12 +66,14 @@ class Deleter(Periodic):
 class Forgetter(Periodic):
     """A background task."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
         super().__init__("forgetter", FORGET_SECONDS, self.forget)
         self._database = database
+        self._previews_kept = settings.previews_kept_per_account
 
     def forget(self) -> None:
-        """One round: settled jobs that were deleted, stems kept long enough, and all else that is over."""
+        """One round, to the end of what is due: settled jobs that were deleted, stems kept long enough, and all else
+        that is over."""
         with self._database.write() as session:
             now = session.now()
             worker_rows.forget_workers(session, now - FORGET_WORKERS_AFTER)
@@ -80,13 +82,24 @@ class Forgetter(Periodic):
             quotes.forget(session)
             preview_credits.forget(session)
             share_rows.forget_shares(session, now)
-            for job in repository.expired_jobs(session, now):
-                session.add(Deletion(prefix=job.result_prefix, due_at=now))
-                job.result_prefix = None
+        while self._forget_stems():
+            pass
         while self._forget_deleted():
             pass
         while self._forget_unrun():
             pass
+
+    def _forget_stems(self) -> bool:
+        """Whether there was anything, and may be more."""
+        with self._database.write() as session:
+            now = session.now()
+            jobs = repository.expired_jobs(session, now)
+            if not jobs:
+                jobs = repository.crowding_previews(session, self._previews_kept)
+            for job in jobs:
+                session.add(Deletion(prefix=job.result_prefix, due_at=now))
+                job.result_prefix, job.expires_at = None, min(job.expires_at or now, now)
+        return bool(jobs)
 
     def _forget_deleted(self) -> bool:
         """Whether there is more."""

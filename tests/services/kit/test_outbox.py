@@ -82,6 +82,20 @@ def test_events_leave_in_the_order_of_their_ids_and_once(database: Database) -> 
     assert broker.taken == [numbered("upl", number) for number in range(5)]
 
 
+def test_a_thousand_events_of_one_key_keep_no_other_waiting(database: Database) -> None:
+    with database.write() as session:
+        for number in [*[1] * 600, 2]:
+            outbox.add(session, ask(numbered("upl", number)))
+    broker = Broker()
+    relay = relay_of(database, broker)
+    relay.publish_batch()
+    assert numbered("upl", 2) in broker.taken
+    assert len(broker.taken) < 100
+    while relay.publish_batch():
+        pass
+    assert len(broker.taken) == 601
+
+
 def test_what_the_broker_refuses_stays_and_comes_again(database: Database) -> None:
     with database.write() as session:
         for name in (numbered("upl", 1), numbered("upl", 2), numbered("upl", 3)):

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
+from services.gateway.proxy import MAX_ANSWER_BYTES
 from services.kit.database import ReadSession, WriteSession
 from services.kit.events.codec import OutgoingEvent
 from services.kit.events.topics import ACCOUNTS
@@ -17,8 +19,10 @@ from services.kit.ids import new_id
 from services.kit.protos import accounts_pb2
 from services.kit.telemetry import current_traceparent, span
 from services.notifier.deliveries import repository
+from services.notifier.deliveries.dispatcher import ANSWER_BYTES
+from services.notifier.deliveries.models import Attempt
 from services.notifier.deliveries.repository import delete_some
-from services.notifier.deliveries.schedule import DELAYS, pause_after, wish_in
+from services.notifier.deliveries.schedule import ATTEMPTS_KEPT, DELAYS, pause_after, wish_in
 from services.notifier.endpoints.routes import EXAMPLE
 from services.notifier.erasing import Forgetting
 from services.notifier.events.pruning import Pruner
@@ -450,3 +454,31 @@ def test_a_page_of_many_deliveries_takes_no_more_than_one_of_few(notifier: Notif
     few = [steps_of(notifier.database, question) for question in questions]
     deliver(100, "succeeded")
     assert [steps_of(notifier.database, question) for question in questions] == pytest.approx(few, rel=0.1)
+
+
+@on_sqlite
+def test_pages_of_deliveries_are_no_longer_than_a_gateway_passes_on(notifier: Notifier) -> None:
+    endpoint = add(notifier, "http://127.0.0.1:9/hook")["id"]
+    row = {"endpoint_id": endpoint, "account_id": ADA, "event_type": "job.queued", "sequence": 1, "tries": 1}
+    row |= {"status": "failed", "created_at": notifier.clock(), "callback_url": "http://127.0.0.1:9/"}
+    ids = [new_id("whd") for _ in range(100)]
+    # As of an endpoint that answers with something binary.
+    attempt = {"started_at": notifier.clock(), "seconds": 0.1, "url": "http://127.0.0.1:9/", "status_code": 500}
+    attempt |= {"problem": None, "answer": "\1" * ANSWER_BYTES}
+    with notifier.database.write() as session:
+        repository.add(session, [{**row, "id": delivery, "event_id": new_id("evt")} for delivery in ids])
+        session.execute(
+            insert(Attempt), [{**attempt, "delivery_id": each} for each in ids for _ in range(ATTEMPTS_KEPT)]
+        )
+    for path in (f"/v1/webhook-endpoints/{endpoint}/deliveries", "/v1/callbacks/deliveries"):
+        shown: list[str] = []
+        cursor: dict[str, str] = {}
+        while cursor or not shown:
+            answer = notifier.client.get(
+                path, params={"limit": 100, **cursor}, headers={"Authorization": f"Bearer {ADA}"}
+            )
+            assert len(answer.content) <= MAX_ANSWER_BYTES
+            shown += [item["id"] for item in answer.json()["items"]]
+            following = answer.json()["next_cursor"]
+            cursor = {"cursor": following} if following else {}
+        assert sorted(shown) == sorted(ids)

@@ -1,5 +1,6 @@
 """Several validators, and deletions, at the same time as a check."""
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_no_account_has_more_than_its_share_however_many_validators_ask_at_once(
 
 @pytest.mark.parametrize(("moment", "operation"), [("before", "copy"), ("after", "copy"), ("after", "stream")])
 def test_an_upload_deleted_while_it_is_checked_leaves_nothing(
-    parts: Parts, events: Events, clock: Clock, moment: str, operation: str
+    parts: Parts, events: Events, clock: Clock, moment: str, operation: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     upload_id = completed(parts)
     storage: Any = Scripted(parts.storage)
@@ -75,6 +76,8 @@ def test_an_upload_deleted_while_it_is_checked_leaves_nothing(
 
     assert events.types(upload_id) == ["UploadDeleted"]
     assert keys(parts) == []
+    # Whoever deletes has made no defect of ours.
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_what_a_store_that_is_away_keeps_of_a_deleted_upload_goes_with_the_next_sweep(parts: Parts) -> None:

@@ -41,11 +41,20 @@ def take(backlog: Backlog) -> Work:
 
 
 def test_records_come_in_order_of_arrival(backlog: Backlog) -> None:
-    backlog.put(P0, [Raw(0), Raw(1)])
+    backlog.put(P0, [Raw(0), Raw(1, b"l")])
     backlog.put(P1, [Raw(7)])
 
     assert [take(backlog).record.offset for _ in range(3)] == [0, 1, 7]
     assert backlog.take(0) is None
+
+
+def test_keys_take_turns(backlog: Backlog) -> None:
+    backlog.put(P0, [Raw(offset, b"a") for offset in range(4)])
+    assert take(backlog).record.offset == 0
+    backlog.put(P0, [Raw(4, b"b"), Raw(5, b"b")])
+    backlog.put(P1, [Raw(9, b"c")])
+
+    assert [take(backlog).record.offset for _ in range(6)] == [1, 4, 9, 2, 5, 3]
 
 
 def test_only_what_is_done_from_the_bottom_may_be_committed(backlog: Backlog) -> None:

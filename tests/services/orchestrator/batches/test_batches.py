@@ -2,7 +2,12 @@
 
 from typing import Any
 
+import pytest
+
+from services.kit.database import WriteSession
 from services.kit.protos import billing_pb2, jobs_pb2
+from services.orchestrator.batches import repository as batch_rows
+from services.orchestrator.jobs.models import Job
 from tests.clocks import Clock
 from tests.databases import MakeDatabase
 from tests.services.orchestrator.batches.songs import ADA, BALANCE, EVE, WORKER, end, songs_of, told
@@ -54,6 +59,34 @@ def test_a_batch_that_cannot_be_paid_is_rejected_whole_and_told_once(world: Worl
     assert [event.type for event in events].count("batch.completed") == 1
     world.grant_batch(batch, ADA)
     assert songs_of(world, batch)["status"] == "rejected"
+
+
+def test_songs_of_a_refused_batch_end_some_at_a_time(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_rows, "REFUSED_AT_ONCE", 2)
+    batch = world.post_batch(ADA, [world.ready_upload(ADA) for _ in range(5)])
+    world.told()
+    refuse, ended = world.lifecycle.refuse, []
+
+    def refuse_or_break(session: WriteSession, job: Job, code: str, message: str) -> None:
+        ended.append(job.id)
+        if len(ended) == 4:
+            raise RuntimeError
+        refuse(session, job, code, message)
+
+    monkeypatch.setattr(world.lifecycle, "refuse", refuse_or_break)
+    refusal = billing_pb2.BatchReservationRefused(
+        batch_id=batch["id"], account_id=ADA, code="insufficient_credits", detail="Too few.", balance=BALANCE
+    )
+    with pytest.raises(RuntimeError):
+        world.hear(refusal)
+    answer = songs_of(world, batch)
+    assert (answer["status"], answer["counts"]["rejected"]) == ("reserving", 2)
+    # The consumer tries again.
+    world.hear(refusal)
+    answer = songs_of(world, batch)
+    assert (answer["status"], answer["counts"]["rejected"]) == ("rejected", 5)
+    types = world.types_told()
+    assert (types.count("job.rejected"), types.count("batch.completed")) == (5, 1)
 
 
 def test_the_first_answer_is_402_where_accounts_answers_at_once(make_database: MakeDatabase) -> None:

@@ -90,10 +90,10 @@ def test_a_deleted_song_is_counted_until_its_batch_is_over(world: World) -> None
     first, second = (job["id"] for job in songs_of(world, batch)["items"])
     assert world.client.delete(f"/v1/jobs/{first}", headers=bearer(ADA)).status_code == 204
     world.settle(first, billing_pb2.SETTLEMENT_RELEASED)
-    Forgetter(world.database).forget()
+    Forgetter(world.database, world.settings).forget()
     answer = songs_of(world, batch)
     assert [job["id"] for job in answer["items"]] == [second]
     assert answer["counts"]["canceled"] == 1
     end(world, second)
-    Forgetter(world.database).forget()
+    Forgetter(world.database, world.settings).forget()
     assert songs_of(world, batch)["counts"]["canceled"] == 1

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from services.kit.ids import new_id
+from services.kit.protos import billing_pb2
 from tests.clocks import Clock
 from tests.databases import MakeDatabase, on_sqlite
-from tests.services.orchestrator.batches.songs import ADA, EVE, songs_of
+from tests.services.orchestrator.batches.songs import ADA, BALANCE, EVE, songs_of
 from tests.services.orchestrator.world import World, bearer, running_world
 
 PARTNER = f"{ADA}/partner"
@@ -85,14 +86,27 @@ def test_batches_have_room_of_their_own_and_no_more(make_database: MakeDatabase)
     with running_world(make_database("orchestrator", clock=clock), clock, **limits) as world:
         upload, coming = world.ready_upload(ADA), world.pending_upload(ADA)
         first = world.post_batch(ADA, [upload, coming, coming])
-        world.post_batch(ADA, [upload] * 3)
+        second = world.post_batch(ADA, [upload] * 3)
         # Whose songs are in nobody's way.
         world.post_job(ADA, upload)
         answer = world.client.post("/v1/batches", json={"items": [{"upload_id": upload}]}, headers=bearer(ADA))
         assert (answer.status_code, answer.json()["code"]) == (429, "too_many_open_batches")
         assert "retry-after" in answer.headers
         world.post_batch(EVE, [world.ready_upload(EVE)])
+        # What costs nothing leaves room only when all have done what there is to do about it.
+        world.hear(
+            billing_pb2.BatchReservationRefused(
+                batch_id=second["id"], account_id=ADA, code="insufficient_credits", detail="Too few.", balance=BALANCE
+            )
+        )
+        answer = world.client.post("/v1/batches", json={"items": [{"upload_id": upload}]}, headers=bearer(ADA))
+        assert answer.json()["code"] == "too_many_open_batches"
+        for job in songs_of(world, second)["items"]:
+            world.settle(job["id"], billing_pb2.SETTLEMENT_RELEASED)
+        world.post_batch(ADA, [upload])
         world.client.post(f"/v1/batches/{first['id']}/cancel", headers=bearer(ADA))
+        for job in songs_of(world, first)["items"]:
+            world.settle(job["id"], billing_pb2.SETTLEMENT_RELEASED)
         world.post_batch(ADA, [upload])
 
 

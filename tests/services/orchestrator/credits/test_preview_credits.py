@@ -131,7 +131,7 @@ def test_the_second_full_run_pays_in_full_and_no_later_preview_changes_that(
     world.settle(first, billing_pb2.SETTLEMENT_CAPTURED)
     world.client.delete(f"/v1/jobs/{first}", headers=bearer(account))
     world.clock.advance(3 * DAY)
-    Forgetter(world.database).forget()
+    Forgetter(world.database, world.settings).forget()
     preview(world, account, upload)
     assert quote(world, account, upload) == (91, 0)
 
@@ -174,7 +174,7 @@ def test_a_day_later_it_is_worth_nothing_and_forgotten_in_the_end(world: World, 
     assert quote(world, account, upload) == (91, 0)
     assert order(world, account, upload)[1:] == (91, 0)
     world.clock.advance(DAY)
-    Forgetter(world.database).forget()
+    Forgetter(world.database, world.settings).forget()
     with world.database.read() as session:
         assert session.scalar(select(func.count()).select_from(PreviewCredit)) == 0
 
@@ -183,7 +183,7 @@ def test_with_its_upload_it_is_forgotten(world: World, account: str, upload: str
     preview(world, account, upload)
     order(world, account, upload)
     world.hear(uploads_pb2.UploadDeleted(upload_id=upload, account_id=account))
-    Forgetter(world.database).forget()
+    Forgetter(world.database, world.settings).forget()
     with world.database.read() as session:
         assert session.scalar(select(func.count()).select_from(PreviewCredit)) == 0
 

@@ -55,7 +55,7 @@ def test_an_expired_quote_binds_nobody_and_is_forgotten(world: World, account: s
     world.clock.advance(left.total_seconds())
 
     assert world.post_job(account, upload)["price_credits"] == 91
-    Forgetter(world.database).forget()
+    Forgetter(world.database, world.settings).forget()
     with world.database.read() as session:
         assert session.scalars(select(StandingQuote)).all() == []
     assert _quote(world, account, upload)["price_credits"] == 91

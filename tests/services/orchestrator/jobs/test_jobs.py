@@ -402,7 +402,7 @@ def test_what_a_deleted_upload_was_called_and_held_is_erased_once_no_job_needs_i
     job_id = world.running_job(WORKER, account)
     upload_id = world.job(job_id).upload_id
     world.hear(uploads_pb2.UploadDeleted(upload_id=upload_id, account_id=account))
-    forgetter = Forgetter(world.database)
+    forgetter = Forgetter(world.database, world.settings)
     forgetter.forget()
 
     def known() -> KnownUpload:

@@ -287,7 +287,7 @@ def test_deletion_removes_objects_and_once_settled_the_rows(world: World, monkey
     for job_id in jobs:
         world.settle(job_id, billing_pb2.SETTLEMENT_RELEASED)
     monkeypatch.setattr("services.orchestrator.jobs.repository.AT_ONCE", 2)
-    Forgetter(world.database).forget()
+    Forgetter(world.database, world.settings).forget()
     with world.database.read() as session:
         assert [session.get(Job, job_id) for job_id in jobs] == [None] * 3
 

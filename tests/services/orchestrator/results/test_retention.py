@@ -24,8 +24,8 @@ HEADERS = {"Authorization": f"Bearer {ACCOUNT}"}
 DAY_SECONDS = 86_400.0
 
 
-def finished_job(world: World) -> str:
-    job_id = world.running_job(WORKER, ACCOUNT)
+def finished_job(world: World, account_id: str = ACCOUNT, **wanted: Any) -> str:
+    job_id = world.running_job(WORKER, account_id, **wanted)
     world.hear(succeeded(WORKER, job_id, 1))
     world.storage.objects |= {f"stems/{job_id}/1/{name}.flac": b"0123456789" for name in ("vocals", "instrumental")}
     return job_id
@@ -34,12 +34,29 @@ def finished_job(world: World) -> str:
 def passed(world: World, days: float) -> None:
     """Time passes, and what runs in the background has its round."""
     world.clock.advance(days * DAY_SECONDS)
-    Forgetter(world.database).forget()
+    Forgetter(world.database, world.settings).forget()
     world.deleter.delete_due()
 
 
 def answer(world: World, job_id: str) -> Any:
     return world.client.get(f"/v1/jobs/{job_id}", headers=HEADERS).json()
+
+
+def test_of_previews_the_newest_keep_their_stems(make_database: MakeDatabase) -> None:
+    clock = Clock()
+    with running_world(make_database("orchestrator", clock=clock), clock, previews_kept_per_account=2) as world:
+        paid = finished_job(world)
+        previews = [finished_job(world, mode="preview") for _ in range(4)]
+        others = finished_job(world, new_id("usr"), mode="preview")
+        # One that is deleted leaves room.
+        world.client.delete(f"/v1/jobs/{previews.pop()}", headers=HEADERS)
+        passed(world, 0)
+        kept = {key.split("/")[1] for key in world.storage.objects}
+        assert kept == {paid, *previews[1:], others}
+        gone = world.client.get(f"/v1/jobs/{previews[0]}/stems/vocals", headers=HEADERS)
+        assert (gone.status_code, gone.json()["code"]) == (404, "result_gone")
+        assert answer(world, previews[0])["expires_at"] is not None
+        assert answer(world, previews[1])["expires_at"] is None
 
 
 def test_stems_go_when_their_time_is_over_and_the_job_says_when(make_database: MakeDatabase) -> None:

@@ -213,7 +213,7 @@ def test_of_links_that_ended_nothing_is_kept(world: World, account: str, job_id:
     world.clock.advance(3600)
 
     assert listed(world, account, job_id) == [kept["id"]]
-    Forgetter(world.database).forget()
+    Forgetter(world.database, world.settings).forget()
 
     with world.database.read() as session:
         assert [share.id for share in session.scalars(select(Share))] == [kept["id"]]
