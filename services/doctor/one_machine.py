@@ -14,7 +14,7 @@ from services.kit.settings_errors import complaints
 from services.local.errors import LocalError
 from services.local.home import Home
 from services.local.infrastructure import BROKER, STORE
-from services.local.plan import SEALING_KEY, WORKER
+from services.local.plan import SEALING_KEY, SIGNING_KEY, TEMP_DIR, WORKER
 from services.local.running import running
 from services.local.settings import LocalSettings
 from services.local.sockets import LOOPBACK
@@ -74,9 +74,12 @@ def settings_in_home(root: Path, given: Mapping[str, str]) -> dict[str, str]:
         "STEMWRIGHT_KAFKA_ALLOW_PLAINTEXT": "true",
         "DATABASE_URL": sqlite_url(home.data),
         "TMPDIR": str(home.temporary),
-        "STEMWRIGHT_WORKER_TEMP_DIR": str(home.temporary / f"{WORKER}1"),
-        "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE": str(home.secrets / "accounts-signing-key.pem"),
     }
+    own = {
+        TEMP_DIR: str(home.temporary / f"{WORKER}1"),
+        SIGNING_KEY: str(home.secrets / "accounts-signing-key.pem"),
+    }
+    told |= {name: value for name, value in own.items() if not given.get(name)}
     if (home.secrets / "object-store.json").exists():
         keys = home.store_keys()
         told |= {"S3_ACCESS_KEY_ID": keys.access_key_id, "S3_SECRET_ACCESS_KEY": keys.secret_access_key}

@@ -223,11 +223,9 @@ def test_a_source_that_the_store_refuses_while_it_gives_out_others_is_the_song_s
 @pytest.mark.parametrize("others", ["unknown", "itself", "deleted", "refused"])
 def test_a_store_of_which_nothing_better_is_known_is_away(bench: Bench, others: str) -> None:
     bench.storage.failures[SOURCE] = 3
-    if others == "itself":
-        bench.store.note_arrived(SOURCE)
-    elif others != "unknown":
-        other = source_key("upl_other")
-        bench.store.note_arrived(other)
+    other = source_key("upl_other")
+    if others != "unknown":
+        bench.store.note_arrived(SOURCE if others == "itself" else other)
     if others == "refused":
         bench.storage.objects[other] = b"another song"
         bench.storage.failures[other] = 1
