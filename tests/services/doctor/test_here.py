@@ -60,6 +60,8 @@ def test_services_are_known_by_their_processes(tmp_path: Path) -> None:
         "",
     )
     assert services_here(SERVICES, shown) == ["upload", "worker"]
+    (shown / "102" / "environ").write_bytes(b"PATH=/bin\0LISTEN_FD=7\0")  # a part of somebody's `stemwright up`
+    assert services_here(SERVICES, shown) == ["worker"]
     assert services_here(SERVICES, tmp_path / "nothing") == []
 
 
