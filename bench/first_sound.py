@@ -34,6 +34,7 @@ from services.worker.inference.local import LocalInference
 from services.worker.scratch import Scratch
 from services.worker.separate import Separator
 from services.worker.service import WorkerService
+from services.worker.store import StoreWatch
 from tests.object_store import running_object_store
 
 WORKER = "wrk_bench"
@@ -82,6 +83,7 @@ class Bench:
         self._separate = Separator(
             service=self.service,
             storage=storage,
+            store=StoreWatch(storage),
             inference=inference,
             scratch=scratch,
             storage_attempts=3,

@@ -15,13 +15,14 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsError
 
 from services.accounts.sessions.tokens import BadSigningKeyError, SigningKeys
-from services.doctor import event_log, models, stores
+from services.doctor import event_log, models, outside, stores
 from services.doctor.findings import Finding, ok, one_line, warning, wrong
 from services.doctor.one_machine import Life
 from services.gateway.counters import IN_THIS_PROCESS, close, counter_storage
 from services.kit.settings import (
     DatabaseSettings,
     KafkaSettings,
+    OutboundSettings,
     ServiceSettings,
     StorageSettings,
     TokenVerifierSettings,
@@ -41,6 +42,7 @@ def examine(services: Iterable[str], life: Life = "running") -> Iterator[Finding
     for sentence in unknown_settings(environ):
         yield warning("settings", sentence, "")
     stores_seen: set[tuple[str | None, str, str]] = set()
+    collectors_seen: set[str] = set()
     for service in services:
         kind: type[BaseSettings] = import_module(f"services.{service}.settings").Settings
         try:
@@ -62,6 +64,12 @@ def examine(services: Iterable[str], life: Life = "running") -> Iterator[Finding
             if store not in stores_seen:
                 stores_seen.add(store)
                 yield from stores.object_store(settings)
+        if isinstance(settings, OutboundSettings):
+            yield from outside.proxy(service, settings)
+        endpoint = settings.otlp_endpoint
+        if endpoint is not None and endpoint not in collectors_seen:
+            collectors_seen.add(endpoint)
+            yield from outside.collector(endpoint)
         if isinstance(settings, TokenVerifierSettings):
             yield from _keys(f"keys of access tokens, for {service}", settings.jwks_url)
 
@@ -72,6 +80,7 @@ def _own(service: str, settings: ServiceSettings, life: Life) -> Iterator[Findin
         yield from _gateway(settings, life)
     elif service == "accounts" and life != "new":
         yield from _signing_key(settings)
+        yield from outside.mail_server(settings)
     elif service == "upload":
         yield from disk("upload", getattr(settings, "scratch_directory", None) or temporary_folder())
     elif service == "canary" and life == "running":

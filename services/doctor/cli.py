@@ -9,8 +9,9 @@ import click
 
 from separation.cli.brief import NearChoice
 from services.doctor.checks import examine
-from services.doctor.findings import Finding
-from services.doctor.one_machine import is_elsewhere, own_settings, platform, settings_in_home
+from services.doctor.findings import Finding, skipped, warning
+from services.doctor.here import services_here, services_of, services_of_home
+from services.doctor.one_machine import Life, is_elsewhere, own_settings, platform, runs_in, settings_in_home
 from services.kit.env_file import env_file_option
 from services.kit.settings import home_folder
 from services.local.part_settings import environment
@@ -30,15 +31,16 @@ def doctor(services: tuple[str, ...], as_json: bool) -> None:
     Looks at all that SERVICE (default: every one) needs, by the settings in the environment or of the platform that
     runs in STEMWRIGHT_HOME: settings, databases, event log, object store, models, Triton, clocks, disks. Puts a few
     objects under doctor/ in the bucket, and takes them away again. Where nothing runs on this machine a line says so,
-    and what can be looked at without it is. Ends with status 1 if anything is wrong.
+    and what can be looked at without it is. Where only some services run here, as in a pod, the others are skipped
+    unless they are named, and a line says so. Ends with status 1 if anything is wrong.
     """
-    on_one_machine = not is_elsewhere(os.environ)
+    on_one_machine = not is_elsewhere(os.environ) or runs_in(home_folder())
     findings = []
     with environment(settings_in_home(home_folder(), os.environ)):
-        for finding in _look(services or SERVICES, on_one_machine=on_one_machine):
+        for finding in _look(services, on_one_machine=on_one_machine):
             findings.append(finding)
             if not as_json:
-                colour = {"wrong": "red", "warning": "yellow"}.get(finding.state)
+                colour = {"wrong": "red", "warning": "yellow", "skipped": "bright_black"}.get(finding.state)
                 click.secho(str(finding), fg=colour)
     if as_json:
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
@@ -46,11 +48,23 @@ def doctor(services: tuple[str, ...], as_json: bool) -> None:
         raise SystemExit(1)
 
 
-def _look(services: Sequence[str], *, on_one_machine: bool) -> Iterator[Finding]:
+def _look(named: Sequence[str], *, on_one_machine: bool) -> Iterator[Finding]:
+    life: Life = "running"
     if not on_one_machine:
-        yield from examine(services)
-        return
-    life, said = platform(home_folder())
-    yield from said
-    yield from own_settings()
-    yield from examine(services, life)
+        here = services_here(SERVICES)
+        if not here and not named:
+            says = "none of ours runs on this machine, so all are looked at as if each were to"
+            yield warning("services", says, "Name those that it is for: `stemwright doctor worker`.")
+        here = here or list(SERVICES)
+        why = "does not run here, and what it needs is told where it does"
+    else:
+        life, parts, said = platform(home_folder())
+        yield from said
+        wrongs = list(own_settings())
+        yield from wrongs
+        here = list(SERVICES) if wrongs else services_of(parts, SERVICES) if parts else services_of_home(SERVICES)
+        why = "no part of this platform is one"
+    yield from examine(named or here, life)
+    for service in () if named else SERVICES:
+        if service not in here:
+            yield skipped(service, why, f"`stemwright doctor {service}` looks at what it needs all the same.")

@@ -32,6 +32,11 @@ def warning(about: str, says: object, advice: str) -> Finding:
     return Finding(about, "warning", one_line(says), advice)
 
 
+def skipped(about: str, says: object, advice: str = "") -> Finding:
+    """It was not looked at, and why."""
+    return Finding(about, "skipped", one_line(says), advice)
+
+
 def one_line(says: object) -> str:
     """The first line of what a library says, without its full stop."""
     lines = str(says).strip().splitlines() or [type(says).__name__]

@@ -1,7 +1,7 @@
 """The platform on one machine, for whoever looks at it from beside: whether it runs, and what its services are told."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,8 @@ from services.kit.settings_errors import complaints
 from services.local.errors import LocalError
 from services.local.home import Home
 from services.local.infrastructure import BROKER, STORE
-from services.local.plan import SEALING_KEY, WORKER
+from services.local.part import Status
+from services.local.plan import SEALING_KEY, SIGNING_KEY, TEMP_DIR, WORKER
 from services.local.running import running
 from services.local.settings import LocalSettings
 from services.local.sockets import LOOPBACK
@@ -32,22 +33,30 @@ def is_elsewhere(given: Mapping[str, str]) -> bool:
     return any(given.get(name) for name in ELSEWHERE)
 
 
-def platform(root: Path) -> tuple[Life, list[Finding]]:
-    """Whether a platform runs in this home, as a line says it. Makes nothing."""
+def runs_in(root: Path) -> bool:
+    """Whether a platform runs in this home, whatever of it is elsewhere."""
+    try:
+        return running(Home(root)) is not None
+    except LocalError:
+        return False
+
+
+def platform(root: Path) -> tuple[Life, Sequence[Status], list[Finding]]:
+    """Whether a platform runs in this home, with which parts, as a line says it. Makes nothing."""
     home = Home(root)
     stopped: Life = "stopped" if any(home.data.glob("*.db")) else "new"
     about = "platform"
     try:
         snapshot = running(home)
     except LocalError as error:
-        return stopped, [wrong(about, error, "Look at STEMWRIGHT_HOME.")]
+        return stopped, (), [wrong(about, error, "Look at STEMWRIGHT_HOME.")]
     if snapshot is None:
         advice = "`stemwright up` starts it; STEMWRIGHT_HOME names another home."
-        return stopped, [wrong(about, f"nothing runs in {home.root}", advice)]
+        return stopped, (), [wrong(about, f"nothing runs in {home.root}", advice)]
     if not snapshot.is_well:
         advice = "`stemwright status` says which, `stemwright logs PART` why."
-        return "running", [warning(about, f"not every part is ready in {home.root}", advice)]
-    return "running", [ok(about, f"runs in {home.root}")]
+        return "running", snapshot.parts, [warning(about, f"not every part is ready in {home.root}", advice)]
+    return "running", snapshot.parts, [ok(about, f"runs in {home.root}")]
 
 
 def own_settings() -> Iterator[Finding]:
@@ -62,29 +71,34 @@ def own_settings() -> Iterator[Finding]:
 def settings_in_home(root: Path, given: Mapping[str, str]) -> dict[str, str]:
     """What the services of the platform in this home get whatever is set besides; nothing where it lies elsewhere.
 
-    Secrets and ports are told where there are any; none are made.
+    Of a platform that runs here only what it has itself is told: its database, its event log or its store may be
+    elsewhere, as `given` says. Secrets and ports are told where there are any; none are made.
     """
-    if is_elsewhere(given):
+    if is_elsewhere(given) and not runs_in(root):
         return {}
     home = Home(root)
     ports = home.remembered_ports()
     urls = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
     told = {
         "STEMWRIGHT_ONE_MACHINE": "true",
-        "STEMWRIGHT_KAFKA_ALLOW_PLAINTEXT": "true",
-        "DATABASE_URL": sqlite_url(home.data),
         "TMPDIR": str(home.temporary),
-        "STEMWRIGHT_WORKER_TEMP_DIR": str(home.temporary / f"{WORKER}1"),
-        "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE": str(home.secrets / "accounts-signing-key.pem"),
     }
-    if (home.secrets / "object-store.json").exists():
+    own = {
+        "DATABASE_URL": sqlite_url(home.data),
+        TEMP_DIR: str(home.temporary / f"{WORKER}1"),
+        SIGNING_KEY: str(home.secrets / "accounts-signing-key.pem"),
+    }
+    told |= {name: value for name, value in own.items() if not given.get(name)}
+    if not given.get("KAFKA_BOOTSTRAP_SERVERS"):
+        told["STEMWRIGHT_KAFKA_ALLOW_PLAINTEXT"] = "true"
+    if not given.get("S3_ENDPOINT_URL") and (home.secrets / "object-store.json").exists():
         keys = home.store_keys()
         told |= {"S3_ACCESS_KEY_ID": keys.access_key_id, "S3_SECRET_ACCESS_KEY": keys.secret_access_key}
     if not given.get(SEALING_KEY) and (home.secrets / "notifier-sealing-key").exists():
         told[SEALING_KEY] = home.sealing_key()
-    if BROKER in ports:
+    if BROKER in ports and not given.get("KAFKA_BOOTSTRAP_SERVERS"):
         told["KAFKA_BOOTSTRAP_SERVERS"] = f"{LOOPBACK}:{ports[BROKER]}"
-    if STORE in urls:
+    if STORE in urls and not given.get("S3_ENDPOINT_URL"):
         told["S3_ENDPOINT_URL"] = urls[STORE]
     if "accounts" in urls:
         told["STEMWRIGHT_JWKS_URL"] = f"{urls['accounts']}/.well-known/jwks.json"

@@ -14,13 +14,13 @@ from starlette.applications import Starlette
 from services.kit.health import Check, Health, Measured, NotReady
 from services.kit.middleware import BodyLimitMiddleware, TelemetryMiddleware
 from services.kit.problems import add_problem_handlers
+from services.kit.settings import TASK_STOP_SECONDS
 
 log = logging.getLogger(__name__)
 
 EX_SOFTWARE = 70
 """Exit status of a process whose background task failed (sysexits.h)."""
 
-TASK_STOP_SECONDS = 10
 PREREQUISITE_SECONDS = 0.5
 
 

@@ -141,6 +141,10 @@ class EnvironmentSettings(VariableSettings):
     enough there, such as SQLite."""
 
 
+TASK_STOP_SECONDS = 10
+"""What background tasks get to end when requests have ended."""
+
+
 class ServiceSettings(EnvironmentSettings):
     """Of a process that serves HTTP: its logs, where it listens, how it stops."""
 
@@ -169,6 +173,11 @@ class ServiceSettings(EnvironmentSettings):
     hear of it. Of the worker, which has no clients, it is 0."""
     shutdown_grace_seconds: int = Field(20, ge=1, validation_alias=_named("STEMWRIGHT_SHUTDOWN_GRACE_SECONDS"))
     """How long requests under way may take when `drain_seconds` have passed."""
+
+    @property
+    def stop_seconds(self) -> float:
+        """The longest from SIGTERM to the end of the process: whoever sends it waits so long before SIGKILL."""
+        return self.drain_seconds + self.shutdown_grace_seconds + TASK_STOP_SECONDS
 
 
 class DatabaseSettings(EnvironmentSettings):

@@ -141,8 +141,11 @@ def current_request_id() -> str | None:
     return _REQUEST_ID.get()
 
 
-def exporter(endpoint: str) -> "OTLPSpanExporter":
-    """OTLP over HTTP to a collector. Raises ModuleNotFoundError where the extra `otlp` is not installed."""
+def exporter(endpoint: str, timeout_seconds: float | None = None) -> "OTLPSpanExporter":
+    """OTLP over HTTP to a collector, by default as patient as OpenTelemetry's settings say.
+
+    Raises ModuleNotFoundError where the extra `otlp` is not installed.
+    """
     import requests
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
@@ -150,7 +153,7 @@ def exporter(endpoint: str) -> "OTLPSpanExporter":
     if is_loopback(endpoint):
         session = requests.Session()
         session.trust_env = False
-    return OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", session=session)
+    return OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", session=session, timeout=timeout_seconds)
 
 
 def export_spans(service: str, endpoint: str) -> None:

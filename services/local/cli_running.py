@@ -26,6 +26,7 @@ NOT_READY, NOTHING_RUNS = 1, 3
 WIDE = 200
 """Columns where there is no terminal: nothing is cut off for a program that reads on."""
 INTERRUPTED = 130
+PATIENCE_SECONDS = 60.0
 
 
 def home_at_hand() -> Home:
@@ -85,13 +86,11 @@ def logs(parts: tuple[str, ...], follow: bool, lines: int, raw: bool) -> None:
 @click.option(
     "--timeout",
     type=click.FloatRange(0),
-    default=60.0,
-    show_default=True,
     metavar="SECONDS",
-    help="What has not ended by then is killed.",
+    help="What has not ended by then is killed.  [default: 60, or more where its settings give it longer]",
 )
 @env_file_option
-def stop(timeout: float) -> None:
+def stop(timeout: float | None) -> None:
     """Stop the platform that runs on this machine, and wait until all of it has ended.
 
     Songs that are being separated are begun anew at the next start. Where nothing runs there is nothing to do, which
@@ -105,6 +104,7 @@ def stop(timeout: float) -> None:
             return
         click.echo(f"Stopping the platform in {home.root} (process {snapshot.pid}) ...")
         begun = time.monotonic()
+        timeout = max(PATIENCE_SECONDS, snapshot.stop_seconds) if timeout is None else timeout
         by_itself = stop_running(home, snapshot.pid, timeout)
     names = [part.name for part in snapshot.parts if part.pid is not None]
     how = "Stopped" if by_itself else f"Killed, after {timeout:g} s of waiting:"

@@ -31,6 +31,8 @@ class Part:
     """Parts that must be ready, and errands that must be done, before this one is first started."""
     stop_stage: int = 0
     """Parts of a lower stage are stopped, and gone, before those of a higher one are asked to."""
+    stop_seconds: float = 0.0
+    """What its process may take to end, where that is more than every part gets."""
 
 
 class State(StrEnum):

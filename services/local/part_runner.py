@@ -113,6 +113,11 @@ class PartRunner:
             if self._process is not None and self._process.returncode is None:
                 _signal_group(self._process.pid, signal.SIGKILL)
 
+    @property
+    def stop_seconds(self) -> float:
+        """What its process gets to end by itself."""
+        return max(self._timing.stop_grace_seconds, self.part.stop_seconds)
+
     def status(self) -> Status:
         with self._lock:
             process = self._process
@@ -327,7 +332,7 @@ class PartRunner:
             self._change(State.STOPPING if self._stop_asked.is_set() else State.RESTARTING)
             os.kill(process.pid, signal.SIGTERM)
             if self._ending is not None:
-                self._ending.wait(self._timing.stop_grace_seconds)
+                self._ending.wait(self.stop_seconds)
         # Before it is reaped, so that the number of the group cannot have been given to anybody else.
         _signal_group(process.pid, signal.SIGKILL)
         process.wait()

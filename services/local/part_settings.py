@@ -3,11 +3,13 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings, SettingsError
+from pydantic_settings import SettingsError
 
+from services.kit.settings import ServiceSettings
 from services.kit.settings_errors import complaints
 from services.local.errors import SettingsWrong
 from services.local.part import Part
@@ -32,9 +34,31 @@ def check_settings(parts: Iterable[Part]) -> None:
         raise SettingsWrong(wrong)
 
 
-def _complaints(service: str) -> list[str]:
+def with_time_to_stop(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """The same parts, each of which gets what its settings say that its end may take. They are settings that it takes.
+
+    Nothing that the operator has set for a service may be cut short by who ends it.
+    """
+    timed = []
+    for part in parts:
+        service = service_of(part.name)
+        if service is not None:
+            with environment(part.environment):
+                settings = _settings_class(service)()
+            timed.append(replace(part, stop_seconds=settings.stop_seconds))
+        else:
+            timed.append(part)
+    return tuple(timed)
+
+
+def _settings_class(service: str) -> type[ServiceSettings]:
     # By name: nothing here knows a service, and a service's settings load little besides themselves.
-    kind: type[BaseSettings] = import_module(f"services.{service}.settings").Settings
+    kind: type[ServiceSettings] = import_module(f"services.{service}.settings").Settings
+    return kind
+
+
+def _complaints(service: str) -> list[str]:
+    kind = _settings_class(service)
     try:
         kind()
     except (ValidationError, SettingsError) as error:

@@ -3,7 +3,7 @@
 import os
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,7 +25,12 @@ GATEWAY, NOTIFIER, WORKER, CANARY = "gateway", "notifier", "worker-", "canary"
 CANARY_KEY = "canary-key"
 WITH_DATABASE = ("accounts", "upload", "orchestrator", NOTIFIER)
 SEALING_KEY = "STEMWRIGHT_NOTIFIER_SEALING_KEY"
+SIGNING_KEY = "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE"
+TEMP_DIR = "STEMWRIGHT_WORKER_TEMP_DIR"
 ADMIN_PORT = "STEMWRIGHT_ADMIN_PORT"
+SETTINGS = ("STEMWRIGHT_", "S3_", "KAFKA_", "DATABASE_")
+BY_LISTENER = ("STEMWRIGHT_PORT",)
+"""What a listening socket that is inherited goes before."""
 EVERY_ADDRESS = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - what such a listener is reached by
 SERVICES = (GATEWAY, *WITH_DATABASE, "worker", CANARY)
 # The gateway closes first.
@@ -107,7 +112,7 @@ def make_plan(settings: LocalSettings, home: Home, extra_environment: Mapping[st
     return Plan(
         (*infrastructure, *errands, *inference, *services),
         urls[GATEWAY],
-        notes(settings, gateway, waits, told),
+        notes(settings, gateway, waits, told, unheeded(told, services)),
         ports,
     )
 
@@ -141,6 +146,7 @@ def infrastructure_parts(
         broker = broker_part(ports.free(BROKER))
     # Who else reads from a broker elsewhere is not known here; from ours, one process of each service does.
     sole = "false" if settings.kafka_bootstrap_servers else "true"
+    sole = told.get("STEMWRIGHT_KAFKA_SOLE_CONSUMERS") or sole
     environment = {"KAFKA_BOOTSTRAP_SERVERS": broker.address, "STEMWRIGHT_KAFKA_SOLE_CONSUMERS": sole}
     if not settings.kafka_bootstrap_servers:
         environment["STEMWRIGHT_KAFKA_ALLOW_PLAINTEXT"] = "true"
@@ -178,23 +184,24 @@ def service_environment(
         "STEMWRIGHT_ORCHESTRATOR_DEFAULT_MODEL": _default_model(settings, told),
         "STEMWRIGHT_ACCOUNTS_PUBLIC_URL": _public_url(settings, urls[GATEWAY], told),
         "STEMWRIGHT_ACCOUNTS_MAIL_FOLDER": str(home.mail),
+        # Few threads allocate at the same time, and each of glibc's arenas keeps what it once had.
+        "MALLOC_ARENA_MAX": "2",
     }
+    if not told.get(SIGNING_KEY):
+        ours[SIGNING_KEY] = str(home.signing_key())
     if told.get("STEMWRIGHT_ENVIRONMENT") != "production":
         ours["STEMWRIGHT_ACCOUNTS_PAYMENT_PROVIDER"] = "sandbox"
     if not told.get("STEMWRIGHT_ACCOUNTS_SMTP_HOST"):
         # Nobody but who started it can read mails that lie in a folder: there is no address to prove.
         ours["STEMWRIGHT_ACCOUNTS_VERIFY_EMAIL"] = "false"
     return {
-        **{name: value for name, value in ours.items() if name not in told},
+        **{name: value for name, value in ours.items() if not told.get(name)},
         "STEMWRIGHT_WORKER_MODEL": settings.model,
         "DATABASE_URL": _database_url(settings, home),
         "S3_BUCKET": settings.s3_bucket,
         "STEMWRIGHT_ONE_MACHINE": "true",
         "STEMWRIGHT_JWKS_URL": f"{urls['accounts']}/.well-known/jwks.json",
-        "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE": str(home.signing_key()),
         **{f"STEMWRIGHT_GATEWAY_{name.upper()}_URL": urls[name] for name in WITH_DATABASE},
-        # Few threads allocate at the same time, and each of glibc's arenas keeps what it once had.
-        "MALLOC_ARENA_MAX": "2",
     }
 
 
@@ -276,9 +283,10 @@ def service_part(
     is_worker = name.startswith(WORKER)
     # Each is asked at the port that it has anyway; one port for all of them would be taken.
     own = {ADMIN_PORT: "0"}
-    if is_worker:
-        own["STEMWRIGHT_WORKER_TEMP_DIR"] = str(home.temporary / name)
-    if name == NOTIFIER and SEALING_KEY not in {**os.environ, **environment}:
+    told = {**os.environ, **environment}
+    if is_worker and not told.get(TEMP_DIR):
+        own[TEMP_DIR] = str(home.temporary / name)
+    if name == NOTIFIER and not told.get(SEALING_KEY):
         own[SEALING_KEY] = home.sealing_key()
     if name == CANARY:
         needed: tuple[str, ...] = (CANARY_KEY,)
@@ -324,10 +332,29 @@ def reachable(host: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
+def unheeded(told: Mapping[str, str], services: Iterable[Part]) -> list[str]:
+    """Settings that whoever starts the platform has given, of which no service hears: parts listen where they find each
+    other, and our own broker and store have our own keys."""
+    gets = [part.environment for part in services]
+    given = [name for name in sorted(told) if name.startswith(SETTINGS) and told[name]]
+    overridden = [name for name in given if all(name in got and not _is_same(told[name], got[name]) for got in gets)]
+    return [*overridden, *(name for name in given if name in BY_LISTENER)]
+
+
+def _is_same(given: str, got: str) -> bool:
+    return given == got or (got == "true" and given.lower() in {"1", "t", "true", "y", "yes", "on"})
+
+
 def notes(
-    settings: LocalSettings, gateway: socket.socket, errands: set[str], told: Mapping[str, str]
+    settings: LocalSettings,
+    gateway: socket.socket,
+    errands: set[str],
+    told: Mapping[str, str],
+    unheeded: Sequence[str],
 ) -> tuple[str, ...]:
     said = []
+    if unheeded:
+        said.append(f"on one machine the platform decides by itself, so this does not count: {', '.join(unheeded)}")
     elsewhere = {
         "DATABASE_URL": settings.database_url,
         "KAFKA_BOOTSTRAP_SERVERS": settings.kafka_bootstrap_servers,

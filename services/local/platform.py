@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from services.local.errors import HomeUnusable
 from services.local.home import Home
 from services.local.logs import PartLog, timestamp
 from services.local.part import State, Status, Timing
-from services.local.part_settings import check_settings
+from services.local.part_settings import check_settings, with_time_to_stop
 from services.local.plan import make_plan
 from services.local.running import Snapshot
 from services.local.settings import LocalSettings
@@ -83,6 +84,7 @@ class Platform:
             self.plan = make_plan(self.settings, self.home, self._environment)
             stack.callback(self.plan.let_go)
             check_settings(self.plan.parts)
+            self.plan = replace(self.plan, parts=with_time_to_stop(self.plan.parts))
             unused.pop_all()  # from here on the home is kept, whatever happens: logs say what
             self._since = datetime.now(UTC)
             self._history = _History(self.home.logs / f"{SUPERVISOR}.log")
@@ -134,7 +136,8 @@ class Platform:
     def snapshot(self) -> Snapshot:
         """What it would say of itself now."""
         parts = tuple(self.supervisor.statuses())
-        return Snapshot(os.getpid(), self.gateway_url, self.seconds_to_ready is not None, self._since, parts)
+        ready = self.seconds_to_ready is not None
+        return Snapshot(os.getpid(), self.gateway_url, ready, self._since, parts, self.supervisor.stop_seconds)
 
     def _note_change(self) -> None:
         # It is called by those who keep the parts running: a disk that is full must not end them.

@@ -28,6 +28,8 @@ class Snapshot:
     """Whether every part was ready at the same time since the start."""
     since: datetime
     parts: tuple[Status, ...]
+    stop_seconds: float = 0.0
+    """The longest that it takes to stop; 0 where it does not say."""
 
     @property
     def is_well(self) -> bool:
@@ -37,7 +39,12 @@ class Snapshot:
     def document(self) -> dict[str, Any]:
         """As JSON has it; parts by their names."""
         parts = {part.name: {**asdict(part), "since": part.since.isoformat()} for part in self.parts}
-        head = {"pid": self.pid, "gateway_url": self.gateway_url, "ready": self.ready}
+        head = {
+            "pid": self.pid,
+            "gateway_url": self.gateway_url,
+            "ready": self.ready,
+            "stop_seconds": self.stop_seconds,
+        }
         return {**head, "since": self.since.isoformat(), "parts": parts}
 
     @classmethod

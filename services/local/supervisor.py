@@ -74,13 +74,20 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop stage by stage, all parts of a stage at the same time; blocks until every process is gone."""
-        stages = sorted(self._runners.values(), key=lambda runner: runner.part.stop_stage)
-        for _, stage in groupby(stages, key=lambda runner: runner.part.stop_stage):
-            runners = list(stage)
+        for runners in self._stages():
             for runner in runners:
                 runner.ask_to_stop()
             for runner in runners:
                 runner.join()
+
+    @property
+    def stop_seconds(self) -> float:
+        """The longest that `stop` takes."""
+        return sum(max(runner.stop_seconds for runner in runners) for runners in self._stages())
+
+    def _stages(self) -> list[list[PartRunner]]:
+        stages = sorted(self._runners.values(), key=lambda runner: runner.part.stop_stage)
+        return [list(stage) for _, stage in groupby(stages, key=lambda runner: runner.part.stop_stage)]
 
     def kill_now(self) -> None:
         """End every process without any grace, for somebody who does not want to wait for `stop`."""

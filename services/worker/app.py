@@ -202,6 +202,7 @@ def build(settings: Settings) -> Starlette:
     separator = Separator(
         service=service,
         storage=storage,
+        store=store,
         inference=inference,
         scratch=scratch,
         storage_attempts=settings.storage_attempts,

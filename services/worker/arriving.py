@@ -15,12 +15,14 @@ from types import TracebackType
 from typing import Self
 
 from separation.machine.hashing import sha256_of
+from services.kit.errors import StemwrightError
 from services.kit.protos import separation_pb2
 from services.kit.storage import ObjectNotFound, ObjectStorage, StorageUnavailable
 from services.worker.attempts import Attempt
-from services.worker.errors import SourceChanged, SourceMissing
+from services.worker.errors import SourceChanged, SourceMissing, SourceUnreadable, StorageFailed
 from services.worker.retries import Retries
 from services.worker.service import check
+from services.worker.store import StoreWatch
 
 END_BYTES = 4 << 20
 """Tags of any song, the last page of Ogg, and the tables of an MP4 of several hours."""
@@ -48,8 +50,11 @@ class ArrivingSource:
     Its bytes are not yet known to be those that were checked; `check` says so.
     """
 
-    def __init__(self, attempt: Attempt, storage: ObjectStorage, patiently: Retries, path: Path) -> None:
+    def __init__(
+        self, attempt: Attempt, storage: ObjectStorage, patiently: Retries, store: StoreWatch, path: Path
+    ) -> None:
         self._attempt, self._storage, self._patiently, self._path = attempt, storage, patiently, path
+        self._store = store
         self._source: separation_pb2.SourceAudio = attempt.assignment.source
         size = self._source.size_bytes
         middle = max(0, size - END_BYTES)
@@ -81,8 +86,8 @@ class ArrivingSource:
         return io.BufferedReader(_Reader(self._path, self), _BUFFER_BYTES)
 
     def check(self) -> None:
-        """Waits until all of it is there. Raises SourceMissing, SourceChanged, StorageFailed, NoSpace or
-        AttemptAborted."""
+        """Waits until all of it is there. Raises SourceMissing, SourceChanged, SourceUnreadable, StorageFailed, NoSpace
+        or AttemptAborted."""
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -138,11 +143,29 @@ class ArrivingSource:
             with self._path.open("r+b", buffering=0) as file:
                 while (stretch := self._next()) is not None:
                     self._patiently(self._attempt, partial(self._fetch, stretch, file.fileno()))
+            self._store.note_arrived(self._source.object_key)
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            blamed = self._blamed(error)
             with self._changed:
-                self._error = error
+                self._error = blamed
                 self._changed.notify_all()
         self.seconds = round(time.perf_counter() - begun, 4)
+
+    def _blamed(self, error: BaseException) -> BaseException:
+        """The error, or what says better whether the song or the store is at fault."""
+        if isinstance(error, StorageFailed) and self._store.serves_others(self._source.object_key):
+            unreadable = SourceUnreadable()
+            unreadable.__cause__ = error
+            return unreadable
+        if isinstance(error, SourceMissing):
+            try:
+                self._storage.ping()
+            except StemwrightError as away:
+                # Without its bucket a store says the same of every song.
+                failed = StorageFailed("The place where songs are kept is not there.")
+                failed.__cause__ = away
+                return failed
+        return error
 
     def _check_size(self) -> None:
         stored = self._patiently(self._attempt, partial(self._storage.head, self._source.object_key))

@@ -80,6 +80,15 @@ class SourceMissing(AttemptFailed):
         super().__init__("The uploaded file is no longer there.")
 
 
+class SourceUnreadable(AttemptFailed):
+    """The store gives out other sources and not this one. A few attempts, on other workers too, and it is over."""
+
+    code = "source_unreadable"
+
+    def __init__(self) -> None:
+        super().__init__("The uploaded file cannot be read any more.")
+
+
 class SourceChanged(AttemptFailed):
     """What arrived is not what was checked: another size or hash than assigned. The next attempt fetches it anew."""
 

@@ -37,6 +37,7 @@ from services.worker.playback import SegmentUploader, keys_of
 from services.worker.retries import Retries, full_disk
 from services.worker.scratch import Scratch
 from services.worker.service import WorkerService, check
+from services.worker.store import StoreWatch
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +80,7 @@ class Separator:
         *,
         service: WorkerService,
         storage: ObjectStorage,
+        store: StoreWatch,
         inference: Inference,
         scratch: Scratch,
         engine: Engine = separate_song,
@@ -87,6 +89,7 @@ class Separator:
     ) -> None:
         self._service = service
         self._storage = storage
+        self._store = store
         self._inference = inference
         self._scratch = scratch
         self._engine = engine
@@ -111,7 +114,7 @@ class Separator:
                 segments.mkdir()
                 self._service.progress(attempt, Stage.DOWNLOADING, 0.0)
                 with (
-                    ArrivingSource(attempt, self._storage, self._patiently, source) as arriving,
+                    ArrivingSource(attempt, self._storage, self._patiently, self._store, source) as arriving,
                     self._uploader(attempt, segments, prefix) as uploader,
                 ):
                     try:

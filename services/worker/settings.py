@@ -6,7 +6,10 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, SecretStr
 
 from separation.settings import Device
-from services.kit.settings import KafkaSettings, ServiceSettings, StorageSettings, service_config
+from services.kit.settings import TASK_STOP_SECONDS, KafkaSettings, ServiceSettings, StorageSettings, service_config
+
+GIVING_UP_SECONDS = 30.0
+"""What comes after the grace, at most: the last chunk (`slots`), and word of it to the orchestrator (`heartbeat`)."""
 
 
 class Settings(ServiceSettings, KafkaSettings, StorageSettings):
@@ -67,6 +70,11 @@ class Settings(ServiceSettings, KafkaSettings, StorageSettings):
 
     storage_backoff_seconds: float = Field(0.25, gt=0)
     """Upper bound of the first pause between two tries; doubles with each, up to 4 s."""
+
+    @property
+    def stop_seconds(self) -> float:
+        """As with every service; a worker has no clients, whose requests would be waited for."""
+        return self.grace_seconds + GIVING_UP_SECONDS + TASK_STOP_SECONDS
 
     @property
     def models(self) -> list[str]:

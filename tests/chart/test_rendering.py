@@ -111,3 +111,22 @@ def test_nobody_gets_two_objects_of_one_name() -> None:
     for name in EXAMPLES:
         names = [(one["kind"], one["metadata"]["name"]) for one in objects(name)]
         assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("sets", "service", "worker"),
+    [
+        ((), 45, 645),
+        (("settings.STEMWRIGHT_SHUTDOWN_GRACE_SECONDS=120",), 135, 645),
+        (("gateway.settings.STEMWRIGHT_DRAIN_SECONDS=20.5",), 61, 645),
+        (("workers.settings.STEMWRIGHT_WORKER_GRACE_SECONDS=1800",), 45, 1845),
+    ],
+)
+def test_nothing_is_killed_before_its_own_grace_has_ended(sets: tuple[str, ...], service: int, worker: int) -> None:
+    seconds = {
+        one["metadata"]["name"]: one["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+        for one in objects("production", *sets)
+        if one["kind"] == "Deployment"
+    }
+    assert seconds["stemwright-gateway"] == service
+    assert {many for name, many in seconds.items() if "worker" in name} == {worker}

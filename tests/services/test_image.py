@@ -96,6 +96,7 @@ def test_compose_tells_a_service_what_it_needs_and_no_secret_besides(
     assert settings.kafka_bootstrap_servers == "kafka:9092"
     assert ("DATABASE_URL" in told(service)) == issubclass(kind, DatabaseSettings)
     assert ("S3_SECRET_ACCESS_KEY" in told(service)) == issubclass(kind, StorageSettings)
+    assert int(CONTAINERS[service]["stop_grace_period"].removesuffix("s")) >= settings.stop_seconds
 
 
 @pytest.mark.parametrize("service", [*SERVICES, "worker-triton"])

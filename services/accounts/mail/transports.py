@@ -130,6 +130,14 @@ class SmtpTransport:
         except (smtplib.SMTPException, OSError) as error:
             raise MailDelayed(_reason(error)) from None
 
+    def greet(self) -> None:
+        """All that precedes a mail: a greeting, encryption, signing in. Blocks. Raises MailDelayed."""
+        try:
+            with self._connection() as connection:
+                connection.noop()
+        except (smtplib.SMTPException, OSError) as error:
+            raise MailDelayed(_reason(error)) from None
+
     @contextmanager
     def _connection(self) -> Iterator[smtplib.SMTP]:
         server = self._server

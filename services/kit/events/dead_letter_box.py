@@ -7,10 +7,12 @@ import hashlib
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -26,7 +28,7 @@ from services.kit.events.strict_json import read_json
 from services.kit.events.topics import ASSIGNMENTS, TOPICS, Topic, dead_letters
 
 NEWEST = 50
-"""Dead letters of a partition that are looked at."""
+"""Dead letters of a partition that are looked at, besides those that are passed over."""
 READ_SECONDS = 15.0
 CONTENT_LIMIT_BYTES = 64 * 1024
 LETTER = r"^[a-z0-9-]{1,50}-[0-9]{1,4}-[0-9]{1,15}-[0-9a-f]{12}$"
@@ -109,8 +111,18 @@ class DeadLetterBox:
         self._name = name
         self._lock = threading.Lock()
 
-    def newest(self) -> list[DeadLetter]:
-        """The newest letters of every partition, the newest first, without their values. Raises Unavailable."""
+    def newest(self, passed_over: Iterable[str] = ()) -> list[DeadLetter]:
+        """The newest letters of every partition, the newest first, without their values. Raises Unavailable.
+
+        Of those whose names are `passed_over` some may be among them; however many there are, they take no other's
+        place.
+        """
+        known: defaultdict[TopicPartition, set[int]] = defaultdict(set)
+        for name in passed_over:
+            where = _NAME.fullmatch(name)
+            if where is not None and (topic := _TOPICS.get(where[1])) is not None:
+                partition = TopicPartition(self._brokers.named(dead_letters(topic)), int(where[2]))
+                known[partition].add(int(where[3]))
         with self._connected() as client:
             partitions = [
                 TopicPartition(name, number)
@@ -118,7 +130,9 @@ class DeadLetterBox:
                 for number in sorted(client.partitions_for_topic(name) or ())
             ]
             first, end = _bounds(client, partitions)
-            begins = {each: max(first[each], end[each] - NEWEST) for each in partitions if end[each] > first[each]}
+            begins = {
+                each: _begin(first[each], end[each], known[each]) for each in partitions if end[each] > first[each]
+            }
             # Hundreds of large ones are read, a page of small ones is shown.
             letters = [replace(letter, raw=None) for letter in self._read(client, begins, end)]
         return sorted(letters, key=lambda letter: (letter.died_at, letter.name), reverse=True)
@@ -176,6 +190,12 @@ class DeadLetterBox:
                         if letter is not None:
                             yield letter
             left = {partition for partition in left if client.position(partition) < ends[partition]}
+
+
+def _begin(first: int, end: int, passed_over: Container[int]) -> int:
+    """Where the newest begin, of which so many as are looked at are not passed over."""
+    left = (offset for offset in range(end - 1, first - 1, -1) if offset not in passed_over)
+    return next(islice(left, NEWEST - 1, None), first)
 
 
 def _bounds(client: Any, partitions: list[Any]) -> tuple[dict[Any, int], dict[Any, int]]:

@@ -70,14 +70,16 @@ class DeadLetters:
         self, status: Decision | None, *, after: str | None, limit: int
     ) -> tuple[list[DeadLetterView], str | None]:
         """A page of the newest letters, and where the next one begins. Raises Unavailable."""
-        letters = self._box.newest()
         with self._database.read() as session:
             decided = {row.letter: row for row in session.scalars(select(DeadLetterDecision))}
-        views = [DeadLetterView.model_validate(_told(letter, decided.get(letter.name))) for letter in letters]
+        # What was dealt with hides nothing that is open: else the fifty-first of a partition would never be seen.
+        letters = self._box.newest(decided if status is Decision.OPEN else ())
+        # Whoever turns pages may deal with their letters meanwhile: the place of the last is known all the same.
+        begin = next((place + 1 for place, letter in enumerate(letters) if letter.name == after), 0)
+        views = [DeadLetterView.model_validate(_told(letter, decided.get(letter.name))) for letter in letters[begin:]]
         wanted = [view for view in views if status in (None, view.status)]
-        begin = next((place + 1 for place, view in enumerate(wanted) if view.id == after), 0)
-        shown = wanted[begin : begin + limit]
-        return shown, shown[-1].id if len(wanted) > begin + limit else None
+        shown = wanted[:limit]
+        return shown, shown[-1].id if len(wanted) > limit else None
 
     def get(self, name: str) -> DeadLetterContent:
         """One, with what it says. Raises DeadLetterNotFound, Unavailable."""
@@ -165,7 +167,8 @@ def list_dead_letters(
     limit: Limit = 20,
     cursor: Annotated[str | None, Query(pattern=_LETTER, description="The `next_cursor` of the page before.")] = None,
 ) -> Page[DeadLetterView]:
-    """Records that no consumer could handle, the newest first; of each partition of the event log the last fifty."""
+    """Records that no consumer could handle, the newest first; of each partition of the event log the last fifty, which
+    with `status=open` are the last fifty that are open."""
     items, following = dead_letters.newest(status, after=cursor, limit=limit)
     return Page(items=items, next_cursor=following)
 

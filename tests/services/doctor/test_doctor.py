@@ -268,7 +268,7 @@ def test_of_a_platform_that_is_stopped_what_it_has_is_looked_at(
 def test_a_platform_that_runs_is_told_as_well(nothing_elsewhere: Home) -> None:
     nothing_elsewhere.make()
     with nothing_elsewhere.locked():
-        life, [finding] = platform(nothing_elsewhere.root)
+        life, _, [finding] = platform(nothing_elsewhere.root)
     assert (life, finding.state) == ("running", "warning")  # it has not said what its parts do
 
 

@@ -9,9 +9,12 @@ from click.testing import CliRunner
 
 from services.cli import main
 from services.local.home import Home
-from services.local.part_settings import environment
+from services.local.part import Part
+from services.local.part_settings import environment, with_time_to_stop
 from services.local.sockets import LOOPBACK, listen_on_a_free_port, port_of
 from services.local.supervisor import Supervisor
+from services.worker import heartbeat, slots
+from services.worker.settings import GIVING_UP_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -71,3 +74,18 @@ def test_the_environment_of_a_part_ends_with_the_block(monkeypatch: pytest.Monke
     with environment({"STEMWRIGHT_PORT": "2", "STEMWRIGHT_HOST": "::1"}):
         assert (os.environ["STEMWRIGHT_PORT"], os.environ["STEMWRIGHT_HOST"]) == ("2", "::1")
     assert dict(os.environ) == before
+
+
+def test_each_service_has_the_time_to_stop_that_it_was_given() -> None:
+    given = {
+        "STEMWRIGHT_WORKER_GRACE_SECONDS": "600",
+        "STEMWRIGHT_SHUTDOWN_GRACE_SECONDS": "90",
+        "STEMWRIGHT_DRAIN_SECONDS": "5",
+    }
+    parts = with_time_to_stop(Part(name, environment=given) for name in ("broker", "gateway", "worker-1"))
+    assert {part.name: part.stop_seconds for part in parts} == {"broker": 0, "gateway": 105, "worker-1": 640}
+
+
+def test_what_a_worker_does_after_its_grace_is_counted() -> None:
+    after = slots.LAST_CHUNK_SECONDS + heartbeat.FAREWELL_SECONDS + 2 * heartbeat.SEND_TIMEOUT_SECONDS
+    assert after <= GIVING_UP_SECONDS

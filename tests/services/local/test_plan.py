@@ -222,6 +222,47 @@ def test_settings_for_one_machine_can_be_overridden(plan: Planner, monkeypatch: 
     assert plan(home="c", extra=extra)["worker-1"].environment["STEMWRIGHT_WORKER_HEARTBEAT_SECONDS"] == "9"
 
 
+def test_what_an_operator_has_given_is_heeded(plan: Planner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given = {
+        "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE": "/etc/keys/tokens.pem",
+        "STEMWRIGHT_WORKER_TEMP_DIR": "/fast",
+        "MALLOC_ARENA_MAX": "8",
+        "STEMWRIGHT_KAFKA_SOLE_CONSUMERS": "false",
+        "STEMWRIGHT_ONE_MACHINE": "1",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    parts = plan(gateway_port=0)
+    assert not (tmp_path / "home/secrets/accounts-signing-key.pem").exists()
+    assert "does not count" not in str(plan.last.notes)
+    for part in ("accounts", "worker-1"):
+        gets = {**given, **parts[part].environment}
+        assert {name: gets[name] for name in given} == {**given, "STEMWRIGHT_ONE_MACHINE": "true"}
+    looked_at = settings_in_home(tmp_path / "home", given)
+    assert "STEMWRIGHT_ACCOUNTS_SIGNING_KEY_FILE" not in looked_at
+    assert "STEMWRIGHT_WORKER_TEMP_DIR" not in looked_at
+
+
+def test_what_an_operator_has_given_and_nobody_hears_of_is_said(plan: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STEMWRIGHT_JWKS_URL", "https://accounts.example.com/.well-known/jwks.json")
+    monkeypatch.setenv("S3_ACCESS_KEY_ID", "AKIA")
+    monkeypatch.setenv("S3_SECRET_ACCESS_KEY", "very secret")
+    monkeypatch.setenv("STEMWRIGHT_PORT", "8000")
+    plan(gateway_port=0)
+    [said] = [note for note in plan.last.notes if "does not count" in note]
+    assert said.endswith(": S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY, STEMWRIGHT_JWKS_URL, STEMWRIGHT_PORT")
+    plan(gateway_port=0, s3_endpoint_url="https://s3.example.com")
+    assert "S3_ACCESS_KEY_ID" not in str(plan.last.notes)
+
+
+def test_a_setting_that_is_empty_is_none(plan: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("STEMWRIGHT_NOTIFIER_SEALING_KEY", "STEMWRIGHT_WORKER_HEARTBEAT_SECONDS"):
+        monkeypatch.setenv(name, "")
+    parts = plan()
+    assert len(parts["notifier"].environment["STEMWRIGHT_NOTIFIER_SEALING_KEY"]) >= 32
+    assert parts["worker-1"].environment["STEMWRIGHT_WORKER_HEARTBEAT_SECONDS"] == "2"
+
+
 def test_no_secret_is_on_a_command_line(plan: Planner, tmp_path: Path) -> None:
     parts = plan()
     secret = parts["accounts"].environment["S3_SECRET_ACCESS_KEY"]

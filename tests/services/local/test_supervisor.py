@@ -205,6 +205,14 @@ def test_a_part_that_ignores_sigterm_is_killed_after_its_grace(run: Running) -> 
     supervisor.wait_until_ready()  # the fixture stops it and looks for what is left
 
 
+def test_a_part_has_the_time_to_stop_that_it_asks_for(tmp_path: Path) -> None:
+    patient = replace(stand_in("patient"), stop_seconds=600)
+    parts = [patient, stand_in("other"), replace(stand_in("last", stop_stage=1), stop_seconds=0.1)]
+    supervisor = Supervisor(parts, tmp_path, IMPATIENT)
+    assert supervisor.stop_seconds == 600.5
+    supervisor.stop()
+
+
 def test_a_part_gets_nothing_of_what_somebody_set_for_their_own_python(
     run: Running, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from services.worker.inference import Inference
 from services.worker.scratch import Scratch
 from services.worker.separate import Separator
 from services.worker.service import WorkerService
+from services.worker.store import StoreWatch
 from tests.ids import numbered
 from tests.services.worker.assignments import assigned, proof
 from tests.services.worker.memory_storage import MemoryStorage
@@ -42,9 +43,11 @@ class Bench:
         self.during: Callable[[], None] = lambda: None
         self.segments: tuple[int, ...] = ()
         """Samples of each segment."""
+        self.store = StoreWatch(cast(ObjectStorage, self.storage))
         self.separate = Separator(
             service=self.service,
             storage=cast(ObjectStorage, self.storage),
+            store=self.store,
             inference=cast(Inference, self),
             scratch=Scratch(root, ME),
             engine=self.engine,

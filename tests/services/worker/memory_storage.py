@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from services.kit.storage import ObjectInfo, ObjectNotFound, StorageUnavailable
+from services.kit.storage import BucketMissing, ObjectInfo, ObjectNotFound, StorageUnavailable
 
 CHUNK_BYTES = 4
 
@@ -27,7 +27,12 @@ class MemoryStorage:
         """Where each chunk that streams gave out began, and how long it was."""
         self.truncating = 0
         """How many of the next files arrive only half."""
+        self.has_bucket = True
         self._lock = threading.Lock()
+
+    def ping(self) -> None:
+        if not self.has_bucket:
+            raise BucketMissing("gone")
 
     def _fail(self, key: str) -> None:
         with self._lock:

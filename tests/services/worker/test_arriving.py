@@ -4,7 +4,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +15,7 @@ from services.worker.attempts import Attempt
 from services.worker.errors import StorageFailed
 from services.worker.retries import Retries
 from services.worker.service import WorkerService
+from services.worker.store import StoreWatch
 from tests.services.worker.assignments import assigned
 from tests.services.worker.memory_storage import CHUNK_BYTES, MemoryStorage
 from tests.services.worker.waiting import until
@@ -40,7 +41,11 @@ def source(storage: MemoryStorage, tmp_path: Path) -> Iterator[ArrivingSource]:
     service.assign(assignment)
     attempt = cast(Attempt, service.next_attempt())
     source = ArrivingSource(
-        attempt, cast(ObjectStorage, storage), Retries(2, 0.001, service.pause), tmp_path / "source"
+        attempt,
+        cast(ObjectStorage, storage),
+        Retries(2, 0.001, service.pause),
+        StoreWatch(cast(Any, storage)),
+        tmp_path / "source",
     )
     storage.before = {0: lambda: until(lambda: source.wanted is not None)}
     with source:

@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 from separation.errors import UndecodableAudio
 from separation.manifest import Manifest
+from services.kit.object_keys import source_key
 from services.kit.protos import separation_pb2
 from services.worker import arriving
 from services.worker.attempts import AbortReason
@@ -19,6 +20,7 @@ from services.worker.errors import (
     NoSpace,
     SourceChanged,
     SourceMissing,
+    SourceUnreadable,
     StorageFailed,
 )
 from tests.services.worker.bench import ME, SONG, SOURCE, Bench
@@ -204,6 +206,44 @@ def test_a_store_that_stays_away_is_another_attempt(bench: Bench, key: str) -> N
         bench.separate(bench.attempt())
     assert caught.value.retryable
     assert bench.stored() == []
+
+
+def test_a_source_that_the_store_refuses_while_it_gives_out_others_is_the_song_s_fault(bench: Bench) -> None:
+    """As a song's own fault it counts: of three such attempts the job ends."""
+    other = source_key("upl_other")
+    bench.storage.objects[other] = b"another song"
+    bench.store.note_arrived(other)
+    bench.storage.failures[SOURCE] = 3
+    with pytest.raises(SourceUnreadable) as caught:
+        bench.separate(bench.attempt())
+    assert (caught.value.code, caught.value.retryable) == ("source_unreadable", True)
+    assert bench.stored() == []
+
+
+@pytest.mark.parametrize("others", ["unknown", "itself", "deleted", "refused"])
+def test_a_store_of_which_nothing_better_is_known_is_away(bench: Bench, others: str) -> None:
+    bench.storage.failures[SOURCE] = 3
+    other = source_key("upl_other")
+    if others != "unknown":
+        bench.store.note_arrived(SOURCE if others == "itself" else other)
+    if others == "refused":
+        bench.storage.objects[other] = b"another song"
+        bench.storage.failures[other] = 1
+    with pytest.raises(StorageFailed):
+        bench.separate(bench.attempt())
+
+
+def test_a_song_that_arrived_whole_speaks_for_the_store(bench: Bench) -> None:
+    bench.separate(bench.attempt())
+    assert bench.store.serves_others(source_key("upl_other"))
+    assert not bench.store.serves_others(SOURCE)
+
+
+def test_a_source_that_went_with_its_bucket_is_waited_for(bench: Bench) -> None:
+    bench.storage.objects.clear()
+    bench.storage.has_bucket = False
+    with pytest.raises(StorageFailed):
+        bench.separate(bench.attempt())
 
 
 def test_objects_stay_once_a_manifest_was_on_its_way(bench: Bench) -> None:

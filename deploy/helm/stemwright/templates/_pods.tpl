@@ -117,9 +117,8 @@ spec:
       automountServiceAccountToken: false
       enableServiceLinks: false
       {{- with include "stemwright.pull-secrets" . | trim }}{{ . | nindent 6 }}{{ end }}
-      # 5 s until no load balancer sends requests any more, 5 s in which those that do are still answered, 30 s for what is
-      # under way.
-      terminationGracePeriodSeconds: 45
+      # 5 s until no load balancer sends requests any more, 30 s for what is under way, 10 s for tasks.
+      terminationGracePeriodSeconds: {{ include "stemwright.stop-seconds" (merge (dict "over" (list .values.settings)) .) }}
       securityContext:
         {{- include "stemwright.pod-security" .root.Values.runAsUser | nindent 8 }}
       {{- include "stemwright.placement" . | trim | nindent 6 }}

@@ -26,6 +26,19 @@ has it; a process gets those groups that it needs and no secret besides. Each ta
 {{- end }}
 {{- end -}}
 
+{{/* What a process may take to end, by what it is told in the end. */}}
+{{- define "stemwright.stop-seconds" -}}
+{{- $all := include "stemwright.settings.service" . | fromYaml -}}
+{{- if .worker }}{{ $all = mergeOverwrite $all (include "stemwright.settings.worker" . | fromYaml) }}{{ end -}}
+{{- $all = mergeOverwrite $all (deepCopy .root.Values.settings) -}}
+{{- range .over }}{{ $all = mergeOverwrite $all (deepCopy .) }}{{ end -}}
+{{- if .worker -}}
+{{- add 45 (ceil (float64 $all.STEMWRIGHT_WORKER_GRACE_SECONDS)) -}}
+{{- else -}}
+{{- add 10 (ceil (float64 $all.STEMWRIGHT_DRAIN_SECONDS)) (ceil (float64 $all.STEMWRIGHT_SHUTDOWN_GRACE_SECONDS)) -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "stemwright.settings.process" -}}
 STEMWRIGHT_ENVIRONMENT: {{ .root.Values.environment }}
 {{- end -}}

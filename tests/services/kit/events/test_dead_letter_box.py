@@ -1,7 +1,10 @@
 """Dead letters as an operator finds them, over a real broker."""
 
+from collections.abc import Iterable
+
 import pytest
 
+from services.kit.events import dead_letter_box
 from services.kit.events.codec import OutgoingEvent, Record, encode
 from services.kit.events.dead_letter_box import DeadLetterBox, NotReplayable
 from services.kit.events.dead_letters import dead_letter
@@ -56,3 +59,20 @@ def test_letters_are_listed_read_and_replayed_as_they_were(broker: Broker) -> No
         empty.record()
     absent = listed.name[:-12] + "0" * 12
     assert [box.find(name) for name in (absent, "nothing-v1-0-0-" + "0" * 12, "nonsense")] == [None] * 3
+
+
+def test_letters_that_were_dealt_with_hide_none(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = encode(OutgoingEvent(UPLOADS, UPLOAD, sample(uploads_pb2.UploadReady)))
+    for number in range(6):
+        write_raw(broker.brokers, died(ready, f"reason {number}"))
+    box = DeadLetterBox(broker.brokers, "tests")
+    mine = [letter for letter in box.newest() if letter.reason.startswith("reason")]
+    monkeypatch.setattr(dead_letter_box, "NEWEST", 2)
+
+    def reasons(passed_over: Iterable[str] = ()) -> list[str]:
+        return sorted(letter.reason for letter in box.newest(passed_over) if letter.reason.startswith("reason"))
+
+    assert reasons() == ["reason 4", "reason 5"]
+    dealt_with = [letter.name for letter in mine if letter.reason in ("reason 5", "reason 3")]
+    assert reasons([*dealt_with, "nonsense"]) == ["reason 2", "reason 3", "reason 4", "reason 5"]
+    assert reasons(letter.name for letter in mine) == [f"reason {number}" for number in range(6)]

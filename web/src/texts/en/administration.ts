@@ -291,7 +291,7 @@ export const administration = {
 
   deadLetters: {
     title: "Dead letters",
-    lead: "Messages between the services that nobody could handle. Of each part of the event log the last fifty are looked at.",
+    lead: "Messages between the services that nobody could handle. Of each part of the event log the last fifty are looked at; where only open ones are asked for, the last fifty of those.",
     statuses: { open: "open", replayed: "replayed", discarded: "discarded" },
     status: "Status",
     any: "Any",

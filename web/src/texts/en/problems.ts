@@ -157,6 +157,7 @@ export const problems = {
     source_unreachable: "There is no answer at that address.",
     source_missing: "The song is not there any more.",
     source_changed: "The song is not the one that was checked.",
+    source_unreadable: "The song cannot be read any more. Send it again.",
     reservation_expired: "It took too long to begin.",
     waited_too_long: "It could not be done in time.",
     attempt_too_long: "The separation took too long.",

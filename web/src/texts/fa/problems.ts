@@ -152,6 +152,7 @@ export const problems: Texts["problems"] = {
     source_unreachable: "از آن نشانی پاسخی نمی‌آید.",
     source_missing: "آهنگ دیگر آن‌جا نیست.",
     source_changed: "این آهنگ همانی نیست که بررسی شد.",
+    source_unreadable: "این آهنگ دیگر خواندنی نیست. دوباره آن را بفرستید.",
     reservation_expired: "آغاز آن بیش از اندازه طول کشید.",
     waited_too_long: "به‌موقع انجام نشد.",
     attempt_too_long: "جداسازی بیش از اندازه طول کشید.",
