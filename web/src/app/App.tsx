@@ -40,8 +40,9 @@ function Guarded({ page, user, problem, ask }: { page: Page } & Asked) {
     return <Redirect to={`/sign-in?next=${encodeURIComponent(path + location.search)}`} replace />;
   }
   if (!allowed(page, user ?? null)) return <NotFound />;
+  // What is of one account ends with it, down to what stands in a field.
   return (
-    <Settling>
+    <Settling key={page.for === "anyone" ? "" : user?.id}>
       <page.page />
     </Settling>
   );

@@ -1,5 +1,5 @@
 import { QueryClient } from "@tanstack/react-query";
-import { onSessionNews } from "../api/client";
+import { csrfToken, onSessionNews } from "../api/client";
 import { Problem } from "../api/problem";
 import { forget } from "../api/session";
 
@@ -16,7 +16,7 @@ export function newQueries(): QueryClient {
     },
   });
   onSessionNews((news) => {
-    if (news === "ended") forget(queries);
+    if (news === "ended" || csrfToken() === null) forget(queries);
     else void queries.invalidateQueries({ queryKey: ["me"] });
   });
   return queries;

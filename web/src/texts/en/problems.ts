@@ -10,6 +10,7 @@ export const problems = {
   /** By the API's `code`; one that is not here is told in the API's own words. A test compares this with the document. */
   codes: {
     unreachable: "There was no answer. Check your connection and try again.",
+    another_account: "Another window of this browser has signed in with another account. Nothing was done.",
 
     // Of any call.
     bad_request: UNREADABLE,

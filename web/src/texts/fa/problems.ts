@@ -15,6 +15,7 @@ export const problems: Texts["problems"] = {
       : `${digits.format(Math.ceil(seconds / 60))} دقیقهٔ دیگر دوباره تلاش کنید.`,
   codes: {
     unreachable: "پاسخی نیامد. اتصال خود را بررسی و دوباره تلاش کنید.",
+    another_account: "در پنجره‌ای دیگر با حساب دیگری وارد شده‌اند. کاری انجام نشد.",
 
     bad_request: UNREADABLE,
     unsupported_media_type: UNREADABLE,
