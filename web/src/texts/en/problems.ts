@@ -97,6 +97,7 @@ export const problems = {
 
     // Money.
     payments_off: "Nothing is sold here.",
+    checkout_not_found: "There is no such payment.",
     payment_provider_unavailable: "Payments are not possible at the moment. Try again later.",
     too_many_checkouts: "Several payments are open. Finish one of them, or wait until they expire.",
     already_subscribed: "You have a plan already. It can be changed where you manage it.",

@@ -95,6 +95,7 @@ export const problems: Texts["problems"] = {
     too_many_shares: "این آهنگ بیش از این پیوند نمی‌گیرد. نخست به یکی پایان دهید.",
 
     payments_off: "این‌جا چیزی فروخته نمی‌شود.",
+    checkout_not_found: "چنین پرداختی نیست.",
     payment_provider_unavailable: "اکنون پرداخت ممکن نیست. دیرتر دوباره تلاش کنید.",
     too_many_checkouts: "چند پرداخت باز مانده است. یکی را به پایان ببرید یا صبر کنید تا مهلتشان بگذرد.",
     already_subscribed: "از پیش طرحی دارید. همان‌جا که آن را می‌گردانید می‌توانید تغییرش دهید.",
