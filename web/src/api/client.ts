@@ -12,8 +12,8 @@ export function csrfToken(): string | null {
   return CSRF_COOKIE.exec(document.cookie)?.[1] ?? null;
 }
 
-/** `ended`: a call was answered 401. `another`: the cookie is of another session than before, or of none, as after a sign-in in another window. */
-export type SessionNews = "ended" | "another";
+/** `ended`: a call was answered 401. `refused`: one was answered 403, so what the account may do is not what is known of it. `another`: the cookie is of another session than before, or of none, as after a sign-in in another window. */
+export type SessionNews = "ended" | "refused" | "another";
 
 const listeners = new Set<(news: SessionNews) => void>();
 
@@ -96,6 +96,8 @@ const signed: Middleware = {
     const now = csrfToken();
     // A call that left before somebody else signed in says nothing about them.
     if (response.status === 401 && (now === null || now === senders.get(request))) tell("ended");
+    // Who is signed in is asked then, and would be for ever if that were refused.
+    if (response.status === 403 && !request.url.endsWith("/v1/me")) tell("refused");
   },
 };
 

@@ -41,7 +41,7 @@ describe("what calls show of the session", () => {
     await calls(401);
     expect(news).toEqual(["ended"]);
     await calls(401, () => setSession(null));
-    expect(news).toEqual(["ended", "ended"]);
+    expect(news.filter((each) => each === "ended")).toHaveLength(2);
   });
 
   it("is nothing of who has signed in since the call left", async () => {

@@ -5,7 +5,7 @@ import { forget } from "../api/session";
 
 const AGAIN = new Set([0, 502, 503, 504]);
 
-/** What is asked and kept of the API. A call that is answered 401 ends the session here too, which leads to signing in. */
+/** What is asked and kept of the API. A call that is answered 401 ends the session here too, which leads to signing in. One that is answered 403 has it asked anew what the account may do. */
 export function newQueries(): QueryClient {
   const queries = new QueryClient({
     defaultOptions: {

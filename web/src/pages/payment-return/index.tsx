@@ -8,6 +8,7 @@ import type { components } from "../../api/schema";
 import { useUser } from "../../api/session";
 import { useTexts } from "../../app/language";
 import { HOME } from "../../app/pages";
+import { useTitle } from "../../app/title";
 import { Refused } from "../../components/Said";
 import { Slip } from "../../components/Slip";
 import { Waiting } from "../../components/Waiting";
@@ -54,6 +55,7 @@ function isAway(problem: unknown): boolean {
 function Told({ found }: { found: Return }) {
   const { payment: words, credits } = useTexts();
   const name = credits.names[found.name] ?? found.name;
+  useTitle(words.titles[found.status]);
   return (
     <Slip title={words.titles[found.status]}>
       <Text role="status">{words.told[found.status](name)}</Text>

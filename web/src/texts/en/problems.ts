@@ -25,6 +25,7 @@ export const problems = {
     invalid_token: SIGNED_OUT,
     invalid_api_key: SIGNED_OUT,
     forbidden: "You may not do this.",
+    role_withdrawn: "Your account does not have the role any more that this page is for.",
     csrf_failed: "This page and your sign-in do not belong together any more. Load the page again.",
     route_not_found: "There is nothing of this kind.",
     idempotency_in_progress: "The first try is still being answered. Wait a moment.",

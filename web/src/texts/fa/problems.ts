@@ -29,6 +29,7 @@ export const problems: Texts["problems"] = {
     invalid_token: SIGNED_OUT,
     invalid_api_key: SIGNED_OUT,
     forbidden: "اجازهٔ این کار را ندارید.",
+    role_withdrawn: "حساب شما دیگر نقشی را که این صفحه برای آن است ندارد.",
     csrf_failed: "این صفحه با ورود شما هماهنگ نیست. صفحه را دوباره بارگذاری کنید.",
     route_not_found: "چنین چیزی نیست.",
     idempotency_in_progress: "تلاش نخست هنوز در جریان است. کمی صبر کنید.",
