@@ -187,5 +187,6 @@ def test_back_finds_the_list_as_it_was_left(page: Page) -> None:
     page.wait_for_url("**/separations?search=Song&status=succeeded")
     expect(page.get_by_label("Search by name")).to_have_value("Song")
     expect(page.get_by_role("combobox", name="Show")).to_have_value("Done")
-    expect(page.get_by_role("link", name=name)).to_be_in_viewport()
+    rows = page.get_by_role("list", name="My separations").get_by_role("listitem")
+    expect(rows.filter(has_text=name)).to_be_in_viewport()
     assert abs(page.evaluate("scrollY") - left) < 200
