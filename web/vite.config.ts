@@ -53,7 +53,7 @@ export default defineConfig({
   server: {
     // `npm run dev` beside `make up`.
     proxy: Object.fromEntries(
-      ["/v1", "/docs", "/billing"].map((path) => [path, { target: "http://127.0.0.1:8080" }]),
+      ["/v1", "/docs", "/billing/sandbox"].map((path) => [path, { target: "http://127.0.0.1:8080" }]),
     ),
   },
   // A document is made for the tests that ask for one, for it costs more than they do. Nothing here waits for real time;

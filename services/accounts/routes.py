@@ -7,7 +7,6 @@ from services.accounts.erasure import routes as erasure
 from services.accounts.ledger import admin_routes as ledger_admin
 from services.accounts.ledger import routes as ledger
 from services.accounts.payments import admin_routes as payments_admin
-from services.accounts.payments import pages as payment_pages
 from services.accounts.payments import revenue, sandbox_pages
 from services.accounts.payments import routes as payments
 from services.accounts.plans import routes as plans
@@ -33,7 +32,6 @@ ROUTERS = (
     security_events.router,
     ledger.router,
     payments.router,
-    payment_pages.router,
     sandbox_pages.router,
     plans.router,
     administration.router,

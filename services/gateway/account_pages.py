@@ -72,10 +72,11 @@ POLICY = (
 router = APIRouter(prefix="/account", include_in_schema=False, dependencies=[Depends(counted)])
 
 
-def answer(content: str) -> Response:
+def answer(content: str, status: int = 200) -> Response:
     """A page of ours that needs no build."""
     return HTMLResponse(
         content,
+        status,
         headers={
             "content-security-policy": POLICY,
             "cache-control": "no-cache",

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -18,6 +18,7 @@ from services.gateway.reverse_proxy import ReverseProxy
 from services.gateway.settings import Settings
 from services.kit.app import create_app
 from services.kit.auth import TokenVerifier
+from services.kit.errors import RouteNotFound
 from services.kit.process import BackgroundTask
 
 EXPOSED = ("Location", "Retry-After", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Request-Id")
@@ -47,6 +48,7 @@ def gateway_app(
         # The reverse proxy bounds bodies route by route; the gateway's own routes read none.
         streamed=re.compile(".*", re.DOTALL),
     )
+    app.add_exception_handler(RouteNotFound, _on_route_not_found)
     app.mount("", ReverseProxy(admission, services))
 
     run_tasks = app.router.lifespan_context
@@ -75,3 +77,8 @@ def gateway_app(
     if settings.proxies:
         app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.proxies))
     return app
+
+
+def _on_route_not_found(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RouteNotFound)  # noqa: S101 - registered for this type only
+    return web_app.not_found(request, error)

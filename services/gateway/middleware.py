@@ -17,7 +17,7 @@ NOT_PUBLIC = frozenset({"/metrics"})
 
 _HIDDEN = "/hidden"
 
-UNLISTED = ("/s/", "/v1/shares/", "/erasures/", "/v1/erasures/")
+UNLISTED = ("/s/", "/v1/shares/", "/erasures/", "/v1/erasures/", "/billing/", "/v1/billing/returns/")
 """Where the address is the secret: what follows one must not end up in an index."""
 
 HEADERS = {

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import httpcore2
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from services.gateway import headers as http
@@ -28,6 +30,7 @@ from services.gateway.proxy import (
 from services.gateway.routes import Access, Body, Load, Route, Upstream
 from services.gateway.settings import Settings
 from services.gateway.slow_clients import TimeBudget, WaitingPool
+from services.gateway.web_app import not_found
 from services.kit.addresses import network_of
 from services.kit.errors import PayloadTooLarge, RouteNotFound, StemwrightError
 from services.kit.problems import problem_response
@@ -66,7 +69,9 @@ class ReverseProxy:
             if isinstance(error, BodyTimeout):
                 # Who was waited for long enough is not waited for again.
                 incoming.given_up = True
-            response = problem_response(error)
+            response: Response = problem_response(error)
+            if isinstance(error, RouteNotFound):
+                response = not_found(Request(scope), error)
             await response(scope, receive, answer.send)
 
     async def _forward(self, admitted: Admitted, incoming: "Incoming", answer: "Answer") -> None:

@@ -96,6 +96,7 @@ APP_PAGES = (
     "/new",
     "/separations",
     "/credits",
+    "/billing/return/{id}",
     "/developers",
     "/developers/webhooks/{id}",
     "/account",
@@ -220,8 +221,8 @@ def _money() -> Iterable[Route]:
     yield Route("POST", "/v1/billing/portal", Upstream.ACCOUNTS, "account")
     # Whoever calls this has signed the body.
     yield Route("POST", "/v1/billing/providers/{name}/webhook", Upstream.ACCOUNTS, access=Access.ANYONE)
-    # Pages for people, who come without a token: the id in the address is the secret.
-    yield Route("GET", "/billing/return/{id}", Upstream.ACCOUNTS, access=Access.ANYONE)
+    # For people, who come without a token: the id in the address is the secret.
+    yield Route("GET", "/v1/billing/returns/{id}", Upstream.ACCOUNTS, access=Access.ANYONE)
     yield Route("GET", "/billing/sandbox/{id}", Upstream.ACCOUNTS, access=Access.ANYONE)
     yield Route("POST", "/billing/sandbox/{id}", Upstream.ACCOUNTS, access=Access.ANYONE, body=Body.FORM)
 

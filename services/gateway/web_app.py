@@ -17,6 +17,7 @@ from services.gateway import account_pages
 from services.gateway.docs import READ, counted
 from services.gateway.routes import APP_PAGES
 from services.kit.errors import RouteNotFound
+from services.kit.problems import problem_response
 
 BUILT = Path(__file__).parent / "web"
 NONCE = "NONCE-OF-THIS-ANSWER"
@@ -78,18 +79,39 @@ def policy(nonce: str, object_store_origin: str | None = None) -> str:
 
 async def document(request: Request) -> Response:
     """The answer to a page of the app."""
+    return _document(request)
+
+
+def not_found(request: Request, error: RouteNotFound) -> Response:
+    """The answer where nothing is: to who reads pages the app, which says so in their language; to programs, and to
+    anybody about the API, the problem."""
+    if f"{request.url.path}/".startswith("/v1/") or not _reads_pages(request):
+        return problem_response(error)
+    answer = _document(request, error.status)
+    # What browsers get depends on their `Accept`, and the address may have a page tomorrow.
+    answer.headers["cache-control"] = "no-store"
+    return answer
+
+
+def _reads_pages(request: Request) -> bool:
+    """Whether it is a browser that opens an address. Programs that take HTML as well name JSON too, or anything."""
+    accepted = {part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")}
+    return request.method in READ and "text/html" in accepted and "application/json" not in accepted
+
+
+def _document(request: Request, status: int = 200) -> Response:
     pages: Path = request.app.state.pages
     try:
         built = (pages / "index.html").read_text(encoding="utf-8")
     except FileNotFoundError:
-        return account_pages.answer(WITHOUT_BUILD.get(request.url.path, NOT_BUILT))
+        return account_pages.answer(WITHOUT_BUILD.get(request.url.path, NOT_BUILT), status)
     nonce = secrets.token_urlsafe(16)
     headers = {
         "content-security-policy": policy(nonce, request.app.state.settings.object_store_origin),
         "permissions-policy": _PERMISSIONS,
         "cache-control": "no-cache",
     }
-    return HTMLResponse(built.replace(NONCE, nonce), headers=headers)
+    return HTMLResponse(built.replace(NONCE, nonce), status, headers=headers)
 
 
 for _path in APP_PAGES:

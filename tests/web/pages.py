@@ -9,6 +9,7 @@ LIST = Path(__file__).parents[2] / "web" / "src" / "app" / "pages.ts"
 _ENTRY = re.compile(r'path: "(?P<path>[^"]+)".*?\bfor: "(?P<whose>\w+)"', re.DOTALL)
 IDS = {
     "/erasures/:token": "/erasures/er_nobody",
+    "/billing/return/:id": "/billing/return/chk_00000000000000000000000000",
     "/s/:token": "/s/AAAAAAAAAAAAAAAAAAAAAA",
     "/separations/:id": "/separations/job_00000000000000000000000000",
     "/developers/webhooks/:id": "/developers/webhooks/whe_00000000000000000000000000",

@@ -163,3 +163,30 @@ def test_what_waits_stands_in_its_turn_and_is_put_first(page: Page) -> None:
     expect(turns).to_contain_text([f"Song {MANY - 2}", f"Song {MANY - 1}", f"Song {MANY}"])
     page.get_by_role("button", name=f"Put first: Song {MANY}.mp3").click()
     expect(turns).to_contain_text([f"Song {MANY}", f"Song {MANY - 2}", f"Song {MANY - 1}"])
+
+
+def test_back_finds_the_list_as_it_was_left(page: Page) -> None:
+    Shelf(page)
+    page.goto("/separations")
+    settled(page)
+    page.get_by_label("Search by name").fill("Song ")
+    page.get_by_role("combobox", name="Show").click()
+    page.get_by_role("option", name="Done", exact=True).click()
+    page.wait_for_url("**/separations?search=Song&status=succeeded")
+    settled(page)
+    page.mouse.wheel(0, 4000)
+    page.wait_for_function("scrollY > 3900")
+    left = page.evaluate("scrollY")
+    in_view = page.get_by_role("list", name="My separations").get_by_role("link").nth(10)
+    name = in_view.inner_text()
+    in_view.click()
+    page.wait_for_url("**/separations/job_*")
+    settled(page)
+    page.go_back()
+
+    page.wait_for_url("**/separations?search=Song&status=succeeded")
+    expect(page.get_by_label("Search by name")).to_have_value("Song")
+    expect(page.get_by_role("combobox", name="Show")).to_have_value("Done")
+    rows = page.get_by_role("list", name="My separations").get_by_role("listitem")
+    expect(rows.filter(has_text=name)).to_be_in_viewport()
+    assert abs(page.evaluate("scrollY") - left) < 200

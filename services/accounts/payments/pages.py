@@ -1,19 +1,9 @@
-"""What pages for people look like, without scripts, and the one that a provider sends people back to."""
+"""What pages for people look like, without scripts."""
 
 import base64
 import hashlib
-from html import escape
 
-from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
-
-from services.accounts.dependencies import AccountsDep
-from services.accounts.payments.errors import ProviderUnavailable
-from services.accounts.payments.models import Checkout
-from services.accounts.payments.service import CheckoutStatus
-from services.kit.schemas import CheckoutId
-
-router = APIRouter(include_in_schema=False)
 
 STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
@@ -33,33 +23,6 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-
-
-@router.get("/billing/return/{checkout_id}")
-def show_return(checkout_id: CheckoutId, accounts: AccountsDep) -> HTMLResponse:
-    """Where a provider sends the person back to, which is as good a reason as a webhook to look what happened."""
-    try:
-        checkout = accounts.payments.look(checkout_id)
-    except ProviderUnavailable:
-        title, body = "Thank you", "<p>We are still waiting for word of your payment. Look again in a minute.</p>"
-    else:
-        title, body = _told(checkout)
-    return page(title, f'{body}<p><a href="/credits">Your credits</a></p>')
-
-
-def _told(checkout: Checkout) -> tuple[str, str]:
-    name = escape(checkout.name)
-    match CheckoutStatus(checkout.status):
-        case CheckoutStatus.PAID:
-            return "Paid. Thank you!", f"<p>{name}: the credits are yours.</p>"
-        case CheckoutStatus.PROCESSING:
-            return "Thank you", "<p>Your bank is at work. The credits come as soon as it is done.</p>"
-        case CheckoutStatus.FAILED:
-            return "The payment failed", f"<p>{name} was not bought.</p>"
-        case CheckoutStatus.EXPIRED:
-            return "The checkout has expired", f"<p>{name} was not bought.</p>"
-    link = f'<p><a href="{escape(checkout.url)}">Go on with the payment</a></p>' if checkout.url else ""
-    return "Not paid yet", f"<p>{name} is waiting to be paid.</p>{link}"
 
 
 def page(title: str, body: str) -> HTMLResponse:

@@ -20,7 +20,14 @@ from services.accounts.payments.errors import (
     WrongSignature,
 )
 from services.accounts.payments.receipts import Receipt, pdf
-from services.accounts.payments.schemas import CheckoutView, NewCheckout, PaymentView, PortalView, SubscriptionView
+from services.accounts.payments.schemas import (
+    CheckoutView,
+    NewCheckout,
+    PaymentView,
+    PortalView,
+    ReturnView,
+    SubscriptionView,
+)
 from services.accounts.plans.errors import PriceNotFound
 from services.accounts.users import repository as users
 from services.kit.database import WriteSession
@@ -82,6 +89,18 @@ def get_checkout(checkout_id: CheckoutId, accounts: AccountsDep, reader: Billing
     """What has become of a checkout."""
     with accounts.database.read() as session:
         return CheckoutView.of(*accounts.payments.checkout(session, reader.account_id, checkout_id))
+
+
+@router.get(
+    "/returns/{checkout_id}",
+    summary="See what came of a checkout",
+    responses=answers(CheckoutNotFound, ProviderUnavailable),
+)
+def get_return(checkout_id: CheckoutId, accounts: AccountsDep, response: Response) -> ReturnView:
+    """What the page tells that people come back to from paying, which is as good a reason as a webhook to ask the
+    provider. Nobody signs in for it, for their session may have ended meanwhile: the address is the secret."""
+    response.headers["Cache-Control"] = "no-store"
+    return ReturnView.of(accounts.payments.look(checkout_id))
 
 
 @router.get("/payments", summary="List payments")

@@ -46,6 +46,18 @@ class CheckoutView(BaseModel):
         )
 
 
+class ReturnView(BaseModel):
+    """What has become of a checkout, for whoever comes back from it."""
+
+    status: CheckoutStatus = Field(description="`paid`, `failed` and `expired` are final.")
+    name: str
+    url: str | None = Field(description="Where the person pays, while that is possible.")
+
+    @classmethod
+    def of(cls, checkout: Checkout) -> "ReturnView":
+        return cls(status=CheckoutStatus(checkout.status), name=checkout.name, url=checkout.url)
+
+
 class PaymentView(BaseModel):
     """Money that came in, and what of it was paid back."""
 

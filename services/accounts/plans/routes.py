@@ -74,6 +74,7 @@ def list_prices(accounts: AccountsDep) -> PricesView:
             for price in of_kind[PriceKind.PLAN]
         ],
         rates=[RateView.of(price) for price in of_kind[PriceKind.RATE]],
+        previews_per_day=accounts.policy.previews(accounts.policy.default_plan),
     )
 
 

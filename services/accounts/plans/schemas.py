@@ -73,6 +73,7 @@ class PricesView(BaseModel):
     packs: Sequence[PackView]
     plans: Sequence[PlanView]
     rates: Sequence[RateView]
+    previews_per_day: int = Field(description="Free previews a day (UTC) of an account without a plan.")
 
 
 class _New(RequestBody):

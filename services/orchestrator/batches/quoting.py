@@ -8,7 +8,7 @@ from services.orchestrator.batches.schemas import BatchItem, BatchQuote, NewBatc
 from services.orchestrator.batches.songs import usable_songs
 from services.orchestrator.credits import quotes
 from services.orchestrator.credits.schemas import Obstacle
-from services.orchestrator.credits.service import Quotes, has_previews_left
+from services.orchestrator.credits.service import Quotes, has_previews_left, previews_left
 from services.orchestrator.queue.model_choice import ModelChoice
 from services.orchestrator.settings import Settings
 from services.orchestrator.uploads.errors import UploadNotReady
@@ -56,6 +56,7 @@ class BatchQuotes:
             available_credits=balance.available_credits,
             affordable=reason is None,
             reason=reason,
+            previews_left=previews_left(balance, now),
             expires_at=expires_at,
         )
 

@@ -132,6 +132,9 @@ class BatchQuote(BaseModel):
     available_credits: int
     affordable: bool
     reason: Obstacle | None = Field(description="Why it is not affordable: the code that it would be refused with.")
+    previews_left: int | None = Field(
+        description="Free previews that are left today (UTC); null where that is not known before the day's first."
+    )
     expires_at: datetime = Field(description="Of the song whose quote ends first.")
 
 

@@ -102,7 +102,14 @@ def _credits(millicredits: int | None) -> float | None:
     return None if millicredits is None else millicredits / 1000
 
 
+def previews_left(balance: KnownBalance, now: datetime) -> int | None:
+    """How many are left by the last word of accounts, if it is of today (UTC); each day has new ones, of which None is
+    known before the first."""
+    told_at = balance.previews_told_at
+    return balance.previews_left if told_at is not None and told_at.date() == now.date() else None
+
+
 def has_previews_left(balance: KnownBalance, number: int, now: datetime) -> bool:
-    """Whether so many are left by the last word of accounts, if it is of today (UTC); each day has new ones."""
-    told_at, left = balance.previews_told_at, balance.previews_left
-    return told_at is None or told_at.date() != now.date() or left is None or left >= number
+    """Whether so many are left, as far as that is known."""
+    left = previews_left(balance, now)
+    return left is None or left >= number

@@ -86,7 +86,7 @@ def test_only_sign_in_keys_receipts_of_the_erased_shared_songs_and_pages_are_for
         "/docs/assets/{name}",
         "/v1/openapi.json",
         "/v1/billing/providers/{name}/webhook",
-        "/billing/return/{id}",
+        "/v1/billing/returns/{id}",
         "/billing/sandbox/{id}",
         "/account/account.js",
     }

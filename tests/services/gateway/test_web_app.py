@@ -93,6 +93,45 @@ def test_only_the_pages_of_the_app_are_answered_with_it(gateway: Platform, path:
     problem(gateway.client.get(path), 404, "route_not_found")
 
 
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("path", ["/nothing", "/separation/job_1", "/assets/gone-1.js", "/metrics", "/docs/nothing"])
+def test_a_mistyped_address_shows_a_browser_the_app_which_says_so(gateway: Platform, path: str) -> None:
+    answer = gateway.client.get(path, headers={"Accept": BROWSER})
+
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    (number,) = re.findall(r'nonce="([^"]+)"', answer.text)
+    assert f"style-src 'self' 'nonce-{number}';" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert gateway.client.head(path, headers={"Accept": BROWSER}).headers["content-type"].startswith("text/html")
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize(
+    ("method", "path", "accepted"),
+    [
+        ("GET", "/v1/nothing", BROWSER),
+        ("GET", "/v1", BROWSER),
+        ("GET", "/v1/jobs/a.b", BROWSER),
+        ("POST", "/nothing", BROWSER),
+        ("GET", "/nothing", "application/json, text/html"),
+        ("GET", "/nothing", "*/*"),
+    ],
+)
+def test_the_api_and_programs_are_told_of_it_as_a_problem(
+    gateway: Platform, method: str, path: str, accepted: str
+) -> None:
+    problem(gateway.client.request(method, path, headers={"Accept": accepted}), 404, "route_not_found")
+
+
+@pytest.mark.usefixtures("not_built")
+def test_without_a_build_a_mistyped_address_is_told_as_404_too(gateway: Platform) -> None:
+    answer = gateway.client.get("/nothing", headers={"Accept": BROWSER})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+
+
 @pytest.mark.usefixtures("built")
 @pytest.mark.parametrize(
     ("accepted", "coding"),

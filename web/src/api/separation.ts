@@ -6,7 +6,7 @@ import { api } from "./client";
 import { orders } from "./orders";
 import { answer, Problem } from "./problem";
 import type { components } from "./schema";
-import { followJob } from "./stream";
+import { followJob, isStreamed } from "./stream";
 
 export type Job = components["schemas"]["JobAnswer"];
 export type Stem = components["schemas"]["StemResult"];
@@ -17,10 +17,10 @@ type Tag = NonNullable<Feedback["tags"]>[number];
 export const TAGS: readonly Tag[] = ["bleed", "artifacts", "muffled", "missing", "clicks", "perfect"];
 
 const FINAL: ReadonlySet<Job["status"]> = new Set(["succeeded", "failed", "canceled", "rejected"]);
-/** Where the stream cannot be had, or says nothing; and while the page is hidden, where music may go on. */
+/** Where the stream says nothing; and where there is none: other windows have theirs, or the page is hidden, where music may go on. */
 const ASK_AGAIN_MILLISECONDS = 10_000;
-const ASK_UNSEEN_MILLISECONDS = 4000;
-const again = () => (document.hidden ? ASK_UNSEEN_MILLISECONDS : ASK_AGAIN_MILLISECONDS);
+const ASK_WITHOUT_STREAM_MILLISECONDS = 4000;
+const again = (id: string) => (isStreamed(id) ? ASK_AGAIN_MILLISECONDS : ASK_WITHOUT_STREAM_MILLISECONDS);
 
 export function isFinal(job: Job): boolean {
   return FINAL.has(job.status);
@@ -57,7 +57,7 @@ export function useJob(id: string) {
     queryKey: keys.job(id),
     queryFn: () => answer(api.GET("/v1/jobs/{job_id}", at(id))),
     refetchInterval: ({ state }) =>
-      state.data && !isFinal(state.data) && !isGone(state.error) ? again() : false,
+      state.data && !isFinal(state.data) && !isGone(state.error) ? again(id) : false,
     refetchIntervalInBackground: true,
   });
   const live = job.data !== undefined && !isFinal(job.data) && !isGone(job.error);
@@ -98,7 +98,7 @@ export function usePlayback(job: Job) {
       if (playback !== null || isFinal(job)) return playback;
       return queries.getQueryData<Playback | null>(queryKey) ?? null;
     },
-    refetchInterval: () => (isFinal(job) ? false : again()),
+    refetchInterval: () => (isFinal(job) ? false : again(job.id)),
     refetchIntervalInBackground: true,
   });
 }

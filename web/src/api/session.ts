@@ -1,14 +1,15 @@
 import { type QueryClient, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useRef } from "react";
-import { api, csrfToken } from "./client";
+import { api, csrfToken, lookAtSession, shownSession, showSession } from "./client";
 import { answer, Problem } from "./problem";
 import type { components } from "./schema";
 
 export type User = components["schemas"]["UserView"];
 
 const ME = ["me"];
-/** What is of no account: of links and receipts, for whoever has them. */
-const PUBLIC: ReadonlySet<unknown> = new Set(["share", "erasure"]);
+const TAKEN_OVER = ["taken over"];
+/** What is of no account: of links and receipts, for whoever has them, and of this window. */
+const PUBLIC: ReadonlySet<unknown> = new Set(["share", "erasure", TAKEN_OVER[0]]);
 const ASK_AGAIN_MILLISECONDS = 5000;
 
 const followers = new Set<(accountId: string | null) => void>();
@@ -22,6 +23,18 @@ function tellAccount(accountId: string | null): void {
   for (const follower of followers) follower(accountId);
 }
 
+/** Whose data each of them had last. */
+const holders = new WeakMap<QueryClient, string>();
+
+/** Makes room for what is of an account: nothing is kept of the one before. Returns whether there was another. */
+function hold(queries: QueryClient, user: User): boolean {
+  const before = holders.get(queries);
+  holders.set(queries, user.id);
+  if (before === undefined || before === user.id) return false;
+  drop(queries);
+  return true;
+}
+
 async function me(queries: QueryClient): Promise<User | null> {
   const session = csrfToken();
   if (session === null) return null;
@@ -32,12 +45,11 @@ async function me(queries: QueryClient): Promise<User | null> {
     if (problem instanceof Problem && problem.status === 401) return null;
     throw problem;
   }
-  if (session === csrfToken()) {
-    const before = queries.getQueryData<User | null>(ME);
-    // Somebody else has signed in by another tab.
-    if (before && before.id !== user.id) drop(queries);
-    tellAccount(user.id);
-  }
+  // Somebody has signed in or out meanwhile.
+  if (session !== csrfToken()) return me(queries);
+  if (hold(queries, user)) queries.setQueryData(TAKEN_OVER, true);
+  showSession(session);
+  tellAccount(user.id);
   return user;
 }
 
@@ -65,11 +77,26 @@ export function useAsked(): { user: User | null | undefined; problem: unknown; a
   // The query forgets its error as soon as it is asked again; what is told stays until it is known.
   const told = useRef<unknown>(null);
   if (error !== null) told.current = error;
+  // Whose the cookie is now cannot be asked: nothing is shown of who was there before.
+  const unknown = error !== null && csrfToken() !== shownSession();
+  const user = unknown ? undefined : data;
   return {
-    user: data,
-    problem: data === undefined ? told.current : null,
+    user,
+    problem: user === undefined ? told.current : null,
     ask: () => void refetch({ cancelRefetch: false }),
   };
+}
+
+/** Whether another window has put another account in the place of the one that this one showed; and to have it noted. */
+export function useTakenOver(): [boolean, () => void] {
+  const queries = useQueryClient();
+  const { data } = useQuery({
+    queryKey: TAKEN_OVER,
+    queryFn: () => false,
+    enabled: false,
+    initialData: false,
+  });
+  return [data, () => queries.setQueryData(TAKEN_OVER, false)];
 }
 
 function drop(queries: QueryClient): void {
@@ -79,6 +106,8 @@ function drop(queries: QueryClient): void {
 /** Forgets everything of an account; called when its session has ended, by whatever way. */
 export function forget(queries: QueryClient): void {
   drop(queries);
+  showSession(null);
+  lookAtSession();
   // An answer that is on its way would tell of who was signed in.
   void queries.cancelQueries({ queryKey: ME });
   queries.setQueryData(ME, null);
@@ -90,6 +119,9 @@ export function useSignIn() {
   return useMutation({
     mutationFn: (body: components["schemas"]["WebSignIn"]) => answer(api.POST("/v1/auth/session", { body })),
     onSuccess: ({ user }) => {
+      hold(queries, user);
+      showSession(csrfToken());
+      lookAtSession();
       void queries.cancelQueries({ queryKey: ME });
       queries.setQueryData(ME, user);
       tellAccount(user.id);
@@ -110,6 +142,6 @@ export function useRename() {
   const queries = useQueryClient();
   return useMutation({
     mutationFn: (display_name: string | null) => answer(api.PATCH("/v1/me", { body: { display_name } })),
-    onSuccess: (user) => queries.setQueryData(ME, user),
+    onSuccess: (user) => queries.setQueryData<User | null>(ME, (now) => (now?.id === user.id ? user : now)),
   });
 }

@@ -1,11 +1,15 @@
 /** Links by which others listen to a separation: as their owner has them, and as whoever follows one. */
 
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useReducer } from "react";
 import { api } from "./client";
 import { answer } from "./problem";
 import type { components } from "./schema";
 
 export type Share = components["schemas"]["ShareAnswer"];
+
+/** Beyond it browsers fire at once. */
+const LONGEST_TIMER_MILLISECONDS = 2 ** 31 - 1;
 
 const keys = {
   ofJob: (jobId: string) => ["job", jobId, "shares"],
@@ -19,6 +23,20 @@ export function useShares(jobId: string) {
     queryFn: () => answer(api.GET("/v1/jobs/{job_id}/shares", { params: { path: { job_id: jobId } } })),
     select: ({ items }) => items,
   });
+}
+
+/** Of these, the ones that have not expired since; looked at again when the next of them does. */
+export function useUnexpired(shares: readonly Share[] | undefined): readonly Share[] | undefined {
+  const [, look] = useReducer((looks: number) => looks + 1, 0);
+  const now = Date.now();
+  const left = shares?.filter((share) => Date.parse(share.expires_at) > now);
+  const next = Math.min(...(left ?? []).map((share) => Date.parse(share.expires_at)));
+  useEffect(() => {
+    if (next === Number.POSITIVE_INFINITY) return;
+    const timer = setTimeout(look, Math.min(next - Date.now() + 1, LONGEST_TIMER_MILLISECONDS));
+    return () => clearTimeout(timer);
+  }, [next]);
+  return left;
 }
 
 /** Makes a link; its token is in the answer this once. */

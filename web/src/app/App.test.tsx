@@ -70,9 +70,60 @@ describe("while it cannot be known who is signed in", () => {
     expect(headings()).toEqual([en.landing.headline]);
   });
 
+  it("names the window after its page, in its language", async () => {
+    status = 503;
+    await open("/", () => import("../pages/landing"));
+    expect(document.title).toBe(`${en.landing.title} · Stemwright`);
+    await act(async () => navigate("/no-such-page"));
+    expect(document.title).toBe(`${en.common.notFound} · Stemwright`);
+  });
+
   it("leads from every page of an account to signing in and back", async () => {
     status = 401;
     await open("/new", () => import("../pages/sign-in"));
     expect(location.pathname + location.search).toBe("/sign-in?next=%2Fnew");
   });
 });
+
+describe("a role that is taken away", () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+    setSession(null);
+    navigate("/", { replace: true });
+  });
+
+  it("leaves neither its pages nor a way to them, and is told of", async () => {
+    let roles = ["admin"];
+    vi.spyOn(api, "GET").mockImplementation((async (path: string) =>
+      path === "/v1/me"
+        ? { data: { id: "acc_a", email: "a@example.com", roles }, response: new Response() }
+        : { data: { items: [], next_cursor: null }, response: new Response() }) as never);
+    setSession("a");
+    navigate("/administration/audit-log", { replace: true });
+    const queries = newQueries();
+    const leave = await shown(queries, <App />);
+    await soon(() => expect(heading()).toBe(en.administration.auditLog));
+    expect(document.querySelector("header nav a[href='/administration']")).not.toBeNull();
+
+    roles = [];
+    const refused = async () => new Response("{}", { status: 403 });
+    await act(() => api.PATCH("/v1/me", { body: { display_name: null }, fetch: refused }));
+    await soon(() =>
+      expect(document.querySelector("main [role=alert]")?.textContent).toBe(en.problems.codes.role_withdrawn),
+    );
+    expect(document.querySelector("header nav a[href='/administration']")).toBeNull();
+    await leave();
+  });
+});
+
+const heading = () => document.querySelector("main h1")?.textContent;
+
+function soon(look: () => void): Promise<void> {
+  return vi.waitFor(
+    async () => {
+      await act(() => new Promise((done) => setTimeout(done, 0)));
+      look();
+    },
+    { interval: 0, timeout: 10_000 },
+  );
+}

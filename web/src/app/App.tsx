@@ -1,8 +1,11 @@
-import { Suspense, useEffect } from "react";
+import { Suspense, useRef } from "react";
 import { Redirect, Route, Switch, useLocation } from "wouter";
+import { Problem } from "../api/problem";
 import { type User, useAsked } from "../api/session";
+import { Refused } from "../components/Said";
 import { Settling } from "../components/Settling";
 import { Shell } from "../components/Shell";
+import { Slip } from "../components/Slip";
 import { Unanswered } from "../components/Unanswered";
 import { Waiting } from "../components/Waiting";
 import NotFound from "../pages/not-found";
@@ -10,6 +13,7 @@ import { allowed } from "./access";
 import { Caught } from "./Caught";
 import { useTexts } from "./language";
 import { HOME, PAGES, type Page } from "./pages";
+import { usePageTitle } from "./title";
 import { useArrival } from "./useArrival";
 
 /** The address to come back to after signing in; only paths of this app are taken. */
@@ -29,9 +33,8 @@ interface Asked {
 function Guarded({ page, user, problem, ask }: { page: Page } & Asked) {
   const texts = useTexts();
   const [path] = useLocation();
-  useEffect(() => {
-    document.title = `${page.title(texts)} · Stemwright`;
-  }, [page, texts]);
+  usePageTitle(page.title(texts));
+  const wasAllowed = useRef(false);
   if (user === undefined && page.for !== "anyone") {
     return problem === null ? <Waiting /> : <Unanswered problem={problem} again={ask} />;
   }
@@ -39,11 +42,23 @@ function Guarded({ page, user, problem, ask }: { page: Page } & Asked) {
   if (page.for !== "guest" && page.for !== "anyone" && user === null) {
     return <Redirect to={`/sign-in?next=${encodeURIComponent(path + location.search)}`} replace />;
   }
-  if (!allowed(page, user ?? null)) return <NotFound />;
+  if (!allowed(page, user ?? null)) return wasAllowed.current ? <Withdrawn page={page} /> : <NotFound />;
+  wasAllowed.current = true;
+  // What is of one account ends with it, down to what stands in a field.
   return (
-    <Settling>
+    <Settling key={page.for === "anyone" ? "" : user?.id}>
       <page.page />
     </Settling>
+  );
+}
+
+/** A page whose role was taken away from who has it open. */
+function Withdrawn({ page }: { page: Page }) {
+  const texts = useTexts();
+  return (
+    <Slip title={page.title(texts)}>
+      <Refused problem={new Problem(403, "role_withdrawn", "")} />
+    </Slip>
   );
 }
 

@@ -81,6 +81,12 @@ export const PAGES: readonly Page[] = [
     inNavigation: true,
   },
   {
+    path: "/billing/return/:id",
+    title: (texts) => texts.payment.title,
+    page: lazy(() => import("../pages/payment-return")),
+    for: "anyone",
+  },
+  {
     path: "/developers",
     title: (texts) => texts.developers.title,
     page: lazy(() => import("../pages/developers")),

@@ -1,11 +1,11 @@
 import { QueryClient } from "@tanstack/react-query";
-import { onSessionNews } from "../api/client";
+import { csrfToken, onSessionNews } from "../api/client";
 import { Problem } from "../api/problem";
 import { forget } from "../api/session";
 
 const AGAIN = new Set([0, 502, 503, 504]);
 
-/** What is asked and kept of the API. A call that is answered 401 ends the session here too, which leads to signing in. */
+/** What is asked and kept of the API. A call that is answered 401 ends the session here too, which leads to signing in. One that is answered 403 has it asked anew what the account may do. */
 export function newQueries(): QueryClient {
   const queries = new QueryClient({
     defaultOptions: {
@@ -16,7 +16,7 @@ export function newQueries(): QueryClient {
     },
   });
   onSessionNews((news) => {
-    if (news === "ended") forget(queries);
+    if (news === "ended" || csrfToken() === null) forget(queries);
     else void queries.invalidateQueries({ queryKey: ["me"] });
   });
   return queries;

@@ -1,11 +1,12 @@
-import { Anchor, Button } from "@mantine/core";
+import { Alert, Anchor, Button } from "@mantine/core";
 import type { ReactNode } from "react";
 import { Link, useLocation } from "wouter";
-import type { User } from "../api/session";
+import { type User, useTakenOver } from "../api/session";
 import { allowed } from "../app/access";
 import { useTexts } from "../app/language";
 import { PAGES } from "../app/pages";
 import { LanguageSwitch, ThemeSwitch } from "./choices";
+import { Icon } from "./Icon";
 import { Mark } from "./Mark";
 import classes from "./Shell.module.css";
 import { UserMenu } from "./UserMenu";
@@ -36,6 +37,7 @@ export function Shell({ user, children }: { user: User | null | undefined; child
         </div>
       </header>
       <main className={classes.main} id="content" tabIndex={-1}>
+        {user ? <TakenOver email={user.email} /> : null}
         {children}
       </main>
       <footer className={classes.footer}>
@@ -63,6 +65,26 @@ function Navigation({ user }: { user: User }) {
         </Link>
       ))}
     </nav>
+  );
+}
+
+/** That this window goes on with another account than it began with. */
+function TakenOver({ email }: { email: string }) {
+  const { common } = useTexts();
+  const [takenOver, noted] = useTakenOver();
+  if (!takenOver) return null;
+  return (
+    <Alert
+      mb="lg"
+      variant="light"
+      role="status"
+      icon={<Icon name="person" />}
+      withCloseButton
+      closeButtonLabel={common.close}
+      onClose={noted}
+    >
+      {common.takenOver(email)}
+    </Alert>
   );
 }
 

@@ -40,6 +40,9 @@ def settings() -> Settings:
     )
 
 
+RETURN = "http://testserver/billing/return/"
+
+
 class Buyer:
     """Somebody who buys, and whatever they see of it."""
 
@@ -60,6 +63,19 @@ class Buyer:
 
     def press(self, checkout: dict[str, Any], outcome: str, *, follow: bool = True) -> Any:
         return self.browser.post(checkout["url"], data={"outcome": outcome}, follow_redirects=follow)
+
+    def come_back(self, checkout: dict[str, Any]) -> dict[str, Any]:
+        """What the page tells that the provider leads back to, without a sign-in."""
+        answer = self.browser.get(f"/v1/billing/returns/{checkout['id']}")
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store"), answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def decide(self, checkout: dict[str, Any], outcome: str) -> str:
+        """Presses, is led back, and returns what has become of the checkout."""
+        pressed = self.press(checkout, outcome, follow=False)
+        assert (pressed.status_code, pressed.headers["location"]) == (303, RETURN + checkout["id"])
+        return str(self.come_back(checkout)["status"])
 
     def payments(self) -> list[dict[str, Any]]:
         return list(self.person.get("/v1/billing/payments").json()["items"])

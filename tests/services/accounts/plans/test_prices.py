@@ -57,7 +57,7 @@ def _set(admin: Person, price: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def test_everybody_sees_packs_plans_and_rates(admin: Person, prices: Prices) -> None:
-    assert prices() == {"packs": [], "plans": [], "rates": []}
+    assert prices() == {"packs": [], "plans": [], "rates": [], "previews_per_day": 3}
 
     pack, plan, rate = _set(admin, PACK), _set(admin, PLAN), _set(admin, RATE)
 
@@ -66,6 +66,7 @@ def test_everybody_sees_packs_plans_and_rates(admin: Person, prices: Prices) -> 
         "packs": [{"id": pack["id"], "code": "big", "credits": 1000, **terms}],
         "plans": [{"id": plan["id"], "code": "free", "credits_per_month": 1000, "previews_per_day": 3, **terms}],
         "rates": [{"id": rate["id"], "model": "*", "tier": "fast", "credits_per_second": 1.5}],
+        "previews_per_day": 3,
     }
 
 

@@ -56,7 +56,7 @@ def test_previews_are_quoted_by_what_is_left_of_the_day(world: World) -> None:
     for number, reason in ((2, None), (3, "preview_allowance_exhausted")):
         body = {"items": [{"upload_id": upload}] * number, "mode": "preview"}
         quote = world.client.post("/v1/batches/quote", json=body, headers=bearer(ADA)).json()
-        assert (quote["price_credits"], quote["reason"]) == (0, reason)
+        assert (quote["price_credits"], quote["reason"], quote["previews_left"]) == (0, reason, 2)
 
 
 def test_a_preview_is_deducted_once_though_its_song_is_named_twice(world: World) -> None:

@@ -35,6 +35,8 @@ export function Prices() {
   const checkout = useCheckout();
   const buying = (id: string) => checkout.isPending && checkout.variables === id;
   const plans = prices.data?.plans ?? [];
+  // What everybody has is not promised to who pays.
+  const forAll = prices.data?.previews_per_day ?? 0;
   const ofPlan = plans.some((plan) => plan.id === checkout.variables);
   return (
     <>
@@ -68,8 +70,10 @@ export function Prices() {
                   {texts.aMonth(formats.money(plan.amount_minor, plan.currency))}
                 </span>
                 <Text c="dimmed">
-                  {texts.credits(formats.number(plan.credits_per_month))} ·{" "}
-                  {texts.previews(formats.number(plan.previews_per_day))}
+                  {texts.credits(formats.number(plan.credits_per_month))}
+                  {plan.previews_per_day > forAll
+                    ? ` · ${texts.previews(formats.number(plan.previews_per_day))}`
+                    : ""}
                 </Text>
                 <Button
                   variant="default"

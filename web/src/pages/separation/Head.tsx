@@ -22,7 +22,7 @@ export function Head({ job, name }: { job: Job; name: string | null | undefined 
       <Group justify="space-between" align="flex-start">
         <div>
           <Title order={1} style={{ overflowWrap: "anywhere" }}>
-            <bdi>{name ?? words.untitled}</bdi>
+            <bdi>{name ?? (name === null ? texts.separations.untitled : words.untitled)}</bdi>
           </Title>
           <Group gap="xs" mt={6}>
             <Badge variant="default" size="lg" tt="none">

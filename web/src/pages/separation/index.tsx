@@ -13,6 +13,7 @@ import {
   useWaveforms,
 } from "../../api/separation";
 import { useTexts } from "../../app/language";
+import { useTitle } from "../../app/title";
 import { Refused } from "../../components/Said";
 import { Waiting } from "../../components/Waiting";
 import type { Region } from "../../mixer/mixer";
@@ -32,7 +33,9 @@ export default function Separation() {
   const { separation } = useTexts();
   const job = useJob(id);
   // What was deleted elsewhere is gone, whatever is known of it from before.
-  if (isGone(job.error)) {
+  const gone = isGone(job.error);
+  useTitle(gone ? separation.notFound : null);
+  if (gone) {
     return (
       <Stack>
         <Title order={1}>{separation.notFound}</Title>
@@ -47,9 +50,11 @@ export default function Separation() {
 function Shown({ job }: { job: Job }) {
   const [region, setRegion] = useState<Region | null>(null);
   const done = job.status === "succeeded";
+  const name = useSongName(job);
+  useTitle(name);
   return (
     <Stack gap="lg">
-      <Head job={job} name={useSongName(job)} />
+      <Head job={job} name={name} />
       <Listen job={job} onMark={setRegion} />
       {done ? (
         <div className={classes.columns}>

@@ -1,28 +1,22 @@
 import { Anchor, Button, Checkbox, Group, Select, Stack, Text, TextInput, Title } from "@mantine/core";
-import { useDebouncedValue } from "@mantine/hooks";
 import { useRef, useState } from "react";
-import { Link, useSearch } from "wouter";
-import { type Job, type Status, useJobs } from "../../api/jobs";
+import { Link } from "wouter";
+import { type Job, useJobs } from "../../api/jobs";
 import { useTexts } from "../../app/language";
 import { Refused } from "../../components/Said";
 import { Waiting } from "../../components/Waiting";
 import { List } from "./List";
 import { Queue } from "./Queue";
 import { Selection } from "./Selection";
-
-const SHOWN: readonly Status[] = ["running", "queued", "succeeded", "failed", "canceled", "rejected"];
-const TYPED_MILLISECONDS = 250;
+import { LONGEST_SEARCH, SHOWN, useNarrowing } from "./useNarrowing";
 
 export default function Separations() {
   const texts = useTexts();
   const words = texts.separations;
-  const [status, setStatus] = useState<Status | "">("");
-  const [search, setSearch] = useState("");
-  const [sought] = useDebouncedValue(search.trim(), TYPED_MILLISECONDS);
+  const { status, search, batch, typed, type, show } = useNarrowing();
   const inView = useRef<readonly string[]>([]);
-  const batch = new URLSearchParams(useSearch()).get("batch") || null;
-  const list = useJobs({ status, search: sought, batch }, inView);
-  const narrowed = status !== "" || sought !== "" || batch !== null;
+  const list = useJobs({ status, search, batch }, inView);
+  const narrowed = status !== "" || search !== "" || batch !== null;
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const chosen = list.jobs.filter((job) => selected.has(job.id));
   const keep = (jobs: readonly Job[]) => setSelected(new Set(jobs.map(({ id }) => id)));
@@ -47,9 +41,9 @@ export default function Separations() {
         <TextInput
           label={words.search}
           type="search"
-          maxLength={100}
-          value={search}
-          onChange={(event) => setSearch(event.currentTarget.value)}
+          maxLength={LONGEST_SEARCH}
+          value={typed}
+          onChange={(event) => type(event.currentTarget.value)}
           flex="1 1 14rem"
         />
         <Select
@@ -61,7 +55,7 @@ export default function Separations() {
             ...SHOWN.map((value) => ({ value, label: words.statuses[value] })),
           ]}
           value={status}
-          onChange={(value) => setStatus((value ?? "") as Status | "")}
+          onChange={(value) => show(value ?? "")}
           flex="0 1 14rem"
         />
       </Group>

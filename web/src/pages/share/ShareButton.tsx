@@ -1,7 +1,7 @@
 import { Button, CopyButton, Group, Modal, NativeSelect, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useId, useState } from "react";
-import { type Share, useEndShare, useMakeShare, useShares } from "../../api/shares";
+import { type Share, useEndShare, useMakeShare, useShares, useUnexpired } from "../../api/shares";
 import { shortened } from "../../app/formats";
 import { useLanguage, useTexts } from "../../app/language";
 import { Icon } from "../../components/Icon";
@@ -43,19 +43,33 @@ export function ShareButton({ jobId, name }: Props) {
       >
         <Stack gap="lg">
           <Text c="dimmed">{words.dialogLead}</Text>
-          <Make jobId={jobId} name={name} />
-          <Working jobId={jobId} />
+          <Links jobId={jobId} name={name} />
         </Stack>
       </Modal>
     </>
   );
 }
 
-function Make({ jobId, name }: Props) {
+function Links({ jobId, name }: Props) {
+  const shares = useShares(jobId);
+  const working = useUnexpired(shares.data);
+  return (
+    <>
+      <Make jobId={jobId} name={name} working={working} />
+      <Working jobId={jobId} working={working} problem={shares.error} />
+    </>
+  );
+}
+
+type Shares = readonly Share[] | undefined;
+
+function Make({ jobId, name, working }: Props & { working: Shares }) {
   const { share: words } = useTexts();
   const [title, setTitle] = useState(shortened(name ?? "", MOST_CHARACTERS));
   const [after, setAfter] = useState<After>("month");
   const make = useMakeShare(jobId);
+  // One that has expired or was ended is not offered to be copied.
+  const works = make.data && working?.some(({ id }) => id === make.data.id);
   return (
     <Stack>
       <form
@@ -88,7 +102,7 @@ function Make({ jobId, name }: Props) {
         </Stack>
       </form>
       <Refused problem={make.error} />
-      {make.data ? <Made token={make.data.token} /> : null}
+      {works ? <Made token={make.data.token} /> : null}
     </Stack>
   );
 }
@@ -120,12 +134,11 @@ function Made({ token }: { token: string }) {
   );
 }
 
-function Working({ jobId }: { jobId: string }) {
+function Working({ jobId, working, problem }: { jobId: string; working: Shares; problem: unknown }) {
   const { share: words } = useTexts();
   const heading = useId();
-  const shares = useShares(jobId);
   const end = useEndShare(jobId);
-  if (!shares.data?.length) return <Refused problem={shares.error} />;
+  if (!working?.length) return <Refused problem={problem} />;
   return (
     <section aria-labelledby={heading}>
       <Title order={3} id={heading} mb="xs">
@@ -133,7 +146,7 @@ function Working({ jobId }: { jobId: string }) {
       </Title>
       <Refused problem={end.error} />
       <Rows>
-        {shares.data.map((share) => (
+        {working.map((share) => (
           <Link key={share.id} share={share} ending={end.isPending} end={() => end.mutate(share.id)} />
         ))}
       </Rows>

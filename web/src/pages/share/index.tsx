@@ -6,6 +6,7 @@ import { useUser } from "../../api/session";
 import { useShared, useSharedWaveforms } from "../../api/shares";
 import { useTexts } from "../../app/language";
 import { HOME } from "../../app/pages";
+import { useTitle } from "../../app/title";
 import { Refused } from "../../components/Said";
 import { Waiting } from "../../components/Waiting";
 import { MixerPanel } from "../separation/mixer/MixerPanel";
@@ -17,7 +18,9 @@ export default function Shared() {
   const { share: words } = useTexts();
   const user = useUser();
   const shared = useShared(token);
-  if (shared.error instanceof Problem && shared.error.status === 404) {
+  const gone = shared.error instanceof Problem && shared.error.status === 404;
+  useTitle(gone ? words.gone : shared.data?.title);
+  if (gone) {
     return (
       <Stack>
         <Title order={1}>{words.gone}</Title>

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { Link, useLocation, useParams } from "wouter";
 import { type Endpoint, useEndpoint, useEndpointActions } from "../../api/partners";
 import { useFormats, useTexts } from "../../app/language";
+import { useTitle } from "../../app/title";
 import { Done, Refused } from "../../components/Said";
 import { SecretOnce } from "../../components/SecretOnce";
 import { Sheet } from "../../components/Sheet";
@@ -14,6 +15,7 @@ export default function WebhookEndpoint() {
   const { webhooks: words } = useTexts();
   const { id = "" } = useParams();
   const { data: endpoint, error } = useEndpoint(id);
+  useTitle(endpoint?.url);
   return (
     <Stack gap="lg">
       <div>

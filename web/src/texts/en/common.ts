@@ -13,6 +13,8 @@ export const common = {
   again: "Try again",
   notFound: "There is nothing here",
   notFoundHint: "The address may be mistyped, or what was here is gone.",
+  takenOver: (email: string) =>
+    `Another window has signed in as ${email}. This one goes on with that account; what was open here is closed.`,
   toStart: "To the start",
   save: "Save",
   saved: "Saved.",

@@ -1,3 +1,27 @@
+export const payment = {
+  title: "Your payment",
+  titles: {
+    open: "Not paid yet",
+    processing: "Thank you",
+    paid: "Paid. Thank you!",
+    failed: "The payment failed",
+    expired: "The checkout has expired",
+  },
+  told: {
+    open: (name: string) =>
+      `You have left the payment of “${name}”. Nothing was paid; it can be gone on with.`,
+    processing: () => "There is no final word of your payment yet. The credits come as soon as there is.",
+    paid: (name: string) => `${name}: the credits are yours.`,
+    failed: (name: string) => `“${name}” was not bought, and nothing was paid.`,
+    expired: (name: string) => `“${name}” was not bought, and nothing was paid.`,
+  } as Record<"open" | "processing" | "paid" | "failed" | "expired", (name: string) => string>,
+  signedOut: "You are not signed in any more. What was paid is in your account all the same.",
+  goOn: "Go on with the payment",
+  separate: "Separate a song",
+  credits: "Your credits",
+  signIn: "Sign in",
+};
+
 export const credits = {
   title: "Credits",
   balance: "Balance",
@@ -11,7 +35,7 @@ export const credits = {
   packs: "Buy credits",
   packsLead: "Paid once; they do not expire.",
   plans: "Monthly plans",
-  plansLead: "Credits every month, and more previews a day.",
+  plansLead: "Credits every month, for as long as you keep it.",
   credits: (count: string) => `${count} credits`,
   aMonth: (amount: string) => `${amount} a month`,
   previews: (count: string) => `${count} previews a day`,

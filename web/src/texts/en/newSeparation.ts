@@ -65,6 +65,8 @@ export const newSeparation = {
   free: (songs: string) =>
     songs === "1" ? "Nothing: this is a preview." : `Nothing: these are ${songs} previews.`,
   price: (price: string, available: string) => `${price} credits. You have ${available}.`,
+  onlySome: (now: string, later: string) =>
+    `Today ${now} free previews are left: the first ${now} are made, the other ${later} stay in the list.`,
   exhausted: "Today's free previews are used up.",
   tooLittle: "That is more than you have.",
   coming: (songs: string) =>

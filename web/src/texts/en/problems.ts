@@ -10,6 +10,7 @@ export const problems = {
   /** By the API's `code`; one that is not here is told in the API's own words. A test compares this with the document. */
   codes: {
     unreachable: "There was no answer. Check your connection and try again.",
+    another_account: "Another window of this browser has signed in with another account. Nothing was done.",
 
     // Of any call.
     bad_request: UNREADABLE,
@@ -24,6 +25,7 @@ export const problems = {
     invalid_token: SIGNED_OUT,
     invalid_api_key: SIGNED_OUT,
     forbidden: "You may not do this.",
+    role_withdrawn: "Your account does not have the role any more that this page is for.",
     csrf_failed: "This page and your sign-in do not belong together any more. Load the page again.",
     route_not_found: "There is nothing of this kind.",
     idempotency_in_progress: "The first try is still being answered. Wait a moment.",
@@ -96,6 +98,7 @@ export const problems = {
 
     // Money.
     payments_off: "Nothing is sold here.",
+    checkout_not_found: "There is no such payment.",
     payment_provider_unavailable: "Payments are not possible at the moment. Try again later.",
     too_many_checkouts: "Several payments are open. Finish one of them, or wait until they expire.",
     already_subscribed: "You have a plan already. It can be changed where you manage it.",

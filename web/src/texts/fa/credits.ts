@@ -1,5 +1,28 @@
 import type { Texts } from "../en";
 
+export const payment: Texts["payment"] = {
+  title: "پرداخت شما",
+  titles: {
+    open: "هنوز پرداخت نشده",
+    processing: "سپاس",
+    paid: "پرداخت شد. سپاس!",
+    failed: "پرداخت انجام نشد",
+    expired: "مهلت پرداخت تمام شد",
+  },
+  told: {
+    open: (name) => `پرداخت «${name}» را نیمه‌کاره گذاشتید. چیزی پرداخت نشده و می‌توانید ادامه دهید.`,
+    processing: () => "هنوز از پرداخت شما خبر نهایی نرسیده. همین که برسد اعتبار افزوده می‌شود.",
+    paid: (name) => `${name}: اعتبار از آن شماست.`,
+    failed: (name) => `«${name}» خریده نشد و چیزی پرداخت نشد.`,
+    expired: (name) => `«${name}» خریده نشد و چیزی پرداخت نشد.`,
+  },
+  signedOut: "دیگر وارد حساب نیستید. آنچه پرداخت شده به هر حال در حساب شماست.",
+  goOn: "ادامهٔ پرداخت",
+  separate: "جداسازی یک آهنگ",
+  credits: "اعتبار شما",
+  signIn: "ورود",
+};
+
 export const credits: Texts["credits"] = {
   title: "اعتبار",
   balance: "موجودی",
@@ -17,7 +40,7 @@ export const credits: Texts["credits"] = {
   packs: "خرید اعتبار",
   packsLead: "یک بار می‌پردازید و تاریخ پایان ندارد.",
   plans: "طرح‌های ماهانه",
-  plansLead: "هر ماه اعتبار، و پیش‌نمایش بیشتر در روز.",
+  plansLead: "هر ماه اعتبار، تا هر زمان که نگهش دارید.",
   credits: (count) => `${count} اعتبار`,
   aMonth: (amount) => `ماهی ${amount}`,
   previews: (count) => `روزی ${count} پیش‌نمایش`,

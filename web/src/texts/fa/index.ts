@@ -1,7 +1,7 @@
 import type { Texts } from "../en";
 import { account, erasure } from "./account";
 import { administration, common } from "./common";
-import { credits } from "./credits";
+import { credits, payment } from "./credits";
 import { developers } from "./developers";
 import { landing } from "./landing";
 import { newSeparation } from "./newSeparation";
@@ -23,6 +23,7 @@ export const fa: Texts = {
   account,
   erasure,
   credits,
+  payment,
   separation,
   musical,
   mixer,

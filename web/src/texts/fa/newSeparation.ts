@@ -63,6 +63,8 @@ export const newSeparation: Texts["newSeparation"] = {
   costLater: "همین که آهنگی فرستاده و بررسی شود معلوم است.",
   free: (songs) => (songs === "۱" ? "هیچ: این پیش‌نمایش است." : `هیچ: این‌ها ${songs} پیش‌نمایش‌اند.`),
   price: (price, available) => `${price} اعتبار. شما ${available} دارید.`,
+  onlySome: (now, later) =>
+    `امروز ${now} پیش‌نمایش رایگان مانده: ${now} آهنگ نخست انجام می‌شود و ${later} آهنگ دیگر در فهرست می‌ماند.`,
   exhausted: "پیش‌نمایش‌های رایگان امروز تمام شده‌اند.",
   tooLittle: "این بیش از موجودی شماست.",
   coming: (songs) => `${songs} آهنگ هنوز آماده نیست.`,

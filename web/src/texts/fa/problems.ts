@@ -15,6 +15,7 @@ export const problems: Texts["problems"] = {
       : `${digits.format(Math.ceil(seconds / 60))} دقیقهٔ دیگر دوباره تلاش کنید.`,
   codes: {
     unreachable: "پاسخی نیامد. اتصال خود را بررسی و دوباره تلاش کنید.",
+    another_account: "در پنجره‌ای دیگر با حساب دیگری وارد شده‌اند. کاری انجام نشد.",
 
     bad_request: UNREADABLE,
     unsupported_media_type: UNREADABLE,
@@ -28,6 +29,7 @@ export const problems: Texts["problems"] = {
     invalid_token: SIGNED_OUT,
     invalid_api_key: SIGNED_OUT,
     forbidden: "اجازهٔ این کار را ندارید.",
+    role_withdrawn: "حساب شما دیگر نقشی را که این صفحه برای آن است ندارد.",
     csrf_failed: "این صفحه با ورود شما هماهنگ نیست. صفحه را دوباره بارگذاری کنید.",
     route_not_found: "چنین چیزی نیست.",
     idempotency_in_progress: "تلاش نخست هنوز در جریان است. کمی صبر کنید.",
@@ -94,6 +96,7 @@ export const problems: Texts["problems"] = {
     too_many_shares: "این آهنگ بیش از این پیوند نمی‌گیرد. نخست به یکی پایان دهید.",
 
     payments_off: "این‌جا چیزی فروخته نمی‌شود.",
+    checkout_not_found: "چنین پرداختی نیست.",
     payment_provider_unavailable: "اکنون پرداخت ممکن نیست. دیرتر دوباره تلاش کنید.",
     too_many_checkouts: "چند پرداخت باز مانده است. یکی را به پایان ببرید یا صبر کنید تا مهلتشان بگذرد.",
     already_subscribed: "از پیش طرحی دارید. همان‌جا که آن را می‌گردانید می‌توانید تغییرش دهید.",
