@@ -34,7 +34,13 @@ it("is gone when it was deleted elsewhere, whatever was known of it", async () =
   // Nobody knows any more what a song was called whose upload is gone.
   expect(heading()).toBe(en.separations.untitled);
   await act(() => queries.invalidateQueries({ queryKey: ["job", "job_1"] }));
-  expect(heading()).toBe(en.separation.notFound);
+  await vi.waitFor(
+    async () => {
+      await act(() => new Promise((done) => setTimeout(done, 0)));
+      expect(heading()).toBe(en.separation.notFound);
+    },
+    { interval: 0 },
+  );
   expect(document.title).toBe(`${en.separation.notFound} · Stemwright`);
   await leave();
 });
