@@ -170,3 +170,13 @@ def test_a_path_with_what_a_shell_reads_is_a_path(tmp_path: Path) -> None:
     cache = tmp_path / 'a"b $HOME `id`'
     made = make("cache", STEMWRIGHT_CACHE=str(cache))
     assert (made.returncode, made.stdout, made.stderr) == (0, f"{cache}\n", "")
+
+
+@pytest.mark.parametrize("name", ["PYTHONHOME", "PYTHONPLATLIBDIR", "PYTHONPATH", "PYTHONINSPECT"])
+def test_recipes_have_nothing_of_what_somebody_has_set_for_another_python(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "theirs")
+    made = make("--eval=asked:; @env", "asked", PYTHONUTF8="theirs")
+    assert "PYTHONUTF8=theirs" in made.stdout
+    assert f"{name}=theirs" not in made.stdout
