@@ -90,6 +90,24 @@ def test_a_python_that_will_not_do_is_passed_over_and_a_broken_environment_made_
     assert inside.stat().st_mtime_ns == made, "an environment that works is left alone"
 
 
+def test_an_environment_that_was_broken_off_while_it_got_its_pip_is_made_anew(tmp_path: Path, path: Path) -> None:
+    python(path, "python3")
+    site, inside = tmp_path / "site", tmp_path / "made" / "bin" / "python"
+    for file in ("pip/__init__.py", "pip-1.dist-info/METADATA"):
+        (site / file).parent.mkdir(parents=True)
+        (site / file).touch()
+    inside.parent.mkdir(parents=True)
+    half = f'#!/bin/sh\nPYTHONPATH="{site}" exec "{sys.executable}" -S "$@"\n'
+    inside.write_text(half)
+    inside.chmod(0o755)
+    (site / "pip-1.dist-info" / "RECORD").write_text("pip/__init__.py,,\n")
+    assert make_environment(tmp_path / "made", path).returncode == 0
+    assert inside.read_text() == half, "whole, it is left alone"
+    (site / "pip-1.dist-info" / "RECORD").unlink()
+    assert make_environment(tmp_path / "made", path).returncode == 0
+    assert inside.read_text() != half
+
+
 def test_of_two_with_one_name_the_distributions_own_is_taken(tmp_path: Path, path: Path) -> None:
     own = tmp_path / "usr"
     own.mkdir()
