@@ -33,6 +33,10 @@ ROOMS = $(patsubst tests/%/,ROOM=%,$(filter-out %__pycache__/ %vectors/,$(wildca
 # where it went, or goes elsewhere.
 unexport PYTHONDONTWRITEBYTECODE CDPATH
 
+# Where somebody's own Python finds its parts, and modules of somebody's own: the environment has all that it needs, and
+# would start with none of it, or run theirs. A prompt in place of an end is an end with 0.
+unexport PYTHONHOME PYTHONPLATLIBDIR PYTHONPATH PYTHONINSPECT
+
 # An environment whose folder was moved or copied, or whose Python is gone, is none: its programs lead elsewhere.
 ELSEWHERE := $(shell test ! -s $(VENV)/run || { test "$$(cat $(VENV)/run)" = "$$(pwd -P)" && test -x $(BIN)/python; } || echo so)
 

@@ -8,7 +8,10 @@ folder=$1
 named=${2-}
 own=${3-/usr/bin}
 
-"$folder/bin/python" -c 'import pip' 2>/dev/null && exit 0
+# What is broken off while it is made has a pip of which half is missing: its list of files comes last.
+"$folder/bin/python" -c 'import sys
+from importlib.metadata import distribution
+sys.exit(not distribution("pip").read_text("RECORD"))' 2>/dev/null && exit 0
 
 check='import sys
 version = "%d.%d" % sys.version_info[:2]

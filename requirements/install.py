@@ -5,9 +5,12 @@ it gives up pip does the work: what installs with pip goes on installing.
 """
 
 import ast
+import csv
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -63,6 +66,29 @@ def without_detours(environment: Mapping[str, str]) -> dict[str, str]:
     return kept | {"PIP_USER": "0"}  # its file of settings may say so, too
 
 
+def is_whole(package: Path) -> bool:
+    """Whether all is there that a package's `RECORD` lists, and not empty; `package`: its `.dist-info`.
+
+    Files of another size are not asked about: companies add their certificates to those of a package.
+    """
+    try:
+        with (package / "RECORD").open(newline="", encoding="utf-8") as record:
+            listed = [(package.parent / file, size) for file, _, size in csv.reader(record)]
+        # Of what is made after the installation, as bytecode is, no size is listed.
+        return bool(listed) and all(file.stat().st_size for file, size in listed if size.strip("0"))
+    except (OSError, ValueError):
+        return False
+
+
+def forget_halves(packages: Path) -> None:
+    """Takes for not installed what an installation that was broken off has half installed: uv and pip look no further
+    than whether there is a `.dist-info`."""
+    for package in packages.glob("*.dist-info"):
+        # What leads to a checkout is installed anew each time, and its files are those of the checkout.
+        if not (package / "direct_url.json").exists() and not is_whole(package):
+            shutil.rmtree(package)
+
+
 def uv_is_there() -> bool:
     """Whether the environment has the uv of the lock already: pip takes two seconds to find that out."""
     try:
@@ -86,6 +112,7 @@ if __name__ == "__main__":
     told = without_detours(os.environ)
     os.environ.clear()
     os.environ.update(told)
+    forget_halves(Path(sysconfig.get_path("purelib")))
     if not by_uv(sys.argv[1:]):
         sys.stderr.write("uv could not install it; pip tries ...\n")
         sys.stderr.flush()

@@ -90,6 +90,24 @@ def test_a_python_that_will_not_do_is_passed_over_and_a_broken_environment_made_
     assert inside.stat().st_mtime_ns == made, "an environment that works is left alone"
 
 
+def test_an_environment_that_was_broken_off_while_it_got_its_pip_is_made_anew(tmp_path: Path, path: Path) -> None:
+    python(path, "python3")
+    site, inside = tmp_path / "site", tmp_path / "made" / "bin" / "python"
+    for file in ("pip/__init__.py", "pip-1.dist-info/METADATA"):
+        (site / file).parent.mkdir(parents=True)
+        (site / file).touch()
+    inside.parent.mkdir(parents=True)
+    half = f'#!/bin/sh\nPYTHONPATH="{site}" exec "{sys.executable}" -S "$@"\n'
+    inside.write_text(half)
+    inside.chmod(0o755)
+    (site / "pip-1.dist-info" / "RECORD").write_text("pip/__init__.py,,\n")
+    assert make_environment(tmp_path / "made", path).returncode == 0
+    assert inside.read_text() == half, "whole, it is left alone"
+    (site / "pip-1.dist-info" / "RECORD").unlink()
+    assert make_environment(tmp_path / "made", path).returncode == 0
+    assert inside.read_text() != half
+
+
 def test_of_two_with_one_name_the_distributions_own_is_taken(tmp_path: Path, path: Path) -> None:
     own = tmp_path / "usr"
     own.mkdir()
@@ -170,3 +188,13 @@ def test_a_path_with_what_a_shell_reads_is_a_path(tmp_path: Path) -> None:
     cache = tmp_path / 'a"b $HOME `id`'
     made = make("cache", STEMWRIGHT_CACHE=str(cache))
     assert (made.returncode, made.stdout, made.stderr) == (0, f"{cache}\n", "")
+
+
+@pytest.mark.parametrize("name", ["PYTHONHOME", "PYTHONPLATLIBDIR", "PYTHONPATH", "PYTHONINSPECT"])
+def test_recipes_have_nothing_of_what_somebody_has_set_for_another_python(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "theirs")
+    made = make("--eval=asked:; @env", "asked", PYTHONUTF8="theirs")
+    assert "PYTHONUTF8=theirs" in made.stdout
+    assert f"{name}=theirs" not in made.stdout

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -143,3 +144,30 @@ def test_what_neither_can_install_is_a_failure(installers: Installers) -> None:
     installers.add("uv", ends=2)
     installers.add("pip", ends='0 if "installer.lock" in sys.argv[-1] else 1')
     assert installers.install().returncode == 1
+
+
+def test_a_package_that_was_half_installed_is_installed_again(tmp_path: Path) -> None:
+    """uv and pip take one for installed that has a `.dist-info`, whatever became of its files."""
+
+    def package(name: str, code: str | None, record: str | None, metadata: str = "METADATA") -> None:
+        folder = tmp_path / f"{name}-1.dist-info"
+        folder.mkdir()
+        (folder / metadata).touch()
+        if code is not None:
+            (tmp_path / f"{name}.py").write_text(code)
+        if record is not None:
+            (folder / "RECORD").write_text(record)
+
+    package(
+        "whole", "1", "whole.py,sha256=x,1\nwhole-1.dist-info/RECORD,,\n__pycache__/whole.pyc,,\nempty.pyi,sha256=x,0\n"
+    )
+    (tmp_path / "empty.pyi").touch()
+    package("changed", "1234", "changed.py,sha256=x,1\n")
+    package("editable", None, "editable.pth,sha256=x,9\n", metadata="direct_url.json")
+    package("lacking", None, "lacking.py,sha256=x,1\n")
+    package("emptied", "", "emptied.py,sha256=x,1\n")
+    package("unlisted", "1", None)
+    package("blank", "1", "")
+    runpy.run_path(str(ROOT / "requirements" / "install.py"))["forget_halves"](tmp_path)
+    left = sorted(path.name.partition("-")[0] for path in tmp_path.glob("*.dist-info"))
+    assert left == ["changed", "editable", "whole"]

@@ -81,7 +81,11 @@ def _told(contents: Contents) -> str:
 def _in_one_line() -> Iterator[None]:
     """What goes wrong in the block is told in one line, and what asks the process to end unwinds it: what was made of a
     backup or of a restore is removed."""
-    before = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {
+        number: signal.signal(number, _end)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN  # under `nohup` it goes on
+    }
     try:
         yield
     except (BackupError, LocalError) as error:

@@ -1,14 +1,16 @@
 """The commands `stemwright up` and `stemwright demo`."""
 
+import _thread
 import os
 import secrets
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Self
@@ -146,28 +148,55 @@ def demo(song: Path | None, output: Path, paid: bool) -> None:
 
     console = Console()
     settings = load(LocalSettings)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # unwinds, so that everything is stopped
+    make_writable(output)  # or say so before anything is started
     # A home and a port of its own, so that it runs beside a `stemwright up`. The home is removed at the end: its name
     # is one that nothing of anybody else has.
     home = settings.home / f"demo-{secrets.token_hex(4)}"
     own = settings.model_copy(update={"home": home, "gateway_port": ANY_PORT})
-    try:
-        with Platform(own, environment=PAID_DEMO_ENVIRONMENT if paid else DEMO_ENVIRONMENT) as platform:
-            for note in platform.plan.notes:
-                console.print(f"Note: {note}.", highlight=False)
-            platform.wait_until_ready()
-            console.print(f"Every part is ready after {platform.seconds_to_ready:.1f} s.", highlight=False)
-            outcome = separate_through(platform.gateway_url, song or sample_song(), output, console, paid=paid)
-            report(outcome, console)
-    except SettingsWrong as error:
-        click.echo(f"stemwright: {error}", err=True)
-        sys.exit(error.status)
-    except (LocalError, ApiError, HTTPError, TimeoutError) as error:
-        click.echo(f"stemwright demo: {error}", err=True)
-        if Home(home).logs.is_dir():
-            click.echo(f"Logs: {Home(home).logs}", err=True)
-        sys.exit(1)
-    shutil.rmtree(home)
+    with StopSignals() as signals:
+        try:
+            with (
+                Platform(own, environment=PAID_DEMO_ENVIRONMENT if paid else DEMO_ENVIRONMENT) as platform,
+                signals.breaking_off(),
+            ):
+                signals.when_impatient = platform.supervisor.kill_now
+                for note in platform.plan.notes:
+                    console.print(f"Note: {note}.", highlight=False)
+                platform.wait_until_ready()
+                console.print(f"Every part is ready after {platform.seconds_to_ready:.1f} s.", highlight=False)
+                outcome = separate_through(platform.gateway_url, song or sample_song(), output, console, paid=paid)
+                report(outcome, console)
+        except SettingsWrong as error:
+            click.echo(f"stemwright: {error}", err=True)
+            sys.exit(error.status)
+        except (LocalError, ApiError, HTTPError, TimeoutError) as error:
+            click.echo(f"stemwright demo: {error}", err=True)
+            _say_where_logs_are(home)
+            sys.exit(1)
+        except OSError:  # what is shown, or the stems, cannot be written
+            _say_where_logs_are(home)
+            raise
+        except SystemExit:
+            shutil.rmtree(home, ignore_errors=True)
+            click.echo("stemwright demo: stopped; its platform is gone", err=True)
+            raise
+        shutil.rmtree(home)
+
+
+def make_writable(folder: Path) -> None:
+    """Makes a folder that is not there.
+
+    Raises:
+        OSError: it cannot be made, or nothing can be written to it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def _say_where_logs_are(home: Path) -> None:
+    if Home(home).logs.is_dir():
+        click.echo(f"Logs: {Home(home).logs}", err=True)
 
 
 def _watch(platform: Platform, view: View, changed: threading.Event, stop: threading.Event) -> None:
@@ -190,16 +219,23 @@ def _watch(platform: Platform, view: View, changed: threading.Event, stop: threa
 
 
 class StopSignals:
-    """While open, SIGINT, SIGTERM and SIGHUP ask for a stop; a second one waits for nothing to end by itself."""
+    """While open, SIGINT, SIGTERM and SIGHUP ask for a stop; a second one waits for nothing to end by itself.
+
+    A SIGHUP that was ignored before stays ignored, as `nohup` has it.
+    """
 
     def __init__(self, on_stop: Callable[[], None] = lambda: None) -> None:
         self.stop = threading.Event()
         self.when_impatient: Callable[[], None] = lambda: None
         self._on_stop = on_stop
+        self._signal: int | None = None
+        self._breaks_off = False
 
     def __enter__(self) -> Self:
         self._before = {
-            number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            number: signal.signal(number, self._on_signal)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
         }
         return self
 
@@ -207,8 +243,31 @@ class StopSignals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        if self.stop.is_set():
+    @contextmanager
+    def breaking_off(self) -> Iterator[None]:
+        """The first signal ends the block by `SystemExit`, with the status by which shells tell of it. One that came
+        before does so at once; those that come later do not interrupt what is tidied up."""
+        self._breaks_off = True
+        try:
+            if self._signal is not None:
+                sys.exit(128 + self._signal)
+            yield
+        finally:
+            self._breaks_off = False
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        again, self._signal = self._signal is not None, number
+        # In a thread of its own: what is called takes locks, and the thread that was interrupted may hold them.
+        try:
+            _thread.start_new_thread(self._tell, (again,))
+        except RuntimeError:  # there are no threads left
+            self._tell(again)
+        if self._breaks_off:
+            self._breaks_off = False
+            sys.exit(128 + number)
+
+    def _tell(self, again: bool) -> None:
+        if again:
             self.when_impatient()
         self.stop.set()
         self._on_stop()

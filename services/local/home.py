@@ -141,7 +141,7 @@ class Home:
         """A restore begins: the home holds half of something until it is forgotten. `made`: files of keys and mails
         that were not there before."""
         note = {"backup": str(backup.absolute()), "made": [str(path) for path in made]}
-        write_private(self._restoring, json.dumps(note).encode())
+        write_private(self._restoring, json.dumps(note).encode(), lasting=True)
 
     def made_by_restore(self) -> list[Path]:
         """Files of keys and mails that the restore under way, or the one that was killed, has made or was to make."""
@@ -170,34 +170,34 @@ class Home:
         if not all(isinstance(kept.get(name), str) and kept[name] for name in names):
             # None yet, or a file that is damaged: only links that were given out rest on them.
             kept = {"access_key_id": secrets.token_hex(10), "secret_access_key": secrets.token_urlsafe(30)}
-            write_private(path, json.dumps(kept).encode())
+            write_private(path, json.dumps(kept).encode(), lasting=True)
         return StoreKeys(**{name: kept[name] for name in names})
 
     def signing_key(self) -> Path:
         """File with the Ed25519 key (PKCS #8, PEM) that signs access tokens, made the first time."""
         path = self.secrets / "accounts-signing-key.pem"
-        if not path.exists():
+        if _is_nothing(path):
             from cryptography.hazmat.primitives import serialization
             from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
             key = Ed25519PrivateKey.generate().private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
-            write_private(path, key)
+            write_private(path, key, lasting=True)
         return path
 
     def sealing_key(self) -> str:
         """What the notifier encrypts the secrets of webhook endpoints with, made the first time."""
         path = self.secrets / "notifier-sealing-key"
-        if not path.exists():
-            write_private(path, secrets.token_urlsafe(36).encode())
+        if _is_nothing(path):
+            write_private(path, secrets.token_urlsafe(36).encode(), lasting=True)
         return path.read_text()
 
     def triton_key(self) -> str:
         """Opens what the Triton server keeps for the workers, made the first time."""
         path = self.secrets / "triton-key"
-        if not path.exists():
-            write_private(path, secrets.token_urlsafe(30).encode())
+        if _is_nothing(path):
+            write_private(path, secrets.token_urlsafe(30).encode(), lasting=True)
         return path.read_text()
 
     def remembered_ports(self) -> dict[str, int]:
@@ -226,6 +226,15 @@ def _read_object(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _is_nothing(path: Path) -> bool:
+    """Whether there is no such file, or none that has anything in it: so a cut of the power may leave one that was
+    just made, and no service takes it for a key."""
+    try:
+        return path.stat().st_size == 0
+    except FileNotFoundError:
+        return True
 
 
 def _lock(file: IO[str], kind: int) -> bool:
@@ -260,12 +269,22 @@ def _close(path: Path) -> None:
         path.chmod(stat.S_IMODE(mode) & ~OPEN_TO_OTHERS)
 
 
-def write_private(path: Path, data: bytes) -> None:
+def write_private(path: Path, data: bytes, *, lasting: bool = False) -> None:
     """Replace `path` in one step: a reader sees the old content or the new one, never a part of it. Only its owner is
-    one."""
+    one. `lasting`: once this returns a cut of the power leaves the new content too; it blocks until the disk has it.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, 0o600)
         file.write(data)
+        file.flush()
+        if lasting:
+            os.fsync(descriptor)
     draft.replace(path)
+    if lasting:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

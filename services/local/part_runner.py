@@ -282,6 +282,8 @@ class PartRunner:
             self._change(State.DONE)
             self.settled.set()
             return ""
+        if process.returncode == -signal.SIGKILL:
+            return "ended by SIGKILL, as where no memory is left"
         if process.returncode < 0:
             return f"ended by {signal.Signals(-process.returncode).name}"
         return f"exited with {process.returncode}"

@@ -4,7 +4,7 @@ import errno
 import random
 import socket
 from collections.abc import Collection
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from services.local.errors import AddressUnusable, PortTaken
 
@@ -14,6 +14,16 @@ from services.local.errors import AddressUnusable, PortTaken
 FREE_PORTS = range(20_000, 32_000)
 BACKLOG = 1024
 LOOPBACK = "127.0.0.1"
+
+
+class Holder(socket.socket):
+    """Keeps a port for a program that binds its own, until it is closed."""
+
+    claim: socket.socket
+
+    def close(self) -> None:
+        super().close()
+        self.claim.close()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -32,10 +42,12 @@ def listen_on_a_free_port(host: str, preferred: int | None = None, avoid: Collec
     Raises:
         OSError: no port is free.
     """
-    return _on_a_free_port(host, preferred, avoid, listening=True)
+    bound, claim = _on_a_free_port(host, preferred, avoid, listening=True)
+    claim.close()
+    return bound
 
 
-def hold_free_port(host: str, preferred: int | None = None, avoid: Collection[int] = ()) -> socket.socket:
+def hold_free_port(host: str, preferred: int | None = None, avoid: Collection[int] = ()) -> Holder:
     """Keep such a port for a program that binds its own, as long as the socket is open.
 
     It is bound and does not listen. Whoever chooses a port is refused this one, the program is not: it binds with
@@ -44,7 +56,10 @@ def hold_free_port(host: str, preferred: int | None = None, avoid: Collection[in
     Raises:
         OSError: no port is free.
     """
-    return _on_a_free_port(host, preferred, avoid, listening=False)
+    bound, claim = _on_a_free_port(host, preferred, avoid, listening=False)
+    holder = Holder(fileno=bound.detach())
+    holder.claim = claim
+    return holder
 
 
 def free_port(host: str, avoid: Collection[int] = ()) -> int:
@@ -53,19 +68,46 @@ def free_port(host: str, avoid: Collection[int] = ()) -> int:
         return port_of(holder)
 
 
-def _on_a_free_port(host: str, preferred: int | None, avoid: Collection[int], *, listening: bool) -> socket.socket:
+def _on_a_free_port(
+    host: str, preferred: int | None, avoid: Collection[int], *, listening: bool
+) -> tuple[socket.socket, socket.socket]:
+    """A socket on the port, and the claim to it."""
     candidates = random.sample(FREE_PORTS, 100)
     for port in candidates if preferred is None else [preferred, *candidates]:
         if port not in avoid:
-            with suppress(PortTaken):
+            with suppress(PortTaken), ExitStack() as stack:
+                claim = stack.enter_context(_claim(host, port))
                 # One that was ours may have connections that still linger; of others it is taken as a sign.
-                return _bound(host, port, listening=listening, exclusive=port != preferred)
+                bound = _bound(host, port, listening=listening, exclusive=port != preferred)
+                stack.pop_all()
+                return bound, claim
     raise OSError(errno.EADDRINUSE, f"no free port on {host}")
 
 
-def _bound(host: str, port: int, *, listening: bool, exclusive: bool = False) -> socket.socket:
+def _claim(host: str, port: int) -> socket.socket:
+    """What one at a time has of a port that we choose: the UDP port of its number, which nobody of us uses.
+
+    A port that is held for a program does not listen, and so would be given to another platform that remembers it, as
+    the copy of a home does. The other port is bound to one socket alone, and no connections linger there.
+
+    Raises:
+        PortTaken: another platform on this machine has it.
+        AddressUnusable: nothing can be bound there.
+    """
+    # Other ports are asked for by a person, and may have neighbours there.
+    return _bound(host, port if port in FREE_PORTS else 0, kind=socket.SOCK_DGRAM, listening=False, exclusive=True)
+
+
+def _bound(
+    host: str,
+    port: int,
+    *,
+    listening: bool,
+    exclusive: bool = False,
+    kind: socket.SocketKind = socket.SOCK_STREAM,
+) -> socket.socket:
     """`exclusive`: not where anybody else is bound, whether or not they listen."""
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, kind)
     try:
         if not exclusive:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

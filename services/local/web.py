@@ -28,6 +28,7 @@ PACKAGES = ("package.json", "package-lock.json", ".npmrc")
 _OF_THE_PAGES = ("index.html", "vite.config.ts", "postcss.config.js", *PACKAGES, "public", "src")
 _STAMP = ".built-from"
 """Holds the digest of what the pages beside it were built from."""
+_DRAFT = "tmp"
 _BUILDS_KEPT = 3
 """So many builds stay in the cache."""
 
@@ -46,7 +47,7 @@ def build() -> bool:
     with _alone():
         if not made.is_dir():
             _link_modules(SOURCE)
-            with tempfile.TemporaryDirectory(dir=made.parent) as folder:
+            with tempfile.TemporaryDirectory(prefix=_DRAFT, dir=made.parent) as folder:
                 draft = Path(folder, "pages")
                 vite = SOURCE / "node_modules" / "vite" / "bin" / "vite.js"
                 _node(vite, "build", "--outDir", str(draft), "--logLevel", "warn", folder=SOURCE)
@@ -114,7 +115,7 @@ def _link_modules(source: Path) -> None:
     digest = _digest(source, PACKAGES)
     modules = cache_directory() / "web" / f"modules-{digest}"
     if not modules.is_dir():
-        with tempfile.TemporaryDirectory(dir=modules.parent) as folder:
+        with tempfile.TemporaryDirectory(prefix=_DRAFT, dir=modules.parent) as folder:
             draft = Path(folder, "packages")
             draft.mkdir()
             for name in PACKAGES:
@@ -169,6 +170,8 @@ class _alone:  # noqa: N801 - it reads as a word where it is used
         folder.mkdir(parents=True, exist_ok=True)
         self._file = (folder / "lock").open("w")
         fcntl.flock(self._file, fcntl.LOCK_EX)
+        for left in folder.glob(f"{_DRAFT}*"):  # by one that was killed, with hundreds of megabytes of packages
+            shutil.rmtree(left, ignore_errors=True)
 
     def __exit__(self, *_: object) -> None:
         self._file.close()

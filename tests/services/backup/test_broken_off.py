@@ -155,6 +155,23 @@ def test_a_restore_that_is_asked_to_end_removes_what_it_made_too(
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_under_nohup_a_restore_goes_on_when_its_terminal_is_closed(
+    copy: Path, anew: Path, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restore, before = databases.restore, signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def meanwhile(url: str, folder: Path) -> list[str]:
+        os.kill(os.getpid(), signal.SIGHUP)
+        return restore(url, folder)
+
+    monkeypatch.setattr(databases, "restore", meanwhile)
+    try:
+        assert run("restore", copy).exit_code == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert_whole(anew, home)
+
+
 def test_a_home_belongs_to_its_restore_while_it_lasts(copy: Path, anew: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.local.home.LOCK_SECONDS", 0.0)
     restore = databases.restore

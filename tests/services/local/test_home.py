@@ -136,6 +136,36 @@ def test_keys_of_the_store_that_are_damaged_are_made_anew(home: Home, content: s
     assert Home(home.root).store_keys() == keys
 
 
+def test_keys_are_on_the_disk_before_anything_rests_on_them(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a cut of the power leaves empty files under their names."""
+    done = list[tuple[str, str]]()
+    sync, replace = os.fsync, Path.replace
+
+    def fsync(descriptor: int) -> None:
+        done.append(("synced", Path(f"/proc/self/fd/{descriptor}").readlink().name))
+        sync(descriptor)
+
+    def renamed(path: Path, target: Path) -> Path:
+        done.append(("renamed", path.name))
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "replace", renamed)
+    for make in (home.store_keys, home.signing_key, home.sealing_key, home.triton_key):
+        done.clear()
+        make()
+        draft = done[0][1]
+        assert done == [("synced", draft), ("renamed", draft), ("synced", "secrets")]
+
+
+def test_an_empty_key_that_a_cut_of_the_power_left_is_made_anew(home: Home) -> None:
+    for name in ("accounts-signing-key.pem", "notifier-sealing-key", "triton-key"):
+        (home.secrets / name).touch()
+    assert b"PRIVATE KEY" in home.signing_key().read_bytes()
+    assert len(home.sealing_key()) == 48
+    assert len(home.triton_key()) == 40
+
+
 def test_writing_leaves_nothing_but_the_file(tmp_path: Path) -> None:
     write_private(tmp_path / "file", b"one")
     write_private(tmp_path / "file", b"two")

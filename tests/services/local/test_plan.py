@@ -325,6 +325,7 @@ def test_the_gateway_is_asked_at_a_port_that_stays_and_others_at_their_own(plan:
     first = parts["gateway"].environment[name]
     assert asked_at(parts["gateway"]) == f"http://127.0.0.1:{first}/readyz"
     assert parts["accounts"].environment[name] == "0"
+    plan.last.let_go()
     assert plan()["gateway"].environment[name] == first
     parts = plan(extra={name: "9464", "STEMWRIGHT_HOST": "::"})
     assert asked_at(parts["gateway"]) == "http://[::1]:9464/readyz"

@@ -56,3 +56,31 @@ def test_a_port_that_is_held_is_for_the_program_it_is_held_for_and_nobody_else(
                 program.server_activate()
                 with socket.create_connection((LOOPBACK, port)):
                     pass
+
+
+def test_a_port_that_two_homes_remember_is_given_to_one_of_them() -> None:
+    """A home and its copy that are started at the same time."""
+    with hold_free_port(LOOPBACK) as holder:
+        port = port_of(holder)
+    with hold_free_port(LOOPBACK, port) as first:
+        assert port_of(first) == port
+        for choose in (hold_free_port, listen_on_a_free_port):
+            with choose(LOOPBACK, port) as another:
+                assert port_of(another) != port
+    with listen_on_a_free_port(LOOPBACK, port) as after:
+        assert port_of(after) == port
+        with hold_free_port(LOOPBACK, port) as another:
+            assert port_of(another) != port
+
+
+def test_a_port_is_taken_again_while_connections_of_its_last_program_linger() -> None:
+    with hold_free_port(LOOPBACK) as holder:
+        port = port_of(holder)
+        program = socket.create_server((LOOPBACK, port))
+        with socket.create_connection((LOOPBACK, port)) as client:
+            accepted, _ = program.accept()
+            accepted.close()  # who closes first has what lingers
+            assert client.recv(1) == b""
+        program.close()
+    with hold_free_port(LOOPBACK, port) as again:
+        assert port_of(again) == port

@@ -249,6 +249,12 @@ def test_an_errand_that_fails_fails_the_start_and_shows_its_last_words(run: Runn
         supervisor.wait_until_ready()
 
 
+def test_a_part_that_was_killed_is_told_with_what_may_have_killed_it(run: Running) -> None:
+    supervisor = run(errand("setup", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"))
+    with pytest.raises(StartFailed, match="setup did not start: ended by SIGKILL, as where no memory is left"):
+        supervisor.wait_until_ready()
+
+
 def test_a_part_with_wrong_settings_is_not_tried_again(run: Running) -> None:
     listener = listen_on_a_free_port("127.0.0.1")
     never = HttpProbe(f"http://127.0.0.1:{port_of(listener)}/readyz")

@@ -51,6 +51,13 @@ def served(checkout: Path) -> str:
     return (checkout / "gateway" / "web" / "index.html").read_text()
 
 
+def test_what_a_build_that_was_killed_has_left_in_the_cache_goes_with_the_next(checkout: Path) -> None:
+    left = checkout / "cache" / "web" / "tmpb0yx20h3" / "packages" / "node_modules"
+    left.mkdir(parents=True)
+    web.build()
+    assert [path.name.partition("-")[0] for path in sorted((checkout / "cache" / "web").iterdir())] == ["lock", "pages"]
+
+
 def test_what_is_up_to_date_is_not_built_again(checkout: Path, builds: Callable[[], int]) -> None:
     assert web.build()
     assert not web.build()
