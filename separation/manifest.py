@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from separation.settings import OutputFormatName
 
-ENGINE_VERSION = 3
+ENGINE_VERSION = 4
 """Rises with every change after which the same song, model and settings have other samples. It stands in each manifest,
 and ``--skip-existing`` keeps no stems of another one."""
 
