@@ -88,11 +88,12 @@ check: $(VENV)/dev ## Style and the quick tests of one room (ROOM=services/gatew
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "$(QUICK)" tests/$(ROOM)
 
 test: ## Every check and test (12 to 25 minutes on two idle processors, with the installs)
-	@# Where there is no Python for it, that is said once; both environments are filled side by side.
+	@# Where there is no Python for it, that is said once, as is what is long in coming: each target's words are kept until
+	@# it has ended. Both environments are filled side by side.
 	@$(ENVIRONMENT) $(VENV) "$(PYTHON)"
 	@test -e "$(TRAINING)/installed" || echo "$(ANNOUNCEMENT)"
 	@echo "Checks and tests run side by side; each says what it found when it has ended."
-	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=target test-platform test-units test-train check-web
+	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=target ANNOUNCEMENT= test-platform test-units test-train check-web
 
 check-typescript: $(VENV)/dev ## Types, style and tests of the client in TypeScript
 	@for script in types lint test; do $(NODE) $$script $(TYPESCRIPT) || exit 1; done
@@ -215,7 +216,7 @@ $(VENV)/dev: requirements/dev.lock $(VENV)/run
 ANNOUNCEMENT = Installing what training needs into $(TRAINING): about 7 GB, torch with NVIDIA's libraries (some minutes, once) ...
 
 train-installed:
-	@test -e "$(TRAINING)/installed" || { set -e; echo "$(ANNOUNCEMENT)"; \
+	@test -e "$(TRAINING)/installed" || { set -e; $(if $(ANNOUNCEMENT),echo "$(ANNOUNCEMENT)";) \
 		$(ENVIRONMENT) "$(TRAINING)" "$(PYTHON)"; \
 		install() { $(INSTALL) "$(TRAINING)/bin/python" requirements/install.py "$$@"; }; \
 		for lock in $(TRAINING_LOCKS); do install --require-hashes -r $$lock; done; \
