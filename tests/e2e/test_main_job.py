@@ -18,7 +18,6 @@ FLOAT_WAV = {"format": "wav", "bit_depth": 32}
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_song_of_five_minutes_is_separated_through_the_api_alone(account: Client, tmp_path: Path) -> None:
     song = whole_song(tmp_path)
     mixture, rate_hz = read(song)

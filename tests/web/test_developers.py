@@ -33,7 +33,6 @@ def page(member: Visitor) -> Page:
     return member.page
 
 
-@pytest.mark.timeout(900)
 def test_a_key_is_made_and_every_example_works_with_it_as_it_stands(page: Page, tmp_path: Path) -> None:
     page.goto("/developers")
     page.get_by_label("Name").fill("<b>Studio</b>")
@@ -67,7 +66,6 @@ def test_a_key_is_made_and_every_example_works_with_it_as_it_stands(page: Page, 
     expect(page.get_by_text("You have no key yet.")).to_be_visible()
 
 
-@pytest.mark.timeout(900)
 def test_a_partner_adds_a_webhook_tests_it_sees_its_log_and_sends_again(new_visitor: NewVisitor) -> None:
     partner = new_visitor(role="partner")
     page = partner.page
@@ -111,7 +109,6 @@ def test_a_partner_adds_a_webhook_tests_it_sees_its_log_and_sends_again(new_visi
     expect(page.get_by_text("No address is called yet.")).to_be_visible()
 
 
-@pytest.mark.timeout(900)
 def test_a_partner_sees_events_as_they_happen(new_visitor: NewVisitor, platform: Platform, tmp_path: Path) -> None:
     partner = new_visitor(role="partner")
     page = partner.page

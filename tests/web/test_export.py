@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pytest
 from playwright.sync_api import Route, expect
 
 from tests.e2e.jobs import PATIENCE_SECONDS
@@ -14,7 +13,6 @@ from tests.web.listening import TRACKS, Listener
 from tests.web.separated import Separated
 
 
-@pytest.mark.timeout(600)
 def test_the_mix_is_saved_as_it_is_heard(separated: Separated, listener: Listener, tmp_path: Path) -> None:
     listener.open(separated.job["id"])
     page = listener.page
@@ -58,7 +56,6 @@ def test_the_mix_is_saved_as_it_is_heard(separated: Separated, listener: Listene
     expect(listener.button("Save this mix as WAV")).to_be_visible()
 
 
-@pytest.mark.timeout(600)
 def test_the_mix_of_a_long_song_is_a_download_that_needs_no_page(
     separated: Separated, listener: Listener, tmp_path: Path
 ) -> None:

@@ -84,7 +84,6 @@ def typed(page: Page, label: str | re.Pattern[str], text: str) -> None:
     page.keyboard.type(text)
 
 
-@pytest.mark.timeout(900)
 def test_from_signing_up_to_the_mix_as_a_file_nothing_needs_a_pointer(visitor: Visitor, tmp_path: Path) -> None:
     page = visitor.page
     song = write_wav_16(tmp_path / "A song.wav", music(8))

@@ -89,7 +89,6 @@ def two_hours_of(page: Page) -> None:
     page.route(re.compile(r"/waveforms$"), waveforms)
 
 
-@pytest.mark.timeout(900)
 def test_a_song_plays_while_it_is_separated_and_waits_for_the_rest(
     platform: Platform, new_visitor: NewVisitor, tmp_path: Path
 ) -> None:
@@ -119,7 +118,6 @@ def test_a_song_plays_while_it_is_separated_and_waits_for_the_rest(
     listener.forgive_the_processor()
 
 
-@pytest.mark.timeout(600)
 def test_stems_are_in_step_to_the_sample_over_the_song_and_after_every_seek(
     separated: Separated, listener: Listener
 ) -> None:
@@ -135,7 +133,6 @@ def test_stems_are_in_step_to_the_sample_over_the_song_and_after_every_seek(
         assert heard.outputMinusMix < heard.mix * 1e-10
 
 
-@pytest.mark.timeout(600)
 def test_what_is_heard_follows_the_desk(separated: Separated, listener: Listener) -> None:
     listener.open(separated.job["id"])
     listener.button("Play").click()
@@ -159,7 +156,6 @@ def test_what_is_heard_follows_the_desk(separated: Separated, listener: Listener
     assert heard.output > 0
 
 
-@pytest.mark.timeout(600)
 def test_speed_and_key_change_without_each_other_and_stems_stay_stems(separated: Separated, listener: Listener) -> None:
     listener.open(separated.job["id"])
     page = listener.page
@@ -185,7 +181,6 @@ def test_speed_and_key_change_without_each_other_and_stems_stay_stems(separated:
     assert heard.residual < heard.mix * 1e-8
 
 
-@pytest.mark.timeout(600)
 def test_a_region_repeats(separated: Separated, listener: Listener) -> None:
     listener.open(separated.job["id"])
     page = listener.page
@@ -246,7 +241,6 @@ def test_everything_is_done_by_keyboard(separated: Separated, listener: Listener
     assert {"Repeat the region", "Nearer", "Download Vocals as FLAC", "All stems as one zip"} <= reached
 
 
-@pytest.mark.timeout(600)
 def test_audio_in_memory_is_bounded(separated: Separated, listener: Listener) -> None:
     listener.open(separated.job["id"])
     listener.button("Play").click()
@@ -258,7 +252,6 @@ def test_audio_in_memory_is_bounded(separated: Separated, listener: Listener) ->
     assert listener.collected_audio_bytes() < 60_000_000
 
 
-@pytest.mark.timeout(900)
 def test_a_song_of_two_hours_is_drawn_and_played_late_in_little_memory(
     separated: Separated, listener: Listener
 ) -> None:

@@ -72,7 +72,6 @@ def test_feedback_is_kept_with_the_region_that_was_marked(separated: Separated, 
     assert (stored["start_seconds"], stored["end_seconds"], stored["rating"]) == (None, None, 4)
 
 
-@pytest.mark.timeout(600)
 def test_a_preview_leads_to_the_whole_song_for_the_price_it_names(separated: Separated, listener: Listener) -> None:
     listener.open(separated.preview["id"])
     page = listener.page

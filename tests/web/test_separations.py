@@ -89,7 +89,6 @@ def row(page: Page, number: int) -> Any:
     return rows.filter(has_text=f"Song {number}.mp3")
 
 
-@pytest.mark.timeout(900)
 def test_ten_thousand_scroll_and_few_of_them_are_in_the_document(page: Page) -> None:
     Shelf(page)
     page.goto("/separations")

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import expect
 
 from services.local.client import Client
@@ -16,7 +15,6 @@ from tests.web.listening import Listener
 TITLE = "<img src=x onerror=alert(1)> «mix»"
 
 
-@pytest.mark.timeout(600)
 def test_a_link_is_heard_without_an_account_until_its_owner_ends_it(
     platform: Platform, new_visitor: NewVisitor, tmp_path: Path
 ) -> None:
