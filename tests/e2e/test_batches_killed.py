@@ -13,7 +13,7 @@ from tests.e2e.songs import music, write_wav_16
 from tests.e2e.test_events import as_partner
 from tests.services.upload.song_server import giving, song_server
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 SECONDS = 15
 SONGS = 6

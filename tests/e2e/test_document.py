@@ -17,7 +17,7 @@ from services.local.platform import Platform
 from tests.e2e.jobs import NewAccount
 from tests.e2e.songs import music, write_wav_16
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 HERE = Path(__file__).parent
 DOCUMENT = HERE.parents[1] / "services" / "gateway" / "openapi.json"

@@ -11,7 +11,7 @@ from tests.e2e.jobs import balance, settled, stems_of
 from tests.e2e.processes import kill, wait_until_ready
 from tests.e2e.songs import music, read, steps_of_16_bit, write_wav_16
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 PARTS = ("worker-1", "orchestrator", "accounts", "upload", "gateway", "broker", "object-store")
 

@@ -26,7 +26,7 @@ from tests.e2e.jobs import eventually
 from tests.e2e.processes import processes_of
 from tests.e2e.songs import music, write_wav_16
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operating.md").read_text(encoding="utf-8")
 EMAIL, PASSWORD = "somebody@example.com", "a long enough password"
