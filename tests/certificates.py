@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 
 def make_certificate(
-    folder: Path, name: str = "127.0.0.1", *, lifetime: timedelta = timedelta(hours=1)
+    folder: Path, name: str = "127.0.0.1", *, lifetime: timedelta = timedelta(days=1)
 ) -> tuple[Path, Path]:
     """Files with a certificate for this address or DNS name, which is its own authority, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())

@@ -50,8 +50,8 @@ def patient_verifier(settings: Settings, clock: Callable[[], float] = time.monot
     return TokenVerifier(keys, issuer=settings.token_issuer, audience=settings.token_audience)
 
 
-def token(account_id: str = "usr_alice", *, lifetime_seconds: int = 600, **claims: Any) -> str:
-    """An access token as accounts makes it."""
+def token(account_id: str = "usr_alice", *, lifetime_seconds: int = 86_400, **claims: Any) -> str:
+    """An access token as accounts makes it, but for one that outlives a run of the tests on a busy machine."""
     now = int(time.time())
     content = {
         "iss": "stemwright",

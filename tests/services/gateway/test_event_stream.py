@@ -25,7 +25,7 @@ from tests.services.gateway.watching import Reader
 
 STREAM = "/v1/events/stream"
 # Made when the tests are collected, which may be long before they run.
-PARTNER = token("usr_alice", roles=["user", "partner"], lifetime_seconds=86_400)
+PARTNER = token("usr_alice", roles=["user", "partner"])
 
 
 class Feed:

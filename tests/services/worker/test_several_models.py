@@ -15,6 +15,7 @@ from services.worker.inference.triton.inference import TritonInference, TritonSe
 from tests.separation.models.toy_network import STEMS, write_toy_network
 from tests.separation.signals import music
 from tests.services.worker.tiny_model import NAME, make_tiny_model
+from tests.services.worker.waiting import PATIENT
 from tests.triton_server import KEY, NewServer
 
 TOY = "toy-4stems"
@@ -42,7 +43,8 @@ def remote(repository: ModelRepository, new_triton: NewServer) -> Iterator[Infer
     server = new_triton()
     server.lay_out(repository, NAME, TOY)
     server.start()
-    inference = TritonInference(repository.path, [NAME, TOY], TritonSettings(server.address, KEY, shared_memory=True))
+    settings = TritonSettings(server.address, KEY, shared_memory=True, timeouts=PATIENT)
+    inference = TritonInference(repository.path, [NAME, TOY], settings)
     inference.open()
     yield inference
     inference.close()

@@ -26,18 +26,11 @@ from services.worker.inference.triton.model import Timeouts, TritonModel
 from services.worker.metrics import INFERENCE_CALLS
 from tests.services.worker.fake_triton import FakeTriton, halves, serving
 from tests.services.worker.tiny_model import NAME, make_tiny_model
-from tests.services.worker.waiting import until
+from tests.services.worker.waiting import PATIENT, until
 
 PATCH = np.ones((1, 2, 512, 64), np.float32)
-PATIENT = Timeouts(call_seconds=60.0, answer_seconds=180.0)
-"""A server in this process answers as soon as the machine lets it."""
 LEAVING_CALLS = Timeouts(call_seconds=2.0, answer_seconds=180.0)
 LEAVING_SOON = Timeouts(call_seconds=2.0, answer_seconds=5.0)
-
-
-@pytest.fixture(autouse=True)
-def patient_pings(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.worker.inference.triton.inference._PING_SECONDS", PATIENT.call_seconds)
 
 
 @pytest.fixture

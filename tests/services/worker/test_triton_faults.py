@@ -28,6 +28,7 @@ from tests.object_store import running_object_store
 from tests.services.worker import tiny_model
 from tests.services.worker.harness import Harness, Orchestrator, Worker
 from tests.services.worker.songs import write_song
+from tests.services.worker.waiting import PATIENT
 from tests.triton_server import KEY, TritonServer
 
 pytestmark = [
@@ -222,7 +223,7 @@ def test_a_song_is_separated_and_the_heartbeat_says_where_and_how_fast(
     assert (manifest["model"]["runtime"], manifest["model"]["device"]) == ("triton 2.51.0 python fp32", "cpu")
     beat = orchestrator.heartbeats(worker.id)[-1]
     assert (beat.device, [model.digest for model in beat.models]) == ("cpu", [harness.model.digest])
-    assert beat.speed > 1
+    assert beat.speed > 0
     assert metric(worker, "stemwright_worker_inference_ready") == 1
     assert metric(worker, "stemwright_worker_inference_in_flight") == 0
 
@@ -361,7 +362,7 @@ def test_a_server_that_comes_back_with_another_model_ends_the_song(
 def test_memory_that_a_new_server_does_not_know_is_registered_again(
     orchestrator: Orchestrator, server: Server, repository: ModelRepository, harness: Harness
 ) -> None:
-    settings = TritonSettings(server.address, KEY, shared_memory=True, window=1)
+    settings = TritonSettings(server.address, KEY, shared_memory=True, window=1, timeouts=PATIENT)
     inference = TritonInference(repository.path, [tiny_model.NAME], settings)
     inference.open()
     inference.verify()
