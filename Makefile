@@ -19,9 +19,9 @@ TRAINING = $$MAKE_CACHE/training-$(shell (cat $(TRAINING_LOCKS); echo $(TORCH)) 
 # Twice as many processes of tests as processors, eight at most: many tests wait for something (record 0098).
 TEST_PROCESSES = $(shell count=$$((2 * $$(nproc))); test $$count -lt 8 || count=8; echo $$count)
 # In `make test`, for all but the tests of the whole platform: those wait for one thing after the other and would else
-# end last; whatever needs no waiting fills the processors meanwhile (record 0093). No more than a little: by ten it gave
-# way to whatever else a machine does, and one that was busy gave it a tenth of its processors.
-BESIDE := nice -n 3
+# end last; whatever needs no waiting fills the processors meanwhile (record 0093). It gives way to other people's work,
+# too, and takes as long as that leaves it.
+BESIDE := nice -n 10
 # What mypy has read, of which a checkout without its own takes a copy: mypy compares every file with it, by its hash.
 TYPES = $$MAKE_CACHE/types
 KEEP_TYPES = { draft=$$(mktemp -d "$(TYPES).XXXXXX") && cp -R .mypy_cache/. "$$draft" && rm -rf "$(TYPES)" && \
