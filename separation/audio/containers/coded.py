@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
 from separation.audio.containers.checksums import crc_16
+from separation.audio.containers.silence import before_silence, behind_silence
 
 # IEC 61937: the two words before each burst, and which kinds of data follow them; of pauses there is nothing to decode.
 _BURST = b"\x72\xf8\x1f\x4e"
@@ -35,7 +36,6 @@ _MOST_TRIED = 32
 _LAST_ZEROS = 4
 SEARCHED_BYTES = 128 * 1024
 LONGEST_SILENCE_BYTES = 8 * 1024 * 1024
-_READ_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ def find_coded(file: BinaryIO, begin: int, end: int) -> Coded | None:
         return None
     demuxer, place = found
     # FFmpeg takes zeros behind the last frame for a part of it, which is then none; bursts say how long they are.
-    last = end if demuxer == "spdif" else _before_silence(file, start + place, end)
+    last = end
+    if demuxer != "spdif":  # the last bytes of a frame may be zeros
+        last = min(end, before_silence(file, start + place, end, LONGEST_SILENCE_BYTES) + _LAST_ZEROS)
     return Coded(demuxer, start + place, last)
 
 
@@ -80,27 +82,6 @@ def coded_as(data: bytes) -> tuple[str, int] | None:
             if tried == _MOST_TRIED:
                 break
     return None
-
-
-def behind_silence(file: BinaryIO, begin: int, end: int) -> int:
-    """The position of the first sample of two bytes that is not zero; ``end`` if there is none before."""
-    file.seek(begin)
-    for position in range(begin, end, _READ_BYTES):
-        data = file.read(min(_READ_BYTES, end - position))
-        if sound := data.lstrip(b"\0"):
-            zeros = len(data) - len(sound)
-            return position + zeros - zeros % 2
-    return end
-
-
-def _before_silence(file: BinaryIO, begin: int, end: int) -> int:
-    """The position behind the last byte that is not zero, and a few more: the last of a frame may be some."""
-    for position in range(end, max(begin, end - LONGEST_SILENCE_BYTES), -_READ_BYTES):
-        first = max(begin, position - _READ_BYTES)
-        file.seek(first)
-        if sound := file.read(position - first).rstrip(b"\0"):
-            return min(end, first + len(sound) + _LAST_ZEROS)
-    return end
 
 
 def _again_and_again(data: bytes, sync: bytes) -> Iterator[tuple[int, int]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from separation.audio.containers.silence import before_silence
 from separation.audio.containers.view import Source
 
 _KBITS = {
@@ -155,23 +156,13 @@ def end_of_sound(file: BinaryIO, begin: int, end: int) -> int:
     Zeros are no sound, nor is what follows the noted length and has no frames. So much of either as fits in a frame
     may be a part of the last.
     """
-    end = min(end, _behind_sound(file, begin, end) + _LONGEST_MPEG_FRAME)
+    end = min(end, before_silence(file, begin, end, _MOST_PASSED_OVER) + _LONGEST_MPEG_FRAME)
     size = _note(file, begin)[1]
     behind = end - begin - size
     if size and _LONGEST_MPEG_FRAME < behind <= _MOST_BEHIND:
         file.seek(begin + size)
         if first_frame(file.read(behind), whole=True) is None:
             return begin + size + min(_LONGEST_MPEG_FRAME, size // _BELIEVED_SHARE)
-    return end
-
-
-def _behind_sound(file: BinaryIO, begin: int, end: int) -> int:
-    """The position behind the last byte that is not zero."""
-    for position in range(end, max(begin, end - _MOST_PASSED_OVER), -_READ_BYTES):
-        first = max(begin, position - _READ_BYTES)
-        file.seek(first)
-        if sound := file.read(position - first).rstrip(b"\0"):
-            return first + len(sound)
     return end
 
 

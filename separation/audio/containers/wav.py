@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Literal
 
-from separation.audio.containers.coded import LONGEST_SILENCE_BYTES, SEARCHED_BYTES, behind_silence, find_coded
+from separation.audio.containers.coded import LONGEST_SILENCE_BYTES, SEARCHED_BYTES, find_coded
 from separation.audio.containers.plain import Plain, plain
+from separation.audio.containers.silence import behind_silence
 from separation.audio.containers.texts import Texts, by_name, either_encoding, western
 from separation.audio.containers.view import Piece
 from separation.errors import AudioTooComplex, UndecodableAudio
